@@ -1,0 +1,96 @@
+"""Time: the one module that reads a clock.
+
+Everything that depends on time takes a `Clock`, so that days pass in milliseconds in a test.
+Inside booper a time is an aware UTC datetime; `EPOCH` is the origin of stored microseconds.
+"""
+
+import asyncio
+import time
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+monotonic = time.perf_counter
+"""Seconds that only grow, for measuring how long something took; real whatever the clock."""
+
+# A wall clock can be stepped and a machine suspended while we wait; neither is announced.
+# Reading the clock again this often bounds what either costs.
+NAP_SECONDS = 1.0
+
+
+class Clock(Protocol):
+    """Tell the time and wait for a moment of it."""
+
+    def now(self) -> datetime:
+        """Return the current time, aware, in UTC."""
+        ...
+
+    async def wait(self, event: asyncio.Event, until: datetime | None) -> None:
+        """Return when `event` is set or when `until` has come, whichever is first.
+
+        `until` is an absolute time, never a duration: with a duration, an advance of the clock
+        between reading it and waiting is lost. None waits for the event alone.
+        """
+        ...
+
+
+class SystemClock:
+    """The machine's wall clock."""
+
+    def now(self) -> datetime:
+        """Return the machine's time, in UTC."""
+        return datetime.now(UTC)
+
+    async def wait(self, event: asyncio.Event, until: datetime | None) -> None:
+        """Wait in naps of at most `NAP_SECONDS`, reading the wall clock after each."""
+        if until is None:
+            await event.wait()
+            return
+        while not event.is_set():
+            remaining = (until - self.now()).total_seconds()
+            if remaining <= 0:
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(remaining, NAP_SECONDS)):
+                    await event.wait()
+
+
+class VirtualClock:
+    """A clock that stands still until it is moved: tests, simulations and time travel."""
+
+    def __init__(self, start: datetime) -> None:
+        self._now = start
+        self._waiting: set[tuple[datetime, asyncio.Future[None]]] = set()
+
+    def now(self) -> datetime:
+        """Return the time this clock was last moved to."""
+        return self._now
+
+    def advance(self, by: timedelta) -> None:
+        """Move the clock by a duration; a negative one steps it back."""
+        self.set(self._now + by)
+
+    def set(self, to: datetime) -> None:
+        """Move the clock to a time and wake every waiter whose moment has come."""
+        self._now = to
+        for until, moment in tuple(self._waiting):
+            if until <= to and not moment.done():
+                moment.set_result(None)
+
+    async def wait(self, event: asyncio.Event, until: datetime | None) -> None:
+        """Wait for the event or for the clock to be moved to `until`; real time never ends it."""
+        if until is None:
+            await event.wait()
+            return
+        if event.is_set() or until <= self._now:
+            return
+        waiter = (until, asyncio.get_running_loop().create_future())
+        self._waiting.add(waiter)
+        signal = asyncio.ensure_future(event.wait())
+        try:
+            await asyncio.wait({signal, waiter[1]}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._waiting.discard(waiter)
+            signal.cancel()

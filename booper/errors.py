@@ -1,0 +1,134 @@
+"""Every error booper expects, as one tree; each knows its HTTP status and its problem title.
+
+    BooperError
+    ├── MalformedBody          400  the body is not JSON or not a form
+    ├── Unauthenticated        401  no key, an unknown one, a revoked one
+    ├── Forbidden              403  the key is good, but not for this
+    ├── NotFound               404  not there, or another user's
+    ├── Conflict               409  the thing is not in a state that allows this
+    ├── BodyTooLarge           413
+    ├── UnsupportedMediaType   415
+    ├── InvalidRequest         422  a field is wrong; carries one FieldError for each
+    ├── StoreUnavailable       503  the store cannot write now, or booper is stopping
+    │   └── StoreFull          507  the disk is full
+    ├── TargetRefused          422  the guard does not let a request reach this target
+    ├── UnresolvableHost            the target's name has no address now (an attempt fails)
+    └── StartError                  booper cannot start; one line for the operator, exit 1
+        └── ConfigError             the configuration is wrong; exit 2
+
+What a target or the network does is no error but an outcome (`booper.model.job.Outcome`).
+"""
+
+from dataclasses import dataclass
+
+
+class BooperError(Exception):
+    """Be the root of all expected errors; `str(error)` is what a person reads."""
+
+    status = 500
+    title = "Internal error"
+
+
+class MalformedBody(BooperError):
+    """Say that a request body cannot be read as JSON or as a form."""
+
+    status = 400
+    title = "Malformed body"
+
+
+class Unauthenticated(BooperError):
+    """Say that a request carries no valid API key."""
+
+    status = 401
+    title = "Unauthenticated"
+
+
+class Forbidden(BooperError):
+    """Say that a valid key does not allow this."""
+
+    status = 403
+    title = "Forbidden"
+
+
+class NotFound(BooperError):
+    """Say that a thing is not there, or belongs to another user."""
+
+    status = 404
+    title = "Not found"
+
+
+class Conflict(BooperError):
+    """Say that a thing's state does not allow what was asked."""
+
+    status = 409
+    title = "Conflict"
+
+
+class BodyTooLarge(BooperError):
+    """Say that a request body is over the limit."""
+
+    status = 413
+    title = "Body too large"
+
+
+class UnsupportedMediaType(BooperError):
+    """Say that a request body's content type is neither JSON nor a form."""
+
+    status = 415
+    title = "Unsupported media type"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One wrong field: `pointer` is a JSON Pointer (RFC 6901) into the body or the query."""
+
+    pointer: str
+    detail: str
+
+
+class InvalidRequest(BooperError):
+    """Say which fields are wrong and what would be right."""
+
+    status = 422
+    title = "Invalid request"
+
+    def __init__(self, errors: list[FieldError]) -> None:
+        super().__init__("; ".join(f"{error.pointer}: {error.detail}" for error in errors))
+        self.errors = errors
+
+
+class StoreUnavailable(BooperError):
+    """Say that the store cannot write now; the same call may succeed later."""
+
+    status = 503
+    title = "Store unavailable"
+
+
+class StoreFull(StoreUnavailable):
+    """Say that the disk is full."""
+
+    status = 507
+    title = "Disk full"
+
+
+class TargetRefused(BooperError):
+    """Say why the guard lets no request reach a target; final, never retried."""
+
+    status = 422
+    title = "Target refused"
+
+
+class UnresolvableHost(BooperError):
+    """Say that a target's name has no address now; a later attempt may find one."""
+
+
+class StartError(BooperError):
+    """Say in one line why booper cannot start."""
+
+    exit_code = 1
+
+
+class ConfigError(StartError):
+    """Say in one line which setting is wrong and what would be right."""
+
+    exit_code = 2
