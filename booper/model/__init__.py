@@ -1,0 +1,1 @@
+"""The nouns of booper and the rules about them: no I/O, no clock, no randomness of its own."""

@@ -1,0 +1,58 @@
+"""API keys: what they look like, and how one is recognised without being kept."""
+
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+PREFIX = "sk_"
+SHORTEST = 16
+LONGEST_NAME = 100
+DEFAULT_USER = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key to be stored; `user` None means the first user."""
+
+    name: str
+    user: str | None
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A stored key: all of it but the key itself."""
+
+    id: UUID
+    name: str
+    user_id: UUID
+    user: str
+    digest: bytes
+    inserted_at: datetime
+    revoked_at: datetime | None
+
+
+def new_key(random_bytes: Callable[[int], bytes]) -> str:
+    """Make a key out of 256 random bits, which must come from the system's secure source."""
+    return PREFIX + urlsafe_b64encode(random_bytes(32)).rstrip(b"=").decode()
+
+
+def digest_of(key: str) -> bytes:
+    """Return the SHA-256 of a key; 256 random bits need no slower hash."""
+    return hashlib.sha256(key.encode(errors="surrogateescape")).digest()
+
+
+def check_key(key: str) -> str:
+    """Return a key that an operator chose if it can serve as one.
+
+    Raises:
+        ValueError: it lacks the prefix `sk_`, is short, or has characters no header carries.
+    """
+    if not key.startswith(PREFIX) or len(key) < SHORTEST or not key.isascii() or " " in key:
+        raise ValueError(
+            f"a key begins with {PREFIX!r} and has at least {SHORTEST} ASCII characters, no spaces"
+        )
+    return key

@@ -1,0 +1,142 @@
+"""The life of a job: one table of transitions, one function for each, and the only writer of state.
+
+                     ┌──────── release ───────┐
+                     ▼                        │
+    create ──▶ scheduled ──── claim ────▶ executing ──▶ completed
+                     │                    ▲   │  │
+                     │             claim  │   │  └────▶ discarded
+                     │                    │   ▼
+                     │                 retryable  (fail, rescue, release)
+                     │                        │
+                     └────── cancel ──────────┴──────▶ cancelled  (from executing as well)
+
+Each function is pure: it takes a job, returns the job that follows, and raises `WrongState` where
+the table has no such arrow. The store writes what these functions return, and nothing else.
+"""
+
+from datetime import datetime
+from random import Random
+
+from msgspec.structs import replace
+
+from booper.model.job import FINISHED, Answered, Attempt, Failed, Job, Outcome, Refused, State
+from booper.model.retry import Backoff, parse_backoff, parse_retry_after
+
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.SCHEDULED: frozenset({State.EXECUTING, State.CANCELLED}),
+    State.EXECUTING: frozenset(
+        {
+            State.SCHEDULED,
+            State.RETRYABLE,
+            State.COMPLETED,
+            State.DISCARDED,
+            State.CANCELLED,
+        }
+    ),
+    State.RETRYABLE: frozenset({State.EXECUTING, State.CANCELLED}),
+    State.COMPLETED: frozenset(),
+    State.DISCARDED: frozenset(),
+    State.CANCELLED: frozenset(),
+}
+
+_GONE = 410
+_SUCCESS = range(200, 300)
+
+
+class WrongState(Exception):
+    """Say that the table has no arrow between two states."""
+
+    def __init__(self, job: Job, to: State) -> None:
+        super().__init__(f"job {job.id} cannot go from {job.state} to {to}")
+
+
+def claim(job: Job, now: datetime) -> Job:
+    """Begin an attempt: it counts from here on, before anything is sent."""
+    return _move(job, State.EXECUTING, attempt=job.attempt + 1, attempted_at=now)
+
+
+def release(job: Job) -> Job:
+    """Give back an attempt that a graceful stop ended: as if it had never begun."""
+    back = State.SCHEDULED if job.attempt == 1 else State.RETRYABLE
+    return _move(job, back, attempt=job.attempt - 1)
+
+
+def rescue(job: Job, now: datetime) -> Job:
+    """Make an attempt that died with the process due again at once; it stays counted.
+
+    That holds for the last attempt too: nobody knows whether its request was sent (contract §8).
+    """
+    return _move(
+        job,
+        State.RETRYABLE,
+        scheduled_at=now,
+        interruptions=job.interruptions + 1,
+        last_error="interrupted: booper stopped during the attempt",
+    )
+
+
+def cancel(job: Job, now: datetime) -> Job:
+    """Cancel a job; a finished one is returned unchanged (contract §2)."""
+    if job.state in FINISHED:
+        return job
+    return _move(job, State.CANCELLED, cancelled_at=now)
+
+
+def settle(
+    attempt: Attempt, outcome: Outcome, *, now: datetime, backoff: Backoff, random: Random
+) -> Job:
+    """Decide what an attempt's outcome makes of its job.
+
+    `backoff` is the operator's, for jobs that bring none of their own.
+    """
+    job = attempt.job
+    match outcome:
+        case Answered(response=response) if _is_expected(response.status, attempt):
+            return _move(job, State.COMPLETED, completed_at=now, interruptions=0, last_error=None)
+        case Answered(response=response) if response.status == _GONE:
+            return _discard(job, now, "the target is gone: it answered 410")
+        case Answered(response=response):
+            retry_after = response.headers.get("retry-after")
+            error = f"the target answered {response.status}"
+            return _fail(attempt, error, retry_after, now=now, backoff=backoff, random=random)
+        case Failed(error=error, message=message):
+            error = f"{error}: {message}"
+            return _fail(attempt, error, None, now=now, backoff=backoff, random=random)
+        case Refused(message=message):
+            return _discard(job, now, f"refused: {message}")
+
+
+def _is_expected(status: int, attempt: Attempt) -> bool:
+    expected = attempt.args.expect_status
+    if expected is None:
+        return status in _SUCCESS
+    return any(status == item or f"{status // 100}xx" == str(item).lower() for item in expected)
+
+
+def _fail(
+    attempt: Attempt,
+    error: str,
+    retry_after: str | None,
+    *,
+    now: datetime,
+    backoff: Backoff,
+    random: Random,
+) -> Job:
+    job = attempt.job
+    if job.attempt >= job.max_attempts:
+        return _discard(job, now, error)
+    own = attempt.args.backoff
+    delay = (parse_backoff(own) if own is not None else backoff).delay(job.attempt, random)
+    asked = parse_retry_after(retry_after, now)
+    due = now + (max(delay, asked) if asked is not None else delay)
+    return _move(job, State.RETRYABLE, scheduled_at=due, interruptions=0, last_error=error)
+
+
+def _discard(job: Job, now: datetime, error: str) -> Job:
+    return _move(job, State.DISCARDED, discarded_at=now, interruptions=0, last_error=error)
+
+
+def _move(job: Job, to: State, **changes: object) -> Job:
+    if to not in TRANSITIONS[job.state]:
+        raise WrongState(job, to)
+    return replace(job, state=to, **changes)

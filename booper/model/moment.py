@@ -1,0 +1,49 @@
+"""Moments as users write them: ISO 8601 text or a Unix time (contract §3)."""
+
+import math
+from datetime import UTC, datetime, timedelta
+
+from booper.clock import EPOCH
+from booper.model.duration import LONGEST
+
+Moment = int | float | str
+"""A point in time on the wire: ISO 8601 text, or a Unix time in seconds or milliseconds."""
+
+# JavaScript's Date.now() counts milliseconds; 10^11 seconds would be the year 5138 (contract §3).
+MILLISECONDS_FROM = 10**11
+
+
+class InvalidMoment(ValueError):
+    """Say what is wrong with a point in time and what would be right."""
+
+
+def parse_moment(value: Moment, now: datetime) -> datetime:
+    """Read a point in time; text without a zone is UTC.
+
+    Raises:
+        InvalidMoment: it is no such time, or over a century from `now`.
+    """
+    moment = _from_text(value) if isinstance(value, str) else _from_unix(value)
+    if moment - now > LONGEST:
+        raise InvalidMoment(f"must be within a century from now, got {moment.isoformat()}")
+    return moment
+
+
+def _from_text(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise InvalidMoment(
+            f"expected an ISO 8601 time such as '2030-01-31T09:00:00Z', got {text[:40]!r}"
+        ) from None
+
+
+def _from_unix(number: int | float) -> datetime:
+    if not math.isfinite(number) or number < 0:
+        raise InvalidMoment(f"a Unix time must be a number from 0 up, got {number}")
+    seconds = number / 1000 if number >= MILLISECONDS_FROM else number
+    try:
+        return EPOCH + timedelta(seconds=seconds)
+    except OverflowError:
+        raise InvalidMoment(f"must be within a century from now, got {number:.4g}") from None

@@ -1,0 +1,69 @@
+"""When a failed attempt is made again: backoff and `Retry-After` (contract §8)."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from random import Random
+from typing import Final
+
+from booper.model.duration import Duration, parse_duration
+
+EXPONENTIAL: Final = "exponential"
+MAX_RETRY_AFTER: Final = timedelta(hours=24)
+
+# Oban's backoff: 15 s + 2^attempt s. Past 2^20 s (12 days) it no longer grows, so that no number
+# of attempts overflows a date.
+_BASE = timedelta(seconds=15)
+_LARGEST_EXPONENT = 20
+_JITTER = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait after each failed attempt: fixed delays, or none for the exponential."""
+
+    delays: tuple[timedelta, ...] = ()
+
+    def delay(self, attempt: int, random: Random) -> timedelta:
+        """Return the wait after the `attempt`-th attempt (from 1) failed.
+
+        The last of the fixed delays repeats. The exponential adds up to 10 % jitter, so that
+        what failed together is not retried together.
+        """
+        if self.delays:
+            return self.delays[min(attempt, len(self.delays)) - 1]
+        seconds = _BASE + timedelta(seconds=2 ** min(attempt, _LARGEST_EXPONENT))
+        return seconds * (1 + _JITTER * random.random())
+
+
+def parse_backoff(value: str | list[Duration]) -> Backoff:
+    """Read `"exponential"` or a list of durations.
+
+    Raises:
+        ValueError: another word, an empty list, or a wrong duration.
+    """
+    if isinstance(value, str):
+        if value != EXPONENTIAL:
+            raise ValueError(f'expected "exponential" or a list of durations, got {value[:40]!r}')
+        return Backoff()
+    if not value:
+        raise ValueError("a list of delays must name at least one")
+    return Backoff(tuple(parse_duration(item) for item in value))
+
+
+def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
+    """Read a `Retry-After` header: seconds or an HTTP date (RFC 9110 §10.2.3), at most 24 hours.
+
+    None where it is absent or unreadable: a target's bad header never fails an attempt twice.
+    """
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return timedelta(seconds=min(int(text[:10]), MAX_RETRY_AFTER.total_seconds()))
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    date = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return min(max(date - now, timedelta(0)), MAX_RETRY_AFTER)
