@@ -1,0 +1,94 @@
+"""SQLite connections on threads of their own: opening them, and running work on them in one hop.
+
+A hop to a connection's thread costs more than most statements, so work goes there whole: a plain
+function over the `sqlite3` connection, not one statement at a time.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiosqlite
+
+from booper.errors import StoreFull, StoreUnavailable
+
+T = TypeVar("T")
+
+# 40 MB of log between checkpoints: fewer make random pages be written more often (measured), and
+# the log stays under the 64 MB it is promised to.
+CHECKPOINT_PAGES = 10_000
+CACHE_KIB = 16_384
+BUSY_MILLISECONDS = 5_000
+
+_FULL = frozenset({"SQLITE_FULL", "SQLITE_IOERR_WRITE"})
+
+
+class Connection(aiosqlite.Connection):
+    """An aiosqlite connection that runs a whole function on its thread."""
+
+    async def __aenter__(self) -> "Connection":
+        """Open the connection, on a thread of its own."""
+        await super().__aenter__()
+        return self
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` on the connection's thread and return what it returns.
+
+        Raises:
+            StoreUnavailable, StoreFull: SQLite could not do it.
+        """
+        try:
+            # aiosqlite's own way to its thread, which it leaves untyped and to subclasses.
+            result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
+        except sqlite3.Error as error:
+            raise unavailable(error) from error
+        return result
+
+
+def writing(path: Path, durability: str) -> Connection:
+    """Make the one connection that writes and checkpoints.
+
+    `durability` "full" syncs the log at every commit; "normal" at checkpoints, so that a power
+    loss can take the last commits (https://www.sqlite.org/pragma.html#pragma_synchronous).
+    """
+    return _connection(
+        path.absolute().as_uri(),
+        f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}",
+        "PRAGMA foreign_keys = ON",
+        f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}",
+        f"PRAGMA journal_size_limit = {CHECKPOINT_PAGES * 4096}",
+    )
+
+
+def reading(path: Path) -> Connection:
+    """Make a connection that reads beside the writing one and can change nothing."""
+    return _connection(path.absolute().as_uri() + "?mode=ro", "PRAGMA query_only = ON")
+
+
+def unavailable(error: sqlite3.Error) -> StoreUnavailable:
+    """Turn what SQLite says into what booper says."""
+    if getattr(error, "sqlite_errorname", "") in _FULL:
+        return StoreFull("the disk is full; free some space and send the request again")
+    return StoreUnavailable(f"the database cannot be used now: {error}")
+
+
+def _connection(uri: str, *pragmas: str) -> Connection:
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            uri,
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+            timeout=BUSY_MILLISECONDS / 1000,
+        )
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        for pragma in pragmas:
+            connection.execute(pragma)
+        return connection
+
+    return Connection(connect, iter_chunk_size=64)
+
+
+Row = tuple[Any, ...]

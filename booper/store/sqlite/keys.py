@@ -1,0 +1,122 @@
+"""The SQL of users and API keys, with a copy of the keys in memory.
+
+Every request asks for its key; this process alone writes the file, so what it remembers is true.
+"""
+
+import hmac
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from random import Random
+from uuid import UUID
+
+from booper.errors import NotFound
+from booper.model.identity import uuid7
+from booper.model.key import DEFAULT_USER, ApiKey, NewKey
+from booper.store.sqlite.connection import Row
+from booper.store.sqlite.values import loaded, loaded_or_none, stored
+from booper.store.sqlite.writer import Writer
+
+LIST = """
+SELECT keys.id, keys.name, user_id, users.name, digest, keys.inserted_at, revoked_at
+FROM keys JOIN users ON users.id = user_id ORDER BY keys.inserted_at, keys.id
+"""
+
+FIRST_USER = "SELECT id, name FROM users ORDER BY inserted_at, id LIMIT 1"
+USER_BY_NAME = "SELECT id, name FROM users WHERE name = :name"
+INSERT_USER = "INSERT INTO users (id, name, inserted_at) VALUES (:id, :name, :now)"
+
+INSERT_KEY = """
+INSERT INTO keys (id, user_id, name, digest, inserted_at)
+VALUES (:id, :user_id, :name, :digest, :now)
+"""
+
+REVOKE = "UPDATE keys SET revoked_at = :now WHERE id = :id"
+
+
+class SQLiteKeys:
+    """API keys and their users (`booper.store.base.Keys`)."""
+
+    def __init__(self, writer: Writer, random: Random) -> None:
+        self._writer = writer
+        self._random = random
+        self._by_digest: dict[bytes, ApiKey] = {}
+
+    def load(self, connection: sqlite3.Connection) -> None:
+        """Read all keys into memory, once, when the store is opened."""
+        keys = (_key(row) for row in connection.execute(LIST))
+        self._by_digest = {key.digest: key for key in keys}
+
+    async def create(self, new: NewKey, now: datetime) -> ApiKey:
+        """Store a key; a user of that name is made where there is none (None: the first user)."""
+
+        def change(connection: sqlite3.Connection) -> ApiKey:
+            user_id, user = self._user(connection, new.user, now)
+            key = ApiKey(uuid7(now, self._random), new.name, user_id, user, new.digest, now, None)
+            values = {
+                "id": key.id.bytes,
+                "user_id": user_id.bytes,
+                "name": key.name,
+                "digest": key.digest,
+                "now": stored(now),
+            }
+            connection.execute(INSERT_KEY, values)
+            return key
+
+        key = await self._writer.run(change)
+        self._by_digest[key.digest] = key
+        return key
+
+    async def list(self) -> Sequence[ApiKey]:
+        """Return all keys, revoked ones too, in order of creation."""
+        return list(self._by_digest.values())
+
+    async def revoke(self, key_id: UUID, now: datetime) -> ApiKey:
+        """Revoke a key and return it; a revoked one unchanged. Raises: NotFound."""
+        known = next((key for key in self._by_digest.values() if key.id == key_id), None)
+        if known is None:
+            raise NotFound(f"there is no key {key_id}")
+        if known.revoked_at is not None:
+            return known
+        values = {"id": key_id.bytes, "now": stored(now)}
+        await self._writer.run(lambda connection: connection.execute(REVOKE, values).rowcount)
+        revoked = replace(known, revoked_at=now)
+        self._by_digest[known.digest] = revoked
+        return revoked
+
+    async def find(self, digest: bytes) -> ApiKey | None:
+        """Return the key with this SHA-256 digest, revoked or not, or None.
+
+        The look-up is by a digest, which tells a guesser nothing about a key; the comparison
+        that decides takes the same time whatever it finds.
+        """
+        key = self._by_digest.get(digest)
+        return key if key is not None and hmac.compare_digest(key.digest, digest) else None
+
+    def _user(
+        self, connection: sqlite3.Connection, name: str | None, now: datetime
+    ) -> tuple[UUID, str]:
+        found = (
+            connection.execute(FIRST_USER)
+            if name is None
+            else connection.execute(USER_BY_NAME, {"name": name})
+        ).fetchone()
+        if found is not None:
+            return UUID(bytes=found[0]), found[1]
+        user_id, name = uuid7(now, self._random), name or DEFAULT_USER
+        values = {"id": user_id.bytes, "name": name, "now": stored(now)}
+        connection.execute(INSERT_USER, values)
+        return user_id, name
+
+
+def _key(row: Row) -> ApiKey:
+    return ApiKey(
+        UUID(bytes=row[0]),
+        row[1],
+        UUID(bytes=row[2]),
+        row[3],
+        row[4],
+        loaded(row[5]),
+        loaded_or_none(row[6]),
+    )

@@ -1,0 +1,51 @@
+"""One process per database: a lock on a file beside it.
+
+SQLite's own exclusive mode would shut out backups and readers; an advisory lock of the operating
+system does not, and dies with its holder.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+
+from booper.errors import StartError
+
+
+class DatabaseLocked(StartError):
+    """Say that another process serves this database."""
+
+
+class ProcessLock:
+    """Hold `<database>.lock` while inside `with`."""
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._path = database.with_name(database.name + ".lock")
+        self._descriptor = -1
+
+    def __enter__(self) -> "ProcessLock":
+        """Take the lock.
+
+        Raises:
+            DatabaseLocked: another process holds it.
+            StartError: the lock file cannot be opened.
+        """
+        try:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StartError(f"cannot open {self._path}: {error.strerror}") from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(self._descriptor, 20, 0).decode(errors="replace").strip() or "?"
+            os.close(self._descriptor)
+            raise DatabaseLocked(
+                f"{self._database} is already served by another booper (process {holder})"
+            ) from error
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Give the lock back; the file stays, for removing it would race with the next holder."""
+        os.close(self._descriptor)

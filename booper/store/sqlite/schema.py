@@ -1,0 +1,65 @@
+"""Bringing a database file to this version's schema: numbered migrations, forward only.
+
+The number of the last migration stands in the file's `user_version`, booper's mark in its
+`application_id` (https://www.sqlite.org/pragma.html), so that no other program's file is touched.
+"""
+
+import sqlite3
+from importlib.resources import files
+
+from booper.errors import StartError
+
+APPLICATION_ID = 0x626F6F70  # "boop"
+
+
+class UnusableDatabase(StartError):
+    """Say why a file cannot serve as booper's database; the file is left as it was."""
+
+
+def migrations() -> list[str]:
+    """Return the SQL of all migrations in order; the first is number 1."""
+    folder = files("booper.store.sqlite") / "migrations"
+    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
+    return [(folder / name).read_text(encoding="utf-8") for name in names]
+
+
+def migrate(connection: sqlite3.Connection, path: str) -> None:
+    """Bring the file behind `connection` to the newest schema and switch it to WAL.
+
+    Raises:
+        UnusableDatabase: it is no database, another program's, or from a newer booper.
+    """
+    try:
+        version = _version(connection, path)
+        connection.execute("PRAGMA journal_mode = WAL")
+        for number, script in enumerate(migrations(), start=1):
+            if number > version:
+                _apply(connection, number, script)
+    except sqlite3.Error as error:
+        raise UnusableDatabase(f"cannot use {path} as a database: {error}") from error
+
+
+def _version(connection: sqlite3.Connection, path: str) -> int:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if tables and application != APPLICATION_ID:
+        raise UnusableDatabase(f"{path} is a database of another program")
+    if version > len(migrations()):
+        raise UnusableDatabase(
+            f"{path} was written by a newer booper (schema {version}, "
+            f"this one knows {len(migrations())}); install that version"
+        )
+    return int(version)
+
+
+def _apply(connection: sqlite3.Connection, number: int, script: str) -> None:
+    try:
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {script}"
+            f"PRAGMA user_version = {number}; PRAGMA application_id = {APPLICATION_ID}; COMMIT;"
+        )
+    except sqlite3.Error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

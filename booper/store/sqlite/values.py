@@ -1,0 +1,33 @@
+"""How values stand in the tables: times as integer microseconds, UUIDs as 16 bytes."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from booper.clock import EPOCH
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def stored(at: datetime) -> int:
+    """Turn an aware time into microseconds since 1970."""
+    return (at - EPOCH) // _MICROSECOND
+
+
+def stored_or_none(at: datetime | None) -> int | None:
+    """Turn a time into microseconds, None into NULL."""
+    return None if at is None else stored(at)
+
+
+def loaded(microseconds: int) -> datetime:
+    """Turn stored microseconds into an aware UTC time."""
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+def loaded_or_none(microseconds: int | None) -> datetime | None:
+    """Turn microseconds into a time, NULL into None."""
+    return None if microseconds is None else loaded(microseconds)
+
+
+def uuid_or_none(value: bytes | None) -> UUID | None:
+    """Turn 16 bytes into a UUID, NULL into None."""
+    return None if value is None else UUID(bytes=value)
