@@ -1,0 +1,180 @@
+"""Which hosts and addresses an outgoing request may reach.
+
+A URL is judged twice: by what it shows when it is stored, and by what its host resolves to
+when it is sent. It opens no connection; whoever does must use the addresses given here.
+"""
+
+import asyncio
+import re
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import ip_address, ip_network
+from typing import TypeAlias
+
+from booper.engine.addresses import Address, Network, special_range
+from booper.engine.target import Target, ip_literal, parse_authority, parse_target
+from booper.errors import TargetRefused, UnresolvableHost
+
+__all__ = ["Guard", "Resolve", "Target", "system_resolve"]
+
+Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
+
+# What booper's own endpoints offer to jobs (the contract's §2). Nothing else of its API may be
+# reached from inside, where a request seems to come from the machine itself.
+_HELPER_PATHS = r"/api/(?:ping|echo|broadcast|channels/[A-Za-z0-9_-]+)"
+
+
+async def system_resolve(host: str, port: int) -> tuple[str, ...]:
+    """Return the addresses that the operating system knows for `host`, without repeats.
+
+    Raises:
+        OSError: the name does not resolve.
+    """
+    loop = asyncio.get_running_loop()
+    answers = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return tuple(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in answers))
+
+
+class Guard:
+    """Decide where requests may go.
+
+    `require_https` refuses plain http. `allow_private_networks` opens loopback and private
+    addresses, but neither link-local nor cloud metadata. `allow` names what is always fine, also
+    over plain http: a host, `host:port`, an IP address or a CIDR network. A host entry matches
+    the URL's host and vouches for whatever it resolves to; an address entry vouches for those
+    addresses wherever they come from. `own` is the address booper listens on: its helper paths
+    may be reached over plain http. `resolve` signals failure by an OSError.
+
+    Raises:
+        ValueError: an entry of `allow` is none of the four.
+    """
+
+    def __init__(
+        self,
+        *,
+        require_https: bool,
+        allow_private_networks: bool,
+        allow: Sequence[str],
+        own: tuple[str, int] | None,
+        resolve: Resolve = system_resolve,
+    ) -> None:
+        entries = [_parse_entry(entry) for entry in allow]
+        self._allowed_networks = [entry for entry in entries if not isinstance(entry, tuple)]
+        self._allowed_hosts = {entry for entry in entries if isinstance(entry, tuple)}
+        self._require_https = require_https
+        self._allow_private_networks = allow_private_networks
+        self._own_urls = _own_urls(*own) if own else None
+        self._resolve = resolve
+
+    def check(self, url: str) -> Target:
+        """Read a raw URL and judge what it shows by itself.
+
+        Raises:
+            TargetRefused: it is malformed, or shows that the request may not go there.
+        """
+        target = parse_target(url)
+        # The raw string, since the exception for booper itself holds for one spelling only.
+        if self._is_own(url.partition("#")[0]) or self._is_allowed_host(target):
+            return target
+        address = ip_literal(target.host)
+        if address is not None:
+            self._vet(address, f"host {target.host}")
+        if _is_localhost(target.host) and not self._allow_private_networks:
+            raise TargetRefused(
+                f"host {target.host} is this machine; to allow it, the operator can set "
+                f"allow_private_networks or add {target.host} to allow"
+            )
+        if self._require_https and target.scheme != "https" and not self._is_listed(address):
+            raise TargetRefused(
+                f"url must begin with https://, got http://{target.authority}; to allow it, "
+                f"the operator can unset require_https or add {target.host} to allow"
+            )
+        return target
+
+    async def addresses(self, target: Target) -> tuple[str, ...]:
+        """Resolve a checked target once; return the only addresses to connect to for it.
+
+        Raises:
+            TargetRefused: one of the addresses may not be reached. This is final.
+            UnresolvableHost: the name has no address now. This may be retried.
+        """
+        found = await self._look_up(target)
+        if not self._is_own(target.url) and not self._is_allowed_host(target):
+            for address in found:
+                self._vet(address, _source(target, address))
+        return tuple(str(address) for address in found)
+
+    async def _look_up(self, target: Target) -> list[Address]:
+        literal = ip_literal(target.host)
+        if literal is not None:
+            return [literal]
+        try:
+            answers = await self._resolve(target.host, target.port)
+        except OSError as error:
+            raise UnresolvableHost(f"host {target.host} does not resolve: {error}") from error
+        if not answers:
+            raise UnresolvableHost(f"host {target.host} resolves to no address")
+        return [_parse_answer(target.host, answer) for answer in answers]
+
+    def _vet(self, address: Address, source: str) -> None:
+        if self._is_listed(address):
+            return
+        special = special_range(address)
+        if special is None or (special.is_private and self._allow_private_networks):
+            return
+        setting = "set allow_private_networks or " if special.is_private else ""
+        raise TargetRefused(
+            f"{source} is {special.what}, and only public addresses may be reached; "
+            f"to allow it, the operator can {setting}add {address} to allow"
+        )
+
+    def _is_listed(self, address: Address | None) -> bool:
+        return address is not None and any(address in network for network in self._allowed_networks)
+
+    def _is_allowed_host(self, target: Target) -> bool:
+        wanted = {(target.host, None), (target.host, target.port)}
+        return not self._allowed_hosts.isdisjoint(wanted)
+
+    def _is_own(self, url: str) -> bool:
+        return self._own_urls is not None and self._own_urls.fullmatch(url) is not None
+
+
+def _parse_entry(entry: str) -> Network | tuple[str, int | None]:
+    try:
+        return ip_network(entry)
+    except ValueError:
+        pass  # not an address: a host, then
+    try:
+        return parse_authority(entry)
+    except TargetRefused as error:
+        raise ValueError(
+            "an entry of allow must be a host, host:port, an IP address or a CIDR network "
+            f"without host bits, got {entry!r}: {error}"
+        ) from None
+
+
+def _own_urls(host: str, port: int) -> re.Pattern[str]:
+    # A socket bound to the wildcard is reached over loopback.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host.lower())
+    authority = f"[{host}]" if ":" in host else host
+    optional = "?" if port == 80 else ""
+    return re.compile(
+        rf"(?i:http)://{re.escape(authority)}(?::{port}){optional}{_HELPER_PATHS}(?:\?.*)?"
+    )
+
+
+def _is_localhost(host: str) -> bool:
+    # RFC 6761 §6.3: these names are loopback, whatever DNS says.
+    return host == "localhost" or host.endswith(".localhost")
+
+
+def _parse_answer(host: str, answer: str) -> Address:
+    try:
+        return ip_address(answer)
+    except ValueError:
+        raise TargetRefused(f"host {host} must resolve to IP addresses, got {answer!r}") from None
+
+
+def _source(target: Target, address: Address) -> str:
+    literal = target.host == str(address)
+    return f"host {address}" if literal else f"host {target.host} resolves to {address}, which"

@@ -1,0 +1,259 @@
+"""Reads a URL typed by a stranger into the one Target that every later step sees.
+
+What parsers are known to read differently is refused here rather than interpreted, so that no
+library further down can find another host in the same string. It does not judge addresses.
+"""
+
+import re
+import socket
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from urllib.parse import quote
+
+import idna
+
+from booper.engine.addresses import Address
+from booper.errors import TargetRefused
+
+MAX_URL_LENGTH = 8_192
+MAX_HOST_LENGTH = 253  # RFC 1035 §2.3.4: 255 octets on the wire
+MAX_LABEL_LENGTH = 63
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+# Lone surrogates have no UTF-8; parsers disagree about all the others.
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f-\x9f\\\ud800-\udfff]")
+_AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*\]|[^\[\]:]*)(?P<colon>:(?P<port>.*))?")
+_PORT = re.compile(r"[1-9][0-9]{0,4}")
+# RFC 1123 §2.1, and the underscore that names in the wild have.
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?")
+_BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+# The WHATWG path and query percent-encode sets, as the characters that stay.
+_PATH_SAFE = "!$%&'()*+,-./:;=@[]^_|~"
+_QUERY_SAFE = _PATH_SAFE + "?`{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Hold where a request goes.
+
+    `host` is an ASCII name in lower case (IDNA A-labels) or an IP literal, without brackets or
+    trailing dot: it is what goes into SNI. `path` begins with "/", `query` has no "?"; both are
+    percent-encoded ASCII.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    query: str
+
+    @property
+    def authority(self) -> str:
+        """Return the value of the Host header: no port if it is the scheme's default."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Return scheme, host and port, which two requests must share to share credentials."""
+        return self.scheme, self.host, self.port
+
+    @property
+    def url(self) -> str:
+        """Return the URL in its normal form, without fragment."""
+        query = f"?{self.query}" if self.query else ""
+        return f"{self.scheme}://{self.authority}{self.path}{query}"
+
+
+def parse_target(url: str) -> Target:
+    """Read a raw URL.
+
+    Raises:
+        TargetRefused: `url` is no http or https URL that every parser reads alike.
+    """
+    _check_length(url)
+    _check_characters(url)
+    scheme, separator, rest = url.partition("://")
+    scheme = scheme.lower()
+    if not separator or scheme not in DEFAULT_PORTS:
+        raise TargetRefused(f"url must begin with https:// or http://, got {_shown(url)}")
+    rest = rest.partition("#")[0]
+    before_query, _, query = rest.partition("?")
+    authority, slash, path = before_query.partition("/")
+    host, port = parse_authority(authority)
+    target = Target(
+        scheme=scheme,
+        host=host,
+        port=DEFAULT_PORTS[scheme] if port is None else port,
+        path=_encoded(slash + path, _PATH_SAFE) or "/",
+        query=_encoded(query, _QUERY_SAFE),
+    )
+    _check_length(target.url)
+    return target
+
+
+def parse_authority(authority: str) -> tuple[str, int | None]:
+    """Read `host` or `host:port` into the normal form of the host and the port, None if absent.
+
+    Raises:
+        TargetRefused: the host or the port is not valid, or there is user info.
+    """
+    _check_characters(authority)  # entries of the configuration come here without a URL
+    if "@" in authority:
+        raise TargetRefused(
+            "url must not contain a user name or password; send an Authorization header "
+            f"(host: {_shown(authority.rpartition('@')[2])})"
+        )
+    if "[" not in authority and authority.count(":") > 1:
+        raise TargetRefused(
+            f"an IPv6 address must be in brackets, such as [2606:4700::1], got {_shown(authority)}"
+        )
+    parts = _AUTHORITY.fullmatch(authority)
+    if parts is None:
+        raise TargetRefused(f"host must be a name or an IP address, got {_shown(authority)}")
+    return _normal_host(parts["host"]), _parse_port(parts["port"])
+
+
+def ip_literal(host: str) -> Address | None:
+    """Return the address that a host in normal form spells out, or None for a name."""
+    if ":" in host:
+        return IPv6Address(host)
+    return IPv4Address(host) if _is_numeric(host) else None
+
+
+def _check_length(url: str) -> None:
+    if len(url) > MAX_URL_LENGTH:
+        raise TargetRefused(
+            f"url must have at most {MAX_URL_LENGTH} characters once percent-encoded, "
+            f"got {len(url)}: {_shown(url)}"
+        )
+
+
+def _check_characters(url: str) -> None:
+    bad = _FORBIDDEN.search(url)
+    if bad is None:
+        return
+    where = f"at position {bad.start()}: {_shown(url)}"
+    match bad[0]:
+        case " ":
+            raise TargetRefused(f"url must not contain a space (write %20), {where}")
+        case "\\":
+            raise TargetRefused(f"url must not contain a backslash (write / or %5C), {where}")
+        case other:
+            raise TargetRefused(f"url must not contain the control character {other!a}, {where}")
+
+
+def _parse_port(port: str | None) -> int | None:
+    if port is None:
+        return None
+    if not _PORT.fullmatch(port) or int(port) > 65_535:
+        raise TargetRefused(f"port must be a number from 1 to 65535, got {_shown(port)}")
+    return int(port)
+
+
+def _normal_host(raw: str) -> str:
+    if not raw:
+        raise TargetRefused("url must name a host, such as https://example.com/")
+    if "%" in raw:
+        raise TargetRefused(
+            f"host must not contain a percent sign (an escape or a zone id), got {_shown(raw)}"
+        )
+    if raw.startswith("["):
+        return _ipv6_literal(raw)
+    host = raw.lower() if raw.isascii() else _to_ascii(raw)
+    if _is_numeric(host):
+        return _ipv4_literal(host)
+    host = host.removesuffix(".")
+    _check_name(host)
+    return host
+
+
+def _ipv6_literal(raw: str) -> str:
+    try:
+        return str(IPv6Address(raw[1:-1]))
+    except AddressValueError:
+        raise TargetRefused(
+            f"brackets must hold an IPv6 address, such as [2606:4700::1], got {_shown(raw)}"
+        ) from None
+
+
+def _to_ascii(raw: str) -> str:
+    # The mapping of UTS 46 turns fullwidth digits, letters and dots into ASCII, so what comes
+    # out is vetted like any other host. Characters that map to nothing cannot make a name
+    # shorter than its spelling, but the codec would have to chew through them first.
+    if len(raw) > MAX_HOST_LENGTH:
+        raise TargetRefused(_too_long(raw))
+    try:
+        return idna.encode(raw, uts46=True).decode("ascii")
+    except idna.IDNAError as error:
+        raise TargetRefused(
+            f"host must be a valid international name (IDNA 2008), got {_shown(raw)}: {error}"
+        ) from None
+
+
+def _is_numeric(host: str) -> bool:
+    # WHATWG URL, "ends in a number": inet_aton reads such hosts as IPv4, whatever comes before.
+    last = host.removesuffix(".").rpartition(".")[2]
+    return last.isdecimal() or last.startswith("0x")
+
+
+def _ipv4_literal(host: str) -> str:
+    try:
+        return str(IPv4Address(host))
+    except AddressValueError:
+        raise TargetRefused(
+            f"host {_shown(host)} looks like {_as_inet_aton_reads(host)}; "
+            "an IPv4 address must be four decimal numbers, such as 192.0.2.1"
+        ) from None
+
+
+def _as_inet_aton_reads(host: str) -> str:
+    try:
+        return f"the IPv4 address {socket.inet_ntoa(socket.inet_aton(host.removesuffix('.')))}"
+    except OSError:
+        return "an IPv4 address in an unusual spelling"
+
+
+def _check_name(host: str) -> None:
+    if len(host) > MAX_HOST_LENGTH:
+        raise TargetRefused(_too_long(host))
+    for label in host.split("."):
+        if not label:
+            raise TargetRefused(f"host must not have an empty label, got {_shown(host)}")
+        if len(label) > MAX_LABEL_LENGTH:
+            raise TargetRefused(
+                f"a label of the host must have at most {MAX_LABEL_LENGTH} characters, "
+                f"got {len(label)}: {_shown(label)}"
+            )
+        if not _LABEL.fullmatch(label):
+            raise TargetRefused(
+                "a label of the host must be letters, digits, underscores and inner hyphens, "
+                f"got {_shown(label)}"
+            )
+    if "xn--" in host:
+        _check_a_labels(host)
+
+
+def _check_a_labels(host: str) -> None:
+    # httpx decodes such a host when it looks at a request, and fails at one that is not valid.
+    try:
+        idna.decode(host)
+    except idna.IDNAError as error:
+        raise TargetRefused(
+            f"host must be a valid international name (IDNA 2008), got {_shown(host)}: {error}"
+        ) from None
+
+
+def _too_long(host: str) -> str:
+    return f"host must have at most {MAX_HOST_LENGTH} characters, got {len(host)}: {_shown(host)}"
+
+
+def _encoded(text: str, safe: str) -> str:
+    return quote(_BARE_PERCENT.sub("%25", text), safe=safe)
+
+
+def _shown(value: str) -> str:
+    """Return `value` quoted for a message, cut where it gets too long to read."""
+    return repr(value) if len(value) <= 80 else f"{value[:80]!r}…"
