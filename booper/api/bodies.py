@@ -1,0 +1,116 @@
+"""Request bodies: read within the limit, as JSON or as a form (contract §1)."""
+
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.requests import Request
+
+from booper.errors import BodyTooLarge, MalformedBody, UnsupportedMediaType
+
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+
+_MOST_FORM_FIELDS = 1_000
+_DEEPEST_FORM_FIELD = 16
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """Read a request's body, giving up as soon as it is over the limit.
+
+    Raises:
+        BodyTooLarge: it has, or says it has, more than `max_bytes`.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared[:20]) > max_bytes:
+        raise _too_large(max_bytes)
+    chunks: list[bytes] = []
+    room = max_bytes
+    async for chunk in request.stream():
+        room -= len(chunk)
+        if room < 0:
+            raise _too_large(max_bytes)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _too_large(max_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the body must have at most {max_bytes} bytes")
+
+
+def media_type(request: Request) -> str:
+    """Return `JSON` or `FORM`; a body without a content type is taken as JSON.
+
+    Raises:
+        UnsupportedMediaType: it is another one.
+    """
+    kind = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+    if kind == JSON or kind.endswith("+json"):
+        return JSON
+    if kind == FORM:
+        return FORM
+    raise UnsupportedMediaType(f"expected {JSON} or {FORM}, got {kind[:80]!r}")
+
+
+def decode_json(body: bytes, kind: Any = Any) -> Any:
+    """Read JSON text as a type.
+
+    Raises:
+        MalformedBody: it is not JSON.
+        msgspec.ValidationError: it is JSON of another shape.
+    """
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedBody(f"the body is not JSON: {error}") from error
+    except RecursionError as error:
+        raise MalformedBody("the body is nested too deeply") from error
+
+
+def decode_form(body: bytes) -> dict[str, Any]:
+    """Read a form with bracket nesting: `a[b]=1` is an object, `a[]=1` a list; values are text.
+
+    Raises:
+        MalformedBody: it is no such form.
+    """
+    if body.lstrip()[:1] == b"{":
+        raise MalformedBody(f"the body looks like JSON; send it with `Content-Type: {JSON}`")
+    try:
+        pairs = parse_qsl(
+            body.decode(),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=_MOST_FORM_FIELDS,
+        )
+    except ValueError as error:
+        raise MalformedBody(f"the body is not a form: {error}") from error
+    form: dict[str, Any] = {}
+    for name, value in pairs:
+        _insert(form, name, value)
+    return form
+
+
+def _insert(form: dict[str, Any], name: str, value: str) -> None:
+    """Put a value where its bracketed name says: `body[tags][]`."""
+    head, *rest = name.replace("]", "").split("[")
+    if not head or name.count("[") != name.count("]") or len(rest) > _DEEPEST_FORM_FIELD:
+        raise MalformedBody(f"expected a field name such as 'body[content]', got {name[:80]!r}")
+    place: Any = form
+    steps = [head, *rest]
+    for step, following in zip(steps, [*rest, None], strict=True):
+        fresh: Any = value if following is None else ([] if following == "" else {})
+        place = _descend(place, step, fresh, name, is_last=following is None)
+
+
+def _descend(place: Any, step: str, fresh: Any, name: str, *, is_last: bool) -> Any:
+    if isinstance(place, list) and step == "":
+        place.append(fresh)
+        return fresh
+    if not isinstance(place, dict) or step == "":
+        raise MalformedBody(f"field {name[:80]!r} is both a value and a list or an object")
+    if is_last:
+        place[step] = fresh
+        return fresh
+    return place.setdefault(step, fresh)

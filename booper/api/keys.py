@@ -1,0 +1,72 @@
+"""`/api/keys`: API keys, for the administrator alone."""
+
+import secrets
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from starlette.responses import Response
+
+from booper.api.bodies import decode_json, read_body
+from booper.api.routing import Access, Call, Operation, respond
+from booper.api.wire import NewKeyResource, key_resource
+from booper.errors import FieldError, InvalidRequest, NotFound
+from booper.model.key import LONGEST_NAME, NewKey, digest_of, new_key
+from booper.store.base import Keys
+
+
+class KeyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The fields of a key's create; without `user` it is the first user's."""
+
+    name: str
+    user: str | None = None
+
+
+async def issue(keys: Keys, asked: KeyRequest, now: datetime) -> NewKeyResource:
+    """Make a key; the answer is the only place where it ever stands.
+
+    Raises:
+        InvalidRequest: a name is empty or too long.
+    """
+    for pointer, text in (("/name", asked.name), ("/user", asked.user)):
+        if text is not None and not 0 < len(text.strip()) <= LONGEST_NAME:
+            detail = f"must have 1 to {LONGEST_NAME} characters, got {len(text.strip())}"
+            raise InvalidRequest([FieldError(pointer, detail)])
+    secret = new_key(secrets.token_bytes)
+    key = await keys.create(NewKey(asked.name, asked.user, digest_of(secret)), now)
+    return NewKeyResource(key.id, key.name, key.user, secret)
+
+
+async def create(call: Call) -> Response:
+    """Make a key and show it, this once."""
+    body = await read_body(call.request, call.services.max_body_bytes)
+    try:
+        asked = decode_json(body, KeyRequest)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest([FieldError("", str(error))]) from error
+    issued = await issue(call.services.store.keys, asked, call.services.clock.now())
+    return respond({"data": issued}, 201)
+
+
+async def list_all(call: Call) -> Response:
+    """List all keys, revoked ones too; none is shown itself."""
+    keys = await call.services.store.keys.list()
+    return respond({"data": [key_resource(key) for key in keys]})
+
+
+async def revoke(call: Call) -> Response:
+    """Revoke a key; it is refused from the next request on."""
+    text = call.request.path_params["key_id"]
+    try:
+        key_id = UUID(text)
+    except ValueError:
+        raise NotFound(f"there is no key {text[:80]!r}") from None
+    key = await call.services.store.keys.revoke(key_id, call.services.clock.now())
+    return respond({"data": key_resource(key)})
+
+
+OPERATIONS = (
+    Operation("POST", "/api/keys", Access.ADMIN, create),
+    Operation("GET", "/api/keys", Access.ADMIN, list_all),
+    Operation("DELETE", "/api/keys/{key_id}", Access.ADMIN, revoke),
+)

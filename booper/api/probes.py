@@ -1,0 +1,42 @@
+"""`ping` and `echo` for users, `/healthz` and `/readyz` for whoever watches the process."""
+
+from starlette.responses import Response
+
+from booper.api.bodies import FORM, decode_form, decode_json, media_type, read_body
+from booper.api.routing import Access, Call, Operation, respond
+from booper.errors import StoreUnavailable
+
+
+async def ping(call: Call) -> Response:
+    """Say that booper is there."""
+    return respond({"message": "Pong"})
+
+
+async def echo(call: Call) -> Response:
+    """Answer the posted JSON."""
+    body = await read_body(call.request, call.services.max_body_bytes)
+    if media_type(call.request) == FORM:
+        return respond(decode_form(body))
+    decode_json(body)
+    return Response(body, media_type="application/json")
+
+
+async def healthz(call: Call) -> Response:
+    """Say that the process is alive."""
+    return respond({"status": "alive"})
+
+
+async def readyz(call: Call) -> Response:
+    """Say whether a job accepted now would be kept and sent: the store writes, the loop runs."""
+    if not call.services.scheduler.is_running:
+        raise StoreUnavailable("the loop is not running")
+    await call.services.store.check_writable(call.services.clock.now())
+    return respond({"status": "ready"})
+
+
+OPERATIONS = (
+    Operation("GET", "/api/ping", Access.OPEN, ping),
+    Operation("POST", "/api/echo", Access.OPEN, echo),
+    Operation("GET", "/healthz", Access.OPEN, healthz),
+    Operation("GET", "/readyz", Access.OPEN, readyz),
+)

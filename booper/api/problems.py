@@ -1,0 +1,77 @@
+"""Errors on the wire: RFC 9457 problem details, one place for all of them."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from booper.errors import (
+    BodyTooLarge,
+    BooperError,
+    InvalidRequest,
+    StoreUnavailable,
+    Unauthenticated,
+)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = 1
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A problem details object (RFC 9457 §3); `errors` points at wrong fields (RFC 6901)."""
+
+    title: str
+    status: int
+    detail: str
+    type: str = "about:blank"
+    errors: list[dict[str, str]] = []
+
+
+def problem_of(error: BooperError) -> Problem:
+    """Describe an expected error."""
+    if isinstance(error, InvalidRequest):
+        fields = [{"pointer": item.pointer, "detail": item.detail} for item in error.errors]
+        return Problem(error.title, error.status, str(error), errors=fields)
+    return Problem(error.title, error.status, str(error))
+
+
+async def answer_expected(request: Request, error: Exception) -> Response:
+    """Answer one of booper's own errors."""
+    assert isinstance(error, BooperError)
+    return _respond(problem_of(error), _headers(error))
+
+
+async def answer_http(request: Request, error: Exception) -> Response:
+    """Answer what the router found: no such path, or no such method there."""
+    assert isinstance(error, HTTPException)
+    title = HTTPStatus(error.status_code).phrase
+    detail = f"{request.method} {request.url.path[:200]}: {title.lower()}"
+    return _respond(Problem(title, error.status_code, detail), error.headers or {})
+
+
+async def answer_unexpected(request: Request, error: Exception) -> Response:
+    """Answer a fault of booper's own, without its innards; the log has the traceback."""
+    detail = "booper failed to answer this request; its log says why"
+    return _respond(Problem("Internal error", 500, detail), {})
+
+
+def _headers(error: BooperError) -> Mapping[str, str]:
+    match error:
+        case Unauthenticated():
+            return {"WWW-Authenticate": 'Bearer realm="booper"'}
+        case StoreUnavailable():
+            return {"Retry-After": str(RETRY_SECONDS)}
+        case BodyTooLarge():
+            # The rest of the body is not read, so nothing can follow it on this connection.
+            return {"Connection": "close"}
+        case _:
+            return {}
+
+
+def _respond(problem: Problem, headers: Mapping[str, Any]) -> Response:
+    content = msgspec.json.encode({"type": problem.type, **msgspec.to_builtins(problem)})
+    return Response(content, problem.status, headers=dict(headers), media_type=MEDIA_TYPE)

@@ -1,0 +1,193 @@
+"""The composition root: `Booper` builds the parts and owns their lifetime.
+
+    config ──▶ store ──▶ scheduler (timers, delivery, guard) ──▶ API
+
+Constructing does no I/O; `async with booper:` opens the store, starts the loop, and stops both.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from random import Random, SystemRandom
+
+import httpx
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from booper import __version__
+from booper.api.application import create_application
+from booper.api.routing import Services
+from booper.clock import Clock, SystemClock
+from booper.config import Config
+from booper.engine.delivery import Delivery
+from booper.engine.guard import Guard
+from booper.engine.scheduler import Limits, Scheduler
+from booper.engine.transport import Transport
+from booper.errors import ConfigError, StartError
+from booper.model.key import NewKey, check_key, digest_of, new_key
+from booper.model.retry import parse_backoff
+from booper.store.base import Store
+from booper.store.sqlite import open_store
+
+log = logging.getLogger("booper")
+
+FIXED_KEY_NAME = "BOOPER_API_KEY"
+FIRST_KEY_NAME = "first"
+
+
+class Booper:
+    """A scheduler in this process: the loop, the store and the API over it.
+
+    `api_key` is a key that must work beside those in the store. `address` is where the API will
+    listen, if it does: jobs may then reach its helper paths. `clock`, `random` and `transport`
+    are the edges to the world, for tests and simulations.
+
+    Raises:
+        ConfigError: `api_key` cannot serve as a key, or `[targets] allow` is wrong.
+    """
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        api_key: str | None = None,
+        address: tuple[str, int] | None = None,
+        clock: Clock | None = None,
+        random: Random | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.config = config or Config()
+        self.first_key: str | None = None
+        self._clock = clock or SystemClock()
+        self._random = random or SystemRandom()
+        self._transport = transport or Transport()
+        self._exit = AsyncExitStack()
+        self._scheduler: Scheduler | None = None
+        self._loop: asyncio.Task[None] | None = None
+        self._application: ASGIApp | None = None
+        self._administration: ASGIApp | None = None
+        targets = self.config.targets
+        try:
+            self._api_key = check_key(api_key) if api_key is not None else None
+            self._guard = Guard(
+                require_https=targets.require_https,
+                allow_private_networks=targets.allow_private_networks,
+                allow=targets.allow,
+                own=address,
+            )
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+
+    async def __aenter__(self) -> "Booper":
+        """Open the store and start the loop.
+
+        Raises:
+            StartError: the database cannot be used, or another process serves it.
+        """
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            self._exit = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Stop: running attempts get their grace, everything else is kept for the next start."""
+        await self._exit.aclose()
+
+    @asynccontextmanager
+    async def lifespan(self, app: object) -> AsyncIterator[None]:
+        """Run inside another ASGI program, as its lifespan."""
+        async with self:
+            yield
+
+    async def drain(self) -> None:
+        """Claim no more, and give running attempts their grace; the API goes on answering."""
+        if self._scheduler is not None:
+            await self._scheduler.stop(timedelta(seconds=self.config.delivery.grace_seconds))
+
+    async def wait_failed(self) -> None:
+        """Return when the loop has ended. Raises: whatever ended it before its time."""
+        assert self._loop is not None, "booper is not running"
+        await asyncio.shield(self._loop)
+
+    async def wait_idle(self) -> None:
+        """Return once nothing is due at the clock's present time and nothing is on its way."""
+        assert self._scheduler is not None, "booper is not running"
+        await self._scheduler.wait_idle()
+
+    async def asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the API; usable from the start to the stop."""
+        assert self._application is not None, "booper is not running"
+        await self._application(scope, receive, send)
+
+    async def administration(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the API to whoever is an administrator because they could get here."""
+        assert self._administration is not None, "booper is not running"
+        await self._administration(scope, receive, send)
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        database = self.config.database
+        store = await stack.enter_async_context(
+            open_store(Path(database.path), database.durability, self._random)
+        )
+        await self._ensure_key(store)
+        stack.push_async_callback(self._transport.aclose)
+        scheduler = self._make_scheduler(store)
+        self._loop = asyncio.create_task(scheduler.run(), name="scheduler")
+        stack.push_async_callback(self._end_loop, self._loop)
+        stack.push_async_callback(self.drain)
+        self._scheduler = scheduler
+        services = Services(
+            store=store,
+            scheduler=scheduler,
+            guard=self._guard,
+            clock=self._clock,
+            max_body_bytes=self.config.server.max_body_bytes,
+            max_attempts=self.config.retry.max_attempts,
+        )
+        self._application = create_application(services)
+        self._administration = create_application(replace(services, is_administrator=True))
+
+    def _make_scheduler(self, store: Store) -> Scheduler:
+        delivery = self.config.delivery
+        limits = Limits(
+            concurrency=delivery.concurrency,
+            per_host=delivery.per_host,
+            timeout=timedelta(seconds=delivery.timeout_seconds),
+            backoff=parse_backoff(self.config.retry.backoff),
+            user_agent=f"booper/{__version__}",
+        )
+        sender = Delivery(self._transport, self._guard, delivery.max_response_bytes)
+        return Scheduler(store, sender, self._clock, self._random, limits)
+
+    async def _end_loop(self, loop: asyncio.Task[None]) -> None:
+        """Wait for the loop's own end; a failure of it was told through `wait_failed`."""
+        await asyncio.wait({loop})
+        if (error := loop.exception()) is not None:
+            log.critical("the loop failed", exc_info=error)
+
+    async def _ensure_key(self, store: Store) -> None:
+        """Make sure that somebody can call the API: by the operator's key, or by a first one."""
+        now = self._clock.now()
+        if self._api_key is not None:
+            await self._ensure_fixed_key(store, self._api_key)
+        elif not await store.keys.list():
+            key = new_key(secrets.token_bytes)
+            await store.keys.create(NewKey(FIRST_KEY_NAME, None, digest_of(key)), now)
+            self.first_key = key
+
+    async def _ensure_fixed_key(self, store: Store, key: str) -> None:
+        """Make the operator's key work, and an earlier one of the same origin no longer."""
+        now = self._clock.now()
+        digest = digest_of(key)
+        known = await store.keys.find(digest)
+        if known is not None and known.revoked_at is not None:
+            raise StartError(f"the key in {FIXED_KEY_NAME} was revoked; choose another")
+        if known is None:
+            await store.keys.create(NewKey(FIXED_KEY_NAME, None, digest), now)
+        for other in await store.keys.list():
+            if other.name == FIXED_KEY_NAME and other.digest != digest:
+                await store.keys.revoke(other.id, now)

@@ -1,0 +1,164 @@
+"""What can be set: every setting, its one default and its bounds, and reading them from TOML.
+
+Only `app` and `cli` see this module; the rest receives the values it needs.
+"""
+
+import ipaddress
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
+
+import msgspec
+
+from booper.errors import ConfigError
+from booper.model.duration import Duration
+from booper.model.retry import EXPONENTIAL, parse_backoff
+
+Count = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=900)]
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the API listens; `max_body_bytes` bounds a request's body."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 2667
+    max_body_bytes: Annotated[int, msgspec.Meta(ge=1_024, le=1 << 30)] = 1 << 20
+
+
+class Database(msgspec.Struct, frozen=True, kw_only=True):
+    """Where jobs are kept; "normal" is faster, but a power loss can take the last moments."""
+
+    path: str = "booper.db"
+    durability: Literal["full", "normal"] = "full"
+
+
+class Targets(msgspec.Struct, frozen=True, kw_only=True):
+    """Which targets a request may reach; `allow` lists hosts and CIDRs that are always fine."""
+
+    require_https: bool = True
+    allow_private_networks: bool = False
+    allow: tuple[str, ...] = ()
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """How requests are sent: how many at once, and the bounds of each."""
+
+    concurrency: Count = 64
+    per_host: Count = 16
+    timeout_seconds: Seconds = 30.0
+    max_response_bytes: Annotated[int, msgspec.Meta(ge=0, le=1 << 26)] = 256 << 10
+    grace_seconds: Annotated[float, msgspec.Meta(ge=0, le=900)] = 10.0
+
+
+class Retry(msgspec.Struct, frozen=True, kw_only=True):
+    """How often and when a failed attempt is made again, unless its job says otherwise."""
+
+    max_attempts: Count = 15
+    backoff: str | list[Duration] = EXPONENTIAL
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings, a table each."""
+
+    server: Server = Server()
+    database: Database = Database()
+    targets: Targets = Targets()
+    delivery: Delivery = Delivery()
+    retry: Retry = Retry()
+
+
+_EXPECTED: Final = {str: "text", bool: "true or false", tuple[str, ...]: "a list of text"}
+
+
+def read_config(path: Path | None, overrides: Mapping[str, Mapping[str, Any]]) -> Config:
+    """Read a TOML file, if there is one, and lay `overrides` (table → key → value) over it.
+
+    Raises:
+        ConfigError: the file cannot be read, or a setting is unknown or wrong.
+    """
+    settings = _load(path) if path is not None else {}
+    where = str(path) if path is not None else "configuration"
+    for table, values in overrides.items():
+        given = {key: value for key, value in values.items() if value is not None}
+        if isinstance(settings.get(table, {}), dict):
+            settings[table] = {**settings.get(table, {}), **given}
+    return _convert(settings, where)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+
+
+def _convert(settings: dict[str, Any], where: str) -> Config:
+    tables = get_type_hints(Config)
+    for name in settings:
+        _check_name(name, tables, f"{where}: unknown table [{name}]", "tables")
+    converted = {
+        name: _table(name, tables[name], values, where) for name, values in settings.items()
+    }
+    return Config(**converted)
+
+
+def _table(name: str, kind: type, values: Any, where: str) -> Any:
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where}: {name} must be a table, write [{name}] above its settings")
+    hints = get_type_hints(kind, include_extras=True)
+    for key in values:
+        _check_name(key, hints, f"{where}: [{name}] unknown setting {key!r}", "settings")
+    return kind(
+        **{key: _setting(f"{where}: [{name}] {key}", hints[key], values[key]) for key in values}
+    )
+
+
+def _setting(label: str, kind: Any, value: Any) -> Any:
+    try:
+        setting = msgspec.convert(value, kind, strict=True)
+        _check_meaning(label.rpartition(" ")[2], setting)
+    except ValueError as error:  # msgspec.ValidationError is one
+        expected = _expected(kind) or str(error)
+        raise ConfigError(f"{label}: expected {expected}, got {value!r}") from error
+    return setting
+
+
+def _expected(kind: Any) -> str:
+    """Say which values a setting takes, where msgspec's own words would not do."""
+    if kind in _EXPECTED:
+        return _EXPECTED[kind]
+    if choices := [f'"{choice}"' for choice in get_args(kind) if isinstance(choice, str)]:
+        return " or ".join(choices)
+    meta = next((item for item in get_args(kind) if isinstance(item, msgspec.Meta)), None)
+    if meta is None:
+        return ""
+    noun = "a whole number" if get_args(kind)[0] is int else "a number"
+    low = f"over {meta.gt}" if meta.gt is not None else f"from {meta.ge}"
+    return f"{noun} {low} to {meta.le}"
+
+
+def _check_meaning(key: str, setting: Any) -> None:
+    """Check what types cannot: whether a backoff and the allowed targets make sense."""
+    if key == "backoff":
+        parse_backoff(setting)
+    if key == "allow":
+        for entry in setting:
+            _check_allowed(entry)
+
+
+def _check_allowed(entry: str) -> None:
+    if "/" in entry:
+        ipaddress.ip_network(entry, strict=False)
+
+
+def _check_name(name: str, known: Mapping[str, object], message: str, noun: str) -> None:
+    if name in known:
+        return
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ConfigError(f"{message}; {hint}The {noun} are {', '.join(known)}")
