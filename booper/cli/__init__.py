@@ -1,0 +1,128 @@
+"""The command line: `booper serve`, `booper check`, `booper keys`.
+
+Commands read options and print; what they do is done elsewhere. Every expected error is one line
+on standard error: exit 2 for a wrong command line or configuration, exit 1 for the rest.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from booper import __version__
+from booper.config import Config, read_config
+from booper.errors import BooperError, StartError
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    envvar="BOOPER_CONFIG",
+    show_envvar=True,
+    help="The TOML file with the settings.",
+)
+database_option = click.option("--database", help="The database file.  [default: booper.db]")
+
+
+class Commands(click.Group):
+    """A group whose commands end in one line when something expected goes wrong."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error of booper's own becomes a line and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except BooperError as error:
+            click.echo(f"booper: {error}", err=True)
+            sys.exit(error.exit_code if isinstance(error, StartError) else 1)
+
+
+@click.group(cls=Commands)
+@click.version_option(__version__, message="booper %(version)s")
+def main() -> None:
+    """Schedule HTTP requests: post one now, it is sent at its time."""
+
+
+@main.command()
+@config_option
+@click.option("--host", help="The address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=int, help="The port to listen on.  [default: 2667]")
+@database_option
+@click.option(
+    "--api-key",
+    envvar="BOOPER_API_KEY",
+    show_envvar=True,
+    hidden=True,
+)
+def serve(
+    config_path: Path | None,
+    host: str | None,
+    port: int | None,
+    database: str | None,
+    api_key: str | None,
+) -> None:
+    """Run the scheduler and its API until Ctrl-C or SIGTERM."""
+    from booper.cli.serve import run  # what serving needs is slow to import
+
+    config = _read(config_path, host=host, port=port, database=database)
+    run(config, api_key or None)
+
+
+@main.command()
+@config_option
+def check(config_path: Path | None) -> None:
+    """Check the configuration and say what is wrong with it."""
+    _read(config_path)
+    click.echo(f"{config_path} is fine" if config_path else "no file given; the defaults are fine")
+
+
+@main.group()
+def keys() -> None:
+    """Manage API keys, on the machine that booper runs on."""
+
+
+@keys.command("create")
+@click.argument("name")
+@click.option("--user", help="Whose key it is; made if unknown.  [default: the first user]")
+@config_option
+@database_option
+def create_key(name: str, user: str | None, config_path: Path | None, database: str | None) -> None:
+    """Make an API key called NAME and print it, this once."""
+    from booper.cli import keyring
+
+    keyring.create(_read(config_path, database=database), name, user)
+
+
+@keys.command("list")
+@config_option
+@database_option
+def list_keys(config_path: Path | None, database: str | None) -> None:
+    """List all API keys."""
+    from booper.cli import keyring
+
+    keyring.list_all(_read(config_path, database=database))
+
+
+@keys.command("revoke")
+@click.argument("key")
+@config_option
+@database_option
+def revoke_key(key: str, config_path: Path | None, database: str | None) -> None:
+    """Revoke an API key, given by its id or its name."""
+    from booper.cli import keyring
+
+    keyring.revoke(_read(config_path, database=database), key)
+
+
+def _read(
+    path: Path | None,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    database: str | None = None,
+) -> Config:
+    overrides: dict[str, dict[str, Any]] = {
+        "server": {"host": host, "port": port},
+        "database": {"path": database},
+    }
+    return read_config(path, overrides)

@@ -1,0 +1,112 @@
+"""`booper serve`: the daemon's process: its sockets, its signals, its log and its first words."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import click
+import uvloop
+
+from booper import __version__
+from booper.app import Booper
+from booper.cli.listener import Listener, admin_socket
+from booper.config import Config
+from booper.errors import StartError
+
+BACKLOG = 2048
+STOPPED_AT_ONCE = 130
+
+
+def run(config: Config, api_key: str | None) -> None:
+    """Serve until a signal; a second one stops at once, as a crash would.
+
+    Raises:
+        StartError: booper cannot start.
+    """
+    # The database, its log and its socket are nobody else's to read.
+    os.umask(0o077)
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(config, api_key))
+
+
+async def _serve(config: Config, api_key: str | None) -> None:
+    stop = _stop_event()
+    with _bind(config.server.host, config.server.port) as listening:
+        host, port = listening.getsockname()[:2]
+        booper = Booper(config, api_key=api_key, address=(host, port))
+        path = admin_socket(Path(config.database.path))
+        async with booper:
+            grace = config.delivery.grace_seconds
+            public = Listener(booper.asgi, grace, listening)
+            private = Listener(booper.administration, grace, path)
+            _greet(config, f"http://{_authority(host, port)}", booper.first_key)
+            await _until_stopped(booper, [public, private], stop)
+
+
+async def _until_stopped(booper: Booper, listeners: list[Listener], stop: asyncio.Event) -> None:
+    """Listen until told to stop, or until the loop fails: without it nothing would be sent."""
+    async with asyncio.TaskGroup() as group:
+        for listener in listeners:
+            group.create_task(listener.listen())
+        loop = asyncio.create_task(booper.wait_failed())
+        told = asyncio.create_task(stop.wait())
+        await asyncio.wait({loop, told}, return_when=asyncio.FIRST_COMPLETED)
+        click.echo("booper is stopping; a second signal stops it at once", err=True)
+        for listener in listeners:
+            listener.close()
+        await booper.drain()
+    told.cancel()
+    await loop
+
+
+def _stop_event() -> asyncio.Event:
+    """Return an event that the first SIGINT or SIGTERM sets; the second ends the process."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            os._exit(STOPPED_AT_ONCE)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)
+    return stop
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StartError(f"cannot listen on {_authority(host, port)}: {reason}") from error
+
+
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _greet(config: Config, url: str, first_key: str | None) -> None:
+    click.echo(f"booper {__version__} serves {config.database.path} on {url}")
+    if first_key is not None:
+        click.echo(
+            f"\nYour first API key; it is shown only this once:\n\n    {first_key}\n\n"
+            "Try it: this request is sent to booper itself in five seconds.\n\n"
+            f"    curl -X POST {url}/api/jobs \\\n"
+            f"      -H 'Authorization: Bearer {first_key}' \\\n"
+            "      -H 'Content-Type: application/json' \\\n"
+            f'      -d \'{{"method": "post", "url": "{url}/api/echo", '
+            '"body": {"content": "Hello"}, "schedule_in": [5, "seconds"]}\'\n\n'
+            "Then see what happened:\n\n"
+            f"    curl -H 'Authorization: Bearer {first_key}' {url}/api/jobs/1\n"
+            f"    curl -H 'Authorization: Bearer {first_key}' {url}/api/logs\n"
+        )
+    sys.stdout.flush()

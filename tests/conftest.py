@@ -1,0 +1,73 @@
+"""What tests share: a running booper on a virtual clock, a target, and clients of its API."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+import httpx
+import pytest
+
+from booper.app import Booper
+from booper.clock import VirtualClock
+from booper.config import Config, Database, Targets
+from tests.target import FakeTarget
+
+START = datetime(2030, 1, 1, 12, 0, 0, tzinfo=UTC)
+KEY = "sk_test_0123456789abcdef"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run async tests on asyncio alone: booper is an asyncio program."""
+    return "asyncio"
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """Return a clock that stands at `START` until a test moves it."""
+    return VirtualClock(START)
+
+
+@pytest.fixture
+def target() -> FakeTarget:
+    """Return the target that every request of the `booper` fixture reaches."""
+    return FakeTarget()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """Return settings for a test: a fresh database, and every URL is an allowed target."""
+    return Config(
+        database=Database(path=str(tmp_path / "booper.db")),
+        targets=Targets(require_https=False, allow_private_networks=True),
+    )
+
+
+@pytest.fixture
+async def booper(config: Config, clock: VirtualClock, target: FakeTarget) -> AsyncIterator[Booper]:
+    """Run a booper on the virtual clock, with `KEY` as its key, sending to the target."""
+    async with Booper(
+        config, api_key=KEY, clock=clock, random=Random(1), transport=target
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+async def api(booper: Booper) -> AsyncIterator[httpx.AsyncClient]:
+    """Return a client of the running booper's API that sends its key."""
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(booper.asgi),
+        base_url="http://booper.test",
+        headers={"Authorization": f"Bearer {KEY}"},
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+async def admin(booper: Booper) -> AsyncIterator[httpx.AsyncClient]:
+    """Return a client of the administration door, which needs no key."""
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(booper.administration), base_url="http://booper.test"
+    ) as client:
+        yield client
