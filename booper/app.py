@@ -64,7 +64,10 @@ class Booper:
         self.first_key: str | None = None
         self._clock = clock or SystemClock()
         self._random = random or SystemRandom()
-        self._transport = transport or Transport()
+        self._transport = transport or Transport(
+            max_idle_per_origin=self.config.delivery.per_host,
+            max_idle=4 * self.config.delivery.concurrency,
+        )
         self._exit = AsyncExitStack()
         self._scheduler: Scheduler | None = None
         self._loop: asyncio.Task[None] | None = None

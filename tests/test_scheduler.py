@@ -49,3 +49,133 @@ async def test_a_nearer_job_posted_later_leaves_first(
     clock.advance(timedelta(hours=1))
     await booper.wait_idle()
     assert [request.url.host for request in target.received] == ["near.test"]
+
+
+async def test_a_failed_attempt_is_made_again_after_its_backoff(
+    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+) -> None:
+    """After a 500 the job waits 15 + 2^1 = 17 s, plus at most 10 %, and then succeeds."""
+    target.respond(httpx.Response(500))
+    number = await create(api)
+    await booper.wait_idle()
+    waiting = await job(api, number)
+    assert (waiting["state"], waiting["attempt"]) == ("retryable", 1)
+    assert waiting["last_error"] == "the target answered 500"
+    clock.advance(timedelta(seconds=16.9))
+    await booper.wait_idle()
+    assert len(target.received) == 1
+    clock.advance(timedelta(seconds=1.9))
+    await booper.wait_idle()
+    assert (await job(api, number))["state"] == "completed"
+    assert [request.headers["booper-attempt"] for request in target.received] == ["1", "2"]
+
+
+async def test_retry_after_moves_the_next_attempt_later(
+    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+) -> None:
+    """A target that asks for an hour is left alone for an hour."""
+    target.respond(httpx.Response(503, headers={"Retry-After": "3600"}))
+    await create(api)
+    await booper.wait_idle()
+    clock.advance(timedelta(seconds=3599))
+    await booper.wait_idle()
+    assert len(target.received) == 1
+    clock.advance(timedelta(seconds=1))
+    await booper.wait_idle()
+    assert len(target.received) == 2
+
+
+async def test_a_job_is_discarded_when_its_attempts_are_used_up(
+    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+) -> None:
+    """With two attempts and a fixed backoff, the second failure is the last."""
+    target.respond(httpx.Response(500), httpx.ConnectError("refused"))
+    number = await create(api, max_attempts=2, backoff=[60])
+    await booper.wait_idle()
+    clock.advance(timedelta(seconds=60))
+    await booper.wait_idle()
+    ended = await job(api, number)
+    assert (ended["state"], ended["last_error"]) == ("discarded", "connect: refused")
+    assert ended["discarded_at"] is not None
+
+
+async def test_a_target_that_is_gone_is_not_asked_again(
+    booper: Booper, api: httpx.AsyncClient, target: FakeTarget
+) -> None:
+    """410 discards at once, whatever attempts are left."""
+    target.respond(httpx.Response(410))
+    number = await create(api)
+    await booper.wait_idle()
+    assert (await job(api, number))["state"] == "discarded"
+
+
+async def test_a_clock_that_steps_back_loses_no_job(
+    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+) -> None:
+    """A job due in an hour survives a step of a day back, and leaves when its time comes again."""
+    await create(api, schedule_in=[1, "hour"])
+    clock.advance(timedelta(days=-1))
+    await booper.wait_idle()
+    assert target.received == []
+    clock.advance(timedelta(days=1, hours=1))
+    await booper.wait_idle()
+    assert len(target.received) == 1
+
+
+async def test_after_a_suspended_night_everything_due_leaves_in_order(
+    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+) -> None:
+    """A jump of eight hours sends what fell due meanwhile, each once, the oldest first."""
+    for hour in (3, 1, 2):
+        await create(api, schedule_in=[hour, "hours"], url=f"https://h{hour}.test/")
+    clock.advance(timedelta(hours=8))
+    await booper.wait_idle()
+    assert [request.url.host for request in target.received] == ["h1.test", "h2.test", "h3.test"]
+
+
+async def test_a_slow_host_does_not_hold_up_another(
+    booper: Booper, api: httpx.AsyncClient, target: FakeTarget
+) -> None:
+    """With more jobs to a hanging host than it has slots, another host's job still leaves."""
+    target.hold()
+    for _ in range(booper.config.delivery.per_host + 5):
+        await create(api, url="https://hangs.test/")
+    await create(api, url="https://healthy.test/")
+    while "healthy.test" not in [request.url.host for request in target.received]:
+        target.arrived.clear()
+        await target.arrived.wait()
+    hanging = [request for request in target.received if request.url.host == "hangs.test"]
+    assert len(hanging) == booper.config.delivery.per_host
+    target.release()
+    await booper.wait_idle()
+    assert len(target.received) == booper.config.delivery.per_host + 6
+
+
+async def test_what_is_cancelled_while_executing_stays_cancelled(
+    booper: Booper, api: httpx.AsyncClient, target: FakeTarget
+) -> None:
+    """The answer to a request whose job was cancelled meanwhile is logged and changes nothing."""
+    target.hold()
+    number = await create(api)
+    await target.arrived.wait()
+    answer = await api.post(f"/api/jobs/{number}/cancel")
+    assert answer.json()["data"]["job"]["state"] == "cancelled"
+    target.release()
+    await booper.wait_idle()
+    assert (await job(api, number))["state"] == "cancelled"
+    events = [entry["event"] for entry in (await api.get("/api/logs")).json()["data"]]
+    assert sorted(events) == ["worker.http.request", "worker.http.response"]
+
+
+async def test_a_fault_of_our_own_ends_one_attempt_and_not_the_loop(
+    booper: Booper, api: httpx.AsyncClient, target: FakeTarget
+) -> None:
+    """Whatever sending a job raises, the job fails with it and the next one is sent."""
+    target.respond(RuntimeError("a bug"))
+    number = await create(api)
+    await booper.wait_idle()
+    failed = await job(api, number)
+    assert (failed["state"], failed["last_error"]) == ("retryable", "internal: RuntimeError: a bug")
+    following = await create(api)
+    await booper.wait_idle()
+    assert (await job(api, following))["state"] == "completed"

@@ -27,6 +27,27 @@ MOST_ATTEMPTS: Final = 10_000
 MOST_HEADERS: Final = 100
 LONGEST_TEXT: Final = {"idempotency_key": 255, "name": 255, "description": 10_000}
 
+_NOT_YET: Final = frozenset(
+    {
+        "repeat_every",
+        "cron",
+        "callback_url",
+        "webhook_url",
+        "timezone",
+        "follow_redirects",
+        "starts_at",
+        "ends_at",
+        "max_runs",
+        "jitter",
+        "overlap",
+        "misfire",
+        "on_conflict",
+        "idempotency_ttl",
+        "metadata",
+        "tags",
+    }
+)
+
 _FIELDS: Final = {field.name: field.type for field in fields(Args)}
 _NUMERIC: Final = frozenset(
     {"schedule_in", "scheduled_at", "max_attempts", "backoff", "timeout", "expect_status"}
@@ -177,6 +198,8 @@ def _shape_errors(body: bytes, first: msgspec.ValidationError) -> list[FieldErro
 
 
 def _unknown(name: str) -> FieldError:
+    if name in _NOT_YET:
+        return FieldError(f"/{name}", "not supported yet")
     near = get_close_matches(name[:100], _FIELDS, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"the fields are {', '.join(_FIELDS)}"
     return FieldError(_pointer("", name), f"unknown field; {hint}")

@@ -9,6 +9,7 @@ import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 
 import certifi
 import httpx
@@ -24,6 +25,7 @@ Addresses = Callable[[], Awaitable[Sequence[str]]]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_OWN_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 _NOT_TOKEN = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
 _BREAKS_VALUE = re.compile(rb"[\r\n\0]")
 _BREAKS_TARGET = re.compile(rb"[\x00-\x20\x7f]")
@@ -72,7 +74,8 @@ class Transport(httpx.AsyncBaseTransport):
             httpx.RemoteProtocolError: the answer breaks the protocol, a limit, or off.
             Exception: what the `addresses` callable raised.
         """
-        body = await request.aread()
+        stream = request.stream
+        body = b"".join(stream if isinstance(stream, httpx.ByteStream) else [await request.aread()])
         data, keep_alive = encode_request(request, body)
         origin = _origin(request.url)
         connection = self._idle.take(origin)
@@ -233,15 +236,14 @@ def encode_request(request: httpx.Request, body: bytes) -> tuple[bytes, bool]:
     lines = [b"%b %b HTTP/1.1" % (method.encode(), target)]
     hosts, keep_alive = 0, True
     for name, value in request.headers.raw:
-        if not name or _NOT_TOKEN.search(name) or _BREAKS_VALUE.search(value):
+        lowered = _lowered_token(name)
+        if not lowered or _BREAKS_VALUE.search(value):
             raise httpx.LocalProtocolError(f"invalid header {name[:80]!r}: {value[:80]!r}")
-        match name.lower():
-            case b"content-length" | b"transfer-encoding":
-                continue
-            case b"connection":
-                keep_alive = keep_alive and b"close" not in value.lower()
-            case b"host":
-                hosts += 1
+        if lowered in _OWN_HEADERS:
+            continue
+        if lowered == b"connection":
+            keep_alive = keep_alive and b"close" not in value.lower()
+        hosts += lowered == b"host"
         lines.append(name + b": " + value)
     if hosts > 1:
         raise httpx.LocalProtocolError("more than one Host header")
@@ -251,6 +253,12 @@ def encode_request(request: httpx.Request, body: bytes) -> tuple[bytes, bool]:
         lines.append(b"Content-Length: %d" % len(body))
     lines += (b"", body)
     return b"\r\n".join(lines), keep_alive
+
+
+@lru_cache(maxsize=512)  # the same few names in every request
+def _lowered_token(name: bytes) -> bytes:
+    """Return a header's name in lower case, or nothing where it is no token."""
+    return b"" if _NOT_TOKEN.search(name) else name.lower()
 
 
 def _origin(url: httpx.URL) -> Origin:

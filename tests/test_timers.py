@@ -1,0 +1,96 @@
+"""The window of nearest due times, and the queues of what is due."""
+
+from datetime import UTC, datetime, timedelta
+
+from booper.engine.timers import Ready, Timers
+from booper.store.base import Due
+
+NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
+
+
+def due(second: int, number: int = 0, host: str = "a.test") -> Due:
+    """Return an entry some seconds after noon."""
+    return Due(NOON + timedelta(seconds=second), number or second, host)
+
+
+def refill(timers: Timers, table: list[Due]) -> None:
+    """Refill from a table as the loop does."""
+    after, limit = timers.refill_begins()
+    behind = [entry for entry in sorted(table) if after is None or entry[:2] > after[:2]]
+    timers.refill_ends(behind[:limit])
+
+
+def test_what_is_due_is_popped_in_order_of_time() -> None:
+    """Entries leave nearest first, and only when their time has come."""
+    timers = Timers()
+    refill(timers, [due(3), due(1), due(2)])
+    assert list(timers.pop_due(NOON + timedelta(seconds=2))) == [due(1), due(2)]
+    assert timers.next_at == due(3).at
+
+
+def test_a_window_pages_through_a_table_without_losing_ties() -> None:
+    """Ten jobs of one instant pass through a window of four, each once."""
+    table = [due(5, number) for number in range(1, 11)]
+    timers, seen = Timers(window=4), []
+    while timers.wants_refill:
+        refill(timers, table)
+        seen += list(timers.pop_due(NOON + timedelta(seconds=5)))
+    assert seen == table
+
+
+def test_a_job_behind_the_horizon_is_left_to_the_table() -> None:
+    """With a full window, a farther job costs no memory; a nearer one is taken in."""
+    timers = Timers(window=2)
+    refill(timers, [due(1), due(2), due(9)])
+    timers.arm(due(8))
+    assert len(timers) == 2
+    timers.arm(due(1, 7))
+    assert len(timers) == 3
+
+
+def test_a_job_written_during_a_refill_is_not_lost() -> None:
+    """The table is read, a job is written and armed, then the answer arrives: it is there."""
+    timers = Timers(window=2)
+    timers.refill_begins()
+    timers.arm(due(4))
+    timers.refill_ends([due(1), due(5)])
+    assert list(timers.pop_due(NOON + timedelta(seconds=9))) == [due(1), due(4), due(5)]
+
+
+def test_a_window_that_overflows_drops_its_far_half_and_asks_for_it_again() -> None:
+    """Nearer jobs that keep arriving push the far ones back to the table, which still has them."""
+    timers, table = Timers(window=2), [due(10), due(20)]
+    refill(timers, table)
+    for second in (5, 4, 3):
+        table.append(due(second))
+        timers.arm(due(second))
+    assert len(timers) == 2
+    seen = list(timers.pop_due(NOON + timedelta(seconds=30)))
+    while timers.wants_refill:
+        refill(timers, table)
+        seen += list(timers.pop_due(NOON + timedelta(seconds=30)))
+    assert sorted(set(seen)) == sorted(table)
+
+
+def test_a_failed_refill_leaves_the_window_as_it_was() -> None:
+    """A table that cannot be read is asked again from the same place."""
+    timers = Timers(window=2)
+    refill(timers, [due(1), due(2)])
+    before = timers.horizon
+    timers.refill_begins()
+    timers.refill_ends(None)
+    assert timers.horizon == before
+
+
+def test_slots_are_limited_in_all_and_per_host() -> None:
+    """Of three slots one host may have two: the third goes to the other host."""
+    ready = Ready(concurrency=3, per_host=2)
+    for number in (1, 2, 3):
+        ready.put(due(number, number, "busy.test"))
+    ready.put(due(4, 4, "calm.test"))
+    ready.put(due(5, 5, "calm.test"))
+    assert [entry.id for entry in ready.take()] == [1, 4, 2]
+    assert ready.take() == []
+    ready.free("busy.test")
+    assert [entry.id for entry in ready.take()] == [3]
+    assert len(ready) == 1
