@@ -73,9 +73,9 @@ class VirtualClock:
         self.set(self._now + by)
 
     def set(self, to: datetime) -> None:
-        """Move the clock to a time and wake every waiter whose moment has come."""
+        """Move the clock to a time and wake the waiters whose moments have come, in order."""
         self._now = to
-        for until, moment in tuple(self._waiting):
+        for until, moment in sorted(self._waiting, key=lambda waiter: waiter[0]):
             if until <= to and not moment.done():
                 moment.set_result(None)
 

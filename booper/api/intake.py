@@ -18,6 +18,7 @@ from booper.model.args import METHODS, Args
 from booper.model.duration import Duration, InvalidDuration, parse_duration
 from booper.model.job import NewJob
 from booper.model.moment import parse_moment
+from booper.model.outgoing import text_of
 from booper.model.retry import parse_backoff
 
 T = TypeVar("T")
@@ -73,7 +74,10 @@ def read_args(body: bytes, media_type: str) -> Args:
         args = decode_json(body, Args)
     except msgspec.ValidationError as error:
         raise InvalidRequest(_shape_errors(body, error)) from error
-    return _with_body(args)
+    try:
+        return _with_body(args)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest([_located("/body", str(error))]) from error
 
 
 def plan(args: Args, user_id: UUID, *, guard: Guard, max_attempts: int, now: datetime) -> NewJob:
@@ -126,7 +130,7 @@ def _check_values(args: Args, findings: Findings) -> None:
     findings.read("/method", _check_method, args.method)
     findings.read("/headers", _check_count, args.headers)
     for name, value in list((args.headers or {}).items())[:MOST_HEADERS]:
-        findings.read(_pointer("/headers", name), check_header, name, str(value))
+        findings.read(_pointer("/headers", name), check_header, name, text_of(value))
     for field, longest in LONGEST_TEXT.items():
         findings.read(f"/{field}", _check_text, getattr(args, field), longest)
     findings.read("/max_attempts", _check_attempts, args.max_attempts)

@@ -17,7 +17,7 @@ from booper.engine.timers import Ready, Timers
 from booper.errors import StoreUnavailable
 from booper.model import lifecycle, outgoing
 from booper.model.duration import parse_duration
-from booper.model.event import entries_of
+from booper.model.event import NewEntry, entries_of
 from booper.model.job import WAITING, Answered, Attempt, Failed, Job, Outcome, Refused
 from booper.model.retry import Backoff
 from booper.store.base import Due, Store
@@ -177,11 +177,15 @@ class Scheduler:
         attempt = Attempt.of(job)
         try:
             outcome = await self._send(attempt)
+            decision = self._decide(attempt, outcome)
         # Whatever a job makes our own code raise must end that attempt only, never the loop.
         except Exception as error:
             log.exception("job %d: attempt %d failed inside booper", job.id, job.attempt)
             outcome = Failed("internal", f"{type(error).__name__}: {error}", timedelta(0))
-        await self._settle(attempt, outcome)
+            decision = self._decide(attempt, outcome)
+        written = await self._record(job, *decision)
+        _report(attempt, outcome, written)
+        self.arm(written)
 
     async def _send(self, attempt: Attempt) -> Outcome:
         """Send an attempt's request; only here may a stop cut the attempt off."""
@@ -198,23 +202,21 @@ class Scheduler:
         own = attempt.args.timeout
         return parse_duration(own) if own is not None else self._limits.timeout
 
-    async def _settle(self, attempt: Attempt, outcome: Outcome) -> None:
-        """Decide, then write once; a store that cannot write now is asked again until it can."""
+    def _decide(self, attempt: Attempt, outcome: Outcome) -> tuple[Job, Sequence[NewEntry]]:
+        """Say what an outcome makes of the job, and what is logged of it."""
         now = self._clock.now()
-        settled = lifecycle.settle(
-            attempt, outcome, now=now, backoff=self._limits.backoff, random=self._random
-        )
-        entries = entries_of(attempt, outcome, now)
+        backoff, random = self._limits.backoff, self._random
+        settled = lifecycle.settle(attempt, outcome, now=now, backoff=backoff, random=random)
+        return settled, entries_of(attempt, outcome, now)
+
+    async def _record(self, claimed: Job, settled: Job, entries: Sequence[NewEntry]) -> Job:
+        """Write a result; a store that cannot write now is asked again until it can."""
         while True:
             try:
-                written = await self._store.jobs.settle(attempt.job, settled, entries)
+                return await self._store.jobs.settle(claimed, settled, entries)
             except StoreUnavailable as error:
-                log.error("job %d: its result waits for the store: %s", attempt.job.id, error)
+                log.error("job %d: its result waits for the store: %s", claimed.id, error)
                 await self._clock.wait(asyncio.Event(), self._clock.now() + STORE_PAUSE)
-            else:
-                break
-        _report(attempt, outcome, written)
-        self.arm(written)
 
 
 async def _wait(tasks: Iterable[asyncio.Task[None]], at_most: timedelta) -> None:

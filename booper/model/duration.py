@@ -1,6 +1,5 @@
 """Durations as users write them: seconds, or `[n, unit]` (contract §3)."""
 
-import math
 from datetime import timedelta
 from typing import Final
 
@@ -40,7 +39,7 @@ def parse_duration(value: Duration) -> timedelta:
         raise InvalidDuration(f"unknown unit {unit[:40]!r}; expected one of {known}", part=1)
     part = 0 if isinstance(value, tuple) else None
     if amount < 0:
-        raise InvalidDuration(f"must not be negative, got {amount}", part)
-    if not math.isfinite(amount) or amount > LONGEST / length:
-        raise InvalidDuration(f"must be at most a century, got {amount:.4g} {unit}", part)
+        raise InvalidDuration(f"must not be negative, got {amount!r:.40}", part)
+    if not amount <= LONGEST / length:  # false for NaN too; compares integers of any size
+        raise InvalidDuration(f"must be at most a century, got {amount!r:.40} {unit}", part)
     return amount * length

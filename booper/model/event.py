@@ -9,6 +9,7 @@ import msgspec
 
 from booper.model.args import Args
 from booper.model.job import Answered, Attempt, Failed, Outcome, Refused, Response
+from booper.model.outgoing import text_of
 
 REQUEST = "worker.http.request"
 RESPONSE = "worker.http.response"
@@ -86,7 +87,7 @@ def _milliseconds(duration: timedelta) -> float:
 
 def _request_payload(args: Args) -> dict[str, object]:
     body = None if args.body is msgspec.UNSET else args.body
-    headers = {name: str(value) for name, value in (args.headers or {}).items()}
+    headers = {name: text_of(value) for name, value in (args.headers or {}).items()}
     return {
         "body": body,
         "headers": redact(headers),
@@ -107,7 +108,7 @@ def _response_payload(response: Response, duration: timedelta) -> dict[str, obje
 
 def _readable(response: Response) -> object:
     """Return a JSON body as the JSON it is, any other as text."""
-    is_json = "json" in response.headers.get("content-type", "")
+    is_json = "json" in response.headers.get("content-type", "").lower()
     if is_json and not response.is_cut:
         try:
             msgspec.json.decode(response.body)

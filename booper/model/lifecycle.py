@@ -24,6 +24,7 @@ from booper.model.retry import Backoff, parse_backoff, parse_retry_after
 
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.SCHEDULED: frozenset({State.EXECUTING, State.CANCELLED}),
+    State.AVAILABLE: frozenset(),  # never stored: a reader's name for scheduled
     State.EXECUTING: frozenset(
         {
             State.SCHEDULED,
@@ -58,7 +59,8 @@ def claim(job: Job, now: datetime) -> Job:
 def release(job: Job) -> Job:
     """Give back an attempt that a graceful stop ended: as if it had never begun."""
     back = State.SCHEDULED if job.attempt == 1 else State.RETRYABLE
-    return _move(job, back, attempt=job.attempt - 1)
+    attempted_at = None if job.attempt == 1 else job.attempted_at
+    return _move(job, back, attempt=job.attempt - 1, attempted_at=attempted_at)
 
 
 def rescue(job: Job, now: datetime) -> Job:

@@ -1,6 +1,5 @@
 """Moments as users write them: ISO 8601 text or a Unix time (contract §3)."""
 
-import math
 from datetime import UTC, datetime, timedelta
 
 from booper.clock import EPOCH
@@ -40,10 +39,10 @@ def _from_text(text: str) -> datetime:
 
 
 def _from_unix(number: int | float) -> datetime:
-    if not math.isfinite(number) or number < 0:
-        raise InvalidMoment(f"a Unix time must be a number from 0 up, got {number}")
-    seconds = number / 1000 if number >= MILLISECONDS_FROM else number
+    if not number >= 0:
+        raise InvalidMoment(f"a Unix time must be a number from 0 up, got {number!r:.40}")
     try:
+        seconds = number / 1000 if number >= MILLISECONDS_FROM else number
         return EPOCH + timedelta(seconds=seconds)
     except OverflowError:
-        raise InvalidMoment(f"must be within a century from now, got {number:.4g}") from None
+        raise InvalidMoment(f"must be within a century from now, got {number!r:.40}") from None

@@ -13,7 +13,7 @@ from booper.model.timestamps import precise
 def render(attempt: Attempt, user_agent: str) -> Request:
     """Build an attempt's request; headers of the user win over booper's own of the same name."""
     args = attempt.args
-    headers = {name: _text(value) for name, value in (args.headers or {}).items()}
+    headers = {name: text_of(value) for name, value in (args.headers or {}).items()}
     given = {name.lower(): value for name, value in headers.items()}
     content = _content(args.body, given)
     own = _own_headers(attempt.job, user_agent, has_body=bool(content))
@@ -46,7 +46,7 @@ def _content(body: msgspec.Raw | msgspec.UnsetType, given: dict[str, str]) -> by
 def _url(url: str, query: dict[str, Any] | None) -> str:
     """Add query parameters to a URL: a list repeats its name, null leaves it out."""
     pairs = [
-        (name, _text(item))
+        (name, text_of(item))
         for name, value in (query or {}).items()
         for item in (value if isinstance(value, list) else [value])
         if item is not None
@@ -58,5 +58,6 @@ def _url(url: str, query: dict[str, Any] | None) -> str:
     return f"{base}{separator}{urlencode(pairs)}"
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
+    """Write a header's or a parameter's value: text as it is, all else as JSON."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()

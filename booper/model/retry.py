@@ -60,10 +60,11 @@ def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
         return None
     text = value.strip()
     if text.isascii() and text.isdigit():
-        return timedelta(seconds=min(int(text[:10]), MAX_RETRY_AFTER.total_seconds()))
+        seconds = int(text.lstrip("0")[:10] or "0")
+        return min(timedelta(seconds=seconds), MAX_RETRY_AFTER)
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year or an offset that no date can hold
         return None
     date = date if date.tzinfo else date.replace(tzinfo=UTC)
     return min(max(date - now, timedelta(0)), MAX_RETRY_AFTER)

@@ -1,0 +1,294 @@
+"""Log entries: the payloads of contract §7, and what never stands in them."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import fields, replace
+
+from booper.model.event import (
+    EVENTS,
+    REDACTED,
+    LogEntry,
+    NewEntry,
+    entries_of,
+    interruption_of,
+    redact,
+)
+from booper.model.job import Answered, Attempt, Failed, Job, Outcome, Refused, Response, State
+from booper.model.outgoing import render
+
+STARTED = datetime(2030, 1, 1, 12, 0, 0, tzinfo=UTC)
+NOW = STARTED + timedelta(milliseconds=1_500)
+USER = UUID("bd2aa099-6eb7-4dbb-9178-32141def1355")
+URL = "https://target.test/hook"
+JSON = "application/json"
+
+
+def attempt_of(**fields: object) -> Attempt:
+    """Return an attempt, begun at `STARTED`, of a job that was created with these fields."""
+    job = Job(
+        id=29180,
+        uuid=UUID("41d7f28b-dfbe-44b8-b716-b91898bb0ce0"),
+        user_id=USER,
+        idempotency_key=None,
+        name=None,
+        description=None,
+        host="target.test",
+        args=json.dumps({"url": URL, **fields}),
+        state=State.EXECUTING,
+        attempt=1,
+        max_attempts=15,
+        inserted_at=STARTED,
+        scheduled_at=STARTED,
+        planned_at=STARTED,
+        attempted_at=STARTED,
+    )
+    return Attempt.of(job)
+
+
+def answered(
+    body: bytes = b"", kind: str | None = None, *, status: int = 200, is_cut: bool = False
+) -> Answered:
+    """Return an answer that took 12,345 µs."""
+    headers = {} if kind is None else {"content-type": kind}
+    return Answered(Response(status, headers, body, is_cut), timedelta(microseconds=12_345))
+
+
+def payload_of(entry: NewEntry) -> dict[str, Any]:
+    """Return an entry's payload as the JSON object it must be."""
+    payload = json.loads(entry.payload)
+    assert isinstance(payload, dict)
+    return payload
+
+
+def request_payload(**fields: object) -> dict[str, Any]:
+    """Return the payload that an attempt's request leaves."""
+    return payload_of(entries_of(attempt_of(**fields), answered(), NOW)[0])
+
+
+def response_payload(answer: Answered) -> dict[str, Any]:
+    """Return the payload that an answer leaves."""
+    return payload_of(entries_of(attempt_of(), answer, NOW)[1])
+
+
+def test_an_entry_has_exactly_the_keys_of_the_contract() -> None:
+    """Contract §7: event, id, inserted_at, job_id, payload, user_id."""
+    names = {field.name for field in fields(LogEntry)}
+    assert names == {"event", "id", "inserted_at", "job_id", "payload", "user_id"}
+
+
+OUTCOMES: list[tuple[Outcome, list[tuple[str, datetime]]]] = [
+    (answered(), [("worker.http.request", STARTED), ("worker.http.response", NOW)]),
+    (answered(status=500), [("worker.http.request", STARTED), ("worker.http.response", NOW)]),
+    (
+        Failed("timeout", "no answer within 30 s", timedelta(seconds=30)),
+        [("worker.http.request", STARTED), ("worker.http.error", NOW)],
+    ),
+    (Refused("10.0.0.1 is in a private network"), [("worker.http.error", NOW)]),
+]
+
+
+@pytest.mark.parametrize(("outcome", "expected"), OUTCOMES)
+def test_an_attempt_leaves_its_request_and_what_came_of_it(
+    outcome: Outcome, expected: list[tuple[str, datetime]]
+) -> None:
+    """In order, each at its own time; a request that the guard kept in was never sent."""
+    entries = entries_of(attempt_of(), outcome, NOW)
+    assert [(entry.event, entry.at) for entry in entries] == expected
+    assert {(entry.user_id, entry.job_id) for entry in entries} == {(USER, 29180)}
+
+
+def test_every_event_is_left_by_some_outcome() -> None:
+    """The names that `GET /api/logs?event=` knows are those that are written."""
+    assert {event for _, entries in OUTCOMES for event, _ in entries} == set(EVENTS)
+
+
+# --- worker.http.request ---
+
+
+def test_a_request_shows_its_four_keys_even_when_empty() -> None:
+    """body, headers, query, url and no method; empty objects are shown (contract §7)."""
+    assert request_payload(method="post") == {
+        "body": None,
+        "headers": {},
+        "query": {},
+        "url": URL,
+    }
+
+
+def test_a_request_shows_what_was_asked_for() -> None:
+    """Body and query keep their JSON types."""
+    query = {"min": 200, "tags": ["a", None]}
+    shown = request_payload(method="post", body={"content": [1, None]}, query=query)
+    assert shown == {"body": {"content": [1, None]}, "headers": {}, "query": query, "url": URL}
+
+
+@pytest.mark.parametrize("body", ["text", "", 0, False, [], {}, 1.5])
+def test_a_body_of_any_json_type_is_shown_as_it_is(body: object) -> None:
+    """False and zero are bodies, not their absence."""
+    shown = request_payload(method="post", body=body)["body"]
+    assert (type(shown), shown) == (type(body), body)
+
+
+HEADER_VALUES = ["text", "", 7, -1, 1.5, 1e22, 1e-7, True, False]
+
+
+@pytest.mark.parametrize("value", HEADER_VALUES)
+def test_a_logged_header_is_the_header_that_was_sent(value: object) -> None:
+    """The log says what the target received: numbers and booleans as they went out."""
+    headers = {"X-Value": value}
+    sent = render(attempt_of(headers=headers), "booper/1").headers["X-Value"]
+    assert request_payload(headers=headers)["headers"] == {"X-Value": sent}
+
+
+SECRETS = ["Authorization", "authorization", "AUTHORIZATION", "Cookie", "cookie"]
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_header_never_reaches_the_log(name: str) -> None:
+    """Its name is kept, its value is replaced, in any letter case (contract §4)."""
+    headers = {name: "Bearer s3cret", "X-Open": "shown"}
+    entry = entries_of(attempt_of(headers=headers), answered(), NOW)[0]
+    assert "s3cret" not in entry.payload
+    assert payload_of(entry)["headers"] == {name: "[redacted]", "X-Open": "shown"}
+
+
+def test_redacting_makes_a_copy() -> None:
+    """The headers that are about to be sent are not the ones that are hidden."""
+    headers = {"Cookie": "session=1"}
+    assert redact(headers) == {"Cookie": REDACTED}
+    assert headers == {"Cookie": "session=1"}
+
+
+def test_a_job_without_a_start_is_logged_at_the_end() -> None:
+    """Where the start is unknown, the time of the entry is the time of writing."""
+    attempt = attempt_of()
+    unknown = Attempt(replace(attempt.job, attempted_at=None), attempt.args)
+    assert entries_of(unknown, answered(), NOW)[0].at == NOW
+
+
+# --- worker.http.response ---
+
+
+def test_a_response_shows_status_headers_body_and_duration() -> None:
+    """The duration is in milliseconds, to the microsecond: 12,345 µs are 12.345 ms."""
+    assert response_payload(answered(b'{"sent": [1]}', JSON, status=201)) == {
+        "status": 201,
+        "headers": {"content-type": JSON},
+        "body": {"sent": [1]},
+        "duration_ms": 12.345,
+    }
+
+
+def test_a_responses_cookies_are_hidden() -> None:
+    """What logs a target's users in does not belong into a log."""
+    answer = Answered(Response(200, {"set-cookie": "session=s3cret"}, b"", False), timedelta(0))
+    assert response_payload(answer)["headers"] == {"set-cookie": "[redacted]"}
+
+
+BODIES = [
+    # body, content type, what is shown
+    (b'{"a": 1}', JSON, {"a": 1}),
+    (b'{"a": 1}', "application/json; charset=utf-8", {"a": 1}),
+    (b'{"a": 1}', "application/problem+json", {"a": 1}),
+    # RFC 9110 §8.3.1: media types are case-insensitive.
+    (b'{"a": 1}', "Application/JSON", {"a": 1}),
+    (b" [1] \r\n", JSON, [1]),
+    (b'"text"', JSON, "text"),
+    (b"null", JSON, None),
+    (b"0", JSON, 0),
+    (b'{"a": 1}', "text/plain", '{"a": 1}'),
+    (b'{"a": 1}', None, '{"a": 1}'),
+    (b"", JSON, ""),
+    (b"", None, ""),
+    (b"ok", JSON, "ok"),
+    (b'{"a": 1', JSON, '{"a": 1'),
+    (b'{"a": NaN}', JSON, '{"a": NaN}'),
+    (b'{"a": 1} {}', JSON, '{"a": 1} {}'),
+    (b"\xef\xbb\xbf{}", JSON, "\ufeff{}"),
+    (b'"\\ud800"', JSON, '"\\ud800"'),
+    (b'"\xff"', JSON, '"\ufffd"'),
+    (b"\xff\x00\xfe", "application/octet-stream", "\ufffd\x00\ufffd"),
+    ("Grüße €".encode(), "text/plain", "Grüße €"),
+    (b"[" * 100_000 + b"]" * 100_000, JSON, "[" * 100_000 + "]" * 100_000),
+]
+
+
+@pytest.mark.parametrize(("body", "kind", "shown"), BODIES, ids=lambda case: f"{case!r:.30}")
+def test_a_body_is_shown_as_json_where_it_is_json_and_as_text_otherwise(
+    body: bytes, kind: str | None, shown: object
+) -> None:
+    """What calls itself JSON and is not is text; no answer can make a log entry fail."""
+    assert response_payload(answered(body, kind))["body"] == shown
+
+
+def test_a_cut_response_says_so_and_is_text() -> None:
+    """What is missing may change the meaning: even if the rest reads as JSON it is not shown so."""
+    shown = response_payload(answered(b"12", JSON, is_cut=True))
+    assert (shown["body"], shown["truncated"]) == ("12", True)
+
+
+def test_a_whole_response_does_not_mention_truncation() -> None:
+    """Exactly four keys, as the contract has them."""
+    assert set(response_payload(answered())) == {"status", "headers", "body", "duration_ms"}
+
+
+@settings(max_examples=300, deadline=None)
+@example(b'"\\ud83d"', JSON, False)
+@example(b"1" * 5_000, JSON, False)
+@given(
+    st.binary(max_size=60)
+    | st.recursive(st.none() | st.integers() | st.text(max_size=5), st.lists, max_leaves=5).map(
+        lambda value: json.dumps(value).encode()
+    ),
+    st.sampled_from([JSON, "application/x+json", "text/html", ""]),
+    st.booleans(),
+)
+def test_no_answer_makes_a_payload_that_is_not_json(body: bytes, kind: str, is_cut: bool) -> None:
+    """Whatever a target sends, its log entry is UTF-8 and JSON."""
+    entry = entries_of(attempt_of(), answered(body, kind, is_cut=is_cut), NOW)[1]
+    # A number of thousands of digits is JSON; Python's limit on reading one is not at issue.
+    shown = json.loads(entry.payload.encode(), parse_int=float)
+    assert shown["status"] == 200
+
+
+# --- worker.http.error ---
+
+
+def test_a_failure_shows_its_word_its_sentence_and_its_duration() -> None:
+    """`error` is stable for programs, `message` is for people."""
+    outcome = Failed("timeout", "no answer within 30 s", timedelta(seconds=30))
+    assert payload_of(entries_of(attempt_of(), outcome, NOW)[1]) == {
+        "error": "timeout",
+        "message": "no answer within 30 s",
+        "duration_ms": 30_000,
+    }
+
+
+def test_a_refusal_shows_its_reason_and_took_no_time() -> None:
+    """Nothing was sent, so nothing took time."""
+    (entry,) = entries_of(attempt_of(), Refused("10.0.0.1 is in a private network"), NOW)
+    assert payload_of(entry) == {
+        "error": "refused",
+        "message": "10.0.0.1 is in a private network",
+        "duration_ms": 0,
+    }
+
+
+def test_an_interruption_is_an_error_of_unknown_duration() -> None:
+    """After a crash nobody knows how long the request ran; the entry says so."""
+    entry = interruption_of(USER, 29180, NOW)
+    assert (entry.event, entry.user_id, entry.job_id, entry.at) == (
+        "worker.http.error",
+        USER,
+        29180,
+        NOW,
+    )
+    payload = payload_of(entry)
+    assert set(payload) == {"error", "message", "duration_ms"}
+    assert (payload["error"], payload["duration_ms"]) == ("interrupted", None)
