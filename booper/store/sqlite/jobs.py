@@ -150,7 +150,8 @@ class SQLiteJobs:
         """Begin an attempt of each of these jobs that still waits for just that time."""
 
         def change(connection: sqlite3.Connection) -> Sequence[Job]:
-            found = [(_by_id(connection, item.id), item.at) for item in due]
+            # The timers are a hint and may name a job twice; it begins once.
+            found = [(_by_id(connection, item.id), item.at) for item in dict.fromkeys(due)]
             ready = [
                 job for job, at in found if job and job.state in WAITING and job.scheduled_at == at
             ]
