@@ -3,15 +3,15 @@
 Only `app` and `cli` see this module; the rest receives the values it needs.
 """
 
-import ipaddress
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
 
 import msgspec
 
+from booper.engine.guard import parse_entry
 from booper.errors import ConfigError
 from booper.model.duration import Duration
 from booper.model.retry import EXPONENTIAL, parse_backoff
@@ -70,7 +70,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     retry: Retry = Retry()
 
 
-_EXPECTED: Final = {str: "text", bool: "true or false", tuple[str, ...]: "a list of text"}
+_EXPECTED: Final = {
+    str: "text",
+    bool: "true or false",
+    tuple[str, ...]: "a list of text",
+    str | list[Duration]: f'"{EXPONENTIAL}" or a list of durations',
+}
 
 
 def read_config(path: Path | None, overrides: Mapping[str, Mapping[str, Any]]) -> Config:
@@ -93,14 +98,15 @@ def _load(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    # Not TOML, not UTF-8, a number too long to read; nested too deeply.
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
 
 
 def _convert(settings: dict[str, Any], where: str) -> Config:
     tables = get_type_hints(Config)
     for name in settings:
-        _check_name(name, tables, f"{where}: unknown table [{name}]", "tables")
+        _check_name(name, tables, f"{where}: unknown table [{_printable(name)}]", "tables")
     converted = {
         name: _table(name, tables[name], values, where) for name, values in settings.items()
     }
@@ -121,39 +127,45 @@ def _table(name: str, kind: type, values: Any, where: str) -> Any:
 def _setting(label: str, kind: Any, value: Any) -> Any:
     try:
         setting = msgspec.convert(value, kind, strict=True)
-        _check_meaning(label.rpartition(" ")[2], setting)
-    except ValueError as error:  # msgspec.ValidationError is one
-        expected = _expected(kind) or str(error)
-        raise ConfigError(f"{label}: expected {expected}, got {value!r}") from error
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{label}: expected {_expected(kind)}, got {value!r}") from error
+    try:
+        check = _CHECKS.get(label.rpartition(": ")[2])
+        if check is not None:
+            check(setting)
+    except ValueError as error:
+        raise ConfigError(f"{label}: {error}") from error
     return setting
 
 
 def _expected(kind: Any) -> str:
-    """Say which values a setting takes, where msgspec's own words would not do."""
+    """Say which values a setting takes."""
     if kind in _EXPECTED:
         return _EXPECTED[kind]
     if choices := [f'"{choice}"' for choice in get_args(kind) if isinstance(choice, str)]:
         return " or ".join(choices)
-    meta = next((item for item in get_args(kind) if isinstance(item, msgspec.Meta)), None)
-    if meta is None:
-        return ""
+    meta = next(item for item in get_args(kind) if isinstance(item, msgspec.Meta))
     noun = "a whole number" if get_args(kind)[0] is int else "a number"
     low = f"over {meta.gt}" if meta.gt is not None else f"from {meta.ge}"
     return f"{noun} {low} to {meta.le}"
 
 
-def _check_meaning(key: str, setting: Any) -> None:
-    """Check what types cannot: whether a backoff and the allowed targets make sense."""
-    if key == "backoff":
-        parse_backoff(setting)
-    if key == "allow":
-        for entry in setting:
-            _check_allowed(entry)
+def _check_allow(entries: tuple[str, ...]) -> None:
+    for entry in entries:
+        parse_entry(entry)
 
 
-def _check_allowed(entry: str) -> None:
-    if "/" in entry:
-        ipaddress.ip_network(entry, strict=False)
+def _check_path(path: str) -> None:
+    if "\0" in path or Path(path).name in ("", ".."):
+        raise ValueError(f"expected the path of a file, got {path!r}")
+
+
+# What types cannot say.
+_CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
+    "[retry] backoff": parse_backoff,
+    "[targets] allow": _check_allow,
+    "[database] path": _check_path,
+}
 
 
 def _check_name(name: str, known: Mapping[str, object], message: str, noun: str) -> None:
@@ -162,3 +174,7 @@ def _check_name(name: str, known: Mapping[str, object], message: str, noun: str)
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise ConfigError(f"{message}; {hint}The {noun} are {', '.join(known)}")
+
+
+def _printable(name: str) -> str:
+    return name if name.isprintable() else repr(name)

@@ -19,6 +19,7 @@
 What a target or the network does is no error but an outcome (`booper.model.job.Outcome`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -86,15 +87,25 @@ class FieldError:
     detail: str
 
 
+def pointer_to(parent: str, name: str) -> str:
+    """Point at a member of an object (RFC 6901 §3), cutting a name nobody would read."""
+    return f"{parent}/{name[:100].replace('~', '~0').replace('/', '~1')}"
+
+
 class InvalidRequest(BooperError):
-    """Say which fields are wrong and what would be right."""
+    """Say which fields are wrong and what would be right; of very many, the first hundred."""
 
     status = 422
     title = "Invalid request"
 
-    def __init__(self, errors: list[FieldError]) -> None:
-        super().__init__("; ".join(f"{error.pointer}: {error.detail}" for error in errors))
-        self.errors = errors
+    MOST_ERRORS = 100
+    MOST_IN_WORDS = 3
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        shown = [f"{error.pointer}: {error.detail}" for error in errors[: self.MOST_IN_WORDS]]
+        more = len(errors) - len(shown)
+        super().__init__("; ".join(shown) + (f"; and {more} more" if more else ""))
+        self.errors = errors[: self.MOST_ERRORS]
 
 
 class StoreUnavailable(BooperError):

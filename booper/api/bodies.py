@@ -1,5 +1,6 @@
 """Request bodies: read within the limit, as JSON or as a form (contract §1)."""
 
+import re
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,6 +14,7 @@ FORM = "application/x-www-form-urlencoded"
 
 _MOST_FORM_FIELDS = 1_000
 _DEEPEST_FORM_FIELD = 16
+_FORM_FIELD = re.compile(r"[^\[\]]+(\[[^\[\]]*\])*")
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
@@ -22,7 +24,7 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
         BodyTooLarge: it has, or says it has, more than `max_bytes`.
     """
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared[:20]) > max_bytes:
+    if declared.isascii() and declared.isdigit() and int(declared[:20]) > max_bytes:
         raise _too_large(max_bytes)
     chunks: list[bytes] = []
     room = max_bytes
@@ -61,7 +63,9 @@ def decode_json(body: bytes, kind: Any = Any) -> Any:
     """
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError:
+    except msgspec.ValidationError as error:
+        if kind is Any:  # then its shape is free, and it holds a number that no number can be
+            raise MalformedBody(f"the body cannot be read: {error}") from error
         raise
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedBody(f"the body is not JSON: {error}") from error
@@ -95,7 +99,7 @@ def decode_form(body: bytes) -> dict[str, Any]:
 def _insert(form: dict[str, Any], name: str, value: str) -> None:
     """Put a value where its bracketed name says: `body[tags][]`."""
     head, *rest = name.replace("]", "").split("[")
-    if not head or name.count("[") != name.count("]") or len(rest) > _DEEPEST_FORM_FIELD:
+    if not _FORM_FIELD.fullmatch(name) or len(rest) > _DEEPEST_FORM_FIELD:
         raise MalformedBody(f"expected a field name such as 'body[content]', got {name[:80]!r}")
     place: Any = form
     steps = [head, *rest]
@@ -108,9 +112,6 @@ def _descend(place: Any, step: str, fresh: Any, name: str, *, is_last: bool) -> 
     if isinstance(place, list) and step == "":
         place.append(fresh)
         return fresh
-    if not isinstance(place, dict) or step == "":
-        raise MalformedBody(f"field {name[:80]!r} is both a value and a list or an object")
-    if is_last:
-        place[step] = fresh
-        return fresh
+    if not isinstance(place, dict) or step == "" or (is_last and step in place):
+        raise MalformedBody(f"field {name[:80]!r} is given twice, as different things")
     return place.setdefault(step, fresh)

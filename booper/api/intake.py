@@ -3,17 +3,17 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 from typing import Any, Final, NoReturn, TypeVar
 from uuid import UUID
 
 import msgspec
-from msgspec.structs import fields, replace
+from msgspec.structs import replace
 
 from booper.api.bodies import FORM, decode_form, decode_json
+from booper.api.shapes import split
 from booper.engine.guard import Guard
 from booper.engine.headers import check_header
-from booper.errors import FieldError, InvalidRequest, TargetRefused
+from booper.errors import FieldError, InvalidRequest, TargetRefused, pointer_to
 from booper.model.args import METHODS, Args
 from booper.model.duration import Duration, InvalidDuration, parse_duration
 from booper.model.job import NewJob
@@ -49,50 +49,50 @@ _NOT_YET: Final = frozenset(
     }
 )
 
-_FIELDS: Final = {field.name: field.type for field in fields(Args)}
 _NUMERIC: Final = frozenset(
     {"schedule_in", "scheduled_at", "max_attempts", "backoff", "timeout", "expect_status"}
 )
 _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,9})?")
+_SOME_URL: Final = msgspec.Raw(b'"https://booper.invalid/"')
 _STATUS_CLASS = re.compile(r"[1-5]xx", re.IGNORECASE)
-_PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 
 
-def read_args(body: bytes, media_type: str) -> Args:
-    """Read the fields of a create from JSON or a form.
-
-    Raises:
-        MalformedBody: the body is neither.
-        InvalidRequest: a field is unknown or of a wrong type.
-    """
-    if media_type == FORM:
-        form = decode_form(body)
-        body = msgspec.json.encode(
-            {name: _number(v) if name in _NUMERIC else v for name, v in form.items()}
-        )
-    try:
-        args = decode_json(body, Args)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(_shape_errors(body, error)) from error
-    try:
-        return _with_body(args)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest([_located("/body", str(error))]) from error
-
-
-def plan(args: Args, user_id: UUID, *, guard: Guard, max_attempts: int, now: datetime) -> NewJob:
-    """Decide what job a create asks for.
+def plan(
+    body: bytes, media_type: str, user_id: UUID, *, guard: Guard, max_attempts: int, now: datetime
+) -> NewJob:
+    """Decide what job a posted body asks for.
 
     Raises:
-        InvalidRequest: a field's value cannot be, with an error for each.
+        MalformedBody: the body is neither JSON nor a form.
+        InvalidRequest: a field is unknown or its value cannot be, with an error for each.
     """
     findings = Findings()
+    args = _read_args(body, media_type, findings)
     target = findings.read("/url", guard.check, args.url)
     scheduled_at = _first_run(args, now, findings)
     _check_values(args, findings)
     if findings.errors or target is None or scheduled_at is None:
         raise InvalidRequest(findings.errors)
     return NewJob(user_id, args, target.host, scheduled_at, args.max_attempts or max_attempts)
+
+
+def _read_args(body: bytes, media_type: str, findings: "Findings") -> Args:
+    """Read the fields that have a right shape; note the others, so that all are told at once."""
+    if media_type == FORM:
+        form = decode_form(body)
+        body = msgspec.json.encode(
+            {name: _number(v) if name in _NUMERIC else v for name, v in form.items()}
+        )
+    try:
+        args: Args = decode_json(body, Args)
+    except msgspec.ValidationError as error:
+        decode_json(body)  # what no JSON value can hold is malformed, whatever its field
+        sound, errors = split(body, Args, error)
+        findings.errors.extend(_not_yet(each) for each in errors)
+        if "url" not in sound:  # whatever is wrong with it has been told
+            sound["url"] = _SOME_URL
+        args = decode_json(msgspec.json.encode(sound), Args)
+    return _with_body(args)
 
 
 class Findings:
@@ -130,12 +130,15 @@ def _check_values(args: Args, findings: Findings) -> None:
     findings.read("/method", _check_method, args.method)
     findings.read("/headers", _check_count, args.headers)
     for name, value in list((args.headers or {}).items())[:MOST_HEADERS]:
-        findings.read(_pointer("/headers", name), check_header, name, text_of(value))
+        findings.read(pointer_to("/headers", name), check_header, name, text_of(value))
     for field, longest in LONGEST_TEXT.items():
         findings.read(f"/{field}", _check_text, getattr(args, field), longest)
     findings.read("/max_attempts", _check_attempts, args.max_attempts)
     findings.read("/timeout", _check_timeout, args.timeout)
-    if args.backoff is not None:
+    if isinstance(args.backoff, list) and args.backoff:
+        for index, delay in enumerate(args.backoff):
+            findings.read(f"/backoff/{index}", parse_duration, delay)
+    elif args.backoff is not None:
         findings.read("/backoff", parse_backoff, args.backoff)
     for index, status in enumerate(args.expect_status or []):
         findings.read(f"/expect_status/{index}", _check_status, status)
@@ -178,48 +181,14 @@ def _refuse(message: str) -> NoReturn:
 
 def _with_body(args: Args) -> Args:
     """Check the body that was kept as text; a null one is absent (contract §3)."""
-    if args.body is msgspec.UNSET:
+    if args.body is msgspec.UNSET or decode_json(bytes(args.body)) is not None:
         return args
-    return args if decode_json(bytes(args.body)) is not None else replace(args, body=msgspec.UNSET)
+    return replace(args, body=msgspec.UNSET)
 
 
-def _shape_errors(body: bytes, first: msgspec.ValidationError) -> list[FieldError]:
-    """Find every field of a wrong shape; msgspec itself stops at the first."""
-    try:
-        sent = decode_json(body, dict[str, msgspec.Raw])
-    except msgspec.ValidationError:
-        return [FieldError("", "expected a JSON object with the fields of a job")]
-    errors = [] if "url" in sent else [FieldError("/url", "this field is required")]
-    for name, raw in sent.items():
-        if name not in _FIELDS:
-            errors.append(_unknown(name))
-            continue
-        try:
-            decode_json(bytes(raw), _FIELDS[name])
-        except msgspec.ValidationError as error:
-            errors.append(_located(f"/{name}", str(error)))
-    return errors or [_located("", str(first))]
-
-
-def _unknown(name: str) -> FieldError:
-    if name in _NOT_YET:
-        return FieldError(f"/{name}", "not supported yet")
-    near = get_close_matches(name[:100], _FIELDS, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"the fields are {', '.join(_FIELDS)}"
-    return FieldError(_pointer("", name), f"unknown field; {hint}")
-
-
-def _located(pointer: str, message: str) -> FieldError:
-    """Turn msgspec's `Expected … - at `$[1]`` into a pointer and a sentence."""
-    match = _PATH.search(message)
-    path = match["path"].replace("[...]", "").replace("[", "/").replace("]", "") if match else ""
-    detail = _PATH.sub("", message).replace("`", "")
-    return FieldError(pointer + path.replace(".", "/"), detail[:1].lower() + detail[1:])
-
-
-def _pointer(parent: str, name: str) -> str:
-    """Point at a member of an object (RFC 6901 §3), cutting a name nobody would read."""
-    return f"{parent}/{name[:100].replace('~', '~0').replace('/', '~1')}"
+def _not_yet(error: FieldError) -> FieldError:
+    is_known = error.pointer.removeprefix("/") in _NOT_YET
+    return FieldError(error.pointer, "not supported yet") if is_known else error
 
 
 def _number(value: Any) -> Any:

@@ -5,11 +5,11 @@ from uuid import UUID
 from starlette.responses import Response
 
 from booper.api.bodies import media_type, read_body
-from booper.api.intake import plan, read_args
+from booper.api.intake import plan
 from booper.api.paging import read_page
 from booper.api.routing import Access, Call, Operation, respond
 from booper.api.wire import job_resource, new_job_resource
-from booper.errors import FieldError, InvalidRequest, NotFound
+from booper.errors import NotFound
 from booper.model.job import State
 from booper.store.base import JobRef
 
@@ -21,10 +21,14 @@ async def create(call: Call) -> Response:
     """Accept a job; the answer leaves when the job is durable."""
     services = call.services
     body = await read_body(call.request, services.max_body_bytes)
-    args = read_args(body, media_type(call.request))
     now = services.clock.now()
     new = plan(
-        args, call.user_id, guard=services.guard, max_attempts=services.max_attempts, now=now
+        body,
+        media_type(call.request),
+        call.user_id,
+        guard=services.guard,
+        max_attempts=services.max_attempts,
+        now=now,
     )
     created = await services.store.jobs.create(new, now)
     job = created.job
@@ -37,10 +41,9 @@ async def create(call: Call) -> Response:
 
 async def list_all(call: Call) -> Response:
     """List the user's jobs, newest first unless asked otherwise."""
-    query = call.request.query_params
-    page = read_page(query, ORDER_FIELDS, ("state",))
+    page, filters = read_page(call.request.query_params, ORDER_FIELDS, {"state": _state})
     now = call.services.clock.now()
-    jobs = await call.services.store.jobs.list(call.user_id, page, _state(query.get("state")), now)
+    jobs = await call.services.store.jobs.list(call.user_id, page, filters["state"], now)
     return respond({"data": [job_resource(job, now) for job in jobs]})
 
 
@@ -69,7 +72,7 @@ OPERATIONS = (
 def _reference(call: Call) -> JobRef:
     """Read the integer id or the UUID in the path; anything else names no job."""
     text = call.request.path_params["job_id"]
-    if text.isascii() and text.isdigit() and int(text[:20]) <= _MAX_ID:
+    if text.isascii() and text.isdigit() and len(text) <= 20 and int(text) <= _MAX_ID:
         return int(text)
     try:
         return UUID(text)
@@ -77,12 +80,8 @@ def _reference(call: Call) -> JobRef:
         raise NotFound(f"there is no job {text[:80]!r}") from None
 
 
-def _state(text: str | None) -> State | None:
-    if text is None:
-        return None
+def _state(text: str) -> State:
     try:
         return State(text)
     except ValueError:
-        expected = ", ".join(State)
-        detail = f"expected one of {expected}, got {text[:40]!r}"
-        raise InvalidRequest([FieldError("/state", detail)]) from None
+        raise ValueError(f"expected one of {', '.join(State)}, got {text[:40]!r}") from None

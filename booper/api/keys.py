@@ -7,10 +7,11 @@ from uuid import UUID
 import msgspec
 from starlette.responses import Response
 
-from booper.api.bodies import decode_json, read_body
+from booper.api.bodies import JSON, media_type, read_body
 from booper.api.routing import Access, Call, Operation, respond
+from booper.api.shapes import read_struct
 from booper.api.wire import NewKeyResource, key_resource
-from booper.errors import FieldError, InvalidRequest, NotFound
+from booper.errors import FieldError, InvalidRequest, NotFound, UnsupportedMediaType
 from booper.model.key import LONGEST_NAME, NewKey, digest_of, new_key
 from booper.store.base import Keys
 
@@ -40,10 +41,9 @@ async def issue(keys: Keys, asked: KeyRequest, now: datetime) -> NewKeyResource:
 async def create(call: Call) -> Response:
     """Make a key and show it, this once."""
     body = await read_body(call.request, call.services.max_body_bytes)
-    try:
-        asked = decode_json(body, KeyRequest)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest([FieldError("", str(error))]) from error
+    if media_type(call.request) != JSON:
+        raise UnsupportedMediaType(f"expected {JSON}")
+    asked = read_struct(body, KeyRequest)
     issued = await issue(call.services.store.keys, asked, call.services.clock.now())
     return respond({"data": issued}, 201)
 

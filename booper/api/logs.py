@@ -7,18 +7,17 @@ from starlette.responses import Response
 from booper.api.paging import read_page
 from booper.api.routing import Access, Call, Operation, respond
 from booper.api.wire import log_resource
-from booper.errors import FieldError, InvalidRequest, NotFound
+from booper.errors import NotFound
 from booper.model.event import EVENTS
 
-ORDER_FIELDS = ("inserted_at",)
+ORDER_FIELDS = ("inserted_at", "id")
 
 
 async def list_all(call: Call) -> Response:
     """List the user's log entries, of all jobs or one, newest first unless asked otherwise."""
-    query = call.request.query_params
-    page = read_page(query, ORDER_FIELDS, ("job_id", "event"))
-    job_id, event = _job_id(query.get("job_id")), _event(query.get("event"))
-    entries = await call.services.store.logs.list(call.user_id, page, job_id, event)
+    readers = {"job_id": _job_id, "event": _event}
+    page, filters = read_page(call.request.query_params, ORDER_FIELDS, readers)
+    entries = await call.services.store.logs.list(call.user_id, page, **filters)
     return respond({"data": [log_resource(entry) for entry in entries]})
 
 
@@ -40,16 +39,13 @@ OPERATIONS = (
 )
 
 
-def _job_id(text: str | None) -> int | None:
-    if text is None:
-        return None
+def _job_id(text: str) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 18:
         return int(text)
-    raise InvalidRequest([FieldError("/job_id", f"expected a job's number, got {text[:40]!r}")])
+    raise ValueError(f"expected a job's number, got {text[:40]!r}")
 
 
-def _event(text: str | None) -> str | None:
-    if text is None or text in EVENTS:
+def _event(text: str) -> str:
+    if text in EVENTS:
         return text
-    expected = ", ".join(EVENTS)
-    raise InvalidRequest([FieldError("/event", f"expected one of {expected}, got {text[:40]!r}")])
+    raise ValueError(f"expected one of {', '.join(EVENTS)}, got {text[:40]!r}")

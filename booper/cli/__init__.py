@@ -4,6 +4,7 @@ Commands read options and print; what they do is done elsewhere. Every expected 
 on standard error: exit 2 for a wrong command line or configuration, exit 1 for the rest.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,8 @@ class Commands(click.Group):
 @click.version_option(__version__, message="booper %(version)s")
 def main() -> None:
     """Schedule HTTP requests: post one now, it is sent at its time."""
+    # The database, its log and its socket are nobody else's to read.
+    os.umask(0o077)
 
 
 @main.command()

@@ -43,8 +43,9 @@ def list_all(config: Config) -> None:
         async with _keyring(config) as keys:
             return await keys.list()
 
+    found = asyncio.run(work())
     click.echo(f"{'id':36}  {'name':20}  {'user':16}  {'created':20}  revoked")
-    for key in asyncio.run(work()):
+    for key in found:
         revoked = key.revoked_at[:19] if key.revoked_at else "-"
         click.echo(f"{key.id}  {key.name:20}  {key.user:16}  {key.inserted_at[:19]:20}  {revoked}")
 

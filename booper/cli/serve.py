@@ -27,8 +27,6 @@ def run(config: Config, api_key: str | None) -> None:
     Raises:
         StartError: booper cannot start.
     """
-    # The database, its log and its socket are nobody else's to read.
-    os.umask(0o077)
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
@@ -41,8 +39,9 @@ async def _serve(config: Config, api_key: str | None) -> None:
     with _bind(config.server.host, config.server.port) as listening:
         host, port = listening.getsockname()[:2]
         booper = Booper(config, api_key=api_key, address=(host, port))
-        path = admin_socket(Path(config.database.path))
         async with booper:
+            # Only whoever holds the database may put its socket there.
+            path = admin_socket(Path(config.database.path))
             grace = config.delivery.grace_seconds
             public = Listener(booper.asgi, grace, listening)
             private = Listener(booper.administration, grace, path)

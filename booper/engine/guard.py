@@ -58,7 +58,7 @@ class Guard:
         own: tuple[str, int] | None,
         resolve: Resolve = system_resolve,
     ) -> None:
-        entries = [_parse_entry(entry) for entry in allow]
+        entries = [parse_entry(entry) for entry in allow]
         self._allowed_networks = [entry for entry in entries if not isinstance(entry, tuple)]
         self._allowed_hosts = {entry for entry in entries if isinstance(entry, tuple)}
         self._require_https = require_https
@@ -139,7 +139,7 @@ class Guard:
         return self._own_urls is not None and self._own_urls.fullmatch(url) is not None
 
 
-def _parse_entry(entry: str) -> Network | tuple[str, int | None]:
+def parse_entry(entry: str) -> Network | tuple[str, int | None]:
     try:
         return ip_network(entry)
     except ValueError:

@@ -158,7 +158,10 @@ class Scheduler:
             raise
         begun = {job.id for job in claimed}
         for due in taken:
-            if due.id not in begun:
+            # A job that the timers named twice has begun once; its second slot is free again.
+            if due.id in begun:
+                begun.remove(due.id)
+            else:
                 self._ready.free(due.host)
         for job in claimed:
             task = asyncio.create_task(self._attempt(job), name=f"job {job.id}")

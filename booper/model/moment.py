@@ -30,7 +30,8 @@ def parse_moment(value: Moment, now: datetime) -> datetime:
 
 def _from_text(text: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
+        # Python 3.11 reads on past a NUL.
+        moment = datetime.fromisoformat(text.replace("\0", "?"))
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         raise InvalidMoment(

@@ -29,7 +29,12 @@ class Connection(aiosqlite.Connection):
 
     async def __aenter__(self) -> "Connection":
         """Open the connection, on a thread of its own."""
-        await super().__aenter__()
+        try:
+            await super().__aenter__()
+        except BaseException:
+            # Its thread still tells the loop that it has ended; the loop must be there then.
+            self._thread.join()
+            raise
         return self
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:

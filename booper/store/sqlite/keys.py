@@ -3,6 +3,7 @@
 Every request asks for its key; this process alone writes the file, so what it remembers is true.
 """
 
+import asyncio
 import hmac
 import sqlite3
 from collections.abc import Sequence
@@ -64,9 +65,13 @@ class SQLiteKeys:
             connection.execute(INSERT_KEY, values)
             return key
 
-        key = await self._writer.run(change)
-        self._by_digest[key.digest] = key
-        return key
+        async def write() -> ApiKey:
+            key = await self._writer.run(change)
+            self._by_digest[key.digest] = key
+            return key
+
+        # What is written must be remembered, even if the caller goes away meanwhile.
+        return await asyncio.shield(write())
 
     async def list(self) -> Sequence[ApiKey]:
         """Return all keys, revoked ones too, in order of creation."""
@@ -80,10 +85,14 @@ class SQLiteKeys:
         if known.revoked_at is not None:
             return known
         values = {"id": key_id.bytes, "now": stored(now)}
-        await self._writer.run(lambda connection: connection.execute(REVOKE, values).rowcount)
-        revoked = replace(known, revoked_at=now)
-        self._by_digest[known.digest] = revoked
-        return revoked
+
+        async def write() -> ApiKey:
+            await self._writer.run(lambda connection: connection.execute(REVOKE, values).rowcount)
+            revoked = replace(known, revoked_at=now)
+            self._by_digest[known.digest] = revoked
+            return revoked
+
+        return await asyncio.shield(write())
 
     async def find(self, digest: bytes) -> ApiKey | None:
         """Return the key with this SHA-256 digest, revoked or not, or None.

@@ -20,7 +20,9 @@ class ProcessLock:
 
     def __init__(self, database: Path) -> None:
         self._database = database
-        self._path = database.with_name(database.name + ".lock")
+        # Of the file itself: two names of one database must not be two locks.
+        real = database.resolve()
+        self._path = real.parent / f"{real.name}.lock"
         self._descriptor = -1
 
     def __enter__(self) -> "ProcessLock":

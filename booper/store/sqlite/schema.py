@@ -31,6 +31,8 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
     """
     try:
         version = _version(connection, path)
+        # Fails at once on a file that cannot be written, which would else show at the first job.
+        connection.execute(f"PRAGMA user_version = {version}")
         connection.execute("PRAGMA journal_mode = WAL")
         for number, script in enumerate(migrations(), start=1):
             if number > version:
@@ -43,7 +45,7 @@ def _version(connection: sqlite3.Connection, path: str) -> int:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if tables and application != APPLICATION_ID:
+    if (tables or application or version) and application != APPLICATION_ID:
         raise UnusableDatabase(f"{path} is a database of another program")
     if version > len(migrations()):
         raise UnusableDatabase(

@@ -71,7 +71,8 @@ class Writer:
         works = [work for work, _ in group]
         try:
             outcomes = await self._connection.run(partial(_commit_together, works))
-        except StoreUnavailable as error:
+        # A change may end its transaction and raise anything; that must not end the writer.
+        except Exception as error:
             log.error("%d changes were not written: %s", len(works), error)
             outcomes = [(None, error)] * len(works)
         for (_, future), (result, problem) in zip(group, outcomes, strict=True):

@@ -59,8 +59,10 @@ CREATE TABLE jobs (
 ) STRICT;
 
 -- Covers the refill of the timers: the next due jobs without touching a row.
-CREATE INDEX jobs_waiting ON jobs (scheduled_at, id, host) WHERE state IN ('scheduled', 'retryable');
+CREATE INDEX jobs_waiting ON jobs (scheduled_at, id, host, state)
+    WHERE state IN ('scheduled', 'retryable');
 CREATE INDEX jobs_executing ON jobs (id) WHERE state = 'executing';
+CREATE INDEX jobs_by_user ON jobs (user_id, id);
 CREATE INDEX jobs_by_state ON jobs (user_id, state, id);
 CREATE INDEX jobs_by_time ON jobs (user_id, scheduled_at, id);
 CREATE UNIQUE INDEX jobs_holding_key ON jobs (user_id, idempotency_key)

@@ -1,0 +1,136 @@
+"""API keys over the administration door; `test_api_auth` says who may not."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.anyio
+
+URL = "https://target.test/"
+
+
+def bearer(key: str) -> dict[str, str]:
+    """Return the header that carries a key."""
+    return {"Authorization": f"Bearer {key}"}
+
+
+async def make(admin: httpx.AsyncClient, **fields: object) -> Any:
+    """Make a key and return the answer's data."""
+    answer = await admin.post("/api/keys", json=fields)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["data"]
+
+
+async def test_a_new_key_is_shown_once_and_works(
+    admin: httpx.AsyncClient, api: httpx.AsyncClient
+) -> None:
+    """Only the create's answer holds the key, which begins with `sk_`; lists never do."""
+    made = await make(admin, name="laptop")
+    assert made["key"].startswith("sk_")
+    assert (await api.get("/api/jobs", headers=bearer(made["key"]))).status_code == 200
+    listed = await admin.get("/api/keys")
+    assert made["key"] not in listed.text
+    [shown] = [key for key in listed.json()["data"] if key["id"] == made["id"]]
+    assert set(shown) == {"id", "name", "user", "user_id", "inserted_at", "revoked_at"}
+    assert (shown["name"], shown["revoked_at"]) == ("laptop", None)
+    # The clock stands at 2030-01-01T12:00:00Z.
+    assert shown["inserted_at"] == "2030-01-01T12:00:00.000000Z"
+
+
+async def test_keys_of_one_user_see_the_same_jobs(
+    admin: httpx.AsyncClient, api: httpx.AsyncClient
+) -> None:
+    """Without `user` a key is the first user's; one of another name is somebody else's."""
+    await api.post("/api/jobs", json={"url": URL, "schedule_in": 60})
+    same = await make(admin, name="second of the first user")
+    other, again = [await make(admin, name=name, user="other") for name in ("a", "b")]
+    assert len((await api.get("/api/jobs", headers=bearer(same["key"]))).json()["data"]) == 1
+    await api.post("/api/jobs", json={"url": URL, "schedule_in": 60}, headers=bearer(other["key"]))
+    of_other = (await api.get("/api/jobs", headers=bearer(again["key"]))).json()["data"]
+    assert len(of_other) == 1
+    assert len((await api.get("/api/jobs")).json()["data"]) == 1
+
+
+async def test_two_keys_of_one_name_are_two_keys(
+    admin: httpx.AsyncClient, api: httpx.AsyncClient
+) -> None:
+    """A name is a label: revoking one key leaves another of that name alone."""
+    first, second = await make(admin, name="twin"), await make(admin, name="twin")
+    assert first["key"] != second["key"]
+    await admin.delete(f"/api/keys/{first['id']}")
+    assert (await api.get("/api/jobs", headers=bearer(first["key"]))).status_code == 401
+    assert (await api.get("/api/jobs", headers=bearer(second["key"]))).status_code == 200
+
+
+async def test_a_revoked_key_stays_listed(admin: httpx.AsyncClient) -> None:
+    """Revoking says when it happened, keeps the key in the list, and can be repeated."""
+    made = await make(admin, name="old")
+    first = await admin.delete(f"/api/keys/{made['id']}")
+    assert first.status_code == 200
+    assert first.json()["data"]["revoked_at"] == "2030-01-01T12:00:00.000000Z"
+    assert (await admin.delete(f"/api/keys/{made['id']}")).json() == first.json()
+    assert first.json()["data"] in (await admin.get("/api/keys")).json()["data"]
+
+
+async def test_revoking_what_is_not_there_is_404(admin: httpx.AsyncClient) -> None:
+    """An unknown UUID is 404, as is what is no UUID."""
+    for reference in ("01890000-0000-7000-8000-000000000000", "laptop", "1"):
+        assert (await admin.delete(f"/api/keys/{reference}")).status_code == 404
+
+
+async def test_the_admin_door_serves_a_user_who_sends_a_key(admin: httpx.AsyncClient) -> None:
+    """With a key the administration door is that user's API as well."""
+    made = await make(admin, name="laptop")
+    answer = await admin.post(
+        "/api/jobs", json={"url": URL, "schedule_in": 60}, headers=bearer(made["key"])
+    )
+    assert answer.status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("fields", "pointer"),
+    [
+        ({}, "/name"),
+        ({"name": None}, "/name"),
+        ({"name": 5}, "/name"),
+        ({"name": ""}, "/name"),
+        ({"name": "   "}, "/name"),
+        ({"name": "x" * 101}, "/name"),
+        ({"name": "x" * 1_000_000}, "/name"),
+        ({"name": "a", "user": 5}, "/user"),
+        ({"name": "a", "user": ""}, "/user"),
+        ({"name": "a", "user": "x" * 101}, "/user"),
+        ({"name": "a", "usr": "b"}, "/usr"),
+        ([], ""),
+        ("laptop", ""),
+        (None, ""),
+    ],
+)
+async def test_a_wrong_field_of_a_key_is_pointed_at(
+    admin: httpx.AsyncClient, fields: object, pointer: str
+) -> None:
+    """A wrong field is 422 with its JSON Pointer, as everywhere (§1)."""
+    answer = await admin.post("/api/keys", content=json.dumps(fields))
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+    assert len(answer.content) < 2_000
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"name": "\\ud800"}'])
+async def test_a_malformed_create_of_a_key_is_400(admin: httpx.AsyncClient, body: bytes) -> None:
+    """What is not JSON is 400 here as well."""
+    answer = await admin.post(
+        "/api/keys", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 400
+
+
+async def test_a_key_is_not_made_from_another_content_type(admin: httpx.AsyncClient) -> None:
+    """Text is 415, as for every posted body (§1)."""
+    answer = await admin.post(
+        "/api/keys", content=b'{"name": "a"}', headers={"Content-Type": "text/plain"}
+    )
+    assert answer.status_code == 415

@@ -1,0 +1,371 @@
+"""The configuration: what a file may say, and what is said about one that is wrong."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+import pytest
+
+from booper.config import Config, Delivery, read_config
+from booper.errors import ConfigError
+
+EXAMPLE = Path(__file__).parent.parent / "booper.toml.example"
+SETTING = re.compile(r"# (\w+ = .+)")
+
+# Contract §12; what it does not name is what the example says.
+DEFAULTS = {
+    ("server", "host"): "127.0.0.1",
+    ("server", "port"): 2667,
+    ("server", "max_body_bytes"): 1_048_576,
+    ("database", "durability"): "full",
+    ("delivery", "concurrency"): 64,
+    ("delivery", "per_host"): 16,
+    ("delivery", "timeout_seconds"): 30,
+    ("delivery", "max_response_bytes"): 262_144,
+    ("delivery", "grace_seconds"): 10,
+    ("retry", "max_attempts"): 15,
+    ("retry", "backoff"): "exponential",
+}
+
+# The least and the most of every bounded setting, and the nearest values outside.
+BOUNDS: dict[tuple[str, str], tuple[list[float], list[float]]] = {
+    ("server", "port"): ([0, 65_535], [-1, 65_536]),
+    ("server", "max_body_bytes"): ([1_024, 1_073_741_824], [1_023, 1_073_741_825]),
+    ("delivery", "concurrency"): ([1, 10_000], [0, 10_001]),
+    ("delivery", "per_host"): ([1, 10_000], [0, 10_001]),
+    ("delivery", "timeout_seconds"): ([0.001, 900], [0, -1, 900.001]),
+    ("delivery", "max_response_bytes"): ([0, 67_108_864], [-1, 67_108_865]),
+    ("delivery", "grace_seconds"): ([0, 900], [-0.001, 900.001]),
+    ("retry", "max_attempts"): ([1, 10_000], [0, 10_001]),
+}
+
+# table, setting, a value of a wrong type as TOML, what the message must say was expected
+WRONG_TYPES = [
+    ("server", "host", "5", "text"),
+    ("server", "port", '"2667"', "a whole number from 0 to 65535"),
+    ("server", "port", "true", "a whole number from 0 to 65535"),
+    ("server", "port", "80.5", "a whole number from 0 to 65535"),
+    ("server", "max_body_bytes", "[]", "a whole number"),
+    ("database", "path", "false", "text"),
+    ("database", "durability", '"fast"', '"full" or "normal"'),
+    ("targets", "require_https", '"yes"', "true or false"),
+    ("targets", "require_https", "1", "true or false"),
+    ("targets", "allow_private_networks", "0", "true or false"),
+    ("targets", "allow", '"localhost"', "a list of text"),
+    ("targets", "allow", "[8080]", "a list of text"),
+    ("delivery", "concurrency", "2030-01-01", "a whole number from 1 to 10000"),
+    ("delivery", "per_host", "{}", "a whole number from 1 to 10000"),
+    ("delivery", "timeout_seconds", '"30s"', "a number over 0 to 900"),
+    ("delivery", "timeout_seconds", "nan", "a number over 0 to 900"),
+    ("delivery", "max_response_bytes", "1e3", "a whole number"),
+    ("delivery", "grace_seconds", "inf", "a number from 0 to 900"),
+    ("delivery", "grace_seconds", "nan", "a number from 0 to 900"),
+    ("retry", "max_attempts", "[15]", "a whole number from 1 to 10000"),
+    ("retry", "backoff", "5", "exponential"),
+]
+
+# a wrong backoff as TOML, and a word of what is wrong with it
+WRONG_BACKOFFS = [
+    ('"linear"', '"exponential" or a list of durations'),
+    ("[]", "at least one"),
+    ("[10, -1]", "must not be negative"),
+    ("[nan]", "century"),
+    ("[inf]", "century"),
+    ('[[1, "fortnight"]]', "unknown unit 'fortnight'"),
+    ('[[5300, "weeks"]]', "century"),  # a century is 36525 days, 5217.9 weeks
+    ('[5, "minutes"]', "minutes"),
+    ("[true]", "backoff"),
+    ("[1e300]", "century"),
+    ("[1" + "0" * 400 + "]", "century"),
+]
+
+# What is no host, host:port, IP address or network without host bits.
+WRONG_TARGETS = [
+    "10.0.0.0/33",
+    "10.0.0.0/8/8",
+    "10.0.0.1/8",
+    "::1/129",
+    "https://hooks.internal",
+    "hooks.internal/path",
+    "two words",
+    "user@hooks.internal",
+    "hooks.internal:99999",
+    "",
+]
+
+GOOD_TARGETS = [
+    "localhost",
+    "hooks.internal",
+    "build.internal:8080",
+    "192.168.1.7",
+    "10.0.0.0/8",
+    "fd00::/8",
+]
+
+
+def read(path: Path, text: str) -> Config:
+    """Read a configuration file of this text."""
+    path.write_text(text, encoding="utf-8")
+    return read_config(path, {})
+
+
+def refusal(path: Path, text: str) -> str:
+    """Return what is said about a wrong file; that is one line which names the file."""
+    with pytest.raises(ConfigError) as caught:
+        read(path, text)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith(str(path))
+    return message
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return where a test's configuration file goes."""
+    return tmp_path / "booper.toml"
+
+
+def settings() -> dict[tuple[str, str], Any]:
+    """Return every setting by table and name, with its default."""
+    tables = msgspec.to_builtins(Config())
+    return {(name, key): value for name, table in tables.items() for key, value in table.items()}
+
+
+def test_the_defaults_are_the_contracts() -> None:
+    """What the contract's §12 promises is what an empty configuration gives."""
+    known = settings()
+    assert {name: known[name] for name in DEFAULTS} == DEFAULTS
+
+
+def test_no_file_and_an_empty_file_give_the_defaults(path: Path) -> None:
+    """Everything can be left out."""
+    assert read_config(None, {}) == Config()
+    assert read(path, "") == Config()
+
+
+def test_the_example_as_it_is_changes_nothing() -> None:
+    """The example names every table and leaves every setting at its default."""
+    assert set(tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))) == set(get_type_hints(Config))
+    assert read_config(EXAMPLE, {}) == Config()
+
+
+def test_the_example_documents_every_setting_with_its_default_and_nothing_else() -> None:
+    """With its settings uncommented, the example is the defaults, complete."""
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    uncommented = [found[1] if (found := SETTING.fullmatch(line)) else line for line in lines]
+    tables = tomllib.loads("\n".join(uncommented))
+    documented = {
+        (name, key): value for name, table in tables.items() for key, value in table.items()
+    }
+    expected = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in settings().items()
+    }
+    assert documented == expected
+    assert list(documented) == list(expected)
+
+
+def test_the_example_explains_every_setting_and_its_bounds() -> None:
+    """Each setting stands under a comment of its own, which tells what bounds there are."""
+    text = EXAMPLE.read_text(encoding="utf-8")
+    paragraphs = re.split(r"\n\n+", text)
+    comments = {
+        (found[1]).split(" = ")[0]: paragraph.removesuffix(found[0]).strip()
+        for paragraph in paragraphs
+        if (found := SETTING.fullmatch(paragraph.splitlines()[-1]))
+    }
+    for name, key in settings():
+        assert len(comments[key]) > 40, f"[{name}] {key} has no comment"
+    for (_, key), (inside, _) in BOUNDS.items():
+        assert str(inside[-1]) in comments[key], f"{key} does not tell its upper bound"
+
+
+def test_every_bounded_setting_is_in_the_table() -> None:
+    """`BOUNDS` covers what the types bound: no bound goes untested."""
+    bounded = {
+        (name, key)
+        for name, kind in get_type_hints(Config).items()
+        for key, hint in get_type_hints(kind, include_extras=True).items()
+        if any(isinstance(item, msgspec.Meta) for item in get_args(hint))
+    }
+    assert bounded == set(BOUNDS)
+
+
+def test_every_setting_has_a_wrong_type_in_the_table() -> None:
+    """`WRONG_TYPES` covers every setting."""
+    assert {(table, key) for table, key, _, _ in WRONG_TYPES} == set(settings())
+
+
+@pytest.mark.parametrize(("table", "key"), BOUNDS)
+def test_a_number_is_taken_up_to_its_bounds_and_not_beyond(
+    path: Path, table: str, key: str
+) -> None:
+    """The bounds themselves are fine; the message about a value outside names key and value."""
+    inside, outside = BOUNDS[table, key]
+    for value in inside:
+        config = read(path, f"[{table}]\n{key} = {value}")
+        assert getattr(getattr(config, table), key) == value
+    for value in outside:
+        message = refusal(path, f"[{table}]\n{key} = {value}")
+        assert f"[{table}] {key}: expected a" in message
+        assert message.endswith(f"got {value}")
+
+
+@pytest.mark.parametrize(("table", "key", "value", "expected"), WRONG_TYPES)
+def test_a_value_of_a_wrong_type_is_refused_with_what_was_expected(
+    path: Path, table: str, key: str, value: str, expected: str
+) -> None:
+    """Nothing is converted: text is no number, a number no truth value, a truth value no number."""
+    message = refusal(path, f"[{table}]\n{key} = {value}")
+    assert f"[{table}] {key}: " in message
+    assert expected in message
+
+
+def test_a_message_about_a_wrong_type_is_a_sentence(path: Path) -> None:
+    """What is expected is said in booper's words, once."""
+    for value in ("5", '"linear"', "[true]"):
+        message = refusal(path, f"[retry]\nbackoff = {value}")
+        assert message.lower().count("expected") == 1, message
+        assert "`" not in message
+
+
+def test_a_whole_number_serves_where_a_fraction_could_stand(path: Path) -> None:
+    """`timeout_seconds = 60` needs no decimal point."""
+    assert read(path, "[delivery]\ntimeout_seconds = 60").delivery.timeout_seconds == 60.0
+
+
+@pytest.mark.parametrize(("value", "reason"), WRONG_BACKOFFS)
+def test_a_wrong_backoff_is_refused_with_its_reason(path: Path, value: str, reason: str) -> None:
+    """A word, a length or a unit that no backoff can be made of is found at the start."""
+    message = refusal(path, f"[retry]\nbackoff = {value}")
+    assert "[retry] backoff: " in message
+    assert reason in message
+
+
+def test_a_backoff_is_the_word_or_a_list_of_durations(path: Path) -> None:
+    """Both shapes of the contract's `backoff` can be set."""
+    assert read(path, '[retry]\nbackoff = "exponential"').retry.backoff == "exponential"
+    listed = read(path, '[retry]\nbackoff = [10, 0.5, [5, "minutes"]]').retry.backoff
+    assert listed == [10, 0.5, (5, "minutes")]
+
+
+@pytest.mark.parametrize("entry", WRONG_TARGETS)
+def test_a_wrong_allowed_target_is_refused_and_named(path: Path, entry: str) -> None:
+    """An entry that is neither host nor network is found when the file is read, and shown."""
+    message = refusal(path, f'[targets]\nallow = ["fine.internal", "{entry}"]')
+    assert "[targets] allow: " in message
+    assert repr(entry) in message
+    assert "a list of text, got" not in message, "it is a list of text"
+
+
+def test_hosts_ports_addresses_and_networks_can_be_allowed(path: Path) -> None:
+    """Every kind of entry that the guard knows is taken."""
+    listed = ", ".join(f'"{entry}"' for entry in GOOD_TARGETS)
+    assert read(path, f"[targets]\nallow = [{listed}]").targets.allow == tuple(GOOD_TARGETS)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/", "a\\u0000b"])
+def test_a_database_path_that_names_no_file_is_refused(path: Path, name: str) -> None:
+    """A path without a file's name in it can hold no database."""
+    assert "[database] path: " in refusal(path, f'[database]\npath = "{name}"')
+
+
+def test_an_unknown_table_is_refused_with_the_near_name(path: Path) -> None:
+    """`[sever]` is taken for a misspelt `[server]`, and all tables are listed."""
+    message = refusal(path, "[sever]\nport = 1")
+    assert "unknown table [sever]; did you mean 'server'?" in message
+    assert "server, database, targets, delivery, retry" in message
+
+
+def test_an_unknown_setting_is_refused_with_the_near_name(path: Path) -> None:
+    """`prot` is taken for a misspelt `port`; the message says in which table it stands."""
+    message = refusal(path, "[server]\nprot = 1")
+    assert "[server] unknown setting 'prot'; did you mean 'port'?" in message
+
+
+def test_an_unknown_name_that_is_near_to_none_gets_the_list_alone(path: Path) -> None:
+    """No guess is made where there is nothing to guess."""
+    message = refusal(path, "[server]\nzzz = 1")
+    assert "did you mean" not in message
+    assert "host, port, max_body_bytes" in message
+
+
+def test_a_name_with_a_line_break_stays_on_one_line(path: Path) -> None:
+    """TOML allows any character in a quoted name; the message still is one line."""
+    refusal(path, '["a\\nb"]')
+    refusal(path, '[server]\n"a\\nb" = 1')
+    refusal(path, '[server]\nhost = ["a\\nb"]')
+
+
+def test_a_setting_outside_its_table_is_refused(path: Path) -> None:
+    """A setting at the top is an unknown table, and a table given a plain value is no table."""
+    assert "unknown table [port]" in refusal(path, "port = 1")
+    assert "server must be a table, write [server]" in refusal(path, "server = 1")
+    assert "server must be a table" in refusal(path, "[[server]]\nport = 1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[server", "port 1", "[server]\nport = ", "[server]\n[server]", '[server]\nhost = "a', "\0"],
+)
+def test_what_is_not_toml_is_refused_with_the_place(path: Path, text: str) -> None:
+    """A syntax error is said with its line, as the TOML parser knows it."""
+    assert "is not TOML: " in refusal(path, text)
+
+
+def test_toml_beyond_the_parsers_powers_is_refused_like_any_other(path: Path) -> None:
+    """Absurd nesting and endless numbers end in a line as well, not in a traceback."""
+    refusal(path, "a = " + "[" * 100_000)
+    refusal(path, "a = 1" + "0" * 5_000)
+
+
+def test_bytes_that_are_not_utf_8_are_refused(path: Path) -> None:
+    """TOML is UTF-8 (toml.io); a Latin-1 file is told so."""
+    path.write_bytes(b'[server]\nhost = "caf\xe9"')
+    with pytest.raises(ConfigError, match=r"is not TOML: .*utf-8") as caught:
+        read_config(path, {})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_refused(path: Path) -> None:
+    """A file that was asked for must be there."""
+    with pytest.raises(ConfigError) as caught:
+        read_config(path, {})
+    assert str(caught.value) == f"cannot read {path}: No such file or directory"
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    """A folder in the file's place is named as such."""
+    with pytest.raises(ConfigError) as caught:
+        read_config(tmp_path, {})
+    assert str(caught.value) == f"cannot read {tmp_path}: Is a directory"
+
+
+def test_overrides_beat_the_file_one_setting_at_a_time(path: Path) -> None:
+    """The command line wins over the file, which keeps what the command line does not name."""
+    path.write_text('[server]\nhost = "0.0.0.0"\nport = 1000\n[delivery]\nper_host = 3\n')
+    overrides: dict[str, dict[str, Any]] = {
+        "server": {"port": 2000, "host": None},
+        "database": {"path": "other.db"},
+    }
+    config = read_config(path, overrides)
+    assert (config.server.host, config.server.port) == ("0.0.0.0", 2000)
+    assert config.database.path == "other.db"
+    assert config.delivery == Delivery(per_host=3)
+
+
+def test_an_override_is_held_to_the_same_bounds() -> None:
+    """A wrong value from the command line is refused as one from the file is."""
+    with pytest.raises(ConfigError) as caught:
+        read_config(None, {"server": {"port": 70_000}})
+    expected = "configuration: [server] port: expected a whole number from 0 to 65535, got 70000"
+    assert str(caught.value) == expected
+
+
+def test_an_override_does_not_hide_a_wrong_file(path: Path) -> None:
+    """A table that is none is refused even if one of its settings is overridden."""
+    path.write_text("server = 1")
+    with pytest.raises(ConfigError, match="server must be a table"):
+        read_config(path, {"server": {"port": 2000}})

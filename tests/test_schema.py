@@ -1,0 +1,702 @@
+"""The database file: its schema, its migrations, its lock, and files that cannot serve."""
+
+import asyncio
+import os
+import re
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from booper.errors import StartError
+from booper.store.sqlite import jobs, open_store
+from booper.store.sqlite.connection import CHECKPOINT_PAGES, Connection, reading, writing
+from booper.store.sqlite.lock import DatabaseLocked
+from booper.store.sqlite.schema import APPLICATION_ID, UnusableDatabase, migrate, migrations
+from tests.conftest import START
+
+USER, KEY, SCHEDULE, JOB, ENTRY = (bytes([number] * 16) for number in range(1, 6))
+
+# A row of each table that every rule lets in.
+ROWS: dict[str, dict[str, Any]] = {
+    "users": {"id": USER, "name": "alice", "inserted_at": 1},
+    "keys": {"id": KEY, "user_id": USER, "name": "first", "digest": b"d" * 32, "inserted_at": 1},
+    "schedules": {"id": SCHEDULE, "user_id": USER, "args": "{}", "inserted_at": 1},
+    "jobs": {
+        "uuid": JOB,
+        "user_id": USER,
+        "host": "target.test",
+        "args": "{}",
+        "state": "scheduled",
+        "attempt": 0,
+        "max_attempts": 15,
+        "interruptions": 0,
+        "inserted_at": 1,
+        "scheduled_at": 1,
+        "planned_at": 1,
+    },
+    "logs": {
+        "seq": 1,
+        "id": ENTRY,
+        "user_id": USER,
+        "job_id": 1,
+        "event": "x",
+        "inserted_at": 1,
+        "payload": "{}",
+    },
+    "pulse": {"id": 1, "beat_at": 1},
+}
+
+# How a job stands in each state that is stored.
+TRIED = {"attempt": 1, "attempted_at": 1}
+STATES: dict[str, dict[str, Any]] = {
+    "scheduled": {},
+    "executing": TRIED,
+    "retryable": TRIED,
+    "completed": {**TRIED, "completed_at": 2},
+    "discarded": {**TRIED, "discarded_at": 2},
+    "cancelled": {"cancelled_at": 2},
+}
+
+# The text of every CHECK, with changes to a good row that it must refuse.
+CHECKS: list[tuple[str, str, list[dict[str, Any]]]] = [
+    ("users", "length(id) = 16", [{"id": b"x" * 15}, {"id": b""}]),
+    ("keys", "length(id) = 16", [{"id": b"x" * 17}]),
+    ("keys", "length(digest) = 32", [{"digest": b"x" * 31}, {"digest": b""}]),
+    ("schedules", "length(id) = 16", [{"id": b"x"}]),
+    ("schedules", "json_valid(args)", [{"args": "{"}, {"args": ""}]),
+    ("schedules", "json_valid(state)", [{"state": "nope"}]),
+    ("schedules", "json_valid(previous)", [{"previous": "{'a': 1}"}]),
+    ("jobs", "length(uuid) = 16", [{"uuid": b"x" * 36}]),
+    ("jobs", "length(schedule_id) = 16", [{"schedule_id": b"x"}]),
+    (
+        "jobs",
+        "state IN ('scheduled', 'executing', 'retryable', 'completed', 'discarded', 'cancelled')",
+        # `available` is derived on reading and never stored (contract §4).
+        [{"state": "available", **TRIED}, {"state": "", **TRIED}],
+    ),
+    ("jobs", "attempt >= 0", [{"attempt": -1, "attempted_at": 1}]),
+    ("jobs", "max_attempts >= 1", [{"max_attempts": 0}]),
+    ("jobs", "interruptions >= 0", [{"interruptions": -1}]),
+    (
+        "jobs",
+        "(completed_at IS NOT NULL) = (state = 'completed')",
+        [
+            {"state": "completed", **TRIED},
+            {"completed_at": 2},
+            {"state": "retryable", **TRIED, "completed_at": 2},
+            {"state": "discarded", **TRIED, "discarded_at": 2, "completed_at": 2},
+        ],
+    ),
+    (
+        "jobs",
+        "(discarded_at IS NOT NULL) = (state = 'discarded')",
+        [
+            {"state": "discarded", **TRIED},
+            {"discarded_at": 2},
+            {"state": "executing", **TRIED, "discarded_at": 2},
+            {"state": "cancelled", "cancelled_at": 2, "discarded_at": 2},
+        ],
+    ),
+    (
+        "jobs",
+        "(cancelled_at IS NOT NULL) = (state = 'cancelled')",
+        [
+            {"state": "cancelled"},
+            {"cancelled_at": 2},
+            {"state": "completed", **TRIED, "completed_at": 2, "cancelled_at": 2},
+        ],
+    ),
+    (
+        "jobs",
+        "attempt > 0 OR state IN ('scheduled', 'cancelled')",
+        [
+            {"state": "executing", "attempted_at": 1},
+            {"state": "retryable"},
+            {"state": "completed", "completed_at": 2},
+            {"state": "discarded", "discarded_at": 2},
+        ],
+    ),
+    ("jobs", "(attempted_at IS NOT NULL) OR attempt = 0", [{"state": "executing", "attempt": 1}]),
+    ("logs", "length(id) = 16", [{"id": b"x" * 15}]),
+    ("pulse", "id = 1", [{"id": 2}]),
+]
+
+# Rows that other rules refuse: a table, changes to a good row, what SQLite says.
+OTHER_RULES: list[tuple[str, dict[str, Any], str]] = [
+    ("keys", {"user_id": b"?" * 16}, "FOREIGN KEY"),
+    ("schedules", {"user_id": b"?" * 16}, "FOREIGN KEY"),
+    ("jobs", {"user_id": b"?" * 16}, "FOREIGN KEY"),
+    ("logs", {"user_id": b"?" * 16}, "FOREIGN KEY"),
+    ("users", {"name": None}, "NOT NULL constraint failed: users.name"),
+    ("keys", {"digest": None}, "NOT NULL constraint failed: keys.digest"),
+    ("jobs", {"host": None}, "NOT NULL constraint failed: jobs.host"),
+    ("jobs", {"state": None}, "NOT NULL constraint failed: jobs.state"),
+    ("jobs", {"attempt": None}, "NOT NULL constraint failed: jobs.attempt"),
+    ("jobs", {"scheduled_at": None}, "NOT NULL constraint failed: jobs.scheduled_at"),
+    ("jobs", {"planned_at": None}, "NOT NULL constraint failed: jobs.planned_at"),
+    ("logs", {"payload": None}, "NOT NULL constraint failed: logs.payload"),
+    ("jobs", {"scheduled_at": "2030-01-01"}, "cannot store TEXT value in INTEGER column"),
+    ("jobs", {"uuid": "text of sixteen."}, "cannot store TEXT value in BLOB column"),
+    ("logs", {"inserted_at": 1.5}, "cannot store REAL value in INTEGER column"),
+]
+
+# Pairs of rows of one table that may not both be there: the second one's changes, what is said.
+PAIRS: list[tuple[str, dict[str, Any], str]] = [
+    ("users", {"id": b"2" * 16}, "users.name"),
+    ("keys", {"id": b"2" * 16}, "keys.digest"),
+    ("jobs", {"idempotency_key": None}, "jobs.uuid"),
+    ("jobs", {"uuid": b"2" * 16}, "jobs.user_id, jobs.idempotency_key"),
+    ("jobs", {"uuid": b"2" * 16, "state": "executing", **TRIED}, "jobs.idempotency_key"),
+    ("jobs", {"uuid": b"2" * 16, "state": "retryable", **TRIED}, "jobs.idempotency_key"),
+    ("logs", {"seq": 2}, "logs.id"),
+]
+
+# Opens the store at argv[1], says so, and holds it until its standard input ends.
+HOLD = """
+import asyncio, sys
+from pathlib import Path
+from random import Random
+from booper.store.sqlite import open_store
+
+async def hold():
+    async with open_store(Path(sys.argv[1]), "full", Random(1)):
+        print("open", flush=True)
+        sys.stdin.read()
+
+asyncio.run(hold())
+"""
+
+# Tries to open the store at argv[1] from inside the folder argv[2] and prints the error. Root
+# may write everywhere, so it becomes nobody first; what Python imports late is loaded by then,
+# through a store in a folder of its own, for nobody may not be allowed to read it.
+TRY_AS_NOBODY = """
+import asyncio, os, sys, tempfile
+from pathlib import Path
+from random import Random
+from booper.errors import StartError
+from booper.store.sqlite import open_store
+
+async def attempt(path):
+    try:
+        async with open_store(path, "full", Random(1)):
+            return "open"
+    except StartError as error:
+        return f"{type(error).__name__}: {error}"
+
+with tempfile.TemporaryDirectory() as own:
+    asyncio.run(attempt(Path(own, "own.db")))
+os.chdir(sys.argv[2])
+if os.geteuid() == 0:
+    os.setuid(65534)
+print(asyncio.run(attempt(Path(sys.argv[1]))))
+"""
+
+
+def opened_and_closed(path: Path) -> None:
+    """Open the store at a path and close it again."""
+
+    async def session() -> None:
+        async with open_store(path, "full", Random(1)) as store:
+            await store.check_writable(START)
+
+    asyncio.run(session())
+
+
+def refusal(path: Path) -> str:
+    """Return why a path cannot serve as a database: one line that names it."""
+    with pytest.raises(StartError) as caught:
+        opened_and_closed(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert path.name in message
+    return message
+
+
+def squeezed(text: str) -> str:
+    """Return a text without its white space, for comparing SQL."""
+    return re.sub(r"\s+", "", text)
+
+
+def schema_of(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
+    """Return everything the schema of a file consists of."""
+    return connection.execute(
+        "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
+    ).fetchall()
+
+
+def insert(connection: sqlite3.Connection, table: str, **changes: Any) -> None:
+    """Insert the good row of a table with some of its columns changed."""
+    row = {**ROWS[table], **changes}
+    columns, places = ", ".join(row), ", ".join(f":{name}" for name in row)
+    connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({places})", row)
+
+
+@contextmanager
+def holding(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Let another process hold the store at a path; it is gone afterwards."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "open\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def said_to_nobody(database: str, folder: Path) -> str:
+    """Return what a process without privileges is told about a database in a folder."""
+    done = subprocess.run(
+        [sys.executable, "-c", TRY_AS_NOBODY, database, str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return where a test's database goes."""
+    return tmp_path / "booper.db"
+
+
+@pytest.fixture
+def database() -> Iterator[sqlite3.Connection]:
+    """Return a database in memory with the newest schema and, but for jobs and logs, a user."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        migrate(connection, ":memory:")
+        connection.execute("PRAGMA foreign_keys = ON")
+        insert(connection, "users")
+        yield connection
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Return a folder that every user of the machine can reach; tmp_path is this user's own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+# --- invariants -----------------------------------------------------------------------------------
+
+
+def test_every_table_has_a_good_row_in_the_table() -> None:
+    """`ROWS` covers the schema, and all of its rows can be stored together."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        migrate(connection, ":memory:")
+        connection.execute("PRAGMA foreign_keys = ON")
+        for table in ROWS:
+            insert(connection, table)
+        names = connection.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        )
+        assert {name for (name,) in names} == set(ROWS)
+
+
+def test_every_check_of_the_schema_is_in_the_table() -> None:
+    """`CHECKS` names each CHECK that the migrations write, so that none goes untested."""
+    script = "\n".join(migrations())
+    assert script.count("CHECK (") == len(CHECKS)
+    for _, check, _ in CHECKS:
+        assert squeezed(f"CHECK ({check})") in squeezed(script)
+
+
+@pytest.mark.parametrize(("table", "check", "changes"), CHECKS)
+def test_a_row_that_breaks_an_invariant_is_refused(
+    database: sqlite3.Connection, table: str, check: str, changes: list[dict[str, Any]]
+) -> None:
+    """Each CHECK refuses the rows it is there for, inserted."""
+    for change in changes:
+        with pytest.raises(sqlite3.IntegrityError, match="CHECK constraint failed") as caught:
+            insert(database, table, **change)
+        assert squeezed(check) in squeezed(str(caught.value)), change
+
+
+@pytest.mark.parametrize(("check", "changes"), [(c, r) for t, c, r in CHECKS if t == "jobs"])
+def test_a_job_cannot_be_changed_into_what_breaks_an_invariant(
+    database: sqlite3.Connection, check: str, changes: list[dict[str, Any]]
+) -> None:
+    """A stored job is held to every CHECK by an UPDATE as well."""
+    insert(database, "jobs")
+    for change in changes:
+        assignments = ", ".join(f"{name} = :{name}" for name in change)
+        with pytest.raises(sqlite3.IntegrityError, match="CHECK constraint failed") as caught:
+            database.execute(f"UPDATE jobs SET {assignments}", change)
+        assert squeezed(check) in squeezed(str(caught.value)), change
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_job_as_it_should_be_is_let_in(database: sqlite3.Connection, state: str) -> None:
+    """Every state that is stored has a shape that no CHECK refuses."""
+    insert(database, "jobs", state=state, **STATES[state])
+
+
+@pytest.mark.parametrize(("table", "changes", "message"), OTHER_RULES)
+def test_a_row_without_owner_value_or_type_is_refused(
+    database: sqlite3.Connection, table: str, changes: dict[str, Any], message: str
+) -> None:
+    """References must exist, values must be there and of their column's type."""
+    with pytest.raises(sqlite3.IntegrityError, match=message):
+        insert(database, table, **changes)
+
+
+@pytest.mark.parametrize(("table", "changes", "message"), PAIRS)
+def test_a_second_row_of_the_same_name_is_refused(
+    database: sqlite3.Connection, table: str, changes: dict[str, Any], message: str
+) -> None:
+    """Names, digests, UUIDs and the keys of unfinished jobs are there once."""
+    common = {"idempotency_key": "key"} if table == "jobs" else {}
+    if table != "users":
+        insert(database, table, **common)
+    with pytest.raises(sqlite3.IntegrityError, match=f"UNIQUE constraint failed: .*{message}"):
+        insert(database, table, **{**common, **changes})
+
+
+@pytest.mark.parametrize("state", ["completed", "discarded", "cancelled"])
+def test_finished_jobs_may_share_a_key(database: sqlite3.Connection, state: str) -> None:
+    """A key is held by unfinished jobs only (contract §5)."""
+    insert(database, "jobs", idempotency_key="key", state=state, **STATES[state])
+    insert(database, "jobs", idempotency_key="key", uuid=b"2" * 16)
+
+
+# --- plans ----------------------------------------------------------------------------------------
+
+
+def plan(connection: sqlite3.Connection, query: str, **values: object) -> str:
+    """Return how SQLite would run a query, in one line."""
+    rows = connection.execute(f"EXPLAIN QUERY PLAN {query}", values).fetchall()
+    return "; ".join(row[3] for row in rows)
+
+
+def test_the_refill_of_the_timers_reads_an_index_alone_and_sorts_nothing(
+    database: sqlite3.Connection,
+) -> None:
+    """`DUE` costs what it returns, however many jobs wait."""
+    found = plan(database, jobs.DUE, at=0, id=0, limit=10)
+    assert "USING COVERING INDEX jobs_waiting" in found
+    assert "SEARCH" in found, "it must begin behind `after`, not read what lies before"
+    assert "TEMP B-TREE" not in found
+
+
+def test_a_key_and_what_executes_are_found_by_their_indexes(database: sqlite3.Connection) -> None:
+    """Neither a create with a key nor a rescue reads the whole table."""
+    assert "USING INDEX jobs_holding_key" in plan(
+        database, jobs.BY_KEY, user_id=USER, idempotency_key="key"
+    )
+    assert "USING INDEX jobs_executing" in plan(database, jobs.EXECUTING)
+
+
+@pytest.mark.parametrize("order", jobs.ORDERS)
+def test_a_list_of_jobs_sorts_nothing(
+    database: sqlite3.Connection, order: tuple[str, bool]
+) -> None:
+    """Every order that can be asked for is the order of an index."""
+    query = jobs.LIST.format(filters="", order=jobs.ORDERS[order])
+    found = plan(database, query, user_id=USER, limit=10, offset=0)
+    assert "TEMP B-TREE" not in found
+
+
+# --- migrations -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("known", range(len(migrations()) + 1))
+def test_a_file_of_any_earlier_version_becomes_a_fresh_one(known: int) -> None:
+    """A file that has seen the first `known` migrations ends with the schema of them all."""
+    with (
+        closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh,
+        closing(sqlite3.connect(":memory:", isolation_level=None)) as older,
+    ):
+        for script in migrations():
+            fresh.executescript(script)
+        for script in migrations()[:known]:
+            older.executescript(script)
+        if known:
+            older.execute(f"PRAGMA user_version = {known}")
+            older.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        migrate(older, "older.db")
+        assert schema_of(older) == schema_of(fresh)
+        assert older.execute("PRAGMA user_version").fetchone() == (len(migrations()),)
+        assert older.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+
+
+def test_a_second_start_changes_nothing(path: Path) -> None:
+    """An up-to-date file is opened as it is, data and schema."""
+    opened_and_closed(path)
+    with closing(sqlite3.connect(path)) as connection:
+        insert(connection, "users")
+        connection.commit()
+        before = schema_of(connection)
+    opened_and_closed(path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert schema_of(connection) == before
+        assert connection.execute("SELECT name FROM users").fetchall() == [("alice",)]
+
+
+def test_an_empty_file_becomes_a_database(path: Path) -> None:
+    """What `touch` or a temporary-file maker left is as good as no file."""
+    path.touch()
+    opened_and_closed(path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(migrations()),)
+
+
+# --- how the file is opened -----------------------------------------------------------------------
+
+
+def pragma(connection: Connection, name: str) -> int | str:
+    """Open a connection and return what one of its pragmas says."""
+
+    async def ask() -> int | str:
+        async with connection as opened:
+            value: int | str = (
+                await opened.run(lambda raw: raw.execute(f"PRAGMA {name}").fetchone())
+            )[0]
+            return value
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize(("durability", "expected"), [("full", 2), ("normal", 1)])
+def test_durability_decides_when_the_disk_is_waited_for(
+    path: Path, durability: str, expected: int
+) -> None:
+    """FULL is 2: each commit is synced; NORMAL is 1 (sqlite.org/pragma.html#pragma_synchronous)."""
+    assert pragma(writing(path, durability), "synchronous") == expected
+
+
+def test_the_writing_connection_checks_references_and_bounds_the_log(path: Path) -> None:
+    """References hold, and the log is cut back to under 64 MB after a checkpoint."""
+    assert pragma(writing(path, "full"), "foreign_keys") == 1
+    assert pragma(writing(path, "full"), "wal_autocheckpoint") == CHECKPOINT_PAGES
+    limit = pragma(writing(path, "full"), "journal_size_limit")
+    assert isinstance(limit, int)
+    assert 0 < limit < 64_000_000
+
+
+def test_the_reading_connection_can_change_nothing(path: Path) -> None:
+    """It neither writes nor makes a file that is not there."""
+    with pytest.raises(sqlite3.OperationalError):
+        pragma(reading(path), "query_only")
+    assert not path.exists()
+    opened_and_closed(path)
+    assert pragma(reading(path), "query_only") == 1
+
+
+def test_the_file_is_in_wal_mode(path: Path) -> None:
+    """Readers and backups do not wait for the writer."""
+    opened_and_closed(path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+@pytest.mark.parametrize("name", ["two words.db", "what?#&%41.db", "größe.db", "-x"])
+def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
+    """A name that a URI would have to quote is still that file's name."""
+    opened_and_closed(tmp_path / name)
+    assert (tmp_path / name).stat().st_size > 0
+    assert {item.name for item in tmp_path.iterdir()} == {name, f"{name}.lock"}
+
+
+@pytest.mark.parametrize(("umask", "expected"), [("077", 0o600), ("027", 0o640), ("022", 0o644)])
+def test_the_files_modes_come_from_the_umask(tmp_path: Path, umask: str, expected: int) -> None:
+    """Who may read the database and its log is what the umask says; the lock is its owner's own."""
+    path = tmp_path / "booper.db"
+    script = f"import os; os.umask(0o{umask})\n{HOLD}"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        modes = {item.name: stat.S_IMODE(item.stat().st_mode) for item in tmp_path.iterdir()}
+        process.communicate("")
+    assert modes == {
+        "booper.db": expected,
+        "booper.db-wal": expected,
+        "booper.db-shm": expected,
+        "booper.db.lock": 0o600,
+    }
+
+
+# --- files that cannot serve ----------------------------------------------------------------------
+
+
+def test_a_newer_boopers_file_is_refused_and_left_alone(path: Path) -> None:
+    """A schema this version does not know is named, and not a byte of the file changes."""
+    opened_and_closed(path)
+    newer = len(migrations()) + 1
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {newer}")
+    before = path.read_bytes()
+    message = refusal(path)
+    assert "newer booper" in message
+    assert f"schema {newer}" in message
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "CREATE TABLE songs (name TEXT)",
+        "CREATE TABLE jobs (id INTEGER PRIMARY KEY)",
+        f"CREATE TABLE songs (name TEXT); PRAGMA user_version = {len(migrations())}",
+        "CREATE TABLE songs (name TEXT); PRAGMA application_id = 252006674",
+        "PRAGMA journal_mode = WAL; CREATE TABLE songs (name TEXT)",
+        # No table yet, but the mark or the version of somebody else.
+        "PRAGMA application_id = 252006674",
+        "PRAGMA user_version = 1",
+    ],
+)
+def test_another_programs_database_is_refused_and_left_alone(path: Path, script: str) -> None:
+    """A database without booper's mark is somebody else's: not a byte of it changes."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(script)
+    before = path.read_bytes()
+    assert "another program" in refusal(path)
+    assert path.read_bytes() == before
+
+
+def test_what_is_no_database_is_refused_and_left_alone(path: Path) -> None:
+    """Random bytes, and text, are no database."""
+    for content in (Random(7).randbytes(20_000), b"Dear diary,\n" * 1_000, b"xx"):
+        path.write_bytes(content)
+        with pytest.raises(UnusableDatabase):
+            opened_and_closed(path)
+        assert "file is not a database" in refusal(path)
+        assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("size", [50, 100, 512, 4_096, 6_000, 8_192, -4_096])
+def test_a_truncated_database_is_refused_and_left_alone(path: Path, size: int) -> None:
+    """A file that lacks a page or more is refused, and kept for whoever repairs it."""
+    opened_and_closed(path)
+    whole = path.read_bytes()
+    assert len(whole) > 3 * 4_096
+    path.write_bytes(whole[:size])
+    refusal(path)
+    assert path.read_bytes() == whole[:size]
+
+
+def test_a_folder_is_no_database(tmp_path: Path) -> None:
+    """A folder in the file's place is refused."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    refusal(folder)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [".", "/"])
+def test_a_path_that_names_no_file_is_refused(name: str) -> None:
+    """A path with nothing after its last slash is an error of the operator's, not a crash."""
+    with pytest.raises(StartError):
+        opened_and_closed(Path(name))
+
+
+def test_a_missing_folder_is_not_made(tmp_path: Path) -> None:
+    """A database is made where its folder is, and nowhere else."""
+    message = refusal(tmp_path / "absent" / "booper.db")
+    assert "No such file or directory" in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_refused(open_folder: Path) -> None:
+    """Without the right to write beside the database there is no lock, and no start."""
+    open_folder.chmod(0o555)
+    said = said_to_nobody("booper.db", open_folder)
+    assert said.startswith("StartError: ")
+    assert said.endswith("booper.db.lock: Permission denied")
+    assert "\n" not in said
+
+
+def test_a_file_that_cannot_be_written_is_refused(open_folder: Path) -> None:
+    """A database that may only be read cannot serve, though its folder may be written."""
+    opened_and_closed(open_folder / "booper.db")
+    (open_folder / "booper.db.lock").unlink()
+    (open_folder / "booper.db").chmod(0o444)
+    open_folder.chmod(0o777)
+    said = said_to_nobody("booper.db", open_folder)
+    assert said.startswith("UnusableDatabase: ")
+    assert "booper.db" in said
+    assert "\n" not in said
+
+
+# --- one process per database ---------------------------------------------------------------------
+
+
+def test_a_database_that_another_process_serves_is_refused_until_that_ends(path: Path) -> None:
+    """The refusal names the holder; once it has stopped, its database can be opened."""
+    with holding(path) as process:
+        with pytest.raises(DatabaseLocked):
+            opened_and_closed(path)
+        assert f"process {process.pid}" in refusal(path)
+        process.communicate("")
+        assert process.returncode == 0
+        opened_and_closed(path)
+
+
+def test_a_lock_dies_with_its_holder(path: Path) -> None:
+    """A process that was killed leaves no lock behind, only the file."""
+    with holding(path) as process:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        assert path.with_name("booper.db.lock").exists()
+        opened_and_closed(path)
+
+
+def test_a_second_opening_in_the_same_process_is_refused(path: Path) -> None:
+    """Two stores over one file would each believe to be the only writer."""
+
+    async def twice() -> None:
+        async with open_store(path, "full", Random(1)):
+            with pytest.raises(DatabaseLocked, match=f"process {os.getpid()}"):
+                async with open_store(path, "full", Random(1)):
+                    pass
+
+    asyncio.run(twice())
+    opened_and_closed(path)
+
+
+def test_another_name_of_a_locked_database_is_locked_too(path: Path) -> None:
+    """A symbolic link to the file is the same database."""
+    link = path.with_name("link.db")
+    with holding(path):
+        link.symlink_to(path)
+        with pytest.raises(DatabaseLocked):
+            opened_and_closed(link)
+
+
+def test_a_lock_does_not_shut_out_a_reader(path: Path) -> None:
+    """A backup can be made from outside while booper serves the file."""
+    with holding(path), closing(sqlite3.connect(path)) as other:
+        copied: sqlite3.Connection
+        with closing(sqlite3.connect(":memory:")) as copied:
+            other.backup(copied)
+            assert schema_of(copied) == schema_of(other) != []
+
+
+def test_a_refused_start_gives_its_lock_back(path: Path) -> None:
+    """After the reason of a refusal is gone, the same process can open the database."""
+    path.write_bytes(b"no database" * 100)
+    refusal(path)
+    path.unlink()
+    opened_and_closed(path)

@@ -1,0 +1,845 @@
+"""What every store must do, told through the protocols of `booper.store.base`.
+
+A second store joins by one entry in `STORES`.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+from uuid import UUID
+
+import pytest
+from msgspec.structs import replace
+
+from booper.errors import NotFound
+from booper.model import lifecycle
+from booper.model.args import Args, decode_args
+from booper.model.event import ERROR, REQUEST, RESPONSE, NewEntry
+from booper.model.job import FINISHED, Job, NewJob, State
+from booper.model.key import DEFAULT_USER, NewKey
+from booper.store.base import Due, Page, Store
+from booper.store.sqlite import open_store
+from tests.conftest import START
+
+pytestmark = pytest.mark.anyio
+
+Opening = Callable[[Path], AbstractAsyncContextManager[Store]]
+
+SECOND = timedelta(seconds=1)
+NOWHERE = UUID("00000000-0000-7000-8000-000000000000")
+STORED = tuple(state for state in State if state is not State.AVAILABLE)
+
+
+def sqlite(folder: Path) -> AbstractAsyncContextManager[Store]:
+    """Open the SQLite store in a folder."""
+    return open_store(folder / "booper.db", "full", Random(1))
+
+
+STORES: list[Opening] = [sqlite]
+
+
+@pytest.fixture(params=STORES, ids=lambda opening: opening.__name__)
+def opening(request: pytest.FixtureRequest) -> Opening:
+    """Return how to open a store in a folder; twice in the same folder is the same store."""
+    chosen: Opening = request.param
+    return chosen
+
+
+@pytest.fixture
+async def store(opening: Opening, tmp_path: Path) -> AsyncIterator[Store]:
+    """Return an empty store."""
+    async with opening(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def alice(store: Store) -> UUID:
+    """Return a user."""
+    return (await store.keys.create(key("alice's", user="alice"), START)).user_id
+
+
+@pytest.fixture
+async def bob(store: Store) -> UUID:
+    """Return another user."""
+    return (await store.keys.create(key("bob's", user="bob"), START)).user_id
+
+
+def key(name: str, *, user: str | None = None) -> NewKey:
+    """Return a key to store; its digest is made of its name."""
+    return NewKey(name, user, sha256(name.encode()).digest())
+
+
+def wanted(
+    user: UUID, *, at: datetime = START, host: str = "target.test", idempotency: str | None = None
+) -> NewJob:
+    """Return a job to store, due at `at`."""
+    args = Args(url=f"https://{host}/", idempotency_key=idempotency)
+    return NewJob(user, args, host, at, max_attempts=15)
+
+
+async def created(store: Store, user: UUID, *, at: datetime = START) -> Job:
+    """Store a job and return it."""
+    return (await store.jobs.create(wanted(user, at=at), START)).job
+
+
+def due(job: Job) -> Due:
+    """Return a job as the timers know it."""
+    return Due(job.scheduled_at, job.id, job.host)
+
+
+async def begun(store: Store, user: UUID) -> Job:
+    """Store a job, begin its attempt and return it."""
+    job = await created(store, user)
+    (claimed,) = await store.jobs.claim([due(job)], START)
+    return claimed
+
+
+def completed(job: Job, now: datetime = START) -> Job:
+    """Return an executing job as a success leaves it."""
+    return replace(job, state=State.COMPLETED, completed_at=now)
+
+
+def retryable(job: Job, at: datetime) -> Job:
+    """Return an executing job as a failure leaves it, to be sent again at `at`."""
+    return replace(job, state=State.RETRYABLE, scheduled_at=at, last_error="timeout: no answer")
+
+
+def discarded(job: Job, now: datetime = START) -> Job:
+    """Return an executing job as its last failure leaves it."""
+    return replace(job, state=State.DISCARDED, discarded_at=now, last_error="timeout: no answer")
+
+
+async def in_state(store: Store, user: UUID, state: State) -> Job:
+    """Store a job and bring it to a state; waiting ones are due an hour after `START`."""
+    later = START + timedelta(hours=1)
+    if state is State.SCHEDULED:
+        return await created(store, user, at=later)
+    job = await begun(store, user)
+    match state:
+        case State.RETRYABLE:
+            return await store.jobs.settle(job, retryable(job, later), [])
+        case State.COMPLETED:
+            return await store.jobs.settle(job, completed(job), [])
+        case State.DISCARDED:
+            return await store.jobs.settle(job, discarded(job), [])
+        case State.CANCELLED:
+            return await store.jobs.cancel(user, job.id, START)
+        case _:
+            return job
+
+
+def entry(job: Job, event: str = REQUEST, *, at: datetime = START, payload: str = "{}") -> NewEntry:
+    """Return a log entry about a job."""
+    return NewEntry(job.user_id, job.id, event, at, payload)
+
+
+def page(
+    limit: int = 100, offset: int = 0, order_by: str = "inserted_at", *, descending: bool = True
+) -> Page:
+    """Return which part of a list is asked for; by default everything, newest first."""
+    return Page(limit, offset, order_by, descending)
+
+
+async def ids(
+    store: Store, user: UUID, wanted: Page, state: State | None = None, now: datetime = START
+) -> list[int]:
+    """Return the numbers of the jobs in a list."""
+    return [job.id for job in await store.jobs.list(user, wanted, state, now)]
+
+
+async def waiting(store: Store, window: int = 100) -> list[int]:
+    """Return the numbers of all waiting jobs, read in windows as the timers read them."""
+    found: list[Due] = []
+    last: Due | None = None
+    while batch := await store.jobs.due(last, window):
+        assert len(batch) <= window
+        found += batch
+        last = batch[-1]
+    return [item.id for item in found]
+
+
+# --- creating and reading -------------------------------------------------------------------------
+
+
+async def test_a_new_job_is_what_was_asked_for(store: Store, alice: UUID) -> None:
+    """A created job waits for its time and carries its fields, its owner and no attempt."""
+    at = START + timedelta(hours=1, microseconds=7)
+    args = Args(
+        method="post",
+        url="https://target.test/hook",
+        headers={"X-Number": 5},
+        idempotency_key="once",
+        name="Nightly",
+        description="Every night",
+        schedule_in=(1, "hour"),
+    )
+    new = NewJob(alice, args, "target.test", at, max_attempts=3)
+    answer = await store.jobs.create(new, START)
+    job = answer.job
+    assert not answer.is_duplicate
+    assert (job.user_id, job.host, job.max_attempts) == (alice, "target.test", 3)
+    assert (job.idempotency_key, job.name, job.description) == ("once", "Nightly", "Every night")
+    assert (job.state, job.attempt, job.interruptions) == (State.SCHEDULED, 0, 0)
+    assert (job.inserted_at, job.scheduled_at, job.planned_at) == (START, at, at)
+    assert (job.schedule_id, job.attempted_at, job.last_error) == (None, None, None)
+    assert (job.completed_at, job.discarded_at, job.cancelled_at) == (None, None, None)
+    assert decode_args(job.args) == args
+
+
+async def test_a_job_is_found_by_its_number_and_by_its_uuid(store: Store, alice: UUID) -> None:
+    """Both names of a job give what its create gave; the UUID is of version 7 (RFC 9562)."""
+    job = await created(store, alice)
+    assert await store.jobs.get(alice, job.id) == job
+    assert await store.jobs.get(alice, job.uuid) == job
+    assert job.uuid.version == 7
+
+
+async def test_jobs_are_numbered_in_the_order_of_their_creates(store: Store, alice: UUID) -> None:
+    """Numbers grow and are never used twice, and no two jobs share a UUID."""
+    jobs = [await created(store, alice) for _ in range(5)]
+    numbers = [job.id for job in jobs]
+    assert numbers == sorted(set(numbers))
+    assert len({job.uuid for job in jobs}) == 5
+
+
+async def test_what_was_stored_is_there_after_a_restart(opening: Opening, tmp_path: Path) -> None:
+    """Jobs, log entries and keys, revoked ones too, survive the end of the process."""
+    async with opening(tmp_path) as store:
+        made = await store.keys.create(key("kept", user="alice"), START)
+        other = await store.keys.create(key("gone", user="alice"), START + SECOND)
+        gone = await store.keys.revoke(other.id, START + 2 * SECOND)
+        job = await begun(store, made.user_id)
+        job = await store.jobs.settle(job, completed(job), [entry(job)])
+        entries = await store.logs.list(made.user_id, page(), None, None)
+    async with opening(tmp_path) as store:
+        assert await store.jobs.get(made.user_id, job.id) == job
+        assert await store.logs.list(made.user_id, page(), None, None) == entries
+        assert await store.keys.list() == [made, gone]
+        assert await store.keys.find(made.digest) == made
+        assert await store.keys.find(gone.digest) == gone
+
+
+@pytest.mark.parametrize("ref", [1, 0, -1, 2**63 - 1, NOWHERE])
+async def test_a_job_that_is_not_there_is_not_found(
+    store: Store, alice: UUID, ref: int | UUID
+) -> None:
+    """Neither reading nor cancelling finds it, however strange its name."""
+    with pytest.raises(NotFound):
+        await store.jobs.get(alice, ref)
+    with pytest.raises(NotFound):
+        await store.jobs.cancel(alice, ref, START)
+
+
+async def test_users_do_not_see_each_others_jobs(store: Store, alice: UUID, bob: UUID) -> None:
+    """Another user's job is not there: not by number, not by UUID, not in any list."""
+    job = await created(store, alice)
+    for ref in (job.id, job.uuid):
+        with pytest.raises(NotFound):
+            await store.jobs.get(bob, ref)
+        with pytest.raises(NotFound):
+            await store.jobs.cancel(bob, ref, START)
+    assert await ids(store, bob, page()) == []
+    for state in State:
+        assert await ids(store, bob, page(), state) == []
+    assert await store.jobs.get(alice, job.id) == job
+
+
+async def test_one_users_not_found_reads_as_anyones(store: Store, alice: UUID, bob: UUID) -> None:
+    """The answer does not tell another user's job from one that never was."""
+    job = await created(store, alice)
+    with pytest.raises(NotFound) as foreign:
+        await store.jobs.get(bob, job.id)
+    with pytest.raises(NotFound) as absent:
+        await store.jobs.get(bob, job.id + 1)
+    assert str(foreign.value).replace(str(job.id), "N") == str(absent.value).replace(
+        str(job.id + 1), "N"
+    )
+
+
+# --- lists ----------------------------------------------------------------------------------------
+
+
+async def test_lists_are_ordered_by_each_field_both_ways(store: Store, alice: UUID) -> None:
+    """`id` and `inserted_at` follow the creates, `scheduled_at` the times, ties by number."""
+    hours = (3, 1, 2, 1)
+    first, second, third, fourth = [
+        (await created(store, alice, at=START + timedelta(hours=hour))).id for hour in hours
+    ]
+    by_creation = [first, second, third, fourth]
+    by_time = [second, fourth, third, first]
+    expected = {"id": by_creation, "inserted_at": by_creation, "scheduled_at": by_time}
+    for field, order in expected.items():
+        assert await ids(store, alice, page(order_by=field, descending=False)) == order
+        assert await ids(store, alice, page(order_by=field, descending=True)) == order[::-1]
+
+
+@pytest.mark.parametrize("field", ["id", "inserted_at", "scheduled_at"])
+async def test_pages_make_up_the_whole_list(store: Store, alice: UUID, field: str) -> None:
+    """Seven jobs in pages of three: 3, 3, 1 and none, each job once, equal times or not."""
+    for number in range(7):
+        await created(store, alice, at=START + timedelta(hours=number // 3))
+    whole = await ids(store, alice, page(order_by=field))
+    parts = [await ids(store, alice, page(3, offset, field)) for offset in (0, 3, 6, 9)]
+    assert [len(part) for part in parts] == [3, 3, 1, 0]
+    assert [number for part in parts for number in part] == whole
+
+
+async def test_a_list_can_be_of_one_state(store: Store, alice: UUID) -> None:
+    """With a job in each stored state, every filter finds just its own."""
+    jobs = {state: (await in_state(store, alice, state)).id for state in STORED}
+    for state, number in jobs.items():
+        assert await ids(store, alice, page(), state) == [number]
+    assert sorted(await ids(store, alice, page())) == sorted(jobs.values())
+
+
+async def test_a_scheduled_job_is_available_from_its_time_on(store: Store, alice: UUID) -> None:
+    """The filters divide at the very microsecond of `scheduled_at` (contract §4)."""
+    at = START + timedelta(hours=1)
+    number = (await created(store, alice, at=at)).id
+    before = at - timedelta(microseconds=1)
+    assert await ids(store, alice, page(), State.SCHEDULED, before) == [number]
+    assert await ids(store, alice, page(), State.AVAILABLE, before) == []
+    assert await ids(store, alice, page(), State.SCHEDULED, at) == []
+    assert await ids(store, alice, page(), State.AVAILABLE, at) == [number]
+
+
+async def test_a_retryable_job_whose_time_has_come_stays_retryable(
+    store: Store, alice: UUID
+) -> None:
+    """Only a job that was never tried is ever `available`."""
+    job = await in_state(store, alice, State.RETRYABLE)
+    assert await ids(store, alice, page(), State.RETRYABLE, job.scheduled_at) == [job.id]
+    assert await ids(store, alice, page(), State.AVAILABLE, job.scheduled_at) == []
+
+
+# --- idempotency keys -----------------------------------------------------------------------------
+
+
+async def test_fifty_simultaneous_creates_with_one_key_make_one_job(
+    store: Store, alice: UUID
+) -> None:
+    """One create makes the job and 49 get it as a duplicate (contract §5)."""
+    answers = await asyncio.gather(
+        *(store.jobs.create(wanted(alice, idempotency="welcome"), START) for _ in range(50))
+    )
+    assert len({answer.job.uuid for answer in answers}) == 1
+    assert [answer.is_duplicate for answer in answers].count(False) == 1
+    assert await ids(store, alice, page()) == [answers[0].job.id]
+
+
+@pytest.mark.parametrize("state", STORED)
+async def test_a_key_is_held_until_its_job_has_finished(
+    store: Store, alice: UUID, state: State
+) -> None:
+    """A waiting or executing job holds its key; completed, discarded or cancelled it is free."""
+    first = (await store.jobs.create(wanted(alice, idempotency="key"), START)).job
+    if state is not State.SCHEDULED:
+        (first,) = await store.jobs.claim([due(first)], START)
+    match state:
+        case State.RETRYABLE:
+            first = await store.jobs.settle(first, retryable(first, START + SECOND), [])
+        case State.COMPLETED:
+            first = await store.jobs.settle(first, completed(first), [])
+        case State.DISCARDED:
+            first = await store.jobs.settle(first, discarded(first), [])
+        case State.CANCELLED:
+            first = await store.jobs.cancel(alice, first.id, START)
+    assert first.state is state
+    again = await store.jobs.create(wanted(alice, idempotency="key"), START)
+    assert again.is_duplicate is (state not in FINISHED)
+    assert (again.job == first) is again.is_duplicate
+
+
+async def test_the_keys_of_two_users_do_not_meet(store: Store, alice: UUID, bob: UUID) -> None:
+    """The same key of another user is another key."""
+    hers = await store.jobs.create(wanted(alice, idempotency="key"), START)
+    his = await store.jobs.create(wanted(bob, idempotency="key"), START)
+    assert (hers.is_duplicate, his.is_duplicate) == (False, False)
+    assert hers.job.id != his.job.id
+
+
+async def test_jobs_without_a_key_are_never_duplicates(store: Store, alice: UUID) -> None:
+    """Two equal creates without a key are two jobs."""
+    first = await created(store, alice)
+    assert (await created(store, alice)).id != first.id
+
+
+# --- cancelling -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", STORED)
+async def test_cancelling_ends_what_has_not_ended(store: Store, alice: UUID, state: State) -> None:
+    """A finished job is returned unchanged, any other is cancelled now and waits no more."""
+    job = await in_state(store, alice, state)
+    now = START + timedelta(minutes=5)
+    cancelled = await store.jobs.cancel(alice, job.uuid, now)
+    if state in FINISHED:
+        assert cancelled == job
+    else:
+        assert cancelled == replace(job, state=State.CANCELLED, cancelled_at=now)
+    assert await store.jobs.get(alice, job.id) == cancelled
+    assert await waiting(store) == []
+
+
+# --- the timers' side -----------------------------------------------------------------------------
+
+
+async def test_due_gives_waiting_jobs_of_all_users_in_order_of_time(
+    store: Store, alice: UUID, bob: UUID
+) -> None:
+    """An entry is the time, the number and the host; the order is by time, then by number."""
+    late = (await store.jobs.create(wanted(alice, at=START + SECOND, host="a.test"), START)).job
+    early = (await store.jobs.create(wanted(bob, at=START, host="b.test"), START)).job
+    tie = (await store.jobs.create(wanted(alice, at=START, host="c.test"), START)).job
+    assert await store.jobs.due(None, 10) == [
+        Due(START, early.id, "b.test"),
+        Due(START, tie.id, "c.test"),
+        Due(START + SECOND, late.id, "a.test"),
+    ]
+
+
+async def test_due_gives_only_what_waits(store: Store, alice: UUID) -> None:
+    """Of a job in each state, the scheduled and the retryable one wait for a time."""
+    jobs = {state: (await in_state(store, alice, state)).id for state in STORED}
+    assert await waiting(store) == sorted([jobs[State.SCHEDULED], jobs[State.RETRYABLE]])
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 7, 10, 11])
+async def test_windows_of_any_size_give_every_waiting_job_once(
+    store: Store, alice: UUID, window: int
+) -> None:
+    """Ten jobs at three times, most of them equal: no window loses or repeats one at its edge."""
+    offsets = [2, 1, 1, 1, 0, 1, 2, 1, 1, 0]
+    jobs = [await created(store, alice, at=START + offset * SECOND) for offset in offsets]
+    expected = [job.id for _, job in sorted(zip(offsets, jobs, strict=True), key=lambda p: p[0])]
+    assert await waiting(store, window) == expected
+
+
+async def test_due_begins_behind_what_is_given(store: Store, alice: UUID) -> None:
+    """`after` need not exist any more: what lies behind its time and number is given."""
+    jobs = [await created(store, alice) for _ in range(3)]
+    await store.jobs.cancel(alice, jobs[1].id, START)
+    assert await store.jobs.due(due(jobs[1]), 10) == [due(jobs[2])]
+    assert await store.jobs.due(Due(START - SECOND, 2**40, "x"), 10) == [due(jobs[0]), due(jobs[2])]
+    assert await store.jobs.due(due(jobs[2]), 10) == []
+
+
+async def test_a_time_before_1970_waits_like_any_other(store: Store, alice: UUID) -> None:
+    """Times are signed: a job planned for 1960 is first."""
+    recent = await created(store, alice)
+    old = await created(store, alice, at=datetime(1960, 1, 1, tzinfo=START.tzinfo))
+    assert await store.jobs.due(None, 10) == [due(old), due(recent)]
+
+
+# --- claiming -------------------------------------------------------------------------------------
+
+
+async def test_a_claim_begins_an_attempt(store: Store, alice: UUID) -> None:
+    """A claimed job executes, its attempt counted and dated, and does not wait any more."""
+    job = await created(store, alice)
+    now = START + SECOND
+    (claimed,) = await store.jobs.claim([due(job)], now)
+    assert claimed == replace(job, state=State.EXECUTING, attempt=1, attempted_at=now)
+    assert await store.jobs.get(alice, job.id) == claimed
+    assert await waiting(store) == []
+
+
+async def test_a_claim_takes_many_at_once(store: Store, alice: UUID, bob: UUID) -> None:
+    """Jobs of all users are claimed together, in the order in which they were given."""
+    jobs = [await created(store, user) for user in (alice, bob, alice)]
+    claimed = await store.jobs.claim([due(job) for job in reversed(jobs)], START)
+    assert [job.id for job in claimed] == [job.id for job in reversed(jobs)]
+
+
+async def test_a_claim_holds_only_for_the_time_it_was_armed_for(store: Store, alice: UUID) -> None:
+    """An entry of another time, a microsecond off either way, is out of date and claims nothing."""
+    job = await created(store, alice)
+    for offset in (timedelta(microseconds=1), timedelta(microseconds=-1)):
+        assert await store.jobs.claim([Due(START + offset, job.id, job.host)], START) == []
+    assert await store.jobs.get(alice, job.id) == job
+
+
+@pytest.mark.parametrize(
+    "state", [state for state in STORED if state not in (State.SCHEDULED, State.RETRYABLE)]
+)
+async def test_what_does_not_wait_is_not_claimed(store: Store, alice: UUID, state: State) -> None:
+    """An executing or finished job stays as it is, though its time is the one given."""
+    job = await in_state(store, alice, state)
+    assert await store.jobs.claim([due(job)], START + SECOND) == []
+    assert await store.jobs.get(alice, job.id) == job
+
+
+async def test_one_lost_claim_does_not_spoil_the_others(store: Store, alice: UUID) -> None:
+    """Between a cancelled job and one that never was, the waiting one is claimed."""
+    gone, job = await created(store, alice), await created(store, alice)
+    await store.jobs.cancel(alice, gone.id, START)
+    claimed = await store.jobs.claim([due(gone), due(job), Due(START, 99, "x")], START)
+    assert [item.id for item in claimed] == [job.id]
+
+
+async def test_a_job_that_is_in_a_claim_twice_is_claimed_once(store: Store, alice: UUID) -> None:
+    """The timers may hold a job twice; two attempts of it must not begin together."""
+    job = await created(store, alice)
+    claimed = await store.jobs.claim([due(job), due(job)], START)
+    assert [(item.id, item.attempt) for item in claimed] == [(job.id, 1)]
+
+
+async def test_of_simultaneous_claims_one_wins(store: Store, alice: UUID) -> None:
+    """However many ask for a job at once, its attempt begins once."""
+    job = await created(store, alice)
+    answers = await asyncio.gather(*(store.jobs.claim([due(job)], START) for _ in range(10)))
+    assert sum(len(answer) for answer in answers) == 1
+
+
+async def test_a_claim_asks_not_whether_the_time_has_come(store: Store, alice: UUID) -> None:
+    """A clock stepped back between the timers and the claim loses nothing."""
+    job = await created(store, alice)
+    (claimed,) = await store.jobs.claim([due(job)], START - timedelta(days=1))
+    assert claimed.attempted_at == START - timedelta(days=1)
+
+
+async def test_a_retry_is_claimed_at_its_own_time(store: Store, alice: UUID) -> None:
+    """The second attempt counts on, and the planned time stays that of the first."""
+    job = await in_state(store, alice, State.RETRYABLE)
+    assert await store.jobs.claim([Due(START, job.id, job.host)], START) == []
+    (claimed,) = await store.jobs.claim([due(job)], job.scheduled_at)
+    assert (claimed.attempt, claimed.planned_at) == (2, START)
+
+
+async def test_an_empty_claim_claims_nothing(store: Store) -> None:
+    """Nothing asked for is nothing begun."""
+    assert await store.jobs.claim([], START) == []
+
+
+# --- settling, releasing, rescuing ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", [State.COMPLETED, State.DISCARDED, State.RETRYABLE])
+async def test_settling_writes_the_job_and_its_entries(
+    store: Store, alice: UUID, state: State
+) -> None:
+    """What an attempt made of its job is stored together with what it logged."""
+    job = await begun(store, alice)
+    settled = {
+        State.COMPLETED: completed(job, START + SECOND),
+        State.DISCARDED: discarded(job, START + SECOND),
+        State.RETRYABLE: retryable(job, START + 17 * SECOND),
+    }[state]
+    entries = [entry(job, REQUEST, payload='{"url":"x"}'), entry(job, RESPONSE, at=START + SECOND)]
+    assert await store.jobs.settle(job, settled, entries) == settled
+    assert await store.jobs.get(alice, job.id) == settled
+    logged = await store.logs.list(alice, page(descending=False), job.id, None)
+    assert [(item.event, item.inserted_at, item.payload) for item in logged] == [
+        (REQUEST, START, '{"url":"x"}'),
+        (RESPONSE, START + SECOND, "{}"),
+    ]
+
+
+async def test_a_job_cancelled_meanwhile_stays_cancelled_and_is_still_logged(
+    store: Store, alice: UUID
+) -> None:
+    """The lost race writes the entries alone and returns the job as it stands (contract §4)."""
+    job = await begun(store, alice)
+    cancelled = await store.jobs.cancel(alice, job.id, START + SECOND)
+    assert await store.jobs.settle(job, completed(job), [entry(job)]) == cancelled
+    assert await store.jobs.get(alice, job.id) == cancelled
+    assert len(await store.logs.list(alice, page(), job.id, None)) == 1
+
+
+async def test_an_attempt_that_is_no_longer_the_jobs_own_changes_nothing(
+    store: Store, alice: UUID
+) -> None:
+    """A result of attempt 1 that comes during attempt 2 is logged and does not end attempt 2."""
+    first = await begun(store, alice)
+    await store.jobs.settle(first, retryable(first, START), [])
+    (second,) = await store.jobs.claim([Due(START, first.id, first.host)], START)
+    assert await store.jobs.settle(first, completed(first), [entry(first)]) == second
+    assert await store.jobs.get(alice, first.id) == second
+
+
+async def test_settle_and_cancel_at_once_leave_one_end(store: Store, alice: UUID) -> None:
+    """Whoever comes first wins, and both are told the same end."""
+    for _ in range(10):
+        job = await begun(store, alice)
+        settled, cancelled = await asyncio.gather(
+            store.jobs.settle(job, completed(job), []), store.jobs.cancel(alice, job.id, START)
+        )
+        assert settled == cancelled == await store.jobs.get(alice, job.id)
+
+
+async def test_a_released_attempt_is_as_if_it_had_never_begun(store: Store, alice: UUID) -> None:
+    """A first attempt goes back to scheduled, a second to retryable; neither is counted."""
+    first = await begun(store, alice)
+    retried = await in_state(store, alice, State.RETRYABLE)
+    (second,) = await store.jobs.claim([due(retried)], START)
+    await store.jobs.release([first, second])
+    unsent, tried = [await store.jobs.get(alice, job.id) for job in (first, second)]
+    assert (unsent.state, unsent.attempt, unsent.scheduled_at) == (State.SCHEDULED, 0, START)
+    assert (tried.state, tried.attempt) == (State.RETRYABLE, 1)
+    assert tried.scheduled_at == retried.scheduled_at
+    assert await waiting(store) == [first.id, second.id]
+
+
+async def test_only_what_still_executes_is_released(store: Store, alice: UUID) -> None:
+    """Of four claimed jobs, the cancelled, the settled and the gone one stay as they are."""
+    left, cancelled, settled, gone = [await begun(store, alice) for _ in range(4)]
+    cancelled_now = await store.jobs.cancel(alice, cancelled.id, START)
+    settled_now = await store.jobs.settle(settled, completed(settled), [])
+    await store.jobs.release([cancelled, settled, replace(gone, id=99), left])
+    assert await store.jobs.get(alice, cancelled.id) == cancelled_now
+    assert await store.jobs.get(alice, settled.id) == settled_now
+    assert await store.jobs.get(alice, gone.id) == gone
+    assert (await store.jobs.get(alice, left.id)).state is State.SCHEDULED
+
+
+async def test_a_rescue_makes_what_was_executing_due_again_and_counts_it(
+    store: Store, alice: UUID, bob: UUID
+) -> None:
+    """Jobs cut off by a crash wait for now, attempt kept, with the reason logged (contract §8)."""
+    jobs = [await begun(store, user) for user in (alice, bob)]
+    now = START + timedelta(hours=1)
+    assert await store.jobs.rescue(now) == 2
+    for job in jobs:
+        rescued = await store.jobs.get(job.user_id, job.id)
+        assert (rescued.state, rescued.attempt) == (State.RETRYABLE, 1)
+        assert (rescued.scheduled_at, rescued.interruptions) == (now, 1)
+        (logged,) = await store.logs.list(job.user_id, page(), job.id, None)
+        assert (logged.event, logged.inserted_at) == (ERROR, now)
+    assert await store.jobs.due(None, 10) == [Due(now, job.id, job.host) for job in jobs]
+
+
+async def test_a_rescue_leaves_everything_else_alone(store: Store, alice: UUID) -> None:
+    """Only executing jobs are touched; a second rescue finds none."""
+    jobs = {state: await in_state(store, alice, state) for state in STORED}
+    assert await store.jobs.rescue(START) == 1
+    assert await store.jobs.rescue(START) == 0
+    for state in set(STORED) - {State.EXECUTING}:
+        assert await store.jobs.get(alice, jobs[state].id) == jobs[state]
+
+
+async def test_the_last_attempt_is_rescued_too(store: Store, alice: UUID) -> None:
+    """A crash in the last attempt does not eat the job: it is made once more (contract §8)."""
+    new = NewJob(alice, Args(url="https://target.test/"), "target.test", START, max_attempts=1)
+    job = (await store.jobs.create(new, START)).job
+    await store.jobs.claim([due(job)], START)
+    await store.jobs.rescue(START + SECOND)
+    (again,) = await store.jobs.claim([Due(START + SECOND, job.id, job.host)], START + SECOND)
+    assert (again.attempt, again.max_attempts) == (2, 1)
+
+
+async def test_what_lifecycle_makes_of_a_job_comes_back_as_it_was_written(
+    store: Store, alice: UUID
+) -> None:
+    """The store keeps every field that `lifecycle` writes, through claim, rescue and claim."""
+    job = await begun(store, alice)
+    await store.jobs.rescue(START + SECOND)
+    expected = lifecycle.claim(lifecycle.rescue(job, START + SECOND), START + 2 * SECOND)
+    (claimed,) = await store.jobs.claim(await store.jobs.due(None, 1), START + 2 * SECOND)
+    assert claimed == expected == await store.jobs.get(alice, job.id)
+
+
+# --- logs -----------------------------------------------------------------------------------------
+
+
+async def logged(store: Store, user: UUID, *events: str) -> Job:
+    """Store a job with log entries of these events, a second apart, and return it."""
+    job = await begun(store, user)
+    entries = [entry(job, event, at=START + n * SECOND) for n, event in enumerate(events)]
+    return await store.jobs.settle(job, completed(job), entries)
+
+
+async def test_log_entries_are_listed_newest_first_or_oldest_first(
+    store: Store, alice: UUID
+) -> None:
+    """Entries keep the order in which they were written, those of one moment too."""
+    job = await begun(store, alice)
+    events = [REQUEST, RESPONSE, ERROR]
+    await store.jobs.settle(job, completed(job), [entry(job, event) for event in events])
+    rising = await store.logs.list(alice, page(descending=False), None, None)
+    falling = await store.logs.list(alice, page(descending=True), None, None)
+    assert [item.event for item in rising] == events
+    assert [item.event for item in falling] == events[::-1]
+
+
+async def test_log_entries_can_be_of_one_job_or_one_event(store: Store, alice: UUID) -> None:
+    """Both filters narrow the list, together as well."""
+    first = await logged(store, alice, REQUEST, RESPONSE)
+    second = await logged(store, alice, REQUEST, ERROR)
+
+    async def found(job_id: int | None, event: str | None) -> list[tuple[int, str]]:
+        entries = await store.logs.list(alice, page(descending=False), job_id, event)
+        return [(item.job_id, item.event) for item in entries]
+
+    assert await found(first.id, None) == [(first.id, REQUEST), (first.id, RESPONSE)]
+    assert await found(None, REQUEST) == [(first.id, REQUEST), (second.id, REQUEST)]
+    assert await found(second.id, ERROR) == [(second.id, ERROR)]
+    assert await found(first.id, ERROR) == []
+    assert await found(99, None) == []
+
+
+async def test_pages_make_up_the_whole_log(store: Store, alice: UUID) -> None:
+    """Five entries in pages of two: 2, 2, 1 and none."""
+    await logged(store, alice, *[REQUEST] * 5)
+    whole = await store.logs.list(alice, page(), None, None)
+    parts = [await store.logs.list(alice, page(2, offset), None, None) for offset in (0, 2, 4, 6)]
+    assert [len(part) for part in parts] == [2, 2, 1, 0]
+    assert [item for part in parts for item in part] == list(whole)
+
+
+async def test_a_log_entry_is_found_by_its_id(store: Store, alice: UUID) -> None:
+    """An entry read alone is the entry of the list; an unknown one is not found."""
+    await logged(store, alice, REQUEST)
+    (listed,) = await store.logs.list(alice, page(), None, None)
+    assert await store.logs.get(alice, listed.id) == listed
+    with pytest.raises(NotFound):
+        await store.logs.get(alice, NOWHERE)
+
+
+async def test_users_do_not_see_each_others_log(store: Store, alice: UUID, bob: UUID) -> None:
+    """Another user's entry is not there: not by id, not in a list, not by its job."""
+    job = await logged(store, alice, REQUEST)
+    (hers,) = await store.logs.list(alice, page(), None, None)
+    with pytest.raises(NotFound):
+        await store.logs.get(bob, hers.id)
+    assert await store.logs.list(bob, page(), None, None) == []
+    assert await store.logs.list(bob, page(), job.id, None) == []
+    assert await store.logs.list(bob, page(), None, REQUEST) == []
+
+
+# --- keys -----------------------------------------------------------------------------------------
+
+
+async def test_the_first_key_makes_the_first_user(store: Store) -> None:
+    """A key of no named user makes one where there is none, and joins the first from then on."""
+    first = await store.keys.create(key("first"), START)
+    second = await store.keys.create(key("second"), START + SECOND)
+    assert (first.user, first.name, first.inserted_at) == (DEFAULT_USER, "first", START)
+    assert first.revoked_at is None
+    assert second.user_id == first.user_id
+
+
+async def test_a_key_of_no_named_user_is_the_oldest_users(store: Store) -> None:
+    """With alice before bob, a key without a user is alice's."""
+    alice = await store.keys.create(key("alice's", user="alice"), START)
+    await store.keys.create(key("bob's", user="bob"), START + SECOND)
+    third = await store.keys.create(key("third"), START + 2 * SECOND)
+    assert (third.user, third.user_id) == ("alice", alice.user_id)
+
+
+async def test_a_named_user_is_made_once(store: Store) -> None:
+    """Keys of one name are one user's, also if they come at the same time."""
+    made = await asyncio.gather(
+        *(store.keys.create(key(str(number), user="alice"), START) for number in range(10))
+    )
+    assert len({item.user_id for item in made}) == 1
+    assert len({item.id for item in made}) == 10
+    other = await store.keys.create(key("bob's", user="bob"), START)
+    assert other.user_id != made[0].user_id
+
+
+async def test_keys_are_listed_in_order_of_creation(store: Store) -> None:
+    """All keys of all users are in the list, revoked ones too."""
+    keys = [
+        await store.keys.create(
+            key(f"key {number}", user=f"user {number % 2}"), START + number * SECOND
+        )
+        for number in range(4)
+    ]
+    revoked = await store.keys.revoke(keys[1].id, START)
+    assert await store.keys.list() == [keys[0], revoked, keys[2], keys[3]]
+
+
+async def test_a_key_is_found_by_its_digest(store: Store) -> None:
+    """What was stored is found; an unknown digest is None."""
+    made = await store.keys.create(key("mine"), START)
+    assert await store.keys.find(made.digest) == made
+    assert await store.keys.find(sha256(b"another").digest()) is None
+    assert await store.keys.find(b"") is None
+
+
+async def test_a_revoked_key_is_still_known_as_revoked(store: Store) -> None:
+    """Revoking dates the key, once; a second time changes nothing, and others are untouched."""
+    made = await store.keys.create(key("mine"), START)
+    other = await store.keys.create(key("other"), START)
+    revoked = await store.keys.revoke(made.id, START + SECOND)
+    assert revoked.revoked_at == START + SECOND
+    assert await store.keys.find(made.digest) == revoked
+    assert await store.keys.revoke(made.id, START + 2 * SECOND) == revoked
+    assert await store.keys.find(other.digest) == other
+
+
+async def test_an_unknown_key_cannot_be_revoked(store: Store) -> None:
+    """Revoking what is not there says so."""
+    with pytest.raises(NotFound):
+        await store.keys.revoke(NOWHERE, START)
+
+
+async def asked_and_left(asked: asyncio.Task[object], store: Store) -> None:
+    """Cancel a caller that waits for its change, and let the store finish what it has begun."""
+    begun = asyncio.Event()
+    asyncio.get_running_loop().call_soon(begun.set)
+    await begun.wait()
+    asked.cancel()
+    await asyncio.wait({asked})
+    await store.check_writable(START)
+
+
+async def test_what_a_cancelled_caller_did_to_keys_is_known_at_once(
+    opening: Opening, tmp_path: Path
+) -> None:
+    """Done or not done: a key works just as it will after a restart, whoever stopped waiting."""
+    async with opening(tmp_path) as store:
+        made = await store.keys.create(key("old"), START)
+        revoking: asyncio.Task[object] = asyncio.create_task(store.keys.revoke(made.id, START))
+        await asked_and_left(revoking, store)
+        creating: asyncio.Task[object] = asyncio.create_task(store.keys.create(key("new"), START))
+        await asked_and_left(creating, store)
+        names = ("old", "new")
+        now = [await store.keys.find(key(name).digest) for name in names]
+    async with opening(tmp_path) as store:
+        assert [await store.keys.find(key(name).digest) for name in names] == now
+
+
+# --- the whole ------------------------------------------------------------------------------------
+
+
+async def test_a_store_that_can_write_says_so(store: Store) -> None:
+    """The check can be made as often as one likes."""
+    await store.check_writable(START)
+    await store.check_writable(START + SECOND)
+
+
+async def test_readers_see_a_job_and_its_entries_change_together(store: Store, alice: UUID) -> None:
+    """Whenever the entries of an attempt can be read, its job has already moved on."""
+    jobs = [await begun(store, alice) for _ in range(20)]
+
+    async def watch(job: Job) -> Sequence[object]:
+        while not (found := await store.logs.list(alice, page(), job.id, None)):
+            pass
+        assert (await store.jobs.get(alice, job.id)).state is State.COMPLETED
+        return found
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        for job in jobs:
+            group.create_task(watch(job))
+            group.create_task(store.jobs.settle(job, completed(job), [entry(job)]))
+
+
+async def test_entries_and_job_are_written_in_one_transaction(tmp_path: Path) -> None:
+    """Where the job cannot be written its entries are not, and where they cannot, it is not."""
+    async with sqlite(tmp_path) as store:
+        alice = (await store.keys.create(key("alice's"), START)).user_id
+        job = await begun(store, alice)
+        ownerless = NewEntry(NOWHERE, job.id, REQUEST, START, "{}")
+        with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+            await store.jobs.settle(job, completed(job), [entry(job), ownerless])
+        undated = replace(job, state=State.COMPLETED)
+        with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+            await store.jobs.settle(job, undated, [entry(job)])
+        assert await store.jobs.get(alice, job.id) == job
+        assert await store.logs.list(alice, page(), None, None) == []
