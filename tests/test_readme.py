@@ -13,7 +13,7 @@ from tests.processes import Daemon, allow_local_targets, run, serving
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```(sh|toml)\n(.*?)```", README, re.DOTALL)
+BLOCKS: list[tuple[str, str]] = re.findall(r"```(sh|toml)\n(.*?)```", README, re.DOTALL)
 
 
 def block(kind: str, beginning: str) -> str:
@@ -27,6 +27,7 @@ def shell(script: str, daemon: Daemon, folder: Path) -> str:
     script = script.replace('[5, "seconds"]', '[0.2, "seconds"]')
     script = re.sub(r"^curl", "curl -sS --fail-with-body", script, flags=re.MULTILINE)
     script = re.sub(r"^booper", f"{sys.executable} -m booper", script, flags=re.MULTILINE)
+    assert daemon.key is not None
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "BOOPER_API_KEY": daemon.key}
     done = subprocess.run(
         ["bash", "-euc", script],
