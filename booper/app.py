@@ -13,27 +13,36 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from random import Random, SystemRandom
+from random import Random
 
 import httpx
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as ASGIScope
 
 from booper import __version__
 from booper.api.application import create_application
 from booper.api.routing import Services
 from booper.clock import Clock, SystemClock
 from booper.config import Config
+from booper.engine.channels import Channels
 from booper.engine.delivery import Delivery
 from booper.engine.guard import Guard
+from booper.engine.reports import Reports
 from booper.engine.scheduler import Limits, Scheduler
+from booper.engine.signing import Secret
 from booper.engine.transport import Transport
 from booper.errors import ConfigError, StartError
-from booper.model.key import NewKey, check_key, digest_of, new_key
+from booper.model.key import NewKey, Scope, check_key, digest_of, new_key
 from booper.model.retry import parse_backoff
 from booper.store.base import Store
 from booper.store.sqlite import open_store
 
 log = logging.getLogger("booper")
+
+USER_AGENT = f"booper/{__version__}"
+
+# A batch holds up to a thousand creates (contract §12).
+MAX_BATCH_BYTES = 16 << 20
 
 FIXED_KEY_NAME = "BOOPER_API_KEY"
 FIRST_KEY_NAME = "first"
@@ -63,7 +72,10 @@ class Booper:
         self.config = config or Config()
         self.first_key: str | None = None
         self._clock = clock or SystemClock()
-        self._random = random or SystemRandom()
+        self._random = random or Random()
+        # Per process, so that nothing learned from one run opens the helpers of the next.
+        self._own_secret = secrets.token_urlsafe(32)
+        self._channels = Channels(self._clock, self._random)
         self._transport = transport or Transport(
             max_idle_per_origin=self.config.delivery.per_host,
             max_idle=4 * self.config.delivery.concurrency,
@@ -76,6 +88,9 @@ class Booper:
         targets = self.config.targets
         try:
             self._api_key = check_key(api_key) if api_key is not None else None
+        except ValueError as error:
+            raise ConfigError(f"{FIXED_KEY_NAME}: {error}") from error
+        try:
             self._guard = Guard(
                 require_https=targets.require_https,
                 allow_private_networks=targets.allow_private_networks,
@@ -108,6 +123,7 @@ class Booper:
 
     async def drain(self) -> None:
         """Claim no more, and give running attempts their grace; the API goes on answering."""
+        self._channels.close()  # an open feed would hold up whoever waits for connections
         if self._scheduler is not None:
             await self._scheduler.stop(timedelta(seconds=self.config.delivery.grace_seconds))
 
@@ -121,12 +137,12 @@ class Booper:
         assert self._scheduler is not None, "booper is not running"
         await self._scheduler.wait_idle()
 
-    async def asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def asgi(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         """Serve the API; usable from the start to the stop."""
         assert self._application is not None, "booper is not running"
         await self._application(scope, receive, send)
 
-    async def administration(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def administration(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         """Serve the API to whoever is an administrator because they could get here."""
         assert self._administration is not None, "booper is not running"
         await self._administration(scope, receive, send)
@@ -138,33 +154,48 @@ class Booper:
         )
         await self._ensure_key(store)
         stack.push_async_callback(self._transport.aclose)
-        scheduler = self._make_scheduler(store)
+        reports = Reports(self._guard, self._clock, self.config.retry.max_attempts)
+        scheduler = self._make_scheduler(store, reports)
         self._loop = asyncio.create_task(scheduler.run(), name="scheduler")
         stack.push_async_callback(self._end_loop, self._loop)
         stack.push_async_callback(self.drain)
         self._scheduler = scheduler
-        services = Services(
-            store=store,
-            scheduler=scheduler,
-            guard=self._guard,
-            clock=self._clock,
-            max_body_bytes=self.config.server.max_body_bytes,
-            max_attempts=self.config.retry.max_attempts,
-        )
+        services = self._make_services(store, scheduler, reports)
         self._application = create_application(services)
         self._administration = create_application(replace(services, is_administrator=True))
 
-    def _make_scheduler(self, store: Store) -> Scheduler:
+    def _make_services(self, store: Store, scheduler: Scheduler, reports: Reports) -> Services:
+        config = self.config
+        return Services(
+            store=store,
+            scheduler=scheduler,
+            reports=reports,
+            channels=self._channels,
+            guard=self._guard,
+            clock=self._clock,
+            max_body_bytes=config.server.max_body_bytes,
+            max_batch_bytes=max(config.server.max_body_bytes, MAX_BATCH_BYTES),
+            max_attempts=config.retry.max_attempts,
+            backoff=parse_backoff(config.retry.backoff),
+            user_agent=USER_AGENT,
+            own_secret=self._own_secret,
+            forward_url=config.channels.discord or None,
+        )
+
+    def _make_scheduler(self, store: Store, reports: Reports) -> Scheduler:
         delivery = self.config.delivery
         limits = Limits(
             concurrency=delivery.concurrency,
             per_host=delivery.per_host,
             timeout=timedelta(seconds=delivery.timeout_seconds),
             backoff=parse_backoff(self.config.retry.backoff),
-            user_agent=f"booper/{__version__}",
+            user_agent=USER_AGENT,
+            secrets=[Secret.parse(text) for text in self.config.webhooks.secret],
         )
-        sender = Delivery(self._transport, self._guard, delivery.max_response_bytes)
-        return Scheduler(store, sender, self._clock, self._random, limits)
+        sender = Delivery(
+            self._transport, self._guard, delivery.max_response_bytes, self._own_secret
+        )
+        return Scheduler(store, sender, reports, self._clock, self._random, limits)
 
     async def _end_loop(self, loop: asyncio.Task[None]) -> None:
         """Wait for the loop's own end; a failure of it was told through `wait_failed`."""
@@ -179,7 +210,8 @@ class Booper:
             await self._ensure_fixed_key(store, self._api_key)
         elif not await store.keys.list():
             key = new_key(secrets.token_bytes)
-            await store.keys.create(NewKey(FIRST_KEY_NAME, None, digest_of(key)), now)
+            new = NewKey(FIRST_KEY_NAME, None, digest_of(key), Scope.ADMIN)
+            await store.keys.create(new, now)
             self.first_key = key
 
     async def _ensure_fixed_key(self, store: Store, key: str) -> None:
@@ -190,7 +222,7 @@ class Booper:
         if known is not None and known.revoked_at is not None:
             raise StartError(f"the key in {FIXED_KEY_NAME} was revoked; choose another")
         if known is None:
-            await store.keys.create(NewKey(FIXED_KEY_NAME, None, digest), now)
+            await store.keys.create(NewKey(FIXED_KEY_NAME, None, digest, Scope.ADMIN), now)
         for other in await store.keys.list():
             if other.name == FIXED_KEY_NAME and other.digest != digest:
                 await store.keys.revoke(other.id, now)

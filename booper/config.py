@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
 import msgspec
 
 from booper.engine.guard import parse_entry
+from booper.engine.signing import Secret
 from booper.errors import ConfigError
 from booper.model.duration import Duration
 from booper.model.retry import EXPONENTIAL, parse_backoff
@@ -60,6 +61,18 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
     backoff: str | list[Duration] = EXPONENTIAL
 
 
+class Webhooks(msgspec.Struct, frozen=True, kw_only=True):
+    """Secrets that sign webhook events and callbacks; two while one replaces the other."""
+
+    secret: tuple[str, ...] = ()
+
+
+class Channels(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the messages of a channel go beside its live feed."""
+
+    discord: str = ""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """All settings, a table each."""
 
@@ -68,6 +81,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     targets: Targets = Targets()
     delivery: Delivery = Delivery()
     retry: Retry = Retry()
+    webhooks: Webhooks = Webhooks()
+    channels: Channels = Channels()
 
 
 _EXPECTED: Final = {
@@ -125,10 +140,14 @@ def _table(name: str, kind: type, values: Any, where: str) -> Any:
 
 
 def _setting(label: str, kind: Any, value: Any) -> Any:
+    if label.endswith("[webhooks] secret") and isinstance(value, str):
+        value = [value]  # one secret may stand alone
     try:
         setting = msgspec.convert(value, kind, strict=True)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{label}: expected {_expected(kind)}, got {value!r}") from error
+        # A secret is not repeated, not even a wrong one.
+        got = "" if "secret" in label.rpartition(": ")[2] else f", got {value!r}"
+        raise ConfigError(f"{label}: expected {_expected(kind)}{got}") from error
     try:
         check = _CHECKS.get(label.rpartition(": ")[2])
         if check is not None:
@@ -160,11 +179,25 @@ def _check_path(path: str) -> None:
         raise ValueError(f"expected the path of a file, got {path!r}")
 
 
+def _check_secrets(secrets: tuple[str, ...]) -> None:
+    if len(secrets) > 2:
+        raise ValueError(f"expected at most two secrets, got {len(secrets)}")
+    for secret in secrets:
+        Secret.parse(secret)
+
+
+def _check_discord(url: str) -> None:
+    if url and not url.startswith("https://"):
+        raise ValueError("expected the https URL of a Discord webhook")
+
+
 # What types cannot say.
 _CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "[retry] backoff": parse_backoff,
     "[targets] allow": _check_allow,
     "[database] path": _check_path,
+    "[webhooks] secret": _check_secrets,
+    "[channels] discord": _check_discord,
 }
 
 

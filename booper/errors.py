@@ -9,6 +9,7 @@
     ├── BodyTooLarge           413
     ├── UnsupportedMediaType   415
     ├── InvalidRequest         422  a field is wrong; carries one FieldError for each
+    ├── BatchRefused           422  some of many creates that must hold together cannot
     ├── StoreUnavailable       503  the store cannot write now, or booper is stopping
     │   └── StoreFull          507  the disk is full
     ├── TargetRefused          422  the guard does not let a request reach this target
@@ -106,6 +107,17 @@ class InvalidRequest(BooperError):
         more = len(errors) - len(shown)
         super().__init__("; ".join(shown) + (f"; and {more} more" if more else ""))
         self.errors = errors[: self.MOST_ERRORS]
+
+
+class BatchRefused(BooperError):
+    """Say that of many creates that were to hold together some cannot; none was made."""
+
+    status = 422
+    title = "Batch refused"
+
+    def __init__(self, answers: Sequence[object]) -> None:
+        super().__init__("some jobs of the batch cannot be created")
+        self.answers = answers
 
 
 class StoreUnavailable(BooperError):

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import AsyncIterator
+from random import Random
 from typing import Any
 
 import httpx
@@ -10,19 +11,40 @@ import pytest
 
 from booper.api.application import OPERATIONS
 from booper.app import Booper
+from booper.clock import VirtualClock
+from booper.config import Config
 from tests.conftest import KEY
+from tests.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
 
-# What each operation needs: "none" (no key), "key" (a user's key) or "admin" (the other door).
+# The scope each operation needs (§1, §2, §10), or "none" where no key is needed.
 NEEDS = {
-    ("POST", "/api/jobs"): "key",
-    ("GET", "/api/jobs"): "key",
-    ("GET", "/api/jobs/{job_id}"): "key",
-    ("DELETE", "/api/jobs/{job_id}"): "key",
-    ("POST", "/api/jobs/{job_id}/cancel"): "key",
-    ("GET", "/api/logs"): "key",
-    ("GET", "/api/logs/{log_id}"): "key",
+    ("POST", "/api/jobs"): "write",
+    ("GET", "/api/jobs"): "read",
+    ("GET", "/api/jobs/{job_id}"): "read",
+    ("DELETE", "/api/jobs/{job_id}"): "write",
+    ("POST", "/api/jobs/{job_id}/cancel"): "write",
+    ("POST", "/api/jobs/{job_id}/retry"): "write",
+    ("POST", "/api/jobs/{job_id}/run"): "write",
+    ("POST", "/api/jobs/batch"): "write",
+    ("POST", "/api/jobs/cancel"): "write",
+    ("POST", "/api/jobs/retry"): "write",
+    ("GET", "/api/schedules"): "read",
+    ("GET", "/api/schedules/{schedule_id}"): "read",
+    ("PATCH", "/api/schedules/{schedule_id}"): "write",
+    ("DELETE", "/api/schedules/{schedule_id}"): "write",
+    ("POST", "/api/schedules/{schedule_id}/disable"): "write",
+    ("POST", "/api/schedules/{schedule_id}/enable"): "write",
+    ("POST", "/api/schedules/{schedule_id}/run"): "write",
+    ("GET", "/api/logs"): "read",
+    ("GET", "/api/logs/{log_id}"): "read",
+    ("POST", "/api/broadcast"): "write",
+    ("POST", "/api/channels/{name}"): "write",
+    ("GET", "/api/channels/{name}/events"): "read",
+    ("GET", "/api/channels/ping"): "none",
+    ("POST", "/api/pause"): "admin",
+    ("POST", "/api/resume"): "admin",
     ("POST", "/api/keys"): "admin",
     ("GET", "/api/keys"): "admin",
     ("DELETE", "/api/keys/{key_id}"): "admin",
@@ -32,9 +54,12 @@ NEEDS = {
     ("GET", "/readyz"): "none",
 }
 CLOSED = [operation for operation, needs in NEEDS.items() if needs != "none"]
-USERS = [operation for operation, needs in NEEDS.items() if needs == "key"]
+READERS = [operation for operation, needs in NEEDS.items() if needs == "read"]
+WRITERS = [operation for operation, needs in NEEDS.items() if needs == "write"]
+USERS = [*READERS, *WRITERS]
 ADMINS = [operation for operation, needs in NEEDS.items() if needs == "admin"]
 NOTHING = "01890000-0000-7000-8000-000000000000"
+NO_CHANNEL = "not.a.channel"  # so that no feed is opened, which would not end
 PATHS = sorted({path for _, path in NEEDS})
 
 # Each is the value of an Authorization header that lets nobody in.
@@ -82,7 +107,26 @@ def problem(answer: httpx.Response, status: int) -> Any:
 
 def filled(path: str) -> str:
     """Return a path with something in the place of its parameter."""
-    return re.sub(r"\{\w+\}", NOTHING, path)
+    return re.sub(r"\{\w+\}", NOTHING, path.replace("{name}", NO_CHANNEL))
+
+
+def methods_at(path: str) -> set[str]:
+    """Return the methods that a path of the table has; HEAD goes with GET."""
+    known = {method for method, other in NEEDS if other == path}
+    return known | ({"HEAD"} if "GET" in known else set())
+
+
+def is_taken(path: str, method: str) -> bool:
+    """Say whether a method of a fixed path belongs to a path with a parameter in its place."""
+    patterns = [re.sub(r"\{\w+\}", "[^/]+", other) for known, other in NEEDS if known == method]
+    return any(re.fullmatch(pattern, path) for pattern in patterns)
+
+
+async def key_of_scope(admin: httpx.AsyncClient, scope: str) -> dict[str, str]:
+    """Return the headers of a new key of this scope."""
+    answer = await admin.post("/api/keys", json={"name": scope, "scope": scope})
+    assert answer.status_code == 201, answer.text
+    return {"Authorization": f"Bearer {answer.json()['data']['key']}"}
 
 
 def test_the_table_of_needs_is_complete() -> None:
@@ -91,79 +135,126 @@ def test_the_table_of_needs_is_complete() -> None:
     assert len(OPERATIONS) == len(NEEDS)
 
 
-@pytest.mark.parametrize(("method", "path"), CLOSED)
-async def test_an_operation_without_a_key_is_401(
-    stranger: httpx.AsyncClient, method: str, path: str
-) -> None:
+async def test_an_operation_without_a_key_is_401(stranger: httpx.AsyncClient) -> None:
     """Without a key the answer is 401 and says how to send one."""
-    answer = await stranger.request(method, filled(path))
-    problem(answer, 401)
-    assert answer.headers["www-authenticate"].startswith("Bearer")
-
-
-@pytest.mark.parametrize(("method", "path"), CLOSED)
-async def test_no_bad_key_opens_an_operation(
-    stranger: httpx.AsyncClient, method: str, path: str
-) -> None:
-    """A malformed or unknown key is 401 at every operation, and is not repeated in the answer."""
-    for case, value in BAD_AUTHORIZATIONS.items():
-        answer = await stranger.request(method, filled(path), headers=[(b"Authorization", value)])
-        assert answer.status_code == 401, case
+    for method, path in CLOSED:
+        answer = await stranger.request(method, filled(path))
         problem(answer, 401)
-        assert answer.headers["www-authenticate"].startswith("Bearer"), case
-        assert len(answer.content) < 1_000, case
-        assert KEY not in answer.text, case
+        assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize(("method", "path"), CLOSED)
+async def test_no_bad_key_opens_an_operation(stranger: httpx.AsyncClient) -> None:
+    """A malformed or unknown key is 401 at every operation, and is not repeated in the answer."""
+    for method, path in CLOSED:
+        for case, value in BAD_AUTHORIZATIONS.items():
+            answer = await stranger.request(
+                method, filled(path), headers=[(b"Authorization", value)]
+            )
+            assert answer.status_code == 401, case
+            problem(answer, 401)
+            assert answer.headers["www-authenticate"].startswith("Bearer"), case
+            assert len(answer.content) < 1_000, case
+            assert KEY not in answer.text, case
+
+
 async def test_a_revoked_key_is_401_everywhere(
-    stranger: httpx.AsyncClient, admin: httpx.AsyncClient, method: str, path: str
+    stranger: httpx.AsyncClient, admin: httpx.AsyncClient
 ) -> None:
     """A key works until it is revoked, and from then on nowhere."""
-    made = (await admin.post("/api/keys", json={"name": "short-lived"})).json()["data"]
-    headers = {"Authorization": f"Bearer {made['key']}"}
-    assert (await stranger.request(method, filled(path), headers=headers)).status_code != 401
-    await admin.delete(f"/api/keys/{made['id']}")
-    answer = await stranger.request(method, filled(path), headers=headers)
-    problem(answer, 401)
-    assert answer.headers["www-authenticate"].startswith("Bearer")
-
-
-@pytest.mark.parametrize(("method", "path"), USERS)
-async def test_a_users_key_opens_the_operations_of_users(
-    stranger: httpx.AsyncClient, method: str, path: str
-) -> None:
-    """`Bearer` and `Token` are accepted, the scheme in any letter case (RFC 9110 §11.1)."""
-    for scheme in ("Bearer ", "Token ", "bearer ", "TOKEN ", "Bearer  "):
-        headers = {"Authorization": scheme + KEY}
+    for method, path in CLOSED:
+        made = (await admin.post("/api/keys", json={"name": "short-lived"})).json()["data"]
+        headers = {"Authorization": f"Bearer {made['key']}"}
+        assert (await stranger.request(method, filled(path), headers=headers)).status_code != 401
+        await admin.delete(f"/api/keys/{made['id']}")
         answer = await stranger.request(method, filled(path), headers=headers)
-        assert answer.status_code not in (401, 403), scheme
+        problem(answer, 401)
+        assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize(("method", "path"), ADMINS)
-async def test_a_users_key_does_not_manage_keys(
-    api: httpx.AsyncClient, method: str, path: str
+async def test_a_users_key_opens_the_operations_of_users(stranger: httpx.AsyncClient) -> None:
+    """`Bearer` and `Token` are accepted, the scheme in any letter case (RFC 9110 §11.1)."""
+    for method, path in USERS:
+        for scheme in ("Bearer ", "Token ", "bearer ", "TOKEN ", "Bearer  "):
+            headers = {"Authorization": scheme + KEY}
+            answer = await stranger.request(method, filled(path), headers=headers)
+            assert answer.status_code not in (401, 403), scheme
+
+
+async def test_the_fixed_key_administers(api: httpx.AsyncClient) -> None:
+    """The operator's key is of scope `admin`, on the public door as well."""
+    for method, path in ADMINS:
+        assert (await api.request(method, filled(path))).status_code not in (401, 403)
+
+
+@pytest.mark.parametrize("scope", ["read", "write"])
+async def test_a_users_key_does_not_administer(
+    stranger: httpx.AsyncClient, admin: httpx.AsyncClient, scope: str
 ) -> None:
-    """On the public door the keys are closed to users: 403."""
-    problem(await api.request(method, filled(path)), 403)
+    """Keys and pauses are closed to keys that only read or write: 403 (§1)."""
+    for method, path in ADMINS:
+        headers = await key_of_scope(admin, scope)
+        details = problem(await stranger.request(method, filled(path), headers=headers), 403)
+        assert "admin" in details["detail"]
 
 
-@pytest.mark.parametrize(("method", "path"), USERS)
+async def test_a_reading_key_does_not_write(
+    stranger: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    """A key of scope `read` is 403 wherever something would change (§1)."""
+    for method, path in WRITERS:
+        headers = await key_of_scope(admin, "read")
+        details = problem(await stranger.request(method, filled(path), headers=headers), 403)
+        assert "write" in details["detail"]
+
+
+async def test_every_key_reads(stranger: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    """`admin` includes `write`, and `write` includes `read`."""
+    for method, path in READERS:
+        for scope in ("read", "write", "admin"):
+            headers = await key_of_scope(admin, scope)
+            answer = await stranger.request(method, filled(path), headers=headers)
+            assert answer.status_code not in (401, 403), scope
+
+
+async def test_keys_that_write_and_administer_write(
+    stranger: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    """What changes something is open to the scopes `write` and `admin`."""
+    for method, path in WRITERS:
+        for scope in ("write", "admin"):
+            headers = await key_of_scope(admin, scope)
+            answer = await stranger.request(method, filled(path), headers=headers)
+            assert answer.status_code not in (401, 403), scope
+
+
+async def test_the_first_key_administers(
+    config: Config, clock: VirtualClock, target: FakeTarget
+) -> None:
+    """Where no key was given, the first start makes one that may do everything."""
+    async with Booper(config, clock=clock, random=Random(1), transport=target) as booper:
+        headers = {"Authorization": f"Bearer {booper.first_key}"}
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(booper.asgi), base_url="http://b.test", headers=headers
+        ) as client:
+            keys = await client.get("/api/keys")
+    assert keys.status_code == 200
+    assert [key["scope"] for key in keys.json()["data"]] == ["admin"]
+
+
 async def test_the_admin_door_needs_a_key_for_what_belongs_to_a_user(
-    admin: httpx.AsyncClient, method: str, path: str
+    admin: httpx.AsyncClient,
 ) -> None:
     """An administrator without a key is no user: jobs and logs have nobody to belong to."""
-    body = {"url": "https://target.test/"} if method == "POST" else None
-    problem(await admin.request(method, filled(path), json=body), 401)
+    for method, path in USERS:
+        body = {"url": "https://target.test/"} if method == "POST" else None
+        problem(await admin.request(method, filled(path), json=body), 401)
 
 
-@pytest.mark.parametrize(("method", "path"), ADMINS)
-async def test_the_admin_door_still_refuses_a_wrong_key(
-    admin: httpx.AsyncClient, method: str, path: str
-) -> None:
+async def test_the_admin_door_still_refuses_a_wrong_key(admin: httpx.AsyncClient) -> None:
     """Who sends a key must send a good one, on the admin door as well."""
-    headers = {"Authorization": "Bearer sk_test_unknown0123456789"}
-    problem(await admin.request(method, filled(path), headers=headers), 401)
+    for method, path in ADMINS:
+        headers = {"Authorization": "Bearer sk_test_unknown0123456789"}
+        problem(await admin.request(method, filled(path), headers=headers), 401)
 
 
 async def test_authentication_comes_before_the_body(stranger: httpx.AsyncClient) -> None:
@@ -210,9 +301,10 @@ async def test_another_method_is_405_and_names_those_there_are(
     api: httpx.AsyncClient, path: str
 ) -> None:
     """`Allow` lists exactly the methods of the path (RFC 9110 §10.2.1); HEAD goes with GET."""
-    known = {method for method, other in NEEDS if other == path}
-    known |= {"HEAD"} if "GET" in known else set()
+    known = methods_at(path)
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"} - known:
+        if is_taken(path, method):  # `/api/jobs/batch` may be a job's number to GET
+            continue
         answer = await api.request(method, filled(path))
         problem(answer, 405)
         assert {name.strip() for name in answer.headers["allow"].split(",")} == known
@@ -235,6 +327,12 @@ async def test_another_method_is_405_and_names_those_there_are(
         "/api/%ff%fe",
         "/api/%0d%0aX-Injected:%201",
         "/api/keys/",
+        "/api/schedules/",
+        "/api/schedule",
+        "/api/schedules/1/nonsense",
+        "/api/jobs/batch/",
+        "/api/channels",
+        "/api/channels/demo/nonsense",
         "/../etc/passwd",
         "/api/" + "x" * 50_000,
     ],
@@ -286,6 +384,13 @@ async def test_a_reference_to_nothing_is_404(
         (api, "GET", f"/api/jobs/{reference}"),
         (api, "DELETE", f"/api/jobs/{reference}"),
         (api, "POST", f"/api/jobs/{reference}/cancel"),
+        (api, "POST", f"/api/jobs/{reference}/retry"),
+        (api, "POST", f"/api/jobs/{reference}/run"),
+        (api, "GET", f"/api/schedules/{reference}"),
+        (api, "DELETE", f"/api/schedules/{reference}"),
+        (api, "POST", f"/api/schedules/{reference}/disable"),
+        (api, "POST", f"/api/schedules/{reference}/enable"),
+        (api, "POST", f"/api/schedules/{reference}/run"),
         (api, "GET", f"/api/logs/{reference}"),
         (admin, "DELETE", f"/api/keys/{reference}"),
     ):

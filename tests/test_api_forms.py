@@ -1,12 +1,14 @@
 """Forms: the older clients' way of posting, with bracket nesting (contract §1)."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
 from booper.app import Booper
+from booper.clock import VirtualClock
 from tests.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
@@ -37,14 +39,27 @@ async def echoed(api: httpx.AsyncClient, form: str) -> Any:
     return answer.json()
 
 
-async def test_the_published_form_is_read_up_to_its_cron(api: httpx.AsyncClient) -> None:
-    """The daily standup's form, raw spaces and all, fails on `cron` alone, not yet supported."""
+async def test_the_published_form_makes_its_schedule(
+    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+) -> None:
+    """The daily standup's form, raw spaces and all, runs at 9 on working days (§11)."""
     form = f"method=post&url={URL}&body[content]=Time for standup!&cron=0 9 * * 1-5"
     answer = await post(api, form)
-    assert answer.status_code == 422
-    [error] = answer.json()["errors"]
-    assert error["pointer"] == "/cron"
-    assert "not supported yet" in error["detail"]
+    assert answer.status_code == 201
+    data = answer.json()["data"]
+    assert data["args"] == {
+        "method": "post",
+        "url": URL,
+        "body": {"content": "Time for standup!"},
+        "cron": "0 9 * * 1-5",
+    }
+    assert data["schedule_id"] is not None
+    # The clock stands at noon of Tuesday 2030-01-01.
+    assert data["job"]["scheduled_at"] == "2030-01-02T09:00:00.000000Z"
+    clock.advance(timedelta(hours=21))
+    await booper.wait_idle()
+    [sent] = target.received
+    assert json.loads(sent.read())["content"] == "Time for standup!"
 
 
 async def test_the_published_form_without_cron_makes_its_job(
@@ -81,6 +96,19 @@ async def test_a_list_of_the_form_becomes_a_duration(api: httpx.AsyncClient) -> 
         ("backoff[]=1&backoff[]=2", "backoff", [1, 2]),
         ("backoff=exponential", "backoff", "exponential"),
         ("expect_status[]=200&expect_status[]=3xx", "expect_status", [200, "3xx"]),
+        ("repeat_every=300", "repeat_every", 300),
+        ("repeat_every[]=5&repeat_every[]=minutes", "repeat_every", [5, "minutes"]),
+        ("repeat_every=60&max_runs=3", "max_runs", 3),
+        ("repeat_every=60&jitter=1.5", "jitter", 1.5),
+        ("repeat_every=60&starts_at=1893502800", "starts_at", 1893502800),
+        ("repeat_every=60&ends_at=2030-01-02", "ends_at", "2030-01-02"),
+        ("repeat_every=60&overlap=queue", "overlap", "queue"),
+        ("idempotency_key=k&idempotency_ttl=60", "idempotency_ttl", 60),
+        ("follow_redirects=true", "follow_redirects", True),
+        ("metadata=false", "metadata", False),
+        ("tags[]=5&tags[]=b", "tags", ["5", "b"]),
+        ("timezone=Europe/Berlin", "timezone", "Europe/Berlin"),
+        ("callback_url=https://target.test/c", "callback_url", "https://target.test/c"),
         # Fields of text stay text, numbers in them too.
         ("name=5", "name", "5"),
         ("idempotency_key=007", "idempotency_key", "007"),
@@ -214,6 +242,12 @@ async def test_the_content_type_of_a_form_may_have_parameters(
         (f"url[a]={URL}", ["/url"]),
         (f"url={URL}&shedule_in=30", ["/shedule_in"]),
         (f"url={URL}&max_attempts=99999999999999999999", ["/max_attempts"]),
+        (f"url={URL}&cron=0 9 * *", ["/cron"]),
+        (f"url={URL}&repeat_every=often", ["/repeat_every"]),
+        (f"url={URL}&repeat_every=60&max_runs=some", ["/max_runs"]),
+        (f"url={URL}&metadata=maybe", ["/metadata"]),
+        (f"url={URL}&follow_redirects=1", ["/follow_redirects"]),
+        (f"url={URL}&tags=a", ["/tags"]),
         (f"url={URL}&idempotency_key=", ["/idempotency_key"]),
         (f"url={URL}&headers[X-A]=a%0d%0aX-B: c", ["/headers/X-A"]),
         ("url=x&max_attempts=0&timeout=-1", ["/max_attempts", "/timeout", "/url"]),

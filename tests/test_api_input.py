@@ -34,7 +34,33 @@ FIELDS = (
     "backoff",
     "timeout",
     "expect_status",
+    "callback_url",
+    "webhook_url",
+    "repeat_every",
+    "cron",
+    "timezone",
+    "starts_at",
+    "ends_at",
+    "max_runs",
+    "jitter",
+    "overlap",
+    "misfire",
+    "on_conflict",
+    "idempotency_ttl",
+    "metadata",
+    "follow_redirects",
+    "tags",
 )
+
+# What some fields need beside them to mean something.
+BESIDE: dict[str, dict[str, object]] = {
+    **{
+        field: {"repeat_every": 60}
+        for field in ("starts_at", "ends_at", "max_runs", "jitter", "overlap", "misfire")
+    },
+    "on_conflict": {"idempotency_key": "k"},
+    "idempotency_ttl": {"idempotency_key": "k"},
+}
 
 
 async def post(api: httpx.AsyncClient, **fields: object) -> httpx.Response:
@@ -313,11 +339,52 @@ WRONG: list[tuple[str, object, str]] = [
         ("expect_status", [200, value], "/expect_status/1")
         for value in each(None, True, 2.5, [], {})
     ],
+    *[
+        (name, value, f"/{name}")
+        for name in ("callback_url", "webhook_url")
+        for value in each(5, [], "", "target.test", "ftp://target.test/", "https://u:p@a/", LONG)
+    ],
+    *[("repeat_every", value, "/repeat_every") for value in each(0, 0.999, -1, True, "60", {})],
+    *[("repeat_every", value, "/repeat_every") for value in each([], [5], 1e300, HUGE)],
+    ("repeat_every", [999, "milliseconds"], "/repeat_every/1"),
+    ("repeat_every", ["5", "minutes"], "/repeat_every/0"),
+    ("repeat_every", [0, "minutes"], "/repeat_every"),
+    *[("cron", value, "/cron") for value in each(5, True, [], {}, "", " ", "x", "* * * *", LONG)],
+    *[("cron", value, "/cron") for value in each("60 * * * *", "* 24 * * *", "* * 0 * *")],
+    *[("cron", value, "/cron") for value in each("* * * 13 *", "* * * * 8", "* * 32 * *")],
+    *[("cron", value, "/cron") for value in each("*/0 * * * *", "1,,2 * * * *", "-1 * * * *")],
+    *[("timezone", value, "/timezone") for value in each(5, True, [], "", "Berlin", "Mars/X")],
+    *[("timezone", value, "/timezone") for value in each("../etc/passwd", "UTC\x00", "/", LONG)],
+    *[
+        (name, value, f"/{name}")
+        for name in ("starts_at", "ends_at")
+        for value in each(True, [], {}, "", "now", -1, HUGE, "2030-13-01", "\x00", LONG)
+    ],
+    *[("max_runs", value, "/max_runs") for value in each(0, -1, 1.5, "3", True, [], HUGE)],
+    *[("jitter", value, "/jitter") for value in each(-1, True, "5", {}, [], 1e300, 60, 61)],
+    ("jitter", [5, "moments"], "/jitter/1"),
+    ("jitter", [-5, "seconds"], "/jitter/0"),
+    *[
+        (name, value, f"/{name}")
+        for name in ("overlap", "misfire", "on_conflict")
+        for value in each(5, True, [], {}, "", "never", "Skip", "skip ", LONG)
+    ],
+    *[
+        ("idempotency_ttl", value, "/idempotency_ttl")
+        for value in each(-1, True, "60", {}, [], HUGE)
+    ],
+    ("idempotency_ttl", [1, "moment"], "/idempotency_ttl/1"),
+    *[
+        (name, value, f"/{name}")
+        for name in ("metadata", "follow_redirects")
+        for value in each(0, 1, "true", "", [], {})
+    ],
+    *[("tags", value, "/tags") for value in each(5, True, "a", {}, ["a"] * 21)],
+    *[("tags", ["a", value], "/tags/1") for value in each(5, None, True, [], "", LONG)],
 ]
 
-UNSUPPORTED: dict[str, object] = {
-    "timezone": "Europe/Berlin",
-    "follow_redirects": True,
+# Each stands alone with a one-off: fields that would have no effect are refused (§3).
+WITHOUT_MEANING: dict[str, object] = {
     "starts_at": "2030-01-02T00:00:00Z",
     "ends_at": "2030-01-02T00:00:00Z",
     "max_runs": 3,
@@ -326,16 +393,30 @@ UNSUPPORTED: dict[str, object] = {
     "misfire": "latest",
     "on_conflict": "ignore",
     "idempotency_ttl": 60,
-    "metadata": False,
-    "tags": ["a"],
 }
-# Documented by the hosted service, so whoever sends them is told that it is no typo of theirs.
-NOT_YET: dict[str, object] = {
-    "repeat_every": [5, "minutes"],
-    "cron": "0 9 * * 1-5",
-    "callback_url": "https://target.test/callback",
-    "webhook_url": "https://target.test/events",
-}
+
+# A right value of each field beyond the first issue's, with all that it needs.
+ACCEPTED: list[dict[str, object]] = [
+    {"timezone": "Europe/Berlin"},
+    {"timezone": "UTC"},
+    {"follow_redirects": True},
+    {"metadata": False},
+    {"tags": []},
+    {"tags": ["x" * 64] + ["a"] * 19},
+    {"idempotency_key": "a", "on_conflict": "ignore"},
+    {"idempotency_key": "b", "on_conflict": "replace"},
+    {"idempotency_key": "c", "on_conflict": "reject"},
+    {"idempotency_key": "d", "idempotency_ttl": [1, "day"]},
+    {"callback_url": "https://target.test/callback"},
+    {"webhook_url": "https://target.test/events"},
+    {"repeat_every": 1},
+    {"repeat_every": [1.5, "hours"]},
+    {"repeat_every": 60, "starts_at": "2030-01-02", "ends_at": 1893628800, "max_runs": 1},
+    {"repeat_every": 60, "jitter": 59.9, "overlap": "skip", "misfire": "skip"},
+    {"repeat_every": 60, "overlap": "queue", "misfire": "latest"},
+    {"cron": "0 9 * * 1-5", "overlap": "allow", "misfire": "all", "jitter": [2, "hours"]},
+    {"cron": "@daily", "timezone": "America/New_York"},
+]
 
 
 def test_every_field_has_wrong_values() -> None:
@@ -349,7 +430,7 @@ async def test_a_wrong_value_is_422_at_its_pointer(api: httpx.AsyncClient, field
     misses = []
     for _, value, pointer in [row for row in WRONG if row[0] == field]:
         try:
-            answer = await post(api, **{field: value})
+            answer = await post(api, **BESIDE.get(field, {}), **{field: value})
         except Exception as error:  # a fault of booper's comes through the client as it is
             misses.append((repr(value)[:40], pointer, repr(error)[:100]))
             continue
@@ -360,22 +441,49 @@ async def test_a_wrong_value_is_422_at_its_pointer(api: httpx.AsyncClient, field
     assert (await api.get("/api/jobs")).json() == {"data": []}
 
 
-@pytest.mark.parametrize(("field", "value"), NOT_YET.items())
-async def test_documented_fields_to_come_say_so(
-    api: httpx.AsyncClient, field: str, value: object
+@pytest.mark.parametrize("fields", ACCEPTED, ids=lambda fields: "-".join(fields))
+async def test_every_field_has_right_values(
+    api: httpx.AsyncClient, fields: dict[str, object]
 ) -> None:
-    """Recurrence and callbacks are not there yet: 422, and the detail says just that."""
-    answer = await post(api, **{field: value})
-    assert pointers(answer) == [f"/{field}"]
-    assert "not supported yet" in answer.json()["errors"][0]["detail"]
+    """The additions of §3 are accepted and echoed as they were sent."""
+    answer = await post(api, schedule_in=3_600, **fields)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["data"]["args"] == {"url": URL, "schedule_in": 3_600, **fields}
 
 
-@pytest.mark.parametrize(("field", "value"), UNSUPPORTED.items())
-async def test_additions_to_come_are_refused(
+@pytest.mark.parametrize(("field", "value"), WITHOUT_MEANING.items())
+async def test_a_field_without_effect_is_refused(
     api: httpx.AsyncClient, field: str, value: object
 ) -> None:
-    """A field that has no effect yet is 422, so that nobody counts on it."""
+    """A bound of a recurrence on a one-off, or a rule for a key that is not there, is 422."""
     assert pointers(await post(api, **{field: value})) == [f"/{field}"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"repeat_every": 60, "cron": "* * * * *"}, {"cron": "@daily", "repeat_every": [1, "day"]}],
+)
+async def test_two_recurrences_are_refused(
+    api: httpx.AsyncClient, fields: dict[str, object]
+) -> None:
+    """`cron` with `repeat_every` is 422 (§3)."""
+    [pointer] = pointers(await post(api, **fields))
+    assert pointer in ("/cron", "/repeat_every")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"repeat_every": 60, "ends_at": "2029-12-31T00:00:00Z"},
+        {"repeat_every": 60, "starts_at": "2030-01-03", "ends_at": "2030-01-02"},
+        {"cron": "0 9 * * *", "ends_at": "2030-01-02T08:59:59Z"},
+    ],
+)
+async def test_a_window_without_a_run_is_refused(
+    api: httpx.AsyncClient, fields: dict[str, object]
+) -> None:
+    """A schedule that could never run is told so at once; the clock stands at 2030-01-01 noon."""
+    assert pointers(await post(api, **fields)) == ["/ends_at"]
 
 
 @pytest.mark.parametrize(
@@ -387,6 +495,10 @@ async def test_additions_to_come_are_refused(
         ("header", "headers"),
         ("idempotencyKey", "idempotency_key"),
         ("max_attempt", "max_attempts"),
+        ("repeat_evry", "repeat_every"),
+        ("time_zone", "timezone"),
+        ("onConflict", "on_conflict"),
+        ("callback", "callback_url"),
     ],
 )
 async def test_a_typo_is_answered_with_the_near_field(
@@ -449,6 +561,40 @@ async def test_conflicting_times_are_refused(api: httpx.AsyncClient) -> None:
         # A wrong type beside a wrong value.
         ({"url": "ftp://a/", "max_attempts": "3"}, ["/max_attempts", "/url"]),
         ({"method": "fetch", "nonsense": 1}, ["/method", "/nonsense"]),
+        # Of a schedule, with its cron.
+        (
+            {
+                "cron": "0 9 * *",
+                "timezone": "Berlin",
+                "starts_at": "soon",
+                "ends_at": "late",
+                "max_runs": 0,
+                "jitter": -1,
+                "overlap": "never",
+                "misfire": "never",
+                "callback_url": "x",
+                "webhook_url": "x",
+                "tags": [""],
+                "on_conflict": "never",
+                "idempotency_ttl": -1,
+                "idempotency_key": "k",
+            },
+            [
+                "/callback_url",
+                "/cron",
+                "/ends_at",
+                "/idempotency_ttl",
+                "/jitter",
+                "/max_runs",
+                "/misfire",
+                "/on_conflict",
+                "/overlap",
+                "/starts_at",
+                "/tags/0",
+                "/timezone",
+                "/webhook_url",
+            ],
+        ),
     ],
 )
 async def test_all_errors_are_told_at_once(
@@ -675,6 +821,13 @@ PLAUSIBLE: dict[str, st.SearchStrategy[Any]] = {
     "backoff": st.just("exponential") | st.lists(DURATIONS, max_size=3),
     "timeout": DURATIONS,
     "expect_status": st.lists(st.integers(99, 600) | st.sampled_from(["2xx", "9xx"]), max_size=3),
+    "callback_url": st.sampled_from([URL, "https://é.test/"]) | TEXT,
+    "webhook_url": st.sampled_from([URL, "https://é.test/"]) | TEXT,
+    "cron": st.sampled_from(["0 9 * * 1-5", "@daily", "0 0 31 2 *", "* * * *"]) | TEXT,
+    "timezone": st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kathmandu"]) | TEXT,
+    "follow_redirects": st.booleans(),
+    "metadata": st.booleans(),
+    "tags": st.lists(TEXT, max_size=3),
 }
 OBJECTS = st.fixed_dictionaries(
     {"url": st.just(URL)},
@@ -739,10 +892,11 @@ async def test_any_bytes_are_taken_or_refused(
 
 @bounded
 @given(
-    path=st.sampled_from(["/api/jobs", "/api/logs"]),
+    path=st.sampled_from(["/api/jobs", "/api/logs", "/api/schedules"]),
     query=st.binary(max_size=60).map(quote_from_bytes)
     | st.lists(
         st.sampled_from(["limit=", "offset=", "order_by=", "order_by[]=", "state=", "job_id=", "&"])
+        | st.sampled_from(["cursor=", "before=", "after=", "tag=", "url_prefix=", "kind=", "W10"])
         | st.sampled_from(
             ["1", "10000", "id", "desc", ",", "[", "]", "%22", "%00", "%ff", "event="]
         )

@@ -239,6 +239,22 @@ async def test_a_null_body_is_no_body(
         "backoff",
         "timeout",
         "expect_status",
+        "callback_url",
+        "webhook_url",
+        "repeat_every",
+        "cron",
+        "timezone",
+        "starts_at",
+        "ends_at",
+        "max_runs",
+        "jitter",
+        "overlap",
+        "misfire",
+        "on_conflict",
+        "idempotency_ttl",
+        "metadata",
+        "follow_redirects",
+        "tags",
     ]
     data = await create(api, **dict.fromkeys(optional))
     await booper.wait_idle()
@@ -263,6 +279,14 @@ async def test_args_echo_the_fields_that_were_sent(api: httpx.AsyncClient) -> No
         "backoff": [1, [2, "minutes"]],
         "timeout": [20, "seconds"],
         "expect_status": [200, "3xx"],
+        "callback_url": "https://target.test/callback",
+        "webhook_url": "https://target.test/events",
+        "timezone": "Europe/Berlin",
+        "on_conflict": "reject",
+        "idempotency_ttl": [1, "day"],
+        "metadata": False,
+        "follow_redirects": True,
+        "tags": ["a", "b"],
     }
     data = await create(api, **fields)
     assert data["args"] == {"url": URL, **fields}

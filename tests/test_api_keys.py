@@ -33,10 +33,40 @@ async def test_a_new_key_is_shown_once_and_works(
     listed = await admin.get("/api/keys")
     assert made["key"] not in listed.text
     [shown] = [key for key in listed.json()["data"] if key["id"] == made["id"]]
-    assert set(shown) == {"id", "name", "user", "user_id", "inserted_at", "revoked_at"}
+    assert set(shown) == {"id", "name", "user", "user_id", "scope", "inserted_at", "revoked_at"}
     assert (shown["name"], shown["revoked_at"]) == ("laptop", None)
     # The clock stands at 2030-01-01T12:00:00Z.
     assert shown["inserted_at"] == "2030-01-01T12:00:00.000000Z"
+
+
+async def test_a_key_writes_unless_another_scope_is_asked_for(admin: httpx.AsyncClient) -> None:
+    """`scope` is `read`, `write` or `admin`; without it a key may write, but not administer."""
+    made = {scope: await make(admin, name="a", scope=scope) for scope in ("read", "write", "admin")}
+    assert {scope: key["scope"] for scope, key in made.items()} == {
+        "read": "read",
+        "write": "write",
+        "admin": "admin",
+    }
+    assert (await make(admin, name="a"))["scope"] == "write"
+
+
+async def test_the_fixed_key_is_listed_as_administering(api: httpx.AsyncClient) -> None:
+    """The operator's key is of scope `admin`, and may list keys itself."""
+    [fixed] = (await api.get("/api/keys")).json()["data"]
+    assert (fixed["name"], fixed["scope"]) == ("BOOPER_API_KEY", "admin")
+
+
+async def test_a_users_administering_key_makes_and_revokes_keys(
+    admin: httpx.AsyncClient, api: httpx.AsyncClient
+) -> None:
+    """A key of scope `admin` manages keys on the public door, whichever user it belongs to."""
+    theirs = await make(admin, name="theirs", user="other", scope="admin")
+    answer = await api.post("/api/keys", json={"name": "new"}, headers=bearer(theirs["key"]))
+    assert answer.status_code == 201
+    made = answer.json()["data"]
+    gone = await api.delete(f"/api/keys/{made['id']}", headers=bearer(theirs["key"]))
+    assert gone.status_code == 200
+    assert (await api.get("/api/jobs", headers=bearer(made["key"]))).status_code == 401
 
 
 async def test_keys_of_one_user_see_the_same_jobs(
@@ -102,6 +132,11 @@ async def test_the_admin_door_serves_a_user_who_sends_a_key(admin: httpx.AsyncCl
         ({"name": "a", "user": 5}, "/user"),
         ({"name": "a", "user": ""}, "/user"),
         ({"name": "a", "user": "x" * 101}, "/user"),
+        ({"name": "a", "scope": 5}, "/scope"),
+        ({"name": "a", "scope": ""}, "/scope"),
+        ({"name": "a", "scope": "root"}, "/scope"),
+        ({"name": "a", "scope": "Write"}, "/scope"),
+        ({"name": "a", "scope": "x" * 1_000_000}, "/scope"),
         ({"name": "a", "usr": "b"}, "/usr"),
         ([], ""),
         ("laptop", ""),

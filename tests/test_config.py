@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from base64 import b64encode
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -64,6 +65,12 @@ WRONG_TYPES = [
     ("delivery", "grace_seconds", "nan", "a number from 0 to 900"),
     ("retry", "max_attempts", "[15]", "a whole number from 1 to 10000"),
     ("retry", "backoff", "5", "exponential"),
+    ("webhooks", "secret", "5", "text"),
+    ("webhooks", "secret", "true", "text"),
+    ("webhooks", "secret", "[5]", "text"),
+    ("webhooks", "secret", "{}", "text"),
+    ("channels", "discord", "5", "text"),
+    ("channels", "discord", "[]", "text"),
 ]
 
 # a wrong backoff as TOML, and a word of what is wrong with it
@@ -79,6 +86,22 @@ WRONG_BACKOFFS = [
     ("[true]", "backoff"),
     ("[1e300]", "century"),
     ("[1" + "0" * 400 + "]", "century"),
+]
+
+# Standard Webhooks 1.0.0: `whsec_` and the base64 of 24 to 64 bytes; here 24, 32 and 64.
+SECRETS = ["whsec_" + b64encode(bytes(range(length))).decode() for length in (24, 32, 64)]
+
+# a wrong list of secrets as TOML, and a word of what is wrong with it
+WRONG_SECRETS = [
+    (f'["{SECRETS[0]}", "{SECRETS[1]}", "{SECRETS[2]}"]', "at most two"),
+    ('"secret"', "whsec_"),
+    ('""', "whsec_"),
+    ('"whsec_"', "24 to 64 bytes"),
+    ('"whsec_c2VjcmV0"', "24 to 64 bytes"),  # six bytes
+    ('"whsec_' + "A" * 31 + '"', "base64"),  # no whole number of bytes
+    ('"whsec_' + "!" * 32 + '"', "base64"),
+    (f'["{SECRETS[0]}", ""]', "whsec_"),
+    ('"whsec_' + b64encode(bytes(65)).decode() + '"', "24 to 64 bytes"),
 ]
 
 # What is no host, host:port, IP address or network without host bits.
@@ -266,6 +289,50 @@ def test_hosts_ports_addresses_and_networks_can_be_allowed(path: Path) -> None:
     assert read(path, f"[targets]\nallow = [{listed}]").targets.allow == tuple(GOOD_TARGETS)
 
 
+def test_secrets_are_one_text_or_a_list_of_two(path: Path) -> None:
+    """One secret stands alone or in a list; two may be live, for a rotation; none is fine."""
+    old, new, _ = SECRETS
+    assert read(path, f'[webhooks]\nsecret = "{old}"').webhooks.secret == (old,)
+    assert read(path, f'[webhooks]\nsecret = ["{old}"]').webhooks.secret == (old,)
+    assert read(path, f'[webhooks]\nsecret = ["{new}", "{old}"]').webhooks.secret == (new, old)
+    assert read(path, "[webhooks]\nsecret = []").webhooks.secret == ()
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_secret_has_24_to_64_bytes(path: Path, secret: str) -> None:
+    """The lengths that the specification allows are taken."""
+    assert read(path, f'[webhooks]\nsecret = "{secret}"').webhooks.secret == (secret,)
+
+
+@pytest.mark.parametrize(("value", "reason"), WRONG_SECRETS)
+def test_a_wrong_secret_is_refused_with_its_reason(path: Path, value: str, reason: str) -> None:
+    """A secret that could sign nothing is found at the start."""
+    message = refusal(path, f"[webhooks]\nsecret = {value}")
+    assert "[webhooks] secret: " in message
+    assert reason in message
+
+
+@pytest.mark.parametrize(
+    "value", [f'["{SECRETS[0]}", 5]', f'["{SECRETS[0]}", "no secret"]', f'[["{SECRETS[0]}"]]']
+)
+def test_a_message_about_secrets_shows_none(path: Path, value: str) -> None:
+    """What is wrong beside a good secret is told without it: messages end up in logs."""
+    assert SECRETS[0] not in refusal(path, f"[webhooks]\nsecret = {value}")
+
+
+def test_a_discord_webhook_is_an_https_url(path: Path) -> None:
+    """`[channels] discord` takes the URL that Discord gives; empty means that none is set."""
+    url = "https://discord.com/api/webhooks/1/token"
+    assert read(path, f'[channels]\ndiscord = "{url}"').channels.discord == url
+    assert read(path, '[channels]\ndiscord = ""').channels.discord == ""
+
+
+@pytest.mark.parametrize("url", ["discord", "http://discord.com/api/webhooks/1/t", "https:/x"])
+def test_another_discord_webhook_is_refused(path: Path, url: str) -> None:
+    """What is no https URL is found at the start."""
+    assert "[channels] discord: " in refusal(path, f'[channels]\ndiscord = "{url}"')
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", "/", "a\\u0000b"])
 def test_a_database_path_that_names_no_file_is_refused(path: Path, name: str) -> None:
     """A path without a file's name in it can hold no database."""
@@ -276,7 +343,7 @@ def test_an_unknown_table_is_refused_with_the_near_name(path: Path) -> None:
     """`[sever]` is taken for a misspelt `[server]`, and all tables are listed."""
     message = refusal(path, "[sever]\nport = 1")
     assert "unknown table [sever]; did you mean 'server'?" in message
-    assert "server, database, targets, delivery, retry" in message
+    assert "server, database, targets, delivery, retry, webhooks, channels" in message
 
 
 def test_an_unknown_setting_is_refused_with_the_near_name(path: Path) -> None:

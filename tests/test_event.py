@@ -18,9 +18,22 @@ from booper.model.event import (
     entries_of,
     interruption_of,
     redact,
+    skipped,
+    state_rejected,
 )
-from booper.model.job import Answered, Attempt, Failed, Job, Outcome, Refused, Response, State
+from booper.model.job import (
+    Answered,
+    Attempt,
+    Failed,
+    Job,
+    Kind,
+    Outcome,
+    Refused,
+    Response,
+    State,
+)
 from booper.model.outgoing import render
+from booper.model.schedule import Gap
 
 STARTED = datetime(2030, 1, 1, 12, 0, 0, tzinfo=UTC)
 NOW = STARTED + timedelta(milliseconds=1_500)
@@ -59,6 +72,11 @@ def answered(
     return Answered(Response(status, headers, body, is_cut), timedelta(microseconds=12_345))
 
 
+def entries(attempt: Attempt, outcome: Outcome) -> tuple[NewEntry, ...]:
+    """Return what an attempt leaves whose request could be built."""
+    return entries_of(attempt, render(attempt, "booper/1", NOW), outcome, NOW)
+
+
 def payload_of(entry: NewEntry) -> dict[str, Any]:
     """Return an entry's payload as the JSON object it must be."""
     payload = json.loads(entry.payload)
@@ -68,12 +86,12 @@ def payload_of(entry: NewEntry) -> dict[str, Any]:
 
 def request_payload(**fields: object) -> dict[str, Any]:
     """Return the payload that an attempt's request leaves."""
-    return payload_of(entries_of(attempt_of(**fields), answered(), NOW)[0])
+    return payload_of(entries(attempt_of(**fields), answered())[0])
 
 
 def response_payload(answer: Answered) -> dict[str, Any]:
     """Return the payload that an answer leaves."""
-    return payload_of(entries_of(attempt_of(), answer, NOW)[1])
+    return payload_of(entries(attempt_of(), answer)[1])
 
 
 def test_an_entry_has_exactly_the_keys_of_the_contract() -> None:
@@ -98,14 +116,28 @@ def test_an_attempt_leaves_its_request_and_what_came_of_it(
     outcome: Outcome, expected: list[tuple[str, datetime]]
 ) -> None:
     """In order, each at its own time; a request that the guard kept in was never sent."""
-    entries = entries_of(attempt_of(), outcome, NOW)
-    assert [(entry.event, entry.at) for entry in entries] == expected
-    assert {(entry.user_id, entry.job_id) for entry in entries} == {(USER, 29180)}
+    left = entries(attempt_of(), outcome)
+    assert [(entry.event, entry.at) for entry in left] == expected
+    assert {(entry.user_id, entry.job_id, entry.kind) for entry in left} == {
+        (USER, 29180, Kind.REQUEST)
+    }
 
 
-def test_every_event_is_left_by_some_outcome() -> None:
+def test_a_request_that_could_not_be_built_was_not_sent() -> None:
+    """Only its error is left, whatever the outcome is called."""
+    failed = Failed("internal", "no such thing", timedelta(0))
+    for outcome in (Refused("the header is too long"), failed):
+        (entry,) = entries_of(attempt_of(), None, outcome, NOW)
+        assert (entry.event, entry.at) == ("worker.http.error", NOW)
+
+
+def test_every_event_is_left_by_something() -> None:
     """The names that `GET /api/logs?event=` knows are those that are written."""
-    assert {event for _, entries in OUTCOMES for event, _ in entries} == set(EVENTS)
+    job = attempt_of().job
+    left = {event for _, names in OUTCOMES for event, _ in names}
+    left |= {skipped(job, Gap("overlap", NOW, NOW, 1), NOW).event}
+    left |= {state_rejected(job, "too large", NOW).event}
+    assert left == set(EVENTS)
 
 
 # --- worker.http.request ---
@@ -142,7 +174,7 @@ HEADER_VALUES = ["text", "", 7, -1, 1.5, 1e22, 1e-7, True, False]
 def test_a_logged_header_is_the_header_that_was_sent(value: object) -> None:
     """The log says what the target received: numbers and booleans as they went out."""
     headers = {"X-Value": value}
-    sent = render(attempt_of(headers=headers), "booper/1").headers["X-Value"]
+    sent = render(attempt_of(headers=headers), "booper/1", NOW).headers["X-Value"]
     assert request_payload(headers=headers)["headers"] == {"X-Value": sent}
 
 
@@ -153,7 +185,7 @@ SECRETS = ["Authorization", "authorization", "AUTHORIZATION", "Cookie", "cookie"
 def test_a_secret_header_never_reaches_the_log(name: str) -> None:
     """Its name is kept, its value is replaced, in any letter case (contract §4)."""
     headers = {name: "Bearer s3cret", "X-Open": "shown"}
-    entry = entries_of(attempt_of(headers=headers), answered(), NOW)[0]
+    entry = entries(attempt_of(headers=headers), answered())[0]
     assert "s3cret" not in entry.payload
     assert payload_of(entry)["headers"] == {name: "[redacted]", "X-Open": "shown"}
 
@@ -169,7 +201,7 @@ def test_a_job_without_a_start_is_logged_at_the_end() -> None:
     """Where the start is unknown, the time of the entry is the time of writing."""
     attempt = attempt_of()
     unknown = Attempt(replace(attempt.job, attempted_at=None), attempt.args)
-    assert entries_of(unknown, answered(), NOW)[0].at == NOW
+    assert entries(unknown, answered())[0].at == NOW
 
 
 # --- worker.http.response ---
@@ -251,7 +283,7 @@ def test_a_whole_response_does_not_mention_truncation() -> None:
 )
 def test_no_answer_makes_a_payload_that_is_not_json(body: bytes, kind: str, is_cut: bool) -> None:
     """Whatever a target sends, its log entry is UTF-8 and JSON."""
-    entry = entries_of(attempt_of(), answered(body, kind, is_cut=is_cut), NOW)[1]
+    entry = entries(attempt_of(), answered(body, kind, is_cut=is_cut))[1]
     # A number of thousands of digits is JSON; Python's limit on reading one is not at issue.
     shown = json.loads(entry.payload.encode(), parse_int=float)
     assert shown["status"] == 200
@@ -263,7 +295,7 @@ def test_no_answer_makes_a_payload_that_is_not_json(body: bytes, kind: str, is_c
 def test_a_failure_shows_its_word_its_sentence_and_its_duration() -> None:
     """`error` is stable for programs, `message` is for people."""
     outcome = Failed("timeout", "no answer within 30 s", timedelta(seconds=30))
-    assert payload_of(entries_of(attempt_of(), outcome, NOW)[1]) == {
+    assert payload_of(entries(attempt_of(), outcome)[1]) == {
         "error": "timeout",
         "message": "no answer within 30 s",
         "duration_ms": 30_000,
@@ -272,7 +304,7 @@ def test_a_failure_shows_its_word_its_sentence_and_its_duration() -> None:
 
 def test_a_refusal_shows_its_reason_and_took_no_time() -> None:
     """Nothing was sent, so nothing took time."""
-    (entry,) = entries_of(attempt_of(), Refused("10.0.0.1 is in a private network"), NOW)
+    (entry,) = entries(attempt_of(), Refused("10.0.0.1 is in a private network"))
     assert payload_of(entry) == {
         "error": "refused",
         "message": "10.0.0.1 is in a private network",
@@ -282,13 +314,32 @@ def test_a_refusal_shows_its_reason_and_took_no_time() -> None:
 
 def test_an_interruption_is_an_error_of_unknown_duration() -> None:
     """After a crash nobody knows how long the request ran; the entry says so."""
-    entry = interruption_of(USER, 29180, NOW)
-    assert (entry.event, entry.user_id, entry.job_id, entry.at) == (
-        "worker.http.error",
-        USER,
-        29180,
-        NOW,
-    )
+    entry = interruption_of(replace(attempt_of().job, kind=Kind.CALLBACK), NOW)
+    assert (entry.event, entry.at) == ("worker.http.error", NOW)
+    assert (entry.user_id, entry.job_id, entry.kind) == (USER, 29180, Kind.CALLBACK)
     payload = payload_of(entry)
     assert set(payload) == {"error", "message", "duration_ms"}
     assert (payload["error"], payload["duration_ms"]) == ("interrupted", None)
+
+
+# --- schedule.skipped, schedule.state_rejected ---
+
+
+def test_a_gap_shows_its_reason_its_ends_and_how_many_times_it_holds() -> None:
+    """Contract §6: `{reason, first, last, count}`, with times as in `job.*`."""
+    last = STARTED + timedelta(minutes=10)
+    entry = skipped(attempt_of().job, Gap("misfire", STARTED, last, 3), NOW)
+    assert (entry.event, entry.job_id, entry.at) == ("schedule.skipped", 29180, NOW)
+    assert payload_of(entry) == {
+        "reason": "misfire",
+        "first": "2030-01-01T12:00:00.000000Z",
+        "last": "2030-01-01T12:10:00.000000Z",
+        "count": 3,
+    }
+
+
+def test_a_rejected_state_shows_why() -> None:
+    """The run stays completed; the entry is all that tells of its `$set`."""
+    entry = state_rejected(attempt_of().job, "$state must be smaller", NOW)
+    assert (entry.event, entry.job_id, entry.at) == ("schedule.state_rejected", 29180, NOW)
+    assert payload_of(entry) == {"reason": "$state must be smaller"}

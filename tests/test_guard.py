@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from booper.engine.addresses import SPECIAL_RANGES, special_range
-from booper.engine.guard import Guard, Resolve, Target, system_resolve
+from booper.engine.guard import Guard, Resolve, Target
 from booper.engine.headers import check_header
 from booper.engine.target import ip_literal, parse_target
 from booper.errors import TargetRefused, UnresolvableHost
@@ -472,12 +472,6 @@ async def test_booper_itself_is_reached_at_its_helper_paths_only() -> None:
     assert await checked_by.addresses(target) == ("127.0.0.1",)
     with pytest.raises(TargetRefused, match="loopback"):
         await checked_by.addresses(Target("http", "127.0.0.1", 2667, "/api/jobs", ""))
-
-
-@pytest.mark.anyio
-async def test_the_system_resolver_answers_addresses() -> None:
-    """A literal needs no DNS, so it can be asked for without a network."""
-    assert await system_resolve("127.0.0.1", 80) == ("127.0.0.1",)
 
 
 # --- headers ------------------------------------------------------------------------------

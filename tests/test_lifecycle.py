@@ -36,8 +36,8 @@ TOOK = timedelta(milliseconds=250)
 
 
 def job_in(state: State, *, attempt: int = 1, max_attempts: int = 15) -> Job:
-    """Return a job that stands in a state."""
-    return Job(
+    """Return a job that stands in a state, with the end time that belongs to it."""
+    job = Job(
         id=29180,
         uuid=UUID("41d7f28b-dfbe-44b8-b716-b91898bb0ce0"),
         user_id=UUID("bd2aa099-6eb7-4dbb-9178-32141def1355"),
@@ -53,6 +53,15 @@ def job_in(state: State, *, attempt: int = 1, max_attempts: int = 15) -> Job:
         scheduled_at=PLANNED,
         planned_at=PLANNED,
     )
+    match state:
+        case State.COMPLETED:
+            return replace(job, completed_at=PLANNED)
+        case State.DISCARDED:
+            return replace(job, discarded_at=PLANNED)
+        case State.CANCELLED:
+            return replace(job, cancelled_at=PLANNED)
+        case _:
+            return job
 
 
 def answered(status: int, **headers: str) -> Answered:
@@ -85,6 +94,7 @@ class Move:
 
 
 IN_FLIGHT = frozenset({State.EXECUTING})
+AGAIN = frozenset({State.DISCARDED, State.CANCELLED})
 MOVES = {
     "claim": Move(WAITING, State.EXECUTING, lambda job: lifecycle.claim(job, NOW)),
     "release first": Move(IN_FLIGHT, State.SCHEDULED, lifecycle.release),
@@ -102,6 +112,13 @@ MOVES = {
     "answer 410": Move(IN_FLIGHT, State.DISCARDED, lambda job: settle(job, answered(410))),
     "refuse": Move(IN_FLIGHT, State.DISCARDED, lambda job: settle(job, REFUSED)),
     "cancel": Move(WAITING | IN_FLIGHT, State.CANCELLED, lambda job: lifecycle.cancel(job, NOW)),
+    "retry": Move(AGAIN, State.RETRYABLE, lambda job: lifecycle.retry(job, NOW)),
+    "retry untried": Move(
+        frozenset({State.CANCELLED}),
+        State.SCHEDULED,
+        lambda job: lifecycle.retry(job, NOW),
+        attempt=0,
+    ),
 }
 
 # Contract §4 and the drawing above `lifecycle`, arrow by arrow.
@@ -115,6 +132,9 @@ ARROWS = {
     (State.EXECUTING, State.CANCELLED),
     (State.RETRYABLE, State.EXECUTING),
     (State.RETRYABLE, State.CANCELLED),
+    (State.DISCARDED, State.RETRYABLE),
+    (State.CANCELLED, State.RETRYABLE),
+    (State.CANCELLED, State.SCHEDULED),
 }
 
 
@@ -142,6 +162,8 @@ def test_an_arrow_is_made_by_one_function_unless_the_drawing_names_more() -> Non
         "release later": "release",
         "rescue": "rescue",
         "cancel": "cancel",
+        "retry": "retry",
+        "retry untried": "retry",
     }
     makers: dict[tuple[State, State], set[str]] = {}
     for name, move in MOVES.items():
@@ -169,10 +191,12 @@ def test_a_move_makes_its_arrow_and_raises_from_anywhere_else(name: str, start: 
             move.make(job)
 
 
-def test_finished_states_have_no_way_out() -> None:
-    """Nothing leaves completed, discarded and cancelled, and only they are ends."""
+def test_nothing_but_a_retry_leaves_a_finished_state() -> None:
+    """Completed is for ever; discarded and cancelled are left when a user asks for it."""
+    leaving = {name for name, move in MOVES.items() if move.starts & FINISHED}
+    assert leaving == {"retry", "retry untried"}
     stored = {state: TRANSITIONS[state] for state in State if state is not State.AVAILABLE}
-    assert {state for state, ends in stored.items() if not ends} == FINISHED
+    assert {state for state, ends in stored.items() if not ends} == {State.COMPLETED}
 
 
 def test_available_is_read_and_never_reached() -> None:
@@ -412,6 +436,48 @@ def test_what_a_cancelled_jobs_request_still_brings_changes_nothing() -> None:
     for outcome in (answered(200), answered(500), answered(410), TIMEOUT, REFUSED):
         with pytest.raises(WrongState):
             settle(cancelled, outcome)
+
+
+@pytest.mark.parametrize(("attempt", "expected"), [(1, 3), (2, 3), (3, 4), (4, 5)])
+def test_a_retry_adds_an_attempt_only_where_all_were_used(attempt: int, expected: int) -> None:
+    """Of three attempts, a job discarded after its first still has two; after its third, one."""
+    job = job_in(State.DISCARDED, attempt=attempt, max_attempts=3)
+    assert lifecycle.retry(job, NOW).max_attempts == expected
+
+
+@pytest.mark.parametrize("state", sorted(AGAIN))
+def test_a_retried_job_is_due_now_and_has_not_ended(state: State) -> None:
+    """Its end times are gone, the planned one stays; no next run of a schedule cuts it off."""
+    job = replace(job_in(state, attempt=2), retry_until=PLANNED, last_error="timeout")
+    again = lifecycle.retry(job, NOW)
+    assert again == replace(
+        job,
+        state=State.RETRYABLE,
+        scheduled_at=NOW,
+        retry_until=None,
+        discarded_at=None,
+        cancelled_at=None,
+    )
+
+
+RETRY_UNTIL = [
+    # how long after the due time of the retry the schedule's next run is planned, what comes of it
+    (timedelta(microseconds=1), State.RETRYABLE),
+    (timedelta(0), State.DISCARDED),
+    (timedelta(microseconds=-1), State.DISCARDED),
+    (timedelta(days=-1), State.DISCARDED),
+]
+
+
+@pytest.mark.parametrize("outcome", [answered(500), TIMEOUT])
+@pytest.mark.parametrize(("room", "state"), RETRY_UNTIL)
+def test_no_retry_falls_at_or_after_the_schedules_next_run(
+    outcome: Outcome, room: timedelta, state: State
+) -> None:
+    """The retry is due in a minute; a run planned then or before takes its place (contract §8)."""
+    until = NOW + timedelta(minutes=1) + room
+    settled = settle(replace(job_in(State.EXECUTING), retry_until=until), outcome)
+    assert settled.state is state
 
 
 @settings(max_examples=200, deadline=None)

@@ -44,7 +44,7 @@ def executing(fields: dict[str, object]) -> Job:
 
 def request_of(**fields: object) -> Request:
     """Render the first attempt of a job that was created with these fields."""
-    return render(Attempt.of(executing(fields)), AGENT)
+    return render(Attempt.of(executing(fields)), AGENT, PLANNED)
 
 
 def test_a_plain_job_brings_booper_headers_and_no_body() -> None:
@@ -61,7 +61,17 @@ def test_a_plain_job_brings_booper_headers_and_no_body() -> None:
             "Accept-Encoding": "identity",
         },
         b"",
+        user_headers={},
+        query={},
     )
+
+
+def test_a_request_remembers_what_was_the_users_part_of_it() -> None:
+    """The log shows the user's headers and parameters, not booper's (contract §7)."""
+    query = {"ids": [1, None], "q": "a b"}
+    request = request_of(headers={"X-N": 7, "user-agent": "mine"}, query=query)
+    assert request.user_headers == {"X-N": "7", "user-agent": "mine"}
+    assert request.query == query
 
 
 # --- method ---
@@ -176,7 +186,7 @@ def test_numbers_keep_digits_that_no_float_has() -> None:
     """The body is not read and written anew: long numbers and key order survive."""
     body = '{"z":1.10,"a":123456789012345678901234567890}'
     job = replace(executing({}), args=f'{{"url":"{URL}","body":{body}}}')
-    assert render(Attempt.of(job), AGENT).content == body.encode()
+    assert render(Attempt.of(job), AGENT, PLANNED).content == body.encode()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -269,7 +279,9 @@ def test_a_users_own_headers_are_sent_as_written() -> None:
 def test_the_idempotency_key_is_the_jobs_uuid_on_every_attempt() -> None:
     """A target can tell a repeated attempt; the create's own `idempotency_key` is another thing."""
     job = executing({"idempotency_key": "jane@example.com:welcome"})
-    attempts = [render(Attempt.of(replace(job, attempt=n)), AGENT).headers for n in (1, 2, 15)]
+    attempts = [
+        render(Attempt.of(replace(job, attempt=n)), AGENT, PLANNED).headers for n in (1, 2, 15)
+    ]
     assert [headers["Idempotency-Key"] for headers in attempts] == [UNIQUE] * 3
     assert [headers["Booper-Attempt"] for headers in attempts] == ["1", "2", "15"]
     assert {headers["Booper-Job-Id"] for headers in attempts} == {"29180"}
@@ -280,11 +292,85 @@ def test_the_scheduled_time_is_the_planned_one_whatever_retries_did() -> None:
     job = executing({})
     for late in (timedelta(0), timedelta(minutes=5), timedelta(days=12)):
         moved = replace(job, scheduled_at=PLANNED + late, attempted_at=PLANNED + late)
-        headers = render(Attempt.of(moved), AGENT).headers
+        headers = render(Attempt.of(moved), AGENT, PLANNED).headers
         assert headers["Booper-Scheduled-At"] == "2030-01-01T12:00:00.000250Z"
 
 
 def test_two_renderings_of_an_attempt_are_equal() -> None:
     """Nothing in a request depends on when it is built."""
     attempt = Attempt.of(executing({"method": "post", "body": {"a": 1}, "query": {"b": 2}}))
-    assert render(attempt, AGENT) == render(attempt, AGENT)
+    assert render(attempt, AGENT, PLANNED) == render(attempt, AGENT, PLANNED)
+
+
+# --- runs of a schedule (contract §6) ---
+
+PREVIOUS = '{"sent": [1, 2], "n": 7}'
+KEPT = '{"sent": [3], "token": "$previous.n"}'
+
+
+def run_of(*, previous: str = PREVIOUS, state: str = KEPT, **fields: object) -> Request:
+    """Render the first attempt of a schedule's run."""
+    return render(Attempt.of(executing(fields), previous, state), AGENT, PLANNED)
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch"])
+def test_a_runs_absent_body_counts_as_an_empty_object(method: str) -> None:
+    """The three keys alone are the body; `$job` holds the integer id and the state."""
+    request = run_of(method=method)
+    body = json.loads(request.content)
+    assert set(body) == {"$job", "$previous", "$state"}
+    assert (body["$job"]["id"], body["$job"]["state"]) == (29180, "executing")
+    assert (body["$previous"], body["$state"]) == (json.loads(PREVIOUS), json.loads(KEPT))
+    assert request.headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize("method", ["get", "delete"])
+def test_a_run_without_a_place_for_a_body_has_no_metadata(method: str) -> None:
+    """GET and DELETE without a configured body are sent without one."""
+    assert run_of(method=method).content == b""
+    assert set(json.loads(run_of(method=method, body={}).content)) == {
+        "$job",
+        "$previous",
+        "$state",
+    }
+
+
+def test_a_runs_references_are_replaced_in_body_query_and_headers() -> None:
+    """Values keep their JSON type in the body and are written as text elsewhere; null is absent."""
+    request = run_of(
+        method="post",
+        body={"exclude": "$previous.sent", "none": "$state.nothing", "price": "$$5"},
+        query={"n": "$previous.n", "ids": "$state.sent", "no": "$state.no"},
+        headers={"X-N": "$previous.n", "X-None": "$state.no", "X-Job": "$job.id"},
+        metadata=False,
+    )
+    assert json.loads(request.content) == {"exclude": [1, 2], "none": None, "price": "$5"}
+    assert request.url == f"{URL}?n=7&ids=3"
+    assert request.user_headers == {"X-N": "7", "X-Job": "29180"}
+
+
+def test_what_a_target_answered_is_never_rendered_itself() -> None:
+    """A `$state` that holds a reference's text is data."""
+    request = run_of(method="post", body={"token": "$state.token"}, metadata=False)
+    assert json.loads(request.content) == {"token": "$previous.n"}
+
+
+@pytest.mark.parametrize("body", [[1], "text", 7])
+def test_a_body_that_is_no_object_has_no_place_for_metadata(body: object) -> None:
+    """Only objects get the three keys."""
+    assert json.loads(run_of(method="post", body=body).content) == body
+
+
+def test_a_run_without_metadata_has_the_configured_body_alone() -> None:
+    """`metadata: false` adds nothing, also where nothing was configured."""
+    assert json.loads(run_of(method="post", body={"a": 1}, metadata=False).content) == {"a": 1}
+    assert run_of(method="post", metadata=False).content == b""
+
+
+def test_a_one_off_job_has_no_metadata_and_no_references() -> None:
+    """What looks like a reference is its user's text (contract §6)."""
+    body = {"a": "$previous.n", "b": "$$5"}
+    request = request_of(method="post", body=body, headers={"X": "$job.id"}, query={"q": "$$5"})
+    assert json.loads(request.content) == body
+    assert request.headers["X"] == "$job.id"
+    assert request.url == f"{URL}?q=%24%245"

@@ -45,7 +45,16 @@ def shell(script: str, daemon: Daemon, folder: Path) -> str:
 def test_every_block_is_known_to_a_test() -> None:
     """A new snippet cannot come in without a test that runs it."""
     beginnings = [text.split("\n")[0].split(" ")[0] for _, text in BLOCKS]
-    assert beginnings == ["python", "pip", "curl", "curl", "[targets]", "booper", "booper"]
+    assert beginnings == [
+        "python",
+        "pip",
+        "curl",
+        "curl",
+        "curl",
+        "[targets]",
+        "booper",
+        "booper",
+    ]
 
 
 def test_the_two_first_commands_are_run_on_a_new_machine() -> None:
@@ -59,11 +68,14 @@ def test_the_ten_lines_and_what_follows_them(tmp_path: Path) -> None:
     """A job is created, read, found in the logs, and can be called off."""
     allow_local_targets(tmp_path)
     with serving(tmp_path, key="sk_readme_0123456789") as daemon:
-        created = json.loads(shell(block("sh", "curl -X POST"), daemon, tmp_path))
+        ten_lines, recurring = (text for _, text in BLOCKS if text.startswith("curl -X POST"))
+        created = json.loads(shell(ten_lines, daemon, tmp_path))
         assert created["data"]["job"]["state"] == "scheduled"
         assert created["data"]["idempotency_key"] == "hello"
         following = shell(block("sh", "curl -H"), daemon, tmp_path)
         assert following.count('"data"') == 3
+        answers = shell(recurring, daemon, tmp_path)
+        assert '"frequency":{"cron":"0 9 * * MON-FRI","timezone":"Europe/Berlin"}' in answers
 
 
 def test_the_configuration_is_accepted(tmp_path: Path) -> None:

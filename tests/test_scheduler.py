@@ -1,12 +1,17 @@
 """The loop: when requests leave, what their outcomes make of jobs, how it stops."""
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
+from random import Random
 
 import httpx
 import pytest
 
 from booper.app import Booper
 from booper.clock import VirtualClock
+from booper.config import Config
+from tests.conftest import KEY
 from tests.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
@@ -179,3 +184,55 @@ async def test_a_fault_of_our_own_ends_one_attempt_and_not_the_loop(
     following = await create(api)
     await booper.wait_idle()
     assert (await job(api, following))["state"] == "completed"
+
+
+async def test_a_host_with_more_due_than_there_is_room_for_is_served_to_the_end(
+    booper: Booper, api: httpx.AsyncClient, target: FakeTarget
+) -> None:
+    """Of 2,500 jobs to one host every one arrives once, though a queue holds a thousand."""
+    target.hold()
+    for start in range(0, 2_500, 500):
+        jobs = [{"url": f"https://one.test/{start + number}"} for number in range(500)]
+        await api.post("/api/jobs/batch", json={"jobs": jobs})
+    await create(api, url="https://other.test/")
+    while "other.test" not in [request.url.host for request in target.received]:
+        target.arrived.clear()
+        await target.arrived.wait()
+    target.release()
+    await booper.wait_idle()
+    paths = [request.url.path for request in target.received if request.url.host == "one.test"]
+    assert sorted(paths, key=lambda path: int(path[1:])) == [f"/{n}" for n in range(2_500)]
+
+
+async def test_a_job_that_nobody_armed_is_found_within_a_minute(
+    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget, config: Config
+) -> None:
+    """A job that is in the table but not in the timers leaves when the table is read again."""
+    await create(api, schedule_in=[1, "day"])
+    await booper.wait_idle()
+    with closing(sqlite3.connect(config.database.path)) as database, database:
+        database.execute("UPDATE jobs SET scheduled_at = planned_at - 86400000000")
+    await booper.wait_idle()
+    assert target.received == []
+    clock.advance(timedelta(minutes=1))
+    await booper.wait_idle()
+    assert len(target.received) == 1
+
+
+async def test_a_stop_gives_running_attempts_their_grace(
+    config: Config, clock: VirtualClock, target: FakeTarget
+) -> None:
+    """What was being claimed when the stop began is still sent, recorded, and not sent again."""
+    booper = Booper(config, api_key=KEY, clock=clock, random=Random(1), transport=target)
+    async with (
+        booper,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(booper.asgi),
+            base_url="http://booper.test",
+            headers={"Authorization": f"Bearer {KEY}"},
+        ) as api,
+    ):
+        number = await create(api)
+        await booper.drain()
+        state = (await job(api, number))["state"]
+    assert (state, len(target.received)) in [("completed", 1), ("available", 0)]

@@ -14,11 +14,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from booper.errors import StartError
-from booper.store.sqlite import jobs, open_store
+from booper.model.job import Kind, State
+from booper.store.base import JobFilter, Page
+from booper.store.sqlite import creation, filters, logs, open_store, queue, runs, schedules
 from booper.store.sqlite.connection import CHECKPOINT_PAGES, Connection, reading, writing
 from booper.store.sqlite.lock import DatabaseLocked
 from booper.store.sqlite.schema import APPLICATION_ID, UnusableDatabase, migrate, migrations
@@ -29,11 +32,30 @@ USER, KEY, SCHEDULE, JOB, ENTRY = (bytes([number] * 16) for number in range(1, 6
 # A row of each table that every rule lets in.
 ROWS: dict[str, dict[str, Any]] = {
     "users": {"id": USER, "name": "alice", "inserted_at": 1},
-    "keys": {"id": KEY, "user_id": USER, "name": "first", "digest": b"d" * 32, "inserted_at": 1},
-    "schedules": {"id": SCHEDULE, "user_id": USER, "args": "{}", "inserted_at": 1},
+    "keys": {
+        "id": KEY,
+        "user_id": USER,
+        "name": "first",
+        "scope": "write",
+        "digest": b"d" * 32,
+        "inserted_at": 1,
+    },
+    "schedules": {
+        "id": SCHEDULE,
+        "user_id": USER,
+        "host": "target.test",
+        "args": "{}",
+        "anchor": 1,
+        "next_at": 1,
+        "runs": 0,
+        "state": "{}",
+        "previous": "{}",
+        "inserted_at": 1,
+    },
     "jobs": {
         "uuid": JOB,
         "user_id": USER,
+        "kind": "request",
         "host": "target.test",
         "args": "{}",
         "state": "scheduled",
@@ -49,10 +71,13 @@ ROWS: dict[str, dict[str, Any]] = {
         "id": ENTRY,
         "user_id": USER,
         "job_id": 1,
+        "kind": "request",
         "event": "x",
         "inserted_at": 1,
         "payload": "{}",
     },
+    "job_tags": {"tag": "nightly", "job_id": 1},
+    "pauses": {"host": "target.test", "paused_at": 1},
     "pulse": {"id": 1, "beat_at": 1},
 }
 
@@ -71,13 +96,23 @@ STATES: dict[str, dict[str, Any]] = {
 CHECKS: list[tuple[str, str, list[dict[str, Any]]]] = [
     ("users", "length(id) = 16", [{"id": b"x" * 15}, {"id": b""}]),
     ("keys", "length(id) = 16", [{"id": b"x" * 17}]),
+    (
+        "keys",
+        "scope IN ('read', 'write', 'admin')",
+        [{"scope": "root"}, {"scope": ""}, {"scope": "Read"}],
+    ),
     ("keys", "length(digest) = 32", [{"digest": b"x" * 31}, {"digest": b""}]),
     ("schedules", "length(id) = 16", [{"id": b"x"}]),
-    ("schedules", "json_valid(args)", [{"args": "{"}, {"args": ""}]),
-    ("schedules", "json_valid(state)", [{"state": "nope"}]),
-    ("schedules", "json_valid(previous)", [{"previous": "{'a': 1}"}]),
+    ("schedules", "runs >= 0", [{"runs": -1}]),
+    ("schedules", "ended_at IS NULL OR next_at IS NULL", [{"ended_at": 1}]),
     ("jobs", "length(uuid) = 16", [{"uuid": b"x" * 36}]),
+    (
+        "jobs",
+        "kind IN ('request', 'run', 'callback', 'webhook', 'channel')",
+        [{"kind": "email"}, {"kind": ""}],
+    ),
     ("jobs", "length(schedule_id) = 16", [{"schedule_id": b"x"}]),
+    ("jobs", "kind <> 'run' OR schedule_id IS NOT NULL", [{"kind": "run"}]),
     (
         "jobs",
         "state IN ('scheduled', 'executing', 'retryable', 'completed', 'discarded', 'cancelled')",
@@ -140,6 +175,12 @@ OTHER_RULES: list[tuple[str, dict[str, Any], str]] = [
     ("users", {"name": None}, "NOT NULL constraint failed: users.name"),
     ("keys", {"digest": None}, "NOT NULL constraint failed: keys.digest"),
     ("jobs", {"host": None}, "NOT NULL constraint failed: jobs.host"),
+    ("jobs", {"kind": None}, "NOT NULL constraint failed: jobs.kind"),
+    ("keys", {"scope": None}, "NOT NULL constraint failed: keys.scope"),
+    ("schedules", {"anchor": None}, "NOT NULL constraint failed: schedules.anchor"),
+    ("schedules", {"state": None}, "NOT NULL constraint failed: schedules.state"),
+    ("job_tags", {"tag": None}, "NOT NULL constraint failed: job_tags.tag"),
+    ("pauses", {"host": None}, "NOT NULL constraint failed: pauses.host"),
     ("jobs", {"state": None}, "NOT NULL constraint failed: jobs.state"),
     ("jobs", {"attempt": None}, "NOT NULL constraint failed: jobs.attempt"),
     ("jobs", {"scheduled_at": None}, "NOT NULL constraint failed: jobs.scheduled_at"),
@@ -150,15 +191,59 @@ OTHER_RULES: list[tuple[str, dict[str, Any], str]] = [
     ("logs", {"inserted_at": 1.5}, "cannot store REAL value in INTEGER column"),
 ]
 
-# Pairs of rows of one table that may not both be there: the second one's changes, what is said.
-PAIRS: list[tuple[str, dict[str, Any], str]] = [
-    ("users", {"id": b"2" * 16}, "users.name"),
-    ("keys", {"id": b"2" * 16}, "keys.digest"),
-    ("jobs", {"idempotency_key": None}, "jobs.uuid"),
-    ("jobs", {"uuid": b"2" * 16}, "jobs.user_id, jobs.idempotency_key"),
-    ("jobs", {"uuid": b"2" * 16, "state": "executing", **TRIED}, "jobs.idempotency_key"),
-    ("jobs", {"uuid": b"2" * 16, "state": "retryable", **TRIED}, "jobs.idempotency_key"),
-    ("logs", {"seq": 2}, "logs.id"),
+# A run, and one of another planned time.
+RUN = {"kind": "run", "schedule_id": SCHEDULE, "idempotency_key": None}
+OTHER = {"uuid": b"2" * 16}
+KEYED = {"idempotency_key": "key"}
+
+# Pairs of rows of one table that may not both be there: the changes to a good row of the first and
+# of the second, what is said.
+PAIRS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
+    ("users", {}, {"name": "bob"}, "users.id"),
+    ("users", {}, {"id": b"2" * 16}, "users.name"),
+    ("keys", {}, {"id": b"2" * 16}, "keys.digest"),
+    ("schedules", {}, {}, "schedules.id"),
+    (
+        "schedules",
+        KEYED,
+        {**KEYED, "id": b"2" * 16},
+        "schedules.user_id, schedules.idempotency_key",
+    ),
+    ("jobs", {}, {}, "jobs.uuid"),
+    ("jobs", KEYED, {**KEYED, **OTHER}, "jobs.user_id, jobs.idempotency_key"),
+    ("jobs", KEYED, {**KEYED, **OTHER, "state": "executing", **TRIED}, "jobs.idempotency_key"),
+    ("jobs", KEYED, {**KEYED, **OTHER, "state": "retryable", **TRIED}, "jobs.idempotency_key"),
+    ("jobs", RUN, {**RUN, **OTHER}, "jobs.schedule_id, jobs.planned_at"),
+    ("jobs", RUN, {**RUN, **OTHER, "state": "executing", **TRIED}, "jobs.planned_at"),
+    (
+        "jobs",
+        {**RUN, "state": "completed", **TRIED, "completed_at": 2},
+        {**RUN, **OTHER},
+        "jobs.planned_at",
+    ),
+    (
+        "jobs",
+        {**RUN, "state": "discarded", **TRIED, "discarded_at": 2},
+        {**RUN, **OTHER},
+        "jobs.planned_at",
+    ),
+    ("job_tags", {}, {}, "job_tags.tag, job_tags.job_id"),
+    ("pauses", {}, {"paused_at": 2}, "pauses.host"),
+    ("logs", {}, {"seq": 2}, "logs.id"),
+]
+
+# Pairs that look alike and may both be there.
+PEACEFUL: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    # A schedule that has ended leaves its key (contract §5).
+    ("schedules", {**KEYED, "next_at": None, "ended_at": 2}, {**KEYED, "id": b"2" * 16}),
+    ("schedules", {}, {"id": b"2" * 16}),
+    # A run carries its schedule's key and does not hold it.
+    ("jobs", {**RUN, **KEYED}, {**RUN, **KEYED, **OTHER, "planned_at": 2}),
+    # A cancelled run's planned time may be planned again; a run beside the plan has any time.
+    ("jobs", {**RUN, "state": "cancelled", "cancelled_at": 2}, {**RUN, **OTHER}),
+    ("jobs", RUN, {**RUN, **OTHER, "kind": "request"}),
+    ("jobs", RUN, {**RUN, **OTHER, "schedule_id": b"2" * 16}),
+    ("job_tags", {}, {"job_id": 2}),
 ]
 
 # Opens the store at argv[1], says so, and holds it until its standard input ends.
@@ -184,6 +269,7 @@ import asyncio, os, sys, tempfile
 from pathlib import Path
 from random import Random
 from booper.errors import StartError
+from booper.model.job import OWN_KINDS, Kind, State
 from booper.store.sqlite import open_store
 
 async def attempt(path):
@@ -358,16 +444,41 @@ def test_a_row_without_owner_value_or_type_is_refused(
         insert(database, table, **changes)
 
 
-@pytest.mark.parametrize(("table", "changes", "message"), PAIRS)
+@pytest.mark.parametrize(("table", "first", "second", "message"), PAIRS)
 def test_a_second_row_of_the_same_name_is_refused(
-    database: sqlite3.Connection, table: str, changes: dict[str, Any], message: str
+    database: sqlite3.Connection,
+    table: str,
+    first: dict[str, Any],
+    second: dict[str, Any],
+    message: str,
 ) -> None:
-    """Names, digests, UUIDs and the keys of unfinished jobs are there once."""
-    common = {"idempotency_key": "key"} if table == "jobs" else {}
+    """Names, digests, UUIDs, keys that are held and planned times are there once."""
     if table != "users":
-        insert(database, table, **common)
+        insert(database, table, **first)
     with pytest.raises(sqlite3.IntegrityError, match=f"UNIQUE constraint failed: .*{message}"):
-        insert(database, table, **{**common, **changes})
+        insert(database, table, **second)
+
+
+@pytest.mark.parametrize(("table", "first", "second"), PEACEFUL)
+def test_rows_that_only_look_alike_are_let_in(
+    database: sqlite3.Connection, table: str, first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    """What is unique is no more than it must be."""
+    insert(database, table, **first)
+    insert(database, table, **second)
+
+
+def test_every_unique_index_is_in_the_tables(database: sqlite3.Connection) -> None:
+    """`PAIRS` names each unique index of the schema but the integer keys, which SQLite counts."""
+    said = {message for *_, message in PAIRS}
+    tables = [
+        name for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    ]
+    for table in set(tables) & set(ROWS):
+        for _, index, is_unique, *_ in database.execute(f"PRAGMA index_list({table})").fetchall():
+            columns = database.execute(f"PRAGMA index_info({index})").fetchall()
+            names = ", ".join(f"{table}.{column}" for *_, column in columns)
+            assert not is_unique or names in said or names == "keys.id", index
 
 
 @pytest.mark.parametrize("state", ["completed", "discarded", "cancelled"])
@@ -379,39 +490,181 @@ def test_finished_jobs_may_share_a_key(database: sqlite3.Connection, state: str)
 
 # --- plans ----------------------------------------------------------------------------------------
 
+ALL_KINDS = tuple(Kind)
+UNFINISHED = frozenset({State.SCHEDULED, State.AVAILABLE, State.EXECUTING, State.RETRYABLE})
 
-def plan(connection: sqlite3.Connection, query: str, **values: object) -> str:
+
+def plan(connection: sqlite3.Connection, query: str, values: dict[str, object]) -> str:
     """Return how SQLite would run a query, in one line."""
     rows = connection.execute(f"EXPLAIN QUERY PLAN {query}", values).fetchall()
     return "; ".join(row[3] for row in rows)
+
+
+def list_plan(
+    connection: sqlite3.Connection,
+    wanted: JobFilter,
+    order: tuple[str, bool] = ("inserted_at", True),
+    after: tuple[int, int] | None = None,
+) -> str:
+    """Return how a list of jobs would be read."""
+    page = Page(10, 0, *order, after)
+    return plan(connection, *filters.page_query(UUID(bytes=USER), page, wanted, START))
+
+
+def sorts_or_scans(found: str) -> bool:
+    """Say whether a plan sorts rows or reads a whole table (a subquery's list has no index)."""
+    return "TEMP B-TREE FOR ORDER BY" in found or re.search(r"SCAN (?!CONSTANT)", found) is not None
 
 
 def test_the_refill_of_the_timers_reads_an_index_alone_and_sorts_nothing(
     database: sqlite3.Connection,
 ) -> None:
     """`DUE` costs what it returns, however many jobs wait."""
-    found = plan(database, jobs.DUE, at=0, id=0, limit=10)
-    assert "USING COVERING INDEX jobs_waiting" in found
+    found = plan(database, queue.DUE, {"at": 0, "id": 0, "limit": 10})
+    assert "USING COVERING INDEX jobs_waiting " in found
     assert "SEARCH" in found, "it must begin behind `after`, not read what lies before"
     assert "TEMP B-TREE" not in found
 
 
-def test_a_key_and_what_executes_are_found_by_their_indexes(database: sqlite3.Connection) -> None:
-    """Neither a create with a key nor a rescue reads the whole table."""
-    assert "USING INDEX jobs_holding_key" in plan(
-        database, jobs.BY_KEY, user_id=USER, idempotency_key="key"
-    )
-    assert "USING INDEX jobs_executing" in plan(database, jobs.EXECUTING)
-
-
-@pytest.mark.parametrize("order", jobs.ORDERS)
-def test_a_list_of_jobs_sorts_nothing(
-    database: sqlite3.Connection, order: tuple[str, bool]
+def test_the_refill_of_a_host_reads_an_index_alone_and_sorts_nothing(
+    database: sqlite3.Connection,
 ) -> None:
-    """Every order that can be asked for is the order of an index."""
-    query = jobs.LIST.format(filters="", order=jobs.ORDERS[order])
-    found = plan(database, query, user_id=USER, limit=10, offset=0)
+    """`DUE_OF` reads the jobs of one host, whatever waits for others."""
+    found = plan(database, queue.DUE_OF, {"host": "target.test", "now": 0, "limit": 10})
+    assert (
+        "SEARCH jobs USING COVERING INDEX jobs_waiting_of_host (host=? AND scheduled_at<?)" in found
+    )
     assert "TEMP B-TREE" not in found
+
+
+SCHEDULE_VALUES: dict[str, object] = {"id": SCHEDULE, "next_at": 1}
+EVENT_VALUES: dict[str, object] = {"parent_id": 1, "id": 1}
+KEY_VALUES: dict[str, object] = {"user_id": USER, "key": "key", "now": 1}
+PAGE_VALUES: dict[str, object] = {
+    "user_id": USER,
+    "job_id": 1,
+    "event": "x",
+    "limit": 10,
+    "offset": 0,
+}
+
+# What runs within a create, a claim or a result, and the index that it must begin with.
+SHORT: list[tuple[str, dict[str, object], str]] = [
+    (creation.JOB_HOLDING_KEY, KEY_VALUES, "jobs_by_key"),
+    (queue.EXECUTING, {}, "jobs_executing"),
+    (queue.EARLIER_EVENT, EVENT_VALUES, "jobs_by_parent"),
+    (queue.NEXT_EVENT, EVENT_VALUES, "jobs_by_parent"),
+    (runs.IS_BLOCKED, SCHEDULE_VALUES, "jobs_by_schedule"),
+    (runs.IS_TAKEN, {"id": SCHEDULE, "at": 1, "but": 0}, "jobs_planned"),
+    (runs.WAITING_RUN, SCHEDULE_VALUES, "jobs_planned|jobs_by_schedule"),
+    (schedules.LIST.format(direction="DESC"), PAGE_VALUES, "schedules_by_user"),
+    (schedules.LIST.format(direction="ASC"), PAGE_VALUES, "schedules_by_user"),
+    (logs.LIST.format(filters="", direction="DESC"), PAGE_VALUES, "logs_by_user"),
+    (logs.LIST.format(filters="AND job_id = :job_id", direction="ASC"), PAGE_VALUES, "logs_by_job"),
+]
+
+
+@pytest.mark.parametrize(("query", "values", "index"), SHORT)
+def test_what_happens_often_is_found_by_an_index_and_not_sorted(
+    database: sqlite3.Connection, query: str, values: dict[str, object], index: str
+) -> None:
+    """No create, claim, result or page reads a whole table."""
+    found = plan(database, query, values)
+    assert re.search(rf"USING (COVERING )?INDEX ({index})\b", found), found
+    assert not found.startswith("SCAN jobs") or "jobs_executing" in found
+    assert "TEMP B-TREE" not in found
+
+
+def test_a_schedules_key_is_looked_for_among_its_holders(database: sqlite3.Connection) -> None:
+    """Only the schedules of that very key are read, however many there are."""
+    found = plan(database, creation.SCHEDULE_HOLDING_KEY, KEY_VALUES)
+    assert re.search(
+        r"^SEARCH schedules USING INDEX \w+ \(user_id=\? AND idempotency_key=\?", found
+    )
+    assert "SCAN" not in found
+
+
+@pytest.mark.parametrize("query", [runs.LAST_RUN, creation.LATEST_RUN])
+def test_a_schedules_last_run_is_looked_for_among_its_own(
+    database: sqlite3.Connection, query: str
+) -> None:
+    """The runs of other schedules are not read."""
+    found = plan(database, query, SCHEDULE_VALUES)
+    assert re.search(r"SEARCH jobs USING INDEX \w+ \(schedule_id=\?", found)
+
+
+@pytest.mark.parametrize("order", filters.ORDERS)
+@pytest.mark.parametrize("after", [None, (0, 1)])
+def test_a_list_of_jobs_sorts_nothing(
+    database: sqlite3.Connection, order: tuple[str, bool], after: tuple[int, int] | None
+) -> None:
+    """Every order that can be asked for is the order of an index, for a later page too."""
+    found = list_plan(database, JobFilter(), order, after)
+    assert "SEARCH jobs USING INDEX jobs_by_" in found
+    assert not sorts_or_scans(found), found
+
+
+def test_a_later_page_begins_where_the_last_one_ended(database: sqlite3.Connection) -> None:
+    """A cursor is a place in the index, so that the thousandth page costs what the first does."""
+    for order in filters.ORDERS:
+        found = list_plan(database, JobFilter(), order, (0, 1))
+        assert re.search(
+            r"user_id=\? AND (id[<>]|scheduled_at[<>]|\(scheduled_at,id\)[<>])", found
+        ), found
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_list_of_one_state_reads_that_state_alone(
+    database: sqlite3.Connection, state: State
+) -> None:
+    """However many jobs are completed, the executing ones are found at once, newest first."""
+    found = list_plan(database, JobFilter(states=frozenset({state})))
+    assert "SEARCH jobs USING INDEX jobs_by_state (user_id=? AND state=?)" in found
+    assert not sorts_or_scans(found), found
+
+
+@pytest.mark.parametrize("state", [None, *State])
+@pytest.mark.parametrize("descending", [True, False])
+def test_a_list_of_a_schedules_jobs_reads_no_other_schedules(
+    database: sqlite3.Connection, state: State | None, descending: bool
+) -> None:
+    """The jobs of one schedule, newest or oldest first, of all states or one."""
+    states = frozenset[State]() if state is None else frozenset({state})
+    wanted = JobFilter(schedule_id=UUID(bytes=SCHEDULE), states=states)
+    found = list_plan(database, wanted, ("inserted_at", descending))
+    assert re.search(r"SEARCH jobs USING INDEX \w+ \(schedule_id=\?", found), found
+    assert not sorts_or_scans(found), found
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        JobFilter(),
+        JobFilter(kinds=ALL_KINDS),
+        JobFilter(states=UNFINISHED),
+        JobFilter(states=frozenset({State.DISCARDED})),
+        JobFilter(tag="nightly"),
+        JobFilter(schedule_id=UUID(bytes=SCHEDULE)),
+        JobFilter(url_prefix="https://target.test/"),
+        JobFilter(before=START, after=START),
+    ],
+)
+def test_a_batch_of_a_change_of_many_begins_behind_the_last(
+    database: sqlite3.Connection, wanted: JobFilter
+) -> None:
+    """A million jobs are gone through once, not once for each batch."""
+    found = plan(
+        database, *filters.batch_query(UUID(bytes=USER), wanted, UNFINISHED, (500, 9_000), START)
+    )
+    assert re.search(r"SEARCH jobs USING .*id[>=]", found), found
+    assert not sorts_or_scans(found), found
+
+
+def test_a_list_of_a_tag_begins_with_the_tag(database: sqlite3.Connection) -> None:
+    """Tags are looked up by their own index; jobs without the tag are not read."""
+    found = list_plan(database, JobFilter(tag="nightly"))
+    assert "SEARCH job_tags USING PRIMARY KEY (tag=?" in found
+    assert "SCAN" not in found, found
 
 
 # --- migrations -----------------------------------------------------------------------------------

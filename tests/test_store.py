@@ -1,166 +1,60 @@
 """What every store must do, told through the protocols of `booper.store.base`.
 
-A second store joins by one entry in `STORES`.
+A second store joins by one entry in `tests.stores.STORES`.
 """
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
+from dataclasses import replace as with_
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from random import Random
 from uuid import UUID
 
 import pytest
 from msgspec.structs import replace
 
-from booper.errors import NotFound
+from booper.errors import Conflict, NotFound
 from booper.model import lifecycle
-from booper.model.args import Args, decode_args
+from booper.model.args import Args, decode_args, encode_args
 from booper.model.event import ERROR, REQUEST, RESPONSE, NewEntry
-from booper.model.job import FINISHED, Job, NewJob, State
-from booper.model.key import DEFAULT_USER, NewKey
-from booper.store.base import Due, Page, Store
-from booper.store.sqlite import open_store
+from booper.model.job import FINISHED, WAITING, Attempt, Job, Kind, NewJob, State
+from booper.model.key import DEFAULT_USER, Scope
+from booper.model.schedule import Conflict as OnConflict
+from booper.store.base import ALL_HOSTS, Created, Creation, Due, JobFilter, Seen, Settlement, Store
+from tests import stores
 from tests.conftest import START
+from tests.stores import (
+    HOUR,
+    MINUTE,
+    NOWHERE,
+    SECOND,
+    STORED,
+    Opening,
+    begun,
+    cancel,
+    claim,
+    completed,
+    created,
+    discarded,
+    due,
+    entry,
+    ids,
+    in_state,
+    key,
+    nothing,
+    page,
+    retryable,
+    settle,
+    sqlite,
+    waiting,
+    wanted,
+)
 
 pytestmark = pytest.mark.anyio
 
-Opening = Callable[[Path], AbstractAsyncContextManager[Store]]
-
-SECOND = timedelta(seconds=1)
-NOWHERE = UUID("00000000-0000-7000-8000-000000000000")
-STORED = tuple(state for state in State if state is not State.AVAILABLE)
-
-
-def sqlite(folder: Path) -> AbstractAsyncContextManager[Store]:
-    """Open the SQLite store in a folder."""
-    return open_store(folder / "booper.db", "full", Random(1))
-
-
-STORES: list[Opening] = [sqlite]
-
-
-@pytest.fixture(params=STORES, ids=lambda opening: opening.__name__)
-def opening(request: pytest.FixtureRequest) -> Opening:
-    """Return how to open a store in a folder; twice in the same folder is the same store."""
-    chosen: Opening = request.param
-    return chosen
-
-
-@pytest.fixture
-async def store(opening: Opening, tmp_path: Path) -> AsyncIterator[Store]:
-    """Return an empty store."""
-    async with opening(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def alice(store: Store) -> UUID:
-    """Return a user."""
-    return (await store.keys.create(key("alice's", user="alice"), START)).user_id
-
-
-@pytest.fixture
-async def bob(store: Store) -> UUID:
-    """Return another user."""
-    return (await store.keys.create(key("bob's", user="bob"), START)).user_id
-
-
-def key(name: str, *, user: str | None = None) -> NewKey:
-    """Return a key to store; its digest is made of its name."""
-    return NewKey(name, user, sha256(name.encode()).digest())
-
-
-def wanted(
-    user: UUID, *, at: datetime = START, host: str = "target.test", idempotency: str | None = None
-) -> NewJob:
-    """Return a job to store, due at `at`."""
-    args = Args(url=f"https://{host}/", idempotency_key=idempotency)
-    return NewJob(user, args, host, at, max_attempts=15)
-
-
-async def created(store: Store, user: UUID, *, at: datetime = START) -> Job:
-    """Store a job and return it."""
-    return (await store.jobs.create(wanted(user, at=at), START)).job
-
-
-def due(job: Job) -> Due:
-    """Return a job as the timers know it."""
-    return Due(job.scheduled_at, job.id, job.host)
-
-
-async def begun(store: Store, user: UUID) -> Job:
-    """Store a job, begin its attempt and return it."""
-    job = await created(store, user)
-    (claimed,) = await store.jobs.claim([due(job)], START)
-    return claimed
-
-
-def completed(job: Job, now: datetime = START) -> Job:
-    """Return an executing job as a success leaves it."""
-    return replace(job, state=State.COMPLETED, completed_at=now)
-
-
-def retryable(job: Job, at: datetime) -> Job:
-    """Return an executing job as a failure leaves it, to be sent again at `at`."""
-    return replace(job, state=State.RETRYABLE, scheduled_at=at, last_error="timeout: no answer")
-
-
-def discarded(job: Job, now: datetime = START) -> Job:
-    """Return an executing job as its last failure leaves it."""
-    return replace(job, state=State.DISCARDED, discarded_at=now, last_error="timeout: no answer")
-
-
-async def in_state(store: Store, user: UUID, state: State) -> Job:
-    """Store a job and bring it to a state; waiting ones are due an hour after `START`."""
-    later = START + timedelta(hours=1)
-    if state is State.SCHEDULED:
-        return await created(store, user, at=later)
-    job = await begun(store, user)
-    match state:
-        case State.RETRYABLE:
-            return await store.jobs.settle(job, retryable(job, later), [])
-        case State.COMPLETED:
-            return await store.jobs.settle(job, completed(job), [])
-        case State.DISCARDED:
-            return await store.jobs.settle(job, discarded(job), [])
-        case State.CANCELLED:
-            return await store.jobs.cancel(user, job.id, START)
-        case _:
-            return job
-
-
-def entry(job: Job, event: str = REQUEST, *, at: datetime = START, payload: str = "{}") -> NewEntry:
-    """Return a log entry about a job."""
-    return NewEntry(job.user_id, job.id, event, at, payload)
-
-
-def page(
-    limit: int = 100, offset: int = 0, order_by: str = "inserted_at", *, descending: bool = True
-) -> Page:
-    """Return which part of a list is asked for; by default everything, newest first."""
-    return Page(limit, offset, order_by, descending)
-
-
-async def ids(
-    store: Store, user: UUID, wanted: Page, state: State | None = None, now: datetime = START
-) -> list[int]:
-    """Return the numbers of the jobs in a list."""
-    return [job.id for job in await store.jobs.list(user, wanted, state, now)]
-
-
-async def waiting(store: Store, window: int = 100) -> list[int]:
-    """Return the numbers of all waiting jobs, read in windows as the timers read them."""
-    found: list[Due] = []
-    last: Due | None = None
-    while batch := await store.jobs.due(last, window):
-        assert len(batch) <= window
-        found += batch
-        last = batch[-1]
-    return [item.id for item in found]
+opening, store, alice, bob = stores.opening, stores.store, stores.alice, stores.bob
 
 
 # --- creating and reading -------------------------------------------------------------------------
@@ -178,14 +72,25 @@ async def test_a_new_job_is_what_was_asked_for(store: Store, alice: UUID) -> Non
         description="Every night",
         schedule_in=(1, "hour"),
     )
-    new = NewJob(alice, args, "target.test", at, max_attempts=3)
-    answer = await store.jobs.create(new, START)
+    new = NewJob(
+        user_id=alice,
+        args=encode_args(args),
+        host="target.test",
+        scheduled_at=at,
+        planned_at=at,
+        max_attempts=3,
+        idempotency_key="once",
+        name="Nightly",
+        description="Every night",
+    )
+    answer = await store.jobs.create(Creation(new), START)
     job = answer.job
     assert not answer.is_duplicate
     assert (job.user_id, job.host, job.max_attempts) == (alice, "target.test", 3)
     assert (job.idempotency_key, job.name, job.description) == ("once", "Nightly", "Every night")
     assert (job.state, job.attempt, job.interruptions) == (State.SCHEDULED, 0, 0)
     assert (job.inserted_at, job.scheduled_at, job.planned_at) == (START, at, at)
+    assert (job.kind, job.parent_id, job.retry_until) == (Kind.REQUEST, None, None)
     assert (job.schedule_id, job.attempted_at, job.last_error) == (None, None, None)
     assert (job.completed_at, job.discarded_at, job.cancelled_at) == (None, None, None)
     assert decode_args(job.args) == args
@@ -214,7 +119,7 @@ async def test_what_was_stored_is_there_after_a_restart(opening: Opening, tmp_pa
         other = await store.keys.create(key("gone", user="alice"), START + SECOND)
         gone = await store.keys.revoke(other.id, START + 2 * SECOND)
         job = await begun(store, made.user_id)
-        job = await store.jobs.settle(job, completed(job), [entry(job)])
+        job = await settle(store, job, completed(job), [entry(job)])
         entries = await store.logs.list(made.user_id, page(), None, None)
     async with opening(tmp_path) as store:
         assert await store.jobs.get(made.user_id, job.id) == job
@@ -232,7 +137,7 @@ async def test_a_job_that_is_not_there_is_not_found(
     with pytest.raises(NotFound):
         await store.jobs.get(alice, ref)
     with pytest.raises(NotFound):
-        await store.jobs.cancel(alice, ref, START)
+        await cancel(store, alice, ref)
 
 
 async def test_users_do_not_see_each_others_jobs(store: Store, alice: UUID, bob: UUID) -> None:
@@ -242,7 +147,7 @@ async def test_users_do_not_see_each_others_jobs(store: Store, alice: UUID, bob:
         with pytest.raises(NotFound):
             await store.jobs.get(bob, ref)
         with pytest.raises(NotFound):
-            await store.jobs.cancel(bob, ref, START)
+            await cancel(store, bob, ref)
     assert await ids(store, bob, page()) == []
     for state in State:
         assert await ids(store, bob, page(), state) == []
@@ -302,10 +207,10 @@ async def test_a_scheduled_job_is_available_from_its_time_on(store: Store, alice
     at = START + timedelta(hours=1)
     number = (await created(store, alice, at=at)).id
     before = at - timedelta(microseconds=1)
-    assert await ids(store, alice, page(), State.SCHEDULED, before) == [number]
-    assert await ids(store, alice, page(), State.AVAILABLE, before) == []
-    assert await ids(store, alice, page(), State.SCHEDULED, at) == []
-    assert await ids(store, alice, page(), State.AVAILABLE, at) == [number]
+    assert await ids(store, alice, page(), State.SCHEDULED, now=before) == [number]
+    assert await ids(store, alice, page(), State.AVAILABLE, now=before) == []
+    assert await ids(store, alice, page(), State.SCHEDULED, now=at) == []
+    assert await ids(store, alice, page(), State.AVAILABLE, now=at) == [number]
 
 
 async def test_a_retryable_job_whose_time_has_come_stays_retryable(
@@ -313,8 +218,8 @@ async def test_a_retryable_job_whose_time_has_come_stays_retryable(
 ) -> None:
     """Only a job that was never tried is ever `available`."""
     job = await in_state(store, alice, State.RETRYABLE)
-    assert await ids(store, alice, page(), State.RETRYABLE, job.scheduled_at) == [job.id]
-    assert await ids(store, alice, page(), State.AVAILABLE, job.scheduled_at) == []
+    assert await ids(store, alice, page(), State.RETRYABLE, now=job.scheduled_at) == [job.id]
+    assert await ids(store, alice, page(), State.AVAILABLE, now=job.scheduled_at) == []
 
 
 # --- idempotency keys -----------------------------------------------------------------------------
@@ -325,7 +230,10 @@ async def test_fifty_simultaneous_creates_with_one_key_make_one_job(
 ) -> None:
     """One create makes the job and 49 get it as a duplicate (contract §5)."""
     answers = await asyncio.gather(
-        *(store.jobs.create(wanted(alice, idempotency="welcome"), START) for _ in range(50))
+        *(
+            store.jobs.create(Creation(wanted(alice, idempotency="welcome")), START)
+            for _ in range(50)
+        )
     )
     assert len({answer.job.uuid for answer in answers}) == 1
     assert [answer.is_duplicate for answer in answers].count(False) == 1
@@ -337,28 +245,28 @@ async def test_a_key_is_held_until_its_job_has_finished(
     store: Store, alice: UUID, state: State
 ) -> None:
     """A waiting or executing job holds its key; completed, discarded or cancelled it is free."""
-    first = (await store.jobs.create(wanted(alice, idempotency="key"), START)).job
+    first = (await store.jobs.create(Creation(wanted(alice, idempotency="key")), START)).job
     if state is not State.SCHEDULED:
-        (first,) = await store.jobs.claim([due(first)], START)
+        (first,) = await claim(store, [due(first)], START)
     match state:
         case State.RETRYABLE:
-            first = await store.jobs.settle(first, retryable(first, START + SECOND), [])
+            first = await settle(store, first, retryable(first, START + SECOND), [])
         case State.COMPLETED:
-            first = await store.jobs.settle(first, completed(first), [])
+            first = await settle(store, first, completed(first), [])
         case State.DISCARDED:
-            first = await store.jobs.settle(first, discarded(first), [])
+            first = await settle(store, first, discarded(first), [])
         case State.CANCELLED:
-            first = await store.jobs.cancel(alice, first.id, START)
+            first = await cancel(store, alice, first.id)
     assert first.state is state
-    again = await store.jobs.create(wanted(alice, idempotency="key"), START)
+    again = await store.jobs.create(Creation(wanted(alice, idempotency="key")), START)
     assert again.is_duplicate is (state not in FINISHED)
     assert (again.job == first) is again.is_duplicate
 
 
 async def test_the_keys_of_two_users_do_not_meet(store: Store, alice: UUID, bob: UUID) -> None:
     """The same key of another user is another key."""
-    hers = await store.jobs.create(wanted(alice, idempotency="key"), START)
-    his = await store.jobs.create(wanted(bob, idempotency="key"), START)
+    hers = await store.jobs.create(Creation(wanted(alice, idempotency="key")), START)
+    his = await store.jobs.create(Creation(wanted(bob, idempotency="key")), START)
     assert (hers.is_duplicate, his.is_duplicate) == (False, False)
     assert hers.job.id != his.job.id
 
@@ -369,6 +277,124 @@ async def test_jobs_without_a_key_are_never_duplicates(store: Store, alice: UUID
     assert (await created(store, alice)).id != first.id
 
 
+async def test_a_key_can_be_kept_beyond_the_end_of_its_job(store: Store, alice: UUID) -> None:
+    """`idempotency_ttl` keeps it for that long from the create, to the microsecond."""
+    until = START + HOUR
+    held = Creation(wanted(alice, idempotency="key", key_until=until))
+    first = (await store.jobs.create(held, START)).job
+    (first,) = await claim(store, [due(first)])
+    first = await settle(store, first, completed(first))
+    last = until - timedelta(microseconds=1)
+    assert await store.jobs.holder(alice, "key", last) == first
+    again = await store.jobs.create(held, last)
+    assert (again.job, again.is_duplicate) == (first, True)
+    assert await store.jobs.holder(alice, "key", until) is None
+    assert not (await store.jobs.create(held, until)).is_duplicate
+
+
+@pytest.mark.parametrize("state", [State.DISCARDED, State.EXECUTING, State.RETRYABLE])
+async def test_an_unfinished_job_holds_its_key_whatever_was_asked(
+    store: Store, alice: UUID, state: State
+) -> None:
+    """A time to live only adds to that; a discarded job keeps its key for it as well."""
+    until = START + (HOUR if state is State.DISCARDED else -HOUR)
+    job = await in_state(store, alice, state, idempotency="key", key_until=until)
+    assert await store.jobs.holder(alice, "key", START) == job
+
+
+async def test_cancelling_frees_a_key_that_was_to_be_kept(store: Store, alice: UUID) -> None:
+    """Whoever cancels wants to be able to ask again (contract §5)."""
+    held = Creation(wanted(alice, idempotency="key", key_until=START + HOUR))
+    job = (await store.jobs.create(held, START)).job
+    await cancel(store, alice, job.id)
+    assert await store.jobs.holder(alice, "key", START) is None
+    assert not (await store.jobs.create(held, START)).is_duplicate
+
+
+async def test_nobody_holds_a_key_that_was_never_used(store: Store, alice: UUID, bob: UUID) -> None:
+    """Nor one that another user holds."""
+    await created(store, bob, idempotency="key")
+    assert await store.jobs.holder(alice, "key", START) is None
+
+
+async def test_a_taken_key_can_be_a_conflict(store: Store, alice: UUID) -> None:
+    """With `reject` the holder is named and nothing is stored; a free key is no conflict."""
+    asked = Creation(wanted(alice, idempotency="key"), OnConflict.REJECT)
+    job = (await store.jobs.create(asked, START)).job
+    with pytest.raises(Conflict, match=f"job {job.id}"):
+        await store.jobs.create(asked, START)
+    assert await ids(store, alice, page()) == [job.id]
+
+
+@pytest.mark.parametrize("state", WAITING)
+async def test_a_waiting_job_can_be_replaced_in_place(
+    store: Store, alice: UUID, state: State
+) -> None:
+    """It keeps its id, its UUID and its attempts; what is sent, where and when is new."""
+    job = await in_state(store, alice, state, idempotency="key")
+    at = START + 2 * HOUR
+    new = wanted(alice, at=at, host="b.test", idempotency="key", name="New", max_attempts=3)
+    answer = await store.jobs.create(Creation(new, OnConflict.REPLACE), START)
+    assert answer.is_duplicate
+    assert answer.job == replace(
+        job,
+        args=new.args,
+        host="b.test",
+        name="New",
+        max_attempts=3,
+        scheduled_at=at,
+        planned_at=at,
+    )
+    assert await store.jobs.get(alice, job.id) == answer.job
+    assert await store.queue.due(None, 10) == [Due(at, job.id, "b.test")]
+
+
+async def test_a_replaced_job_has_at_least_one_attempt_left(store: Store, alice: UUID) -> None:
+    """After one of many attempts, a replacement with one attempt in all is still sent."""
+    job = await in_state(store, alice, State.RETRYABLE, idempotency="key")
+    new = wanted(alice, idempotency="key", max_attempts=1)
+    answer = await store.jobs.create(Creation(new, OnConflict.REPLACE), START)
+    assert (answer.job.attempt, answer.job.max_attempts) == (job.attempt, 2)
+
+
+async def test_a_replaced_job_has_the_new_tags(store: Store, alice: UUID) -> None:
+    """It is found by what it is now and no more by what it was."""
+    job = await created(store, alice, at=START + HOUR, idempotency="key", tags=("old", "both"))
+    new = wanted(alice, at=START + HOUR, idempotency="key", tags=("new", "both"))
+    await store.jobs.create(Creation(new, OnConflict.REPLACE), START)
+    found = {tag: await ids(store, alice, page(), tag=tag) for tag in ("old", "both", "new")}
+    assert found == {"old": [], "both": [job.id], "new": [job.id]}
+
+
+async def test_a_replaced_job_keeps_its_key_as_long_as_the_new_one_asks(
+    store: Store, alice: UUID
+) -> None:
+    """The new `idempotency_ttl` counts, as everything else of the replacement does."""
+    job = await created(store, alice, idempotency="key")
+    new = wanted(alice, idempotency="key", key_until=START + HOUR)
+    await store.jobs.create(Creation(new, OnConflict.REPLACE), START)
+    (executing,) = await claim(store, [due(job)])
+    await settle(store, executing, completed(executing))
+    holder = await store.jobs.holder(alice, "key", START + MINUTE)
+    assert holder is not None
+    assert holder.id == job.id
+
+
+async def test_an_executing_job_cannot_be_replaced(store: Store, alice: UUID) -> None:
+    """Its request is on its way: a conflict (contract §1)."""
+    job = await in_state(store, alice, State.EXECUTING, idempotency="key")
+    asked = Creation(wanted(alice, idempotency="key"), OnConflict.REPLACE)
+    with pytest.raises(Conflict, match=f"job {job.id} is executing"):
+        await store.jobs.create(asked, START)
+    assert await store.jobs.get(alice, job.id) == job
+
+
+async def test_replacing_where_nothing_is_creates(store: Store, alice: UUID) -> None:
+    """A free key makes a new job."""
+    asked = Creation(wanted(alice, idempotency="key"), OnConflict.REPLACE)
+    assert not (await store.jobs.create(asked, START)).is_duplicate
+
+
 # --- cancelling -----------------------------------------------------------------------------------
 
 
@@ -377,13 +403,96 @@ async def test_cancelling_ends_what_has_not_ended(store: Store, alice: UUID, sta
     """A finished job is returned unchanged, any other is cancelled now and waits no more."""
     job = await in_state(store, alice, state)
     now = START + timedelta(minutes=5)
-    cancelled = await store.jobs.cancel(alice, job.uuid, now)
+    cancelled = await cancel(store, alice, job.uuid, now)
     if state in FINISHED:
         assert cancelled == job
     else:
         assert cancelled == replace(job, state=State.CANCELLED, cancelled_at=now)
     assert await store.jobs.get(alice, job.id) == cancelled
     assert await waiting(store) == []
+
+
+async def test_the_owner_of_a_job_is_known(store: Store, alice: UUID, bob: UUID) -> None:
+    """Each job has one; a job that is not there has none."""
+    hers, his = await created(store, alice), await created(store, bob)
+    assert await store.jobs.owner(hers.id) == alice
+    assert await store.jobs.owner(his.id) == bob
+    with pytest.raises(NotFound):
+        await store.jobs.owner(his.id + 1)
+
+
+# --- running now, and running again ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", STORED)
+async def test_a_waiting_job_can_run_now(store: Store, alice: UUID, state: State) -> None:
+    """It is due now, planned for when it was; any other state is a conflict that names it."""
+    job = await in_state(store, alice, state)
+    now = START + MINUTE
+    if state in WAITING:
+        early = await store.jobs.run(alice, job.uuid, now)
+        assert early == replace(job, scheduled_at=now)
+        assert await store.queue.due(None, 10) == [Due(now, job.id, job.host)]
+    else:
+        with pytest.raises(Conflict, match=f"job {job.id} is {state}"):
+            await store.jobs.run(alice, job.id, now)
+        assert await store.jobs.get(alice, job.id) == job
+
+
+async def test_what_is_due_already_stays_where_it_is_in_the_queue(
+    store: Store, alice: UUID
+) -> None:
+    """To run now is never to run later."""
+    job = await created(store, alice)
+    assert await store.jobs.run(alice, job.id, START + HOUR) == job
+
+
+@pytest.mark.parametrize("state", STORED)
+async def test_a_discarded_or_cancelled_job_can_run_again(
+    store: Store, alice: UUID, state: State
+) -> None:
+    """It is due now, its end forgotten; any other state is a conflict that names it."""
+    job = await in_state(store, alice, state)
+    now = START + MINUTE
+    if state in (State.DISCARDED, State.CANCELLED):
+        again = await store.jobs.retry(alice, job.uuid, now)
+        assert again == lifecycle.retry(job, now) == await store.jobs.get(alice, job.id)
+        assert await store.queue.due(None, 10) == [Due(now, job.id, job.host)]
+    else:
+        with pytest.raises(Conflict, match=f"job {job.id} is {state}"):
+            await store.jobs.retry(alice, job.id, now)
+        assert await store.jobs.get(alice, job.id) == job
+
+
+async def test_a_job_that_was_never_tried_is_scheduled_again(store: Store, alice: UUID) -> None:
+    """A cancelled one without an attempt goes back to where it came from."""
+    job = await cancel(store, alice, (await created(store, alice)).id)
+    again = await store.jobs.retry(alice, job.id, START)
+    assert (again.state, again.attempt) == (State.SCHEDULED, 0)
+
+
+async def test_a_job_whose_key_is_taken_does_not_run_again(store: Store, alice: UUID) -> None:
+    """Two unfinished jobs of one key must not be; the one that has it now stays."""
+    asked = Creation(wanted(alice, idempotency="key"))
+    first = await cancel(store, alice, (await store.jobs.create(asked, START)).job.id)
+    second = (await store.jobs.create(asked, START)).job
+    with pytest.raises(Conflict, match=f"job {first.id}"):
+        await store.jobs.retry(alice, first.id, START)
+    assert await store.jobs.get(alice, first.id) == first
+    assert await waiting(store) == [second.id]
+
+
+@pytest.mark.parametrize("ref", [1, NOWHERE])
+async def test_only_ones_own_jobs_can_run_now_or_again(
+    store: Store, alice: UUID, bob: UUID, ref: int | UUID
+) -> None:
+    """Another user's job, and one that is not there, are not found."""
+    job = await in_state(store, alice, State.DISCARDED)
+    assert job.id == 1
+    for asked in (store.jobs.run(bob, ref, START), store.jobs.retry(bob, ref, START)):
+        with pytest.raises(NotFound):
+            await asked
+    assert await store.jobs.get(alice, job.id) == job
 
 
 # --- the timers' side -----------------------------------------------------------------------------
@@ -393,10 +502,12 @@ async def test_due_gives_waiting_jobs_of_all_users_in_order_of_time(
     store: Store, alice: UUID, bob: UUID
 ) -> None:
     """An entry is the time, the number and the host; the order is by time, then by number."""
-    late = (await store.jobs.create(wanted(alice, at=START + SECOND, host="a.test"), START)).job
-    early = (await store.jobs.create(wanted(bob, at=START, host="b.test"), START)).job
-    tie = (await store.jobs.create(wanted(alice, at=START, host="c.test"), START)).job
-    assert await store.jobs.due(None, 10) == [
+    late = (
+        await store.jobs.create(Creation(wanted(alice, at=START + SECOND, host="a.test")), START)
+    ).job
+    early = (await store.jobs.create(Creation(wanted(bob, at=START, host="b.test")), START)).job
+    tie = (await store.jobs.create(Creation(wanted(alice, at=START, host="c.test")), START)).job
+    assert await store.queue.due(None, 10) == [
         Due(START, early.id, "b.test"),
         Due(START, tie.id, "c.test"),
         Due(START + SECOND, late.id, "a.test"),
@@ -423,17 +534,33 @@ async def test_windows_of_any_size_give_every_waiting_job_once(
 async def test_due_begins_behind_what_is_given(store: Store, alice: UUID) -> None:
     """`after` need not exist any more: what lies behind its time and number is given."""
     jobs = [await created(store, alice) for _ in range(3)]
-    await store.jobs.cancel(alice, jobs[1].id, START)
-    assert await store.jobs.due(due(jobs[1]), 10) == [due(jobs[2])]
-    assert await store.jobs.due(Due(START - SECOND, 2**40, "x"), 10) == [due(jobs[0]), due(jobs[2])]
-    assert await store.jobs.due(due(jobs[2]), 10) == []
+    await cancel(store, alice, jobs[1].id)
+    assert await store.queue.due(due(jobs[1]), 10) == [due(jobs[2])]
+    assert await store.queue.due(Due(START - SECOND, 2**40, "x"), 10) == [
+        due(jobs[0]),
+        due(jobs[2]),
+    ]
+    assert await store.queue.due(due(jobs[2]), 10) == []
 
 
 async def test_a_time_before_1970_waits_like_any_other(store: Store, alice: UUID) -> None:
     """Times are signed: a job planned for 1960 is first."""
     recent = await created(store, alice)
     old = await created(store, alice, at=datetime(1960, 1, 1, tzinfo=START.tzinfo))
-    assert await store.jobs.due(None, 10) == [due(old), due(recent)]
+    assert await store.queue.due(None, 10) == [due(old), due(recent)]
+
+
+async def test_due_of_gives_one_hosts_due_jobs(store: Store, alice: UUID, bob: UUID) -> None:
+    """All users', nearest first, up to this very microsecond and no more than asked for."""
+    late = await created(store, alice, at=START + SECOND, host="a.test")
+    early = await created(store, bob, host="a.test")
+    await created(store, alice, host="b.test")
+    await begun(store, alice, host="a.test")
+    before = START + SECOND - timedelta(microseconds=1)
+    assert await store.queue.due_of("a.test", START + SECOND, 10) == [due(early), due(late)]
+    assert await store.queue.due_of("a.test", before, 10) == [due(early)]
+    assert await store.queue.due_of("a.test", START + SECOND, 1) == [due(early)]
+    assert await store.queue.due_of("c.test", START + SECOND, 10) == []
 
 
 # --- claiming -------------------------------------------------------------------------------------
@@ -443,7 +570,7 @@ async def test_a_claim_begins_an_attempt(store: Store, alice: UUID) -> None:
     """A claimed job executes, its attempt counted and dated, and does not wait any more."""
     job = await created(store, alice)
     now = START + SECOND
-    (claimed,) = await store.jobs.claim([due(job)], now)
+    (claimed,) = await claim(store, [due(job)], now)
     assert claimed == replace(job, state=State.EXECUTING, attempt=1, attempted_at=now)
     assert await store.jobs.get(alice, job.id) == claimed
     assert await waiting(store) == []
@@ -452,7 +579,7 @@ async def test_a_claim_begins_an_attempt(store: Store, alice: UUID) -> None:
 async def test_a_claim_takes_many_at_once(store: Store, alice: UUID, bob: UUID) -> None:
     """Jobs of all users are claimed together, in the order in which they were given."""
     jobs = [await created(store, user) for user in (alice, bob, alice)]
-    claimed = await store.jobs.claim([due(job) for job in reversed(jobs)], START)
+    claimed = await claim(store, [due(job) for job in reversed(jobs)], START)
     assert [job.id for job in claimed] == [job.id for job in reversed(jobs)]
 
 
@@ -460,7 +587,7 @@ async def test_a_claim_holds_only_for_the_time_it_was_armed_for(store: Store, al
     """An entry of another time, a microsecond off either way, is out of date and claims nothing."""
     job = await created(store, alice)
     for offset in (timedelta(microseconds=1), timedelta(microseconds=-1)):
-        assert await store.jobs.claim([Due(START + offset, job.id, job.host)], START) == []
+        assert await claim(store, [Due(START + offset, job.id, job.host)], START) == []
     assert await store.jobs.get(alice, job.id) == job
 
 
@@ -470,50 +597,151 @@ async def test_a_claim_holds_only_for_the_time_it_was_armed_for(store: Store, al
 async def test_what_does_not_wait_is_not_claimed(store: Store, alice: UUID, state: State) -> None:
     """An executing or finished job stays as it is, though its time is the one given."""
     job = await in_state(store, alice, state)
-    assert await store.jobs.claim([due(job)], START + SECOND) == []
+    assert await claim(store, [due(job)], START + SECOND) == []
     assert await store.jobs.get(alice, job.id) == job
 
 
 async def test_one_lost_claim_does_not_spoil_the_others(store: Store, alice: UUID) -> None:
     """Between a cancelled job and one that never was, the waiting one is claimed."""
     gone, job = await created(store, alice), await created(store, alice)
-    await store.jobs.cancel(alice, gone.id, START)
-    claimed = await store.jobs.claim([due(gone), due(job), Due(START, 99, "x")], START)
+    await cancel(store, alice, gone.id)
+    claimed = await claim(store, [due(gone), due(job), Due(START, 99, "x")], START)
     assert [item.id for item in claimed] == [job.id]
 
 
 async def test_a_job_that_is_in_a_claim_twice_is_claimed_once(store: Store, alice: UUID) -> None:
     """The timers may hold a job twice; two attempts of it must not begin together."""
     job = await created(store, alice)
-    claimed = await store.jobs.claim([due(job), due(job)], START)
+    claimed = await claim(store, [due(job), due(job)], START)
     assert [(item.id, item.attempt) for item in claimed] == [(job.id, 1)]
 
 
 async def test_of_simultaneous_claims_one_wins(store: Store, alice: UUID) -> None:
     """However many ask for a job at once, its attempt begins once."""
     job = await created(store, alice)
-    answers = await asyncio.gather(*(store.jobs.claim([due(job)], START) for _ in range(10)))
+    answers = await asyncio.gather(*(claim(store, [due(job)], START) for _ in range(10)))
     assert sum(len(answer) for answer in answers) == 1
 
 
 async def test_a_claim_asks_not_whether_the_time_has_come(store: Store, alice: UUID) -> None:
     """A clock stepped back between the timers and the claim loses nothing."""
     job = await created(store, alice)
-    (claimed,) = await store.jobs.claim([due(job)], START - timedelta(days=1))
+    (claimed,) = await claim(store, [due(job)], START - timedelta(days=1))
     assert claimed.attempted_at == START - timedelta(days=1)
 
 
 async def test_a_retry_is_claimed_at_its_own_time(store: Store, alice: UUID) -> None:
     """The second attempt counts on, and the planned time stays that of the first."""
     job = await in_state(store, alice, State.RETRYABLE)
-    assert await store.jobs.claim([Due(START, job.id, job.host)], START) == []
-    (claimed,) = await store.jobs.claim([due(job)], job.scheduled_at)
+    assert await claim(store, [Due(START, job.id, job.host)], START) == []
+    (claimed,) = await claim(store, [due(job)], job.scheduled_at)
     assert (claimed.attempt, claimed.planned_at) == (2, START)
 
 
 async def test_an_empty_claim_claims_nothing(store: Store) -> None:
     """Nothing asked for is nothing begun."""
-    assert await store.jobs.claim([], START) == []
+    assert await claim(store, [], START) == []
+
+
+async def test_a_job_whose_request_cannot_be_read_does_not_stop_the_others(
+    store: Store, alice: UUID
+) -> None:
+    """What was edited by hand is discarded with its reason, and the next job begins."""
+    spoiled, job = await created(store, alice, args="{"), await created(store, alice)
+    assert [item.id for item in await claim(store, [due(spoiled), due(job)])] == [job.id]
+    after = await store.jobs.get(alice, spoiled.id)
+    assert (after.state, after.discarded_at) == (State.DISCARDED, START)
+    assert after.last_error is not None
+    assert after.last_error.startswith("internal: ")
+
+
+async def test_a_job_of_no_schedule_refers_to_nothing(store: Store, alice: UUID) -> None:
+    """Only runs have `$previous` and `$state`."""
+    job = await created(store, alice)
+    (attempt,) = (await stores.turns(store, job)).begun
+    assert (attempt.previous, attempt.state) == (None, None)
+
+
+async def test_what_a_claim_reports_is_written_with_it(store: Store, alice: UUID) -> None:
+    """The reports of each attempt are jobs that are to be armed; a lost claim reports nothing."""
+    jobs = [await created(store, alice) for _ in range(2)]
+
+    def announce(attempt: Attempt) -> Sequence[NewJob]:
+        assert attempt.job.state is State.EXECUTING
+        return [event_of(attempt.job)]
+
+    seen = [Seen(due(job), START) for job in jobs]
+    claims = await store.queue.claim(seen, START, announce)
+    assert [job.parent_id for job in claims.armed] == [job.id for job in jobs]
+    assert await waiting(store) == [job.id for job in claims.armed]
+    again = await store.queue.claim(seen, START, announce)
+    assert list(again.armed) == []
+
+
+# --- webhooks -------------------------------------------------------------------------------------
+
+
+def event_of(job: Job) -> NewJob:
+    """Return a webhook event about a job, due at `START`."""
+    return wanted(job.user_id, host="hooks.test", kind=Kind.WEBHOOK, parent_id=job.id)
+
+
+async def events(store: Store, job: Job, count: int) -> list[Job]:
+    """Store events about a job."""
+    asked = [Creation(event_of(job)) for _ in range(count)]
+    answers = await store.jobs.create_many(asked, START, atomic=True)
+    return [answer.job for answer in answers if isinstance(answer, Created)]
+
+
+async def test_an_event_waits_until_those_before_it_were_tried(store: Store, alice: UUID) -> None:
+    """First sends go in order (contract §7): while the first executes, the second is held."""
+    first, second, third = await events(store, await created(store, alice), 3)
+    claims = await stores.turns(store, first, second, third)
+    (attempt,) = claims.begun
+    assert attempt.job.id == first.id
+    assert [seen.due.id for seen in claims.seen] == [second.id, third.id]
+    done = attempt.job
+    settlement = Settlement(done, completed(done), [])
+    assert [job.id for job in (await store.queue.settle(settlement)).armed] == [second.id]
+    claims = await stores.turns(store, third, second)
+    assert [attempt.job.id for attempt in claims.begun] == [second.id]
+
+
+async def test_an_event_that_is_retried_holds_back_no_other(store: Store, alice: UUID) -> None:
+    """After its first try the next may go, and so may its retry, whatever is on its way."""
+    first, second = await events(store, await created(store, alice), 2)
+    (executing,) = await claim(store, [due(first)])
+    later = START + MINUTE
+    settlement = Settlement(executing, retryable(executing, later), [])
+    settled = await store.queue.settle(settlement)
+    assert [job.id for job in settled.armed] == [second.id]
+    assert len(await claim(store, [due(second)])) == 1
+    assert [job.attempt for job in await claim(store, [due(settled.job)], later)] == [2]
+
+
+async def test_a_second_try_on_its_way_holds_back_no_event(store: Store, alice: UUID) -> None:
+    """Only what was never tried comes first."""
+    first, second = await events(store, await created(store, alice), 2)
+    (executing,) = await claim(store, [due(first)])
+    failed = await settle(store, executing, retryable(executing, START))
+    assert len(await claim(store, [due(failed)])) == 1
+    assert len(await claim(store, [due(second)])) == 1
+
+
+async def test_the_events_of_two_jobs_do_not_wait_for_each_other(store: Store, alice: UUID) -> None:
+    """The order is that of one job; a callback has no order at all."""
+    one, other = await created(store, alice), await created(store, alice)
+    (first,), (second,) = await events(store, one, 1), await events(store, other, 1)
+    callback = await created(store, alice, kind=Kind.CALLBACK, parent_id=one.id)
+    assert len(await claim(store, [due(first), due(second), due(callback)])) == 3
+
+
+async def test_events_of_a_cancelled_one_before_them_may_go(store: Store, alice: UUID) -> None:
+    """What will never be sent holds nothing back, and its end says that the next may go."""
+    first, second = await events(store, await created(store, alice), 2)
+    changed = await store.jobs.cancel(alice, first.id, START, nothing)
+    assert [job.id for job in changed.jobs] == [first.id, second.id]
+    assert [job.id for job in await claim(store, [due(second)])] == [second.id]
 
 
 # --- settling, releasing, rescuing ----------------------------------------------------------------
@@ -531,7 +759,7 @@ async def test_settling_writes_the_job_and_its_entries(
         State.RETRYABLE: retryable(job, START + 17 * SECOND),
     }[state]
     entries = [entry(job, REQUEST, payload='{"url":"x"}'), entry(job, RESPONSE, at=START + SECOND)]
-    assert await store.jobs.settle(job, settled, entries) == settled
+    assert await settle(store, job, settled, entries) == settled
     assert await store.jobs.get(alice, job.id) == settled
     logged = await store.logs.list(alice, page(descending=False), job.id, None)
     assert [(item.event, item.inserted_at, item.payload) for item in logged] == [
@@ -545,8 +773,8 @@ async def test_a_job_cancelled_meanwhile_stays_cancelled_and_is_still_logged(
 ) -> None:
     """The lost race writes the entries alone and returns the job as it stands (contract §4)."""
     job = await begun(store, alice)
-    cancelled = await store.jobs.cancel(alice, job.id, START + SECOND)
-    assert await store.jobs.settle(job, completed(job), [entry(job)]) == cancelled
+    cancelled = await cancel(store, alice, job.id, START + SECOND)
+    assert await settle(store, job, completed(job), [entry(job)]) == cancelled
     assert await store.jobs.get(alice, job.id) == cancelled
     assert len(await store.logs.list(alice, page(), job.id, None)) == 1
 
@@ -556,9 +784,9 @@ async def test_an_attempt_that_is_no_longer_the_jobs_own_changes_nothing(
 ) -> None:
     """A result of attempt 1 that comes during attempt 2 is logged and does not end attempt 2."""
     first = await begun(store, alice)
-    await store.jobs.settle(first, retryable(first, START), [])
-    (second,) = await store.jobs.claim([Due(START, first.id, first.host)], START)
-    assert await store.jobs.settle(first, completed(first), [entry(first)]) == second
+    await settle(store, first, retryable(first, START), [])
+    (second,) = await claim(store, [Due(START, first.id, first.host)], START)
+    assert await settle(store, first, completed(first), [entry(first)]) == second
     assert await store.jobs.get(alice, first.id) == second
 
 
@@ -567,7 +795,7 @@ async def test_settle_and_cancel_at_once_leave_one_end(store: Store, alice: UUID
     for _ in range(10):
         job = await begun(store, alice)
         settled, cancelled = await asyncio.gather(
-            store.jobs.settle(job, completed(job), []), store.jobs.cancel(alice, job.id, START)
+            settle(store, job, completed(job), []), cancel(store, alice, job.id)
         )
         assert settled == cancelled == await store.jobs.get(alice, job.id)
 
@@ -576,8 +804,8 @@ async def test_a_released_attempt_is_as_if_it_had_never_begun(store: Store, alic
     """A first attempt goes back to scheduled, a second to retryable; neither is counted."""
     first = await begun(store, alice)
     retried = await in_state(store, alice, State.RETRYABLE)
-    (second,) = await store.jobs.claim([due(retried)], START)
-    await store.jobs.release([first, second])
+    (second,) = await claim(store, [due(retried)], START)
+    await store.queue.release([first, second])
     unsent, tried = [await store.jobs.get(alice, job.id) for job in (first, second)]
     assert (unsent.state, unsent.attempt, unsent.scheduled_at) == (State.SCHEDULED, 0, START)
     assert (tried.state, tried.attempt) == (State.RETRYABLE, 1)
@@ -588,9 +816,9 @@ async def test_a_released_attempt_is_as_if_it_had_never_begun(store: Store, alic
 async def test_only_what_still_executes_is_released(store: Store, alice: UUID) -> None:
     """Of four claimed jobs, the cancelled, the settled and the gone one stay as they are."""
     left, cancelled, settled, gone = [await begun(store, alice) for _ in range(4)]
-    cancelled_now = await store.jobs.cancel(alice, cancelled.id, START)
-    settled_now = await store.jobs.settle(settled, completed(settled), [])
-    await store.jobs.release([cancelled, settled, replace(gone, id=99), left])
+    cancelled_now = await cancel(store, alice, cancelled.id)
+    settled_now = await settle(store, settled, completed(settled))
+    await store.queue.release([cancelled, settled, replace(gone, id=99), left])
     assert await store.jobs.get(alice, cancelled.id) == cancelled_now
     assert await store.jobs.get(alice, settled.id) == settled_now
     assert await store.jobs.get(alice, gone.id) == gone
@@ -603,32 +831,76 @@ async def test_a_rescue_makes_what_was_executing_due_again_and_counts_it(
     """Jobs cut off by a crash wait for now, attempt kept, with the reason logged (contract §8)."""
     jobs = [await begun(store, user) for user in (alice, bob)]
     now = START + timedelta(hours=1)
-    assert await store.jobs.rescue(now) == 2
+    assert await store.queue.rescue(now, nothing) == 2
     for job in jobs:
         rescued = await store.jobs.get(job.user_id, job.id)
         assert (rescued.state, rescued.attempt) == (State.RETRYABLE, 1)
         assert (rescued.scheduled_at, rescued.interruptions) == (now, 1)
         (logged,) = await store.logs.list(job.user_id, page(), job.id, None)
         assert (logged.event, logged.inserted_at) == (ERROR, now)
-    assert await store.jobs.due(None, 10) == [Due(now, job.id, job.host) for job in jobs]
+    assert await store.queue.due(None, 10) == [Due(now, job.id, job.host) for job in jobs]
+
+
+async def test_what_a_settlement_reports_is_written_with_it(store: Store, alice: UUID) -> None:
+    """Its reports are jobs to arm; if the race was lost there are none."""
+    job, lost = await begun(store, alice), await begun(store, alice)
+    settlement = Settlement(job, completed(job), [entry(job)], [event_of(job)])
+    (report,) = (await store.queue.settle(settlement)).armed
+    assert (report.kind, report.parent_id, report.inserted_at) == (Kind.WEBHOOK, job.id, START)
+    await cancel(store, alice, lost.id)
+    settlement = Settlement(lost, completed(lost), [entry(lost)], [event_of(lost)])
+    assert list((await store.queue.settle(settlement)).armed) == []
+    assert await waiting(store) == [report.id]
+
+
+async def test_a_rescue_reports_what_was_cut_off(store: Store, alice: UUID) -> None:
+    """Each attempt that died is announced, as it was when it died."""
+    job = await begun(store, alice)
+    await created(store, alice, at=START + HOUR)
+    announced = list[Attempt]()
+
+    def announce(attempt: Attempt) -> Sequence[NewJob]:
+        announced.append(attempt)
+        return [event_of(attempt.job)]
+
+    await store.queue.rescue(START, announce)
+    assert [attempt.job for attempt in announced] == [job]
+    assert len(await ids(store, alice, page(), kinds=(Kind.WEBHOOK,))) == 1
+
+
+async def test_a_rescue_takes_along_what_cannot_be_read(store: Store, alice: UUID) -> None:
+    """A request that was edited by hand while it executed stops no start."""
+    job, executing = await begun(store, alice), await begun(store, alice)
+    spoiled = await settle(store, executing, replace(executing, args="{"))
+    assert spoiled.state is State.EXECUTING
+
+    def announce(attempt: Attempt) -> Sequence[NewJob]:
+        return [event_of(attempt.job)]
+
+    now = START + SECOND
+    assert await store.queue.rescue(now, announce) == 2
+    assert [await store.jobs.get(alice, item.id) for item in (job, spoiled)] == [
+        lifecycle.rescue(item, now) for item in (job, spoiled)
+    ]
+    (report,) = await store.jobs.list(alice, page(), JobFilter(kinds=(Kind.WEBHOOK,)), now)
+    assert report.parent_id == job.id
 
 
 async def test_a_rescue_leaves_everything_else_alone(store: Store, alice: UUID) -> None:
     """Only executing jobs are touched; a second rescue finds none."""
     jobs = {state: await in_state(store, alice, state) for state in STORED}
-    assert await store.jobs.rescue(START) == 1
-    assert await store.jobs.rescue(START) == 0
+    assert await store.queue.rescue(START, nothing) == 1
+    assert await store.queue.rescue(START, nothing) == 0
     for state in set(STORED) - {State.EXECUTING}:
         assert await store.jobs.get(alice, jobs[state].id) == jobs[state]
 
 
 async def test_the_last_attempt_is_rescued_too(store: Store, alice: UUID) -> None:
     """A crash in the last attempt does not eat the job: it is made once more (contract §8)."""
-    new = NewJob(alice, Args(url="https://target.test/"), "target.test", START, max_attempts=1)
-    job = (await store.jobs.create(new, START)).job
-    await store.jobs.claim([due(job)], START)
-    await store.jobs.rescue(START + SECOND)
-    (again,) = await store.jobs.claim([Due(START + SECOND, job.id, job.host)], START + SECOND)
+    job = await created(store, alice, max_attempts=1)
+    await claim(store, [due(job)], START)
+    await store.queue.rescue(START + SECOND, nothing)
+    (again,) = await claim(store, [Due(START + SECOND, job.id, job.host)], START + SECOND)
     assert (again.attempt, again.max_attempts) == (2, 1)
 
 
@@ -637,9 +909,9 @@ async def test_what_lifecycle_makes_of_a_job_comes_back_as_it_was_written(
 ) -> None:
     """The store keeps every field that `lifecycle` writes, through claim, rescue and claim."""
     job = await begun(store, alice)
-    await store.jobs.rescue(START + SECOND)
+    await store.queue.rescue(START + SECOND, nothing)
     expected = lifecycle.claim(lifecycle.rescue(job, START + SECOND), START + 2 * SECOND)
-    (claimed,) = await store.jobs.claim(await store.jobs.due(None, 1), START + 2 * SECOND)
+    (claimed,) = await claim(store, await store.queue.due(None, 1), START + 2 * SECOND)
     assert claimed == expected == await store.jobs.get(alice, job.id)
 
 
@@ -650,7 +922,7 @@ async def logged(store: Store, user: UUID, *events: str) -> Job:
     """Store a job with log entries of these events, a second apart, and return it."""
     job = await begun(store, user)
     entries = [entry(job, event, at=START + n * SECOND) for n, event in enumerate(events)]
-    return await store.jobs.settle(job, completed(job), entries)
+    return await settle(store, job, completed(job), entries)
 
 
 async def test_log_entries_are_listed_newest_first_or_oldest_first(
@@ -659,7 +931,7 @@ async def test_log_entries_are_listed_newest_first_or_oldest_first(
     """Entries keep the order in which they were written, those of one moment too."""
     job = await begun(store, alice)
     events = [REQUEST, RESPONSE, ERROR]
-    await store.jobs.settle(job, completed(job), [entry(job, event) for event in events])
+    await settle(store, job, completed(job), [entry(job, event) for event in events])
     rising = await store.logs.list(alice, page(descending=False), None, None)
     falling = await store.logs.list(alice, page(descending=True), None, None)
     assert [item.event for item in rising] == events
@@ -709,6 +981,50 @@ async def test_users_do_not_see_each_others_log(store: Store, alice: UUID, bob: 
     assert await store.logs.list(bob, page(), None, None) == []
     assert await store.logs.list(bob, page(), job.id, None) == []
     assert await store.logs.list(bob, page(), None, REQUEST) == []
+
+
+async def test_the_log_of_reports_is_shown_with_their_job_alone(store: Store, alice: UUID) -> None:
+    """Entries of callbacks and webhooks are found by their job's number (contract §7)."""
+    job = await logged(store, alice, REQUEST)
+    (event,) = await events(store, job, 1)
+    (executing,) = await claim(store, [due(event)])
+    await settle(store, executing, completed(executing), [entry(executing)])
+    shown = await store.logs.list(alice, page(), None, None)
+    assert [item.job_id for item in shown] == [job.id]
+    assert len(await store.logs.list(alice, page(), event.id, None)) == 1
+
+
+# --- pauses ---------------------------------------------------------------------------------------
+
+
+async def test_paused_hosts_are_listed_once_each(store: Store) -> None:
+    """Pausing twice is pausing; resuming what is not paused is nothing."""
+    assert list(await store.pauses.list()) == []
+    for host in ("b.test", "a.test", "b.test"):
+        await store.pauses.add(host, START)
+    assert sorted(await store.pauses.list()) == ["a.test", "b.test"]
+    await store.pauses.remove("c.test")
+    await store.pauses.remove("b.test")
+    assert list(await store.pauses.list()) == ["a.test"]
+
+
+async def test_resuming_all_hosts_ends_every_pause(store: Store) -> None:
+    """That of all and those of single ones."""
+    for host in ("a.test", ALL_HOSTS, "b.test"):
+        await store.pauses.add(host, START)
+    assert ALL_HOSTS in await store.pauses.list()
+    await store.pauses.remove("a.test")
+    assert sorted(await store.pauses.list()) == sorted([ALL_HOSTS, "b.test"])
+    await store.pauses.remove(ALL_HOSTS)
+    assert list(await store.pauses.list()) == []
+
+
+async def test_pauses_outlive_the_process(opening: Opening, tmp_path: Path) -> None:
+    """A restart resumes nothing."""
+    async with opening(tmp_path) as store:
+        await store.pauses.add("a.test", START)
+    async with opening(tmp_path) as store:
+        assert list(await store.pauses.list()) == ["a.test"]
 
 
 # --- keys -----------------------------------------------------------------------------------------
@@ -773,6 +1089,19 @@ async def test_a_revoked_key_is_still_known_as_revoked(store: Store) -> None:
     assert await store.keys.find(other.digest) == other
 
 
+async def test_a_key_keeps_its_scope(opening: Opening, tmp_path: Path) -> None:
+    """Each scope is stored as it was asked for, after a restart and a revoke too; write if none."""
+    async with opening(tmp_path) as store:
+        for scope in Scope:
+            made = await store.keys.create(with_(key(scope), scope=scope), START)
+            assert made.scope is scope
+            assert (await store.keys.revoke(made.id, START)).scope is scope
+        assert (await store.keys.create(key("plain"), START)).scope is Scope.WRITE
+    async with opening(tmp_path) as store:
+        found = {item.name: item.scope for item in await store.keys.list()}
+    assert found == {**{scope.value: scope for scope in Scope}, "plain": Scope.WRITE}
+
+
 async def test_an_unknown_key_cannot_be_revoked(store: Store) -> None:
     """Revoking what is not there says so."""
     with pytest.raises(NotFound):
@@ -786,7 +1115,7 @@ async def asked_and_left(asked: asyncio.Task[object], store: Store) -> None:
     await begun.wait()
     asked.cancel()
     await asyncio.wait({asked})
-    await store.check_writable(START)
+    await store.pauses.add("written after it", START)
 
 
 async def test_what_a_cancelled_caller_did_to_keys_is_known_at_once(
@@ -827,7 +1156,7 @@ async def test_readers_see_a_job_and_its_entries_change_together(store: Store, a
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         for job in jobs:
             group.create_task(watch(job))
-            group.create_task(store.jobs.settle(job, completed(job), [entry(job)]))
+            group.create_task(settle(store, job, completed(job), [entry(job)]))
 
 
 async def test_entries_and_job_are_written_in_one_transaction(tmp_path: Path) -> None:
@@ -835,11 +1164,11 @@ async def test_entries_and_job_are_written_in_one_transaction(tmp_path: Path) ->
     async with sqlite(tmp_path) as store:
         alice = (await store.keys.create(key("alice's"), START)).user_id
         job = await begun(store, alice)
-        ownerless = NewEntry(NOWHERE, job.id, REQUEST, START, "{}")
+        ownerless = NewEntry(NOWHERE, job.id, job.kind, REQUEST, START, "{}")
         with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
-            await store.jobs.settle(job, completed(job), [entry(job), ownerless])
+            await settle(store, job, completed(job), [entry(job), ownerless])
         undated = replace(job, state=State.COMPLETED)
         with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
-            await store.jobs.settle(job, undated, [entry(job)])
+            await settle(store, job, undated, [entry(job)])
         assert await store.jobs.get(alice, job.id) == job
         assert await store.logs.list(alice, page(), None, None) == []

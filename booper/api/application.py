@@ -3,13 +3,16 @@
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from booper.api import jobs, keys, logs, probes
+from booper.api import channels, jobs, keys, logs, many, probes, schedules
 from booper.api.problems import answer_expected, answer_http, answer_unexpected
 from booper.api.routing import Operation, Services, routes
 from booper.errors import BooperError
 
 OPERATIONS: tuple[Operation, ...] = (
+    *many.OPERATIONS,
     *jobs.OPERATIONS,
+    *schedules.OPERATIONS,
+    *channels.OPERATIONS,
     *logs.OPERATIONS,
     *keys.OPERATIONS,
     *probes.OPERATIONS,

@@ -1,9 +1,9 @@
-"""From a posted body to a job: every field checked, every error told at once (contract §3)."""
+"""From a posted body to what it asks for: every error told at once (contract §3)."""
 
 import re
-from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -11,172 +11,165 @@ from msgspec.structs import replace
 
 from booper.api.bodies import FORM, decode_form, decode_json
 from booper.api.shapes import split
+from booper.api.values import Findings, check_values, read_moment, read_target_host
 from booper.engine.guard import Guard
-from booper.engine.headers import check_header
-from booper.errors import FieldError, InvalidRequest, TargetRefused, pointer_to
-from booper.model.args import METHODS, Args
-from booper.model.duration import Duration, InvalidDuration, parse_duration
+from booper.errors import InvalidRequest
+from booper.model.args import Args, encode_args
+from booper.model.duration import parse_duration
 from booper.model.job import NewJob
-from booper.model.moment import parse_moment
-from booper.model.outgoing import text_of
-from booper.model.retry import parse_backoff
-
-T = TypeVar("T")
-
-LONGEST_TIMEOUT: Final = timedelta(minutes=15)
-MOST_ATTEMPTS: Final = 10_000
-MOST_HEADERS: Final = 100
-LONGEST_TEXT: Final = {"idempotency_key": 255, "name": 255, "description": 10_000}
-
-_NOT_YET: Final = frozenset(
-    {
-        "repeat_every",
-        "cron",
-        "callback_url",
-        "webhook_url",
-        "timezone",
-        "follow_redirects",
-        "starts_at",
-        "ends_at",
-        "max_runs",
-        "jitter",
-        "overlap",
-        "misfire",
-        "on_conflict",
-        "idempotency_ttl",
-        "metadata",
-        "tags",
-    }
-)
+from booper.model.schedule import Conflict, NewSchedule, Plan
+from booper.store.base import Creation
 
 _NUMERIC: Final = frozenset(
-    {"schedule_in", "scheduled_at", "max_attempts", "backoff", "timeout", "expect_status"}
+    {
+        "schedule_in",
+        "scheduled_at",
+        "repeat_every",
+        "starts_at",
+        "ends_at",
+        "max_attempts",
+        "max_runs",
+        "backoff",
+        "timeout",
+        "jitter",
+        "expect_status",
+        "idempotency_ttl",
+    }
 )
+_INSTANT: Final = timedelta(microseconds=1)
+_BOOLEAN: Final = frozenset({"metadata", "follow_redirects"})
 _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,9})?")
 _SOME_URL: Final = msgspec.Raw(b'"https://booper.invalid/"')
-_STATUS_CLASS = re.compile(r"[1-5]xx", re.IGNORECASE)
 
 
-def plan(
-    body: bytes, media_type: str, user_id: UUID, *, guard: Guard, max_attempts: int, now: datetime
-) -> NewJob:
-    """Decide what job a posted body asks for.
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What creates are judged by."""
+
+    guard: Guard
+    max_attempts: int
+
+
+def read_creation(
+    body: bytes, media_type: str, user_id: UUID, rules: Rules, now: datetime
+) -> Creation:
+    """Decide what a posted body asks for: a job, or a schedule.
 
     Raises:
         MalformedBody: the body is neither JSON nor a form.
         InvalidRequest: a field is unknown or its value cannot be, with an error for each.
     """
     findings = Findings()
-    args = _read_args(body, media_type, findings)
-    target = findings.read("/url", guard.check, args.url)
-    scheduled_at = _first_run(args, now, findings)
-    _check_values(args, findings)
-    if findings.errors or target is None or scheduled_at is None:
+    args = read_args(body, media_type, findings)
+    creation = plan(args, user_id, rules, now, findings)
+    if findings.errors or creation is None:
         raise InvalidRequest(findings.errors)
-    return NewJob(user_id, args, target.host, scheduled_at, args.max_attempts or max_attempts)
+    return creation
 
 
-def _read_args(body: bytes, media_type: str, findings: "Findings") -> Args:
-    """Read the fields that have a right shape; note the others, so that all are told at once."""
+def check(args: Args, rules: Rules, now: datetime, findings: Findings) -> str:
+    """Note what is wrong with a create's fields; return the host of its URL."""
+    host = read_target_host(args, rules.guard, findings)
+    check_values(args, rules.guard, now, findings)
+    return host
+
+
+def plan(
+    args: Args, user_id: UUID, rules: Rules, now: datetime, findings: Findings
+) -> Creation | None:
+    """Decide what fields ask for; None if the findings say what is wrong with them."""
+    host = check(args, rules, now, findings)
+    due = read_due(args, now, findings)
+    if findings.errors:
+        return None
+    attempts = args.max_attempts or rules.max_attempts
+    conflict = Conflict(args.on_conflict or Conflict.IGNORE)
+    if not args.is_recurring:
+        return Creation(_new_job(args, user_id, host, due or now, attempts, now), conflict)
+    # Without a start a cron waits for its next match: one that is just now has begun.
+    at_once = now if args.cron is None else now + _INSTANT
+    schedule = new_schedule(args, user_id, host, due or at_once, attempts)
+    if schedule.first_at is None:
+        field = "ends_at" if args.ends_at is not None else "cron"
+        findings.add(f"/{field}", "leaves no time for a single run")
+        return None
+    return Creation(schedule, conflict)
+
+
+def new_schedule(
+    args: Args, user_id: UUID, host: str, anchor: datetime, max_attempts: int
+) -> NewSchedule:
+    """Return the schedule that checked fields ask for, on a grid that begins at `anchor`."""
+    plan = Plan.of(args, anchor)
+    if args.repeat_every is not None:
+        # Of an interval the first run is the anchor of all others.
+        plan = Plan.of(args, max(anchor, plan.starts_at))
+    return NewSchedule(
+        user_id=user_id,
+        args=encode_args(args),
+        host=host,
+        anchor=plan.starts_at if args.repeat_every is not None else anchor,
+        first_at=plan.first(),
+        max_attempts=max_attempts,
+        idempotency_key=args.idempotency_key,
+        name=args.name,
+        description=args.description,
+        tags=tuple(args.tags or ()),
+    )
+
+
+def read_due(args: Args, now: datetime, findings: Findings) -> datetime | None:
+    """Return when the first run is due: at the given time, after the given wait, or None."""
+    if args.schedule_in is not None and args.scheduled_at is not None:
+        findings.add("/scheduled_at", "give either schedule_in or scheduled_at, not both")
+    if args.scheduled_at is not None:
+        moment, zone = args.scheduled_at, args.timezone
+        at = findings.read("/scheduled_at", read_moment, moment, now, zone)
+        return max(at, now) if at is not None else None
+    if args.schedule_in is not None:
+        wait = findings.read("/schedule_in", parse_duration, args.schedule_in)
+        return now + wait if wait is not None else None
+    return None
+
+
+def _new_job(
+    args: Args, user_id: UUID, host: str, due: datetime, max_attempts: int, now: datetime
+) -> NewJob:
+    ttl = args.idempotency_ttl
+    return NewJob(
+        user_id=user_id,
+        args=encode_args(args),
+        host=host,
+        scheduled_at=due,
+        planned_at=due,
+        max_attempts=max_attempts,
+        idempotency_key=args.idempotency_key,
+        name=args.name,
+        description=args.description,
+        tags=tuple(args.tags or ()),
+        key_until=now + parse_duration(ttl) if ttl is not None else None,
+    )
+
+
+def read_args(body: bytes, media_type: str, findings: Findings) -> Args:
+    """Read the fields that have a right shape; note the others, so that all are told at once.
+
+    Raises:
+        MalformedBody: the body is neither JSON nor a form.
+    """
     if media_type == FORM:
         form = decode_form(body)
-        body = msgspec.json.encode(
-            {name: _number(v) if name in _NUMERIC else v for name, v in form.items()}
-        )
+        body = msgspec.json.encode({name: _typed(name, value) for name, value in form.items()})
     try:
         args: Args = decode_json(body, Args)
     except msgspec.ValidationError as error:
         decode_json(body)  # what no JSON value can hold is malformed, whatever its field
         sound, errors = split(body, Args, error)
-        findings.errors.extend(_not_yet(each) for each in errors)
+        findings.errors.extend(errors)
         if "url" not in sound:  # whatever is wrong with it has been told
             sound["url"] = _SOME_URL
         args = decode_json(msgspec.json.encode(sound), Args)
     return _with_body(args)
-
-
-class Findings:
-    """The errors of a create, collected field by field."""
-
-    def __init__(self) -> None:
-        self.errors: list[FieldError] = []
-
-    def read(self, pointer: str, reading: Callable[..., T], *values: Any) -> T | None:
-        """Return what `reading` makes of the values, or note its error and return None."""
-        try:
-            return reading(*values)
-        except InvalidDuration as error:
-            part = "" if error.part is None else f"/{error.part}"
-            self.errors.append(FieldError(pointer + part, str(error)))
-        except (ValueError, TargetRefused) as error:
-            self.errors.append(FieldError(pointer, str(error)))
-        return None
-
-
-def _first_run(args: Args, now: datetime, findings: Findings) -> datetime | None:
-    """Return when the job is due: at the given time, after the given wait, or at once."""
-    if args.schedule_in is not None and args.scheduled_at is not None:
-        findings.read("/scheduled_at", _refuse, "give either schedule_in or scheduled_at, not both")
-    if args.scheduled_at is not None:
-        at = findings.read("/scheduled_at", parse_moment, args.scheduled_at, now)
-        return max(at, now) if at is not None else None
-    if args.schedule_in is not None:
-        wait = findings.read("/schedule_in", parse_duration, args.schedule_in)
-        return now + wait if wait is not None else None
-    return now
-
-
-def _check_values(args: Args, findings: Findings) -> None:
-    findings.read("/method", _check_method, args.method)
-    findings.read("/headers", _check_count, args.headers)
-    for name, value in list((args.headers or {}).items())[:MOST_HEADERS]:
-        findings.read(pointer_to("/headers", name), check_header, name, text_of(value))
-    for field, longest in LONGEST_TEXT.items():
-        findings.read(f"/{field}", _check_text, getattr(args, field), longest)
-    findings.read("/max_attempts", _check_attempts, args.max_attempts)
-    findings.read("/timeout", _check_timeout, args.timeout)
-    if isinstance(args.backoff, list) and args.backoff:
-        for index, delay in enumerate(args.backoff):
-            findings.read(f"/backoff/{index}", parse_duration, delay)
-    elif args.backoff is not None:
-        findings.read("/backoff", parse_backoff, args.backoff)
-    for index, status in enumerate(args.expect_status or []):
-        findings.read(f"/expect_status/{index}", _check_status, status)
-
-
-def _check_method(method: str | None) -> None:
-    if method is not None and method.lower() not in METHODS:
-        _refuse(f"expected one of {', '.join(METHODS)}, got {method[:40]!r}")
-
-
-def _check_count(headers: Mapping[str, object] | None) -> None:
-    if headers is not None and len(headers) > MOST_HEADERS:
-        _refuse(f"at most {MOST_HEADERS} headers, got {len(headers)}")
-
-
-def _check_text(text: str | None, longest: int) -> None:
-    if text is not None and not 0 < len(text) <= longest:
-        _refuse(f"must have 1 to {longest} characters, got {len(text)}")
-
-
-def _check_attempts(attempts: int | None) -> None:
-    if attempts is not None and not 1 <= attempts <= MOST_ATTEMPTS:
-        _refuse(f"must be from 1 to {MOST_ATTEMPTS}, got {attempts}")
-
-
-def _check_timeout(timeout: Duration | None) -> None:
-    if timeout is not None and not timedelta(0) < parse_duration(timeout) <= LONGEST_TIMEOUT:
-        _refuse("must be over 0 and at most 15 minutes")
-
-
-def _check_status(status: int | str) -> None:
-    is_class = isinstance(status, str) and _STATUS_CLASS.fullmatch(status)
-    if not is_class and not (isinstance(status, int) and 100 <= status <= 599):
-        _refuse(f'expected a status from 100 to 599 or a class such as "3xx", got {status!r:.40}')
-
-
-def _refuse(message: str) -> NoReturn:
-    raise ValueError(message)
 
 
 def _with_body(args: Args) -> Args:
@@ -186,9 +179,13 @@ def _with_body(args: Args) -> Args:
     return replace(args, body=msgspec.UNSET)
 
 
-def _not_yet(error: FieldError) -> FieldError:
-    is_known = error.pointer.removeprefix("/") in _NOT_YET
-    return FieldError(error.pointer, "not supported yet") if is_known else error
+def _typed(name: str, value: Any) -> Any:
+    """Turn a form's text into what its field takes."""
+    if name in _NUMERIC:
+        return _number(value)
+    if name in _BOOLEAN:
+        return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+    return value
 
 
 def _number(value: Any) -> Any:

@@ -12,7 +12,7 @@ from booper.api.routing import Access, Call, Operation, respond
 from booper.api.shapes import read_struct
 from booper.api.wire import NewKeyResource, key_resource
 from booper.errors import FieldError, InvalidRequest, NotFound, UnsupportedMediaType
-from booper.model.key import LONGEST_NAME, NewKey, digest_of, new_key
+from booper.model.key import LONGEST_NAME, NewKey, Scope, digest_of, new_key
 from booper.store.base import Keys
 
 
@@ -21,6 +21,7 @@ class KeyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     user: str | None = None
+    scope: str = Scope.WRITE
 
 
 async def issue(keys: Keys, asked: KeyRequest, now: datetime) -> NewKeyResource:
@@ -30,12 +31,18 @@ async def issue(keys: Keys, asked: KeyRequest, now: datetime) -> NewKeyResource:
         InvalidRequest: a name is empty or too long.
     """
     for pointer, text in (("/name", asked.name), ("/user", asked.user)):
-        if text is not None and not 0 < len(text.strip()) <= LONGEST_NAME:
-            detail = f"must have 1 to {LONGEST_NAME} characters, got {len(text.strip())}"
+        if text is None:
+            continue
+        if not (0 < len(text.strip()) <= LONGEST_NAME and text.isprintable()):
+            detail = f"must have 1 to {LONGEST_NAME} printable characters"
             raise InvalidRequest([FieldError(pointer, detail)])
+    if asked.scope not in list(Scope):
+        detail = f"expected one of {', '.join(Scope)}, got {asked.scope[:40]!r}"
+        raise InvalidRequest([FieldError("/scope", detail)])
     secret = new_key(secrets.token_bytes)
-    key = await keys.create(NewKey(asked.name, asked.user, digest_of(secret)), now)
-    return NewKeyResource(key.id, key.name, key.user, secret)
+    new = NewKey(asked.name, asked.user, digest_of(secret), Scope(asked.scope))
+    key = await keys.create(new, now)
+    return NewKeyResource(key.id, key.name, key.user, key.scope, secret)
 
 
 async def create(call: Call) -> Response:

@@ -16,7 +16,7 @@ ORDER_FIELDS = ("inserted_at", "id")
 async def list_all(call: Call) -> Response:
     """List the user's log entries, of all jobs or one, newest first unless asked otherwise."""
     readers = {"job_id": _job_id, "event": _event}
-    page, filters = read_page(call.request.query_params, ORDER_FIELDS, readers)
+    page, filters = read_page(call.request.query_params, ORDER_FIELDS, readers, has_cursor=False)
     entries = await call.services.store.logs.list(call.user_id, page, **filters)
     return respond({"data": [log_resource(entry) for entry in entries]})
 
@@ -39,13 +39,15 @@ OPERATIONS = (
 )
 
 
-def _job_id(text: str) -> int:
+def _job_id(texts: list[str]) -> int:
+    text = texts[-1]
     if text.isascii() and text.isdigit() and len(text) <= 18:
         return int(text)
     raise ValueError(f"expected a job's number, got {text[:40]!r}")
 
 
-def _event(text: str) -> str:
+def _event(texts: list[str]) -> str:
+    text = texts[-1]
     if text in EVENTS:
         return text
     raise ValueError(f"expected one of {', '.join(EVENTS)}, got {text[:40]!r}")

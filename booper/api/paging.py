@@ -1,6 +1,8 @@
-"""Query parameters of lists: `limit`, `offset`, `order_by` and filters (contract §2)."""
+"""Query parameters of lists: `limit`, `offset`, `order_by`, `cursor` and filters (contract §2)."""
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
 
@@ -8,6 +10,7 @@ import msgspec
 from starlette.datastructures import QueryParams
 
 from booper.errors import FieldError, InvalidRequest, pointer_to
+from booper.model.moment import parse_moment
 from booper.store.base import Page
 
 DEFAULT_LIMIT = 10
@@ -15,36 +18,81 @@ MOST = 100
 FARTHEST_OFFSET = 10_000
 DIRECTIONS = ("asc", "desc")
 
-_PAGING = ("limit", "offset", "order_by", "order_by[]")
+PAGING = ("limit", "offset", "order_by", "cursor")
+
+
+class Cursor(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page ended: its order, and the last item's value of that order and id."""
+
+    order_by: str
+    descending: bool
+    value: int
+    id: int
+
+
+def write_cursor(page: Page, value: int, item_id: int) -> str:
+    """Write where a page ended, for the request of the next one."""
+    cursor = Cursor(page.order_by, page.descending, value, item_id)
+    return urlsafe_b64encode(msgspec.json.encode(cursor)).rstrip(b"=").decode()
 
 
 def read_page(
-    query: QueryParams, fields: Sequence[str], filters: Mapping[str, Callable[[str], Any]]
+    query: QueryParams,
+    fields: Sequence[str],
+    filters: Mapping[str, Callable[[list[str]], Any]],
+    *,
+    has_cursor: bool = True,
 ) -> tuple[Page, dict[str, Any]]:
     """Read which part of a list is asked for, and the values of its filters (None if absent).
 
-    `fields` can be ordered by, the first by default. A filter's reader raises ValueError.
+    `fields` can be ordered by, the first by default. A filter's reader takes all values given for
+    it (`state=a&state=b`, `state[]=a`) and raises ValueError.
 
     Raises:
         InvalidRequest: a parameter is unknown or its value cannot be.
     """
-    errors = [_unknown(name, filters) for name in query if name not in (*_PAGING, *filters)]
+    errors = unknown_parameters(query, (*(PAGING if has_cursor else PAGING[:3]), *filters))
     limit = _number(query, "limit", DEFAULT_LIMIT, (1, MOST), "", errors)
-    too_far = "; page through more with several narrower lists"
+    too_far = "; go on from a page's next_cursor with `cursor`" if has_cursor else ""
     offset = _number(query, "offset", 0, (0, FARTHEST_OFFSET), too_far, errors)
     field, direction = _order(query, fields, errors)
+    order = (field, direction == "desc")
+    after = _after(query, order, errors) if has_cursor else None
     values = {name: _filter(query, name, reader, errors) for name, reader in filters.items()}
     if errors:
         raise InvalidRequest(errors)
-    return Page(limit, offset, field, descending=direction == "desc"), values
+    return Page(limit, offset, *order, after), values
+
+
+def _after(
+    query: QueryParams, order: tuple[str, bool], errors: list[FieldError]
+) -> tuple[int, int] | None:
+    """Read the cursor, which must come from a page of the same order."""
+    text = query.get("cursor")
+    if text is None:
+        return None
+    try:
+        padded = text[:400] + "=" * (-len(text[:400]) % 4)
+        cursor = msgspec.json.decode(urlsafe_b64decode(padded), type=Cursor)
+        if not all(-(2**63) <= number < 2**63 for number in (cursor.value, cursor.id)):
+            raise ValueError
+    except (ValueError, msgspec.MsgspecError):
+        errors.append(FieldError("/cursor", "expected the next_cursor of a page"))
+        return None
+    if (cursor.order_by, cursor.descending) != order:
+        errors.append(FieldError("/cursor", "is of a list in another order"))
+    return cursor.value, cursor.id
 
 
 def _filter(
-    query: QueryParams, name: str, reader: Callable[[str], Any], errors: list[FieldError]
+    query: QueryParams,
+    name: str,
+    reader: Callable[[list[str]], Any],
+    errors: list[FieldError],
 ) -> Any:
-    text = query.get(name)
+    texts = [*query.getlist(name), *query.getlist(f"{name}[]")]
     try:
-        return None if text is None else reader(text)
+        return reader(texts) if texts else None
     except ValueError as error:
         errors.append(FieldError(f"/{name}", str(error)))
         return None
@@ -90,8 +138,39 @@ def _words(text: str | None) -> list[str]:
     return [word.strip() for word in text.split(",")]
 
 
-def _unknown(name: str, filters: Iterable[str]) -> FieldError:
-    known = ["limit", "offset", "order_by", *filters]
+def unknown_parameters(query: QueryParams, known: Iterable[str]) -> list[FieldError]:
+    """Return an error for each parameter that is not known (`name[]` counts as `name`)."""
+    names = tuple(known)
+    return [
+        _unknown(name, names)
+        for name in dict.fromkeys(query)
+        if name.removesuffix("[]") not in names
+    ]
+
+
+def flag(query: QueryParams, name: str) -> bool:
+    """Read an operation's only parameter, true or false.
+
+    Raises:
+        InvalidRequest: there is another, or it is neither.
+    """
+    errors = unknown_parameters(query, (name,))
+    value = query.get(name, "false")
+    if value not in ("true", "false"):
+        errors.append(FieldError(f"/{name}", f"expected true or false, got {value[:40]!r}"))
+    if errors:
+        raise InvalidRequest(errors)
+    return value == "true"
+
+
+def query_moment(text: str, now: datetime) -> datetime:
+    """Read a time in a query, where a Unix time is text as well. Raises: InvalidMoment."""
+    digits = text.replace(".", "", 1)
+    is_number = digits.isascii() and digits.isdigit() and len(text) < 20
+    return parse_moment(float(text) if is_number else text, now)
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> FieldError:
     near = get_close_matches(name[:100], known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"expected {', '.join(known)}"
     return FieldError(pointer_to("", name), f"unknown parameter; {hint}")

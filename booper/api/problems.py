@@ -21,22 +21,29 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 1
 
 
-class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A problem details object (RFC 9457 §3); `errors` points at wrong fields (RFC 6901)."""
+class FieldProblem(msgspec.Struct, frozen=True):
+    """One wrong field: a JSON Pointer (RFC 6901) and what would be right."""
 
+    pointer: str
+    detail: str
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """A problem details object (RFC 9457 §3)."""
+
+    type: str = "about:blank"
     title: str
     status: int
     detail: str
-    type: str = "about:blank"
-    errors: list[dict[str, str]] = []
+    errors: list[FieldProblem] | msgspec.UnsetType = msgspec.UNSET
 
 
 def problem_of(error: BooperError) -> Problem:
     """Describe an expected error."""
     if isinstance(error, InvalidRequest):
-        fields = [{"pointer": item.pointer, "detail": item.detail} for item in error.errors]
-        return Problem(error.title, error.status, str(error), errors=fields)
-    return Problem(error.title, error.status, str(error))
+        fields = [FieldProblem(item.pointer, item.detail) for item in error.errors]
+        return Problem(title=error.title, status=error.status, detail=str(error), errors=fields)
+    return Problem(title=error.title, status=error.status, detail=str(error))
 
 
 async def answer_expected(request: Request, error: Exception) -> Response:
@@ -50,13 +57,15 @@ async def answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     title = HTTPStatus(error.status_code).phrase
     detail = f"{request.method} {request.url.path[:200]}: {title.lower()}"
-    return _respond(Problem(title, error.status_code, detail), error.headers or {})
+    return _respond(
+        Problem(title=title, status=error.status_code, detail=detail), error.headers or {}
+    )
 
 
 async def answer_unexpected(request: Request, error: Exception) -> Response:
     """Answer a fault of booper's own, without its innards; the log has the traceback."""
     detail = "booper failed to answer this request; its log says why"
-    return _respond(Problem("Internal error", 500, detail), {})
+    return _respond(Problem(title="Internal error", status=500, detail=detail), {})
 
 
 def _headers(error: BooperError) -> Mapping[str, str]:
@@ -73,5 +82,5 @@ def _headers(error: BooperError) -> Mapping[str, str]:
 
 
 def _respond(problem: Problem, headers: Mapping[str, Any]) -> Response:
-    content = msgspec.json.encode({"type": problem.type, **msgspec.to_builtins(problem)})
+    content = msgspec.json.encode(problem)
     return Response(content, problem.status, headers=dict(headers), media_type=MEDIA_TYPE)

@@ -3,7 +3,8 @@
 An operation declares its access; there is no way to add a route that forgets to.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+import hmac
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from uuid import UUID
@@ -14,11 +15,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from booper.clock import Clock
+from booper.engine.channels import Channels
+from booper.engine.delivery import OWN_HEADER
 from booper.engine.guard import Guard
+from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
 from booper.errors import Forbidden, Unauthenticated
-from booper.model.key import digest_of
-from booper.store.base import Store
+from booper.model.key import ApiKey, Scope, digest_of
+from booper.model.retry import Backoff
+from booper.store.base import Creation, Store
 
 
 class Access(Enum):
@@ -27,20 +32,48 @@ class Access(Enum):
     OPEN = "no key is needed"
     READ = "a key that may read"
     WRITE = "a key that may write"
-    ADMIN = "an administrator: whoever may open the socket beside the database"
+    OWN_OR_WRITE = "booper's own deliveries, or a key that may write"
+    ADMIN = "a key that may administer, or whoever may open the socket beside the database"
+
+
+_SCOPES = {
+    Access.READ: Scope.READ,
+    Access.WRITE: Scope.WRITE,
+    Access.OWN_OR_WRITE: Scope.WRITE,
+    Access.ADMIN: Scope.ADMIN,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What operations work with; `is_administrator` marks the door that only an admin can open."""
+    """What operations work with; `is_administrator` marks the door that only an admin can open.
+
+    `own_secret` tells booper's own deliveries, `forward_url` is where the channel `discord` goes.
+    """
 
     store: Store
     scheduler: Scheduler
+    reports: Reports
+    channels: Channels
     guard: Guard
     clock: Clock
     max_body_bytes: int
+    max_batch_bytes: int
     max_attempts: int
+    backoff: Backoff
+    user_agent: str
+    own_secret: str
+    forward_url: str | None = None
     is_administrator: bool = False
+
+    async def forward(self, user_id: UUID, body: Mapping[str, object]) -> None:
+        """Send a channel's message on, as durably as any job, if the operator wants that."""
+        if self.forward_url is None:
+            return
+        now = self.clock.now()
+        new = self.reports.forward(user_id, self.forward_url, body, now)
+        created = await self.store.jobs.create(Creation(new), now)
+        self.scheduler.arm(created.job)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +139,26 @@ async def _identify(request: Request, access: Access, services: Services) -> UUI
     if access is Access.OPEN:
         return None
     header = request.headers.get("authorization")
-    if header is None and services.is_administrator:
+    if header is None and services.is_administrator and access is Access.ADMIN:
         return None
-    user_id = await _user_of(header, services)
-    if access is Access.ADMIN and not services.is_administrator:
-        raise Forbidden("API keys are managed on booper's own machine: run `booper keys` there")
-    return user_id
+    if access is Access.OWN_OR_WRITE and (owner := await _own_user(request, services)):
+        return owner
+    key = await _key(header, services)
+    wanted = _SCOPES[access]
+    if not services.is_administrator and not key.scope.allows(wanted):
+        raise Forbidden(f"this needs a key of scope {wanted}, this one's is {key.scope}")
+    return key.user_id
 
 
-async def _user_of(header: str | None, services: Services) -> UUID:
+async def _own_user(request: Request, services: Services) -> UUID | None:
+    """Return whose job sent this request, if it comes from booper itself."""
+    secret, _, job_id = request.headers.get(OWN_HEADER, "").partition(".")
+    if not hmac.compare_digest(secret.encode(), services.own_secret.encode()):
+        return None
+    return await services.store.jobs.owner(int(job_id))
+
+
+async def _key(header: str | None, services: Services) -> ApiKey:
     if header is None:
         raise Unauthenticated("no API key; send the header `Authorization: Bearer sk_…`")
     scheme, _, key = header.partition(" ")
@@ -123,4 +167,4 @@ async def _user_of(header: str | None, services: Services) -> UUID:
     known = await services.store.keys.find(digest_of(key.strip()))
     if known is None or known.revoked_at is not None:
         raise Unauthenticated("this API key is unknown or revoked")
-    return known.user_id
+    return known

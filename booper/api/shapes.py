@@ -91,9 +91,20 @@ def _members(pointer: str, raw: msgspec.Raw, message: str) -> list[FieldError]:
     return wrong or [_located(pointer, message)]
 
 
+# What msgspec calls our types, and what people call them.
+_WORDS = {
+    "int | float | array": 'seconds or [n, unit], such as [30, "seconds"]',
+    "int | float | str": "an ISO 8601 time or a Unix time",
+    " | null": "",
+    "object": "a JSON object",
+}
+
+
 def _located(pointer: str, message: str) -> FieldError:
     """Turn msgspec's `Expected … - at `$[1]`` into a pointer and a sentence."""
     match = _PATH.search(message)
     path = match["path"].replace("[...]", "").replace("[", "/").replace("]", "") if match else ""
     detail = _PATH.sub("", message).replace("`", "")
+    for types, words in _WORDS.items():
+        detail = detail.replace(types, words)
     return FieldError(pointer + path.replace(".", "/"), detail[:1].lower() + detail[1:])

@@ -1,47 +1,17 @@
-"""The shapes that leave: resources of the contract, with its three styles of times (§4, §7)."""
+"""The shapes that leave, beside the job's: log entries, keys, schedules (contract §6, §7)."""
 
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from booper.model.event import REDACTED, SECRET_HEADERS, LogEntry
-from booper.model.job import Job
+from booper.model.args import Args, decode_args
+from booper.model.event import LogEntry
 from booper.model.key import ApiKey
-from booper.model.timestamps import bare, precise
-
-
-class JobState(msgspec.Struct, frozen=True):
-    """The inner `job` of a job resource; `has_confict` is spelled as the hosted service does."""
-
-    attempted_at: str | None
-    cancelled_at: str | None
-    completed_at: str | None
-    discarded_at: str | None
-    has_confict: bool
-    id: int
-    inserted_at: str
-    scheduled_at: str
-    state: str
-    attempt: int
-    max_attempts: int
-    last_error: str | None
-
-
-class JobResource(msgspec.Struct, frozen=True):
-    """A job as it is created, read, listed and cancelled (§4)."""
-
-    id: UUID
-    idempotency_key: str | None
-    inserted_at: str
-    name: str | None
-    description: str | None
-    user_id: UUID
-    schedule_id: UUID | None
-    job_id: int
-    job: JobState
-    args: msgspec.Raw
+from booper.model.resource import redacted
+from booper.model.schedule import Schedule
+from booper.model.timestamps import bare, precise, precise_or_none, zoned
 
 
 class LogResource(msgspec.Struct, frozen=True):
@@ -62,8 +32,29 @@ class KeyResource(msgspec.Struct, frozen=True):
     name: str
     user: str
     user_id: UUID
+    scope: str
     inserted_at: str
     revoked_at: str | None
+
+
+class ScheduleResource(msgspec.Struct, frozen=True):
+    """A schedule (§6)."""
+
+    id: UUID
+    name: str | None
+    description: str | None
+    inserted_at: str
+    disabled_at: str | None
+    user_id: UUID
+    frequency: dict[str, Any]
+    args: msgspec.Raw
+
+
+class ScheduleDetail(ScheduleResource, frozen=True):
+    """A schedule and when it runs next, in UTC and in its own zone (§6)."""
+
+    next_runs: list[str]
+    next_runs_local: list[str]
 
 
 class NewKeyResource(msgspec.Struct, frozen=True):
@@ -72,17 +63,8 @@ class NewKeyResource(msgspec.Struct, frozen=True):
     id: UUID
     name: str
     user: str
+    scope: str
     key: str
-
-
-def new_job_resource(job: Job, now: datetime) -> JobResource:
-    """Show a job to whoever has just created it: its args as they came."""
-    return _job_resource(job, now, job.args, has_conflict=False)
-
-
-def job_resource(job: Job, now: datetime, *, has_conflict: bool = False) -> JobResource:
-    """Show a stored job: the values of secret headers are hidden."""
-    return _job_resource(job, now, _redacted(job.args), has_conflict=has_conflict)
 
 
 def log_resource(entry: LogEntry) -> LogResource:
@@ -104,54 +86,40 @@ def key_resource(key: ApiKey) -> KeyResource:
         key.name,
         key.user,
         key.user_id,
+        key.scope,
         precise(key.inserted_at),
-        _precise_or_none(key.revoked_at),
+        precise_or_none(key.revoked_at),
     )
 
 
-def _job_resource(job: Job, now: datetime, args: str, *, has_conflict: bool) -> JobResource:
-    state = JobState(
-        attempted_at=_precise_or_none(job.attempted_at),
-        cancelled_at=_precise_or_none(job.cancelled_at),
-        completed_at=_precise_or_none(job.completed_at),
-        discarded_at=_precise_or_none(job.discarded_at),
-        has_confict=has_conflict,
-        id=job.id,
-        inserted_at=precise(job.inserted_at),
-        scheduled_at=precise(job.scheduled_at),
-        state=job.state_at(now),
-        attempt=job.attempt,
-        max_attempts=job.max_attempts,
-        last_error=job.last_error,
-    )
-    return JobResource(
-        id=job.uuid,
-        idempotency_key=job.idempotency_key,
-        inserted_at=bare(job.inserted_at),
-        name=job.name,
-        description=job.description,
-        user_id=job.user_id,
-        schedule_id=job.schedule_id,
-        job_id=job.id,
-        job=state,
-        args=msgspec.Raw(args),
+def schedule_resource(schedule: Schedule) -> ScheduleResource:
+    """Show a schedule."""
+    return ScheduleResource(**_schedule_fields(schedule))
+
+
+def schedule_detail(schedule: Schedule, times: list[datetime], zone: tzinfo) -> ScheduleDetail:
+    """Show a schedule and its next times."""
+    return ScheduleDetail(
+        **_schedule_fields(schedule),
+        next_runs=[precise(at) for at in times],
+        next_runs_local=[at.astimezone(zone).isoformat() for at in times],
     )
 
 
-def _precise_or_none(at: datetime | None) -> str | None:
-    return None if at is None else precise(at)
-
-
-def _redacted(args: str) -> str:
-    """Hide the secret headers of stored args; most have none and are left as they are."""
-    shown: dict[str, msgspec.Raw] = msgspec.json.decode(args, type=dict[str, msgspec.Raw])
-    if "headers" not in shown:
-        return args
-    headers: dict[str, Any] = msgspec.json.decode(shown["headers"])
-    if not any(name.lower() in SECRET_HEADERS for name in headers):
-        return args
-    hidden = {
-        name: REDACTED if name.lower() in SECRET_HEADERS else value
-        for name, value in headers.items()
+def _schedule_fields(schedule: Schedule) -> dict[str, Any]:
+    return {
+        "id": schedule.id,
+        "name": schedule.name,
+        "description": schedule.description,
+        "inserted_at": bare(schedule.inserted_at),
+        "disabled_at": None if schedule.disabled_at is None else zoned(schedule.disabled_at),
+        "user_id": schedule.user_id,
+        "frequency": _frequency(decode_args(schedule.args)),
+        "args": msgspec.Raw(redacted(schedule.args)),
     }
-    return msgspec.json.encode({**shown, "headers": hidden}).decode()
+
+
+def _frequency(args: Args) -> dict[str, Any]:
+    if args.cron is not None:
+        return {"cron": args.cron, "timezone": args.timezone or "UTC"}
+    return {"repeat_every": args.repeat_every}

@@ -51,24 +51,21 @@ def main() -> None:
 @click.option("--host", help="The address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="The port to listen on.  [default: 2667]")
 @database_option
-@click.option(
-    "--api-key",
-    envvar="BOOPER_API_KEY",
-    show_envvar=True,
-    hidden=True,
-)
 def serve(
     config_path: Path | None,
     host: str | None,
     port: int | None,
     database: str | None,
-    api_key: str | None,
 ) -> None:
-    """Run the scheduler and its API until Ctrl-C or SIGTERM."""
+    """Run the scheduler and its API until Ctrl-C or SIGTERM.
+
+    BOOPER_API_KEY in the environment is a key that works; without one, a first key is made and
+    printed.
+    """
     from booper.cli.serve import run  # what serving needs is slow to import
 
     config = _read(config_path, host=host, port=port, database=database)
-    run(config, api_key or None)
+    run(config, os.environ.get("BOOPER_API_KEY") or None)
 
 
 @main.command()
@@ -87,13 +84,22 @@ def keys() -> None:
 @keys.command("create")
 @click.argument("name")
 @click.option("--user", help="Whose key it is; made if unknown.  [default: the first user]")
+@click.option(
+    "--scope",
+    type=click.Choice(["read", "write", "admin"]),
+    default="write",
+    show_default=True,
+    help="What it may do; each includes the ones before it.",
+)
 @config_option
 @database_option
-def create_key(name: str, user: str | None, config_path: Path | None, database: str | None) -> None:
+def create_key(
+    name: str, user: str | None, scope: str, config_path: Path | None, database: str | None
+) -> None:
     """Make an API key called NAME and print it, this once."""
     from booper.cli import keyring
 
-    keyring.create(_read(config_path, database=database), name, user)
+    keyring.create(_read(config_path, database=database), name, user, scope)
 
 
 @keys.command("list")

@@ -17,19 +17,19 @@ from booper.api.wire import KeyResource, NewKeyResource, key_resource
 from booper.cli.listener import socket_path
 from booper.clock import SystemClock
 from booper.config import Config
-from booper.errors import BooperError, NotFound
+from booper.errors import BooperError, NotFound, StartError
 from booper.store.base import Keys
 from booper.store.sqlite import open_store
 
 T = TypeVar("T")
 
 
-def create(config: Config, name: str, user: str | None) -> None:
+def create(config: Config, name: str, user: str | None, scope: str) -> None:
     """Make a key and print it."""
 
     async def work() -> NewKeyResource:
-        async with _keyring(config) as keys:
-            return await keys.create(KeyRequest(name, user))
+        async with _keyring(config, must_exist=False) as keys:
+            return await keys.create(KeyRequest(name, user, scope))
 
     made = asyncio.run(work())
     click.echo(f"API key {made.name!r} of user {made.user!r}; it is shown only this once:\n")
@@ -44,10 +44,13 @@ def list_all(config: Config) -> None:
             return await keys.list()
 
     found = asyncio.run(work())
-    click.echo(f"{'id':36}  {'name':20}  {'user':16}  {'created':20}  revoked")
+    click.echo(f"{'id':36}  {'name':20}  {'user':16}  {'scope':5}  {'created':20}  revoked")
     for key in found:
         revoked = key.revoked_at[:19] if key.revoked_at else "-"
-        click.echo(f"{key.id}  {key.name:20}  {key.user:16}  {key.inserted_at[:19]:20}  {revoked}")
+        click.echo(
+            f"{key.id}  {key.name:20}  {key.user:16}  {key.scope:5}  "
+            f"{key.inserted_at[:19]:20}  {revoked}"
+        )
 
 
 def revoke(config: Config, wanted: str) -> None:
@@ -109,7 +112,7 @@ class RemoteKeyring:
 
 
 @asynccontextmanager
-async def _keyring(config: Config) -> AsyncIterator[Keyring]:
+async def _keyring(config: Config, *, must_exist: bool = True) -> AsyncIterator[Keyring]:
     """Use the daemon if one answers; the lock tells apart what only looks as if there were none."""
     database = Path(config.database.path)
     transport = httpx.AsyncHTTPTransport(uds=str(socket_path(database)))
@@ -117,12 +120,17 @@ async def _keyring(config: Config) -> AsyncIterator[Keyring]:
         try:
             await client.get("/healthz")
         except httpx.TransportError:
-            pass
+            _check_there(database, must_exist)
         else:
             yield RemoteKeyring(client)
             return
     async with open_store(database, config.database.durability, SystemRandom()) as store:
         yield LocalKeyring(store.keys)
+
+
+def _check_there(database: Path, must_exist: bool) -> None:
+    if must_exist and not database.exists():
+        raise StartError(f"there is no database {database} here; run it where booper serves")
 
 
 def _find(keys: Sequence[KeyResource], wanted: str) -> UUID:

@@ -61,20 +61,25 @@ class Listener(uvicorn.Server):
                     await self._closing.wait()
 
 
-def admin_socket(database: Path) -> Path:
-    """Make `<database>.sock`, which only this user (and root) may open, ready to listen on.
-
-    uvicorn gives its socket the mode of the file that stands there, so one is put there first.
-
-    Raises:
-        StartError: the path is too long for a socket, or cannot be written.
-    """
+def check_socket_path(database: Path) -> None:
+    """Check that a database's socket can have its path. Raises: StartError."""
     path = socket_path(database)
     if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
         raise StartError(
             f"{path} is too long for a socket's path; the database must lie in a shorter one "
             f"(at most {LONGEST_SOCKET_PATH} bytes, or start booper nearer to it)"
         )
+
+
+def admin_socket(database: Path) -> Path:
+    """Make `<database>.sock`, which only this user (and root) may open, ready to listen on.
+
+    uvicorn gives its socket the mode of the file that stands there, so one is put there first.
+
+    Raises:
+        StartError: it cannot be written.
+    """
+    path = socket_path(database)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as placeholder:
         try:
             path.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ import uvloop
 
 from booper import __version__
 from booper.app import Booper
-from booper.cli.listener import Listener, admin_socket
+from booper.cli.listener import Listener, admin_socket, check_socket_path
 from booper.config import Config
 from booper.errors import StartError
 
@@ -36,12 +36,16 @@ def run(config: Config, api_key: str | None) -> None:
 
 async def _serve(config: Config, api_key: str | None) -> None:
     stop = _stop_event()
+    database = Path(config.database.path)
     with _bind(config.server.host, config.server.port) as listening:
         host, port = listening.getsockname()[:2]
+        # A socket bound to the wildcard is reached over loopback.
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        check_socket_path(database)
         booper = Booper(config, api_key=api_key, address=(host, port))
         async with booper:
             # Only whoever holds the database may put its socket there.
-            path = admin_socket(Path(config.database.path))
+            path = admin_socket(database)
             grace = config.delivery.grace_seconds
             public = Listener(booper.asgi, grace, listening)
             private = Listener(booper.administration, grace, path)
@@ -84,8 +88,8 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise StartError(f"cannot listen on {_authority(host, port)}: {reason}") from error
 
 

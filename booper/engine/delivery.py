@@ -14,9 +14,13 @@ from typing import Final
 import httpx
 
 from booper.clock import monotonic
-from booper.engine.guard import Guard
+from booper.engine.guard import Guard, Target
+from booper.engine.redirects import MOST_HOPS, for_other_origin, is_redirect, redirected
 from booper.errors import TargetRefused, UnresolvableHost
 from booper.model.job import Answered, Failed, Outcome, Refused, Request, Response
+
+OWN_HEADER: Final = "Booper-Own"
+"""Tells booper's own API which job of this very process a request is; never sent elsewhere."""
 
 _ERRORS: Final[dict[type[Exception], str]] = {
     httpx.ConnectError: "connect",
@@ -28,25 +32,41 @@ _ERRORS: Final[dict[type[Exception], str]] = {
 
 
 class Delivery:
-    """Send requests past the guard, each within its deadline and its size."""
+    """Send requests past the guard, each within its deadline and its size.
+
+    `own_secret` goes with requests to booper's own helper paths.
+    """
 
     def __init__(
-        self, transport: httpx.AsyncBaseTransport, guard: Guard, max_response_bytes: int
+        self,
+        transport: httpx.AsyncBaseTransport,
+        guard: Guard,
+        max_response_bytes: int,
+        own_secret: str = "",
     ) -> None:
         self._transport = transport
         self._guard = guard
         self._max_response_bytes = max_response_bytes
+        self._own_secret = own_secret
 
-    async def send(self, request: Request, timeout: timedelta) -> Outcome:
-        """Send one request and read its answer.
+    async def send(
+        self,
+        request: Request,
+        timeout: timedelta,
+        *,
+        job_id: int = 0,
+        follow_redirects: bool = False,
+    ) -> Outcome:
+        """Send one request of a job and read its answer.
 
-        `timeout` bounds the whole exchange, look-up and body included: a target that drips a
-        byte now and then never trips a timeout per read.
+        `timeout` bounds the whole exchange, look-up, redirects and body included: a target that
+        drips a byte now and then never trips a timeout per read.
         """
         started = monotonic()
         try:
             async with asyncio.timeout(timeout.total_seconds()):
-                response = await self._exchange(request)
+                hops = MOST_HOPS if follow_redirects else 0
+                response = await self._follow(request, job_id, hops)
         except TimeoutError:
             return Failed("timeout", f"no answer within {timeout.total_seconds():g} s", timeout)
         except TargetRefused as error:
@@ -59,12 +79,28 @@ class Delivery:
             return Failed(_ERRORS.get(type(error), "network"), message, elapsed)
         return Answered(response, timedelta(seconds=monotonic() - started))
 
-    async def _exchange(self, request: Request) -> Response:
+    async def _follow(self, request: Request, job_id: int, hops: int) -> Response:
+        """Exchange, and go where the answer points for as many hops as are left."""
         target = self._guard.check(request.url)
+        while True:
+            response = await self._exchange(request, target, job_id)
+            location = response.headers.get("location")
+            if not hops or location is None or not is_redirect(response.status, location):
+                return response
+            request = redirected(request, response.status, location, target)
+            following = self._guard.check(request.url)
+            if following.origin != target.origin:
+                request = for_other_origin(request)
+            target, hops = following, hops - 1
+
+    async def _exchange(self, request: Request, target: Target, job_id: int) -> Response:
+        headers = {"Host": target.authority, **request.headers}
+        if self._guard.is_own(target):
+            headers[OWN_HEADER] = f"{self._own_secret}.{job_id}"
         outgoing = httpx.Request(
             request.method,
             target.url,
-            headers=_encoded({"Host": target.authority, **request.headers}),
+            headers=_encoded(headers),
             # Not `content=`: that would have httpx look for the length, which the transport
             # writes anyway, at three times the cost of the rest.
             stream=httpx.ByteStream(request.content),
@@ -91,5 +127,15 @@ class Delivery:
 
 
 def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
-    """Encode headers as the guard has checked them; httpx itself would allow ASCII alone."""
-    return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
+    """Encode headers as the guard has checked them; httpx itself would allow ASCII alone.
+
+    What a run's references brought into a header may lie beyond latin-1 and goes as UTF-8.
+    """
+    return [(name.encode("ascii"), _encoded_value(value)) for name, value in headers.items()]
+
+
+def _encoded_value(value: str) -> bytes:
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode()

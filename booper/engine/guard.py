@@ -4,35 +4,27 @@ A URL is judged twice: by what it shows when it is stored, and by what its host 
 when it is sent. It opens no connection; whoever does must use the addresses given here.
 """
 
-import asyncio
 import re
-import socket
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import TypeAlias
 
 from booper.engine.addresses import Address, Network, special_range
+from booper.engine.resolver import Resolver
 from booper.engine.target import Target, ip_literal, parse_authority, parse_target
 from booper.errors import TargetRefused, UnresolvableHost
 
-__all__ = ["Guard", "Resolve", "Target", "system_resolve"]
+# Verdicts, of URLs of at most 8 KiB: a few MB for what is typical, 32 MB at the worst.
+REMEMBERED = 4_096
+
+__all__ = ["Guard", "Resolve", "Target"]
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 
 # What booper's own endpoints offer to jobs (the contract's §2). Nothing else of its API may be
 # reached from inside, where a request seems to come from the machine itself.
 _HELPER_PATHS = r"/api/(?:ping|echo|broadcast|channels/[A-Za-z0-9_-]+)"
-
-
-async def system_resolve(host: str, port: int) -> tuple[str, ...]:
-    """Return the addresses that the operating system knows for `host`, without repeats.
-
-    Raises:
-        OSError: the name does not resolve.
-    """
-    loop = asyncio.get_running_loop()
-    answers = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return tuple(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in answers))
 
 
 class Guard:
@@ -56,22 +48,29 @@ class Guard:
         allow_private_networks: bool,
         allow: Sequence[str],
         own: tuple[str, int] | None,
-        resolve: Resolve = system_resolve,
+        resolve: Resolve | None = None,
     ) -> None:
         entries = [parse_entry(entry) for entry in allow]
         self._allowed_networks = [entry for entry in entries if not isinstance(entry, tuple)]
         self._allowed_hosts = {entry for entry in entries if isinstance(entry, tuple)}
         self._require_https = require_https
         self._allow_private_networks = allow_private_networks
+        self._judged = lru_cache(maxsize=REMEMBERED)(self._judge)
         self._own_urls = _own_urls(*own) if own else None
-        self._resolve = resolve
+        self._resolve = resolve or Resolver()
 
     def check(self, url: str) -> Target:
         """Read a raw URL and judge what it shows by itself.
 
+        The same URL is judged again and again, at its create and at each attempt, and always the
+        same: verdicts are remembered.
+
         Raises:
             TargetRefused: it is malformed, or shows that the request may not go there.
         """
+        return self._judged(url)
+
+    def _judge(self, url: str) -> Target:
         target = parse_target(url)
         # The raw string, since the exception for booper itself holds for one spelling only.
         if self._is_own(url.partition("#")[0]) or self._is_allowed_host(target):
@@ -90,6 +89,10 @@ class Guard:
                 f"the operator can unset require_https or add {target.host} to allow"
             )
         return target
+
+    def is_own(self, target: Target) -> bool:
+        """Say whether a checked target is one of booper's own helper paths."""
+        return self._is_own(target.url)
 
     async def addresses(self, target: Target) -> tuple[str, ...]:
         """Resolve a checked target once; return the only addresses to connect to for it.

@@ -12,6 +12,7 @@ _NOT_IN_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
 # RFC 9110 §7.6.1 and RFC 9112 §6: what frames or routes the message belongs to its sender.
 _RESERVED = {
+    "booper-own": "it is how booper knows itself",
     "connection": "it belongs to the connection",
     "content-length": "it follows from the body",
     "expect": "booper sends the body at once",

@@ -7,20 +7,39 @@ means, the store says which claims hold, and what an attempt raises ends that at
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from random import Random
+from typing import Any
 
-from booper.clock import Clock
+import msgspec
+
+from booper.clock import Clock, SystemClock
+from booper.engine import signing
 from booper.engine.delivery import Delivery
+from booper.engine.reports import Reports
 from booper.engine.timers import Ready, Timers
 from booper.errors import StoreUnavailable
-from booper.model import lifecycle, outgoing
+from booper.model import dynamic, lifecycle, outgoing
 from booper.model.duration import parse_duration
-from booper.model.event import NewEntry, entries_of
-from booper.model.job import WAITING, Answered, Attempt, Failed, Job, Outcome, Refused
+from booper.model.dynamic import RenderError
+from booper.model.event import entries_of
+from booper.model.job import (
+    WAITING,
+    Answered,
+    Attempt,
+    Failed,
+    Job,
+    Kind,
+    NewJob,
+    Outcome,
+    Refused,
+    Request,
+    State,
+)
 from booper.model.retry import Backoff
-from booper.store.base import Due, Store
+from booper.store.base import Due, Seen, Settled, Settlement, Store
 
 log = logging.getLogger("booper")
 
@@ -30,8 +49,14 @@ STORE_PAUSE = timedelta(seconds=1)
 # How long a stop waits for results to be written.
 RECORDING_GRACE = timedelta(seconds=1)
 
-# Due jobs waiting for a slot that are kept in memory before the window is refilled again.
-MOST_READY = 100_000
+SIGNED_KINDS = frozenset({Kind.CALLBACK, Kind.WEBHOOK})
+
+# A due time that the loop has left in the timers for this long shows that it is stuck.
+LATEST = timedelta(seconds=5)
+
+# How often the table is asked again for what should have been in the timers: a create whose
+# caller went away between its commit and its arming, a claim that was written but reported lost.
+REREAD = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,41 +68,65 @@ class Limits:
     timeout: timedelta
     backoff: Backoff
     user_agent: str
+    secrets: Sequence[signing.Secret] = ()
 
 
 class Scheduler:
     """Run jobs at their times until told to stop."""
 
     def __init__(
-        self, store: Store, delivery: Delivery, clock: Clock, random: Random, limits: Limits
+        self,
+        store: Store,
+        delivery: Delivery,
+        reports: Reports,
+        clock: Clock,
+        random: Random,
+        limits: Limits,
     ) -> None:
         self._store = store
         self._delivery = delivery
+        self._reports = reports
         self._clock = clock
         self._random = random
         self._limits = limits
         self._timers = Timers()
         self._ready = Ready(limits.concurrency, limits.per_host)
+        # When a job was first found due that then had to wait for its predecessor.
+        self._first_seen: dict[int, datetime] = {}
         self._running: dict[asyncio.Task[None], Job] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._reread_at = clock.now() + REREAD
         self._is_stopping = False
         self._is_looping = False
 
     @property
     def is_running(self) -> bool:
-        """Say whether the loop is there to send what falls due."""
-        return self._is_looping and not self._is_stopping
+        """Say whether the loop is there to send what falls due, and does."""
+        next_at = self._timers.next_at
+        is_behind = next_at is not None and next_at < self._clock.now() - LATEST
+        return self._is_looping and not self._is_stopping and not is_behind
 
-    def arm(self, job: Job) -> None:
-        """Make the loop see a job that was just written, if it waits."""
-        if job.state in WAITING:
-            self._timers.arm(Due(job.scheduled_at, job.id, job.host))
-            self._wake.set()
+    def arm(self, *jobs: Job) -> None:
+        """Make the loop see jobs that were just written, those of them that wait."""
+        for job in jobs:
+            if job.state in WAITING:
+                self._timers.arm(Due(job.scheduled_at, job.id, job.host))
+                self._wake.set()
+
+    def pause(self, host: str) -> None:
+        """Send nothing to a host (or to `ALL_HOSTS`) until it is resumed."""
+        self._ready.pause(host)
+
+    def resume(self, host: str) -> None:
+        """Send to a host again; what fell due meanwhile counts as missed, not as late."""
+        self._ready.resume(host, self._clock.now())
+        self._wake.set()
 
     async def wait_idle(self) -> None:
-        """Return once nothing is due at the clock's present time and nothing is on its way."""
+        """Return once nothing that may go is due now, and nothing is on its way."""
         self._idle.clear()
         self._wake.set()
         await self._idle.wait()
@@ -86,6 +135,8 @@ class Scheduler:
         """Send what falls due until `stop`; first make due again what a crash cut off."""
         self._is_looping = True
         try:
+            for host in await self._store.pauses.list():
+                self._ready.pause(host)
             await self._rescue()
             while not self._is_stopping:
                 # Cleared before the timers are looked at: a wake-up that comes while we look
@@ -98,6 +149,7 @@ class Scheduler:
                     await self._clock.wait(asyncio.Event(), self._clock.now() + STORE_PAUSE)
         finally:
             self._is_looping = False
+            self._ended.set()
 
     async def stop(self, grace: timedelta) -> None:
         """Claim no more, give running attempts `grace` of real time, and give back the rest.
@@ -106,6 +158,10 @@ class Scheduler:
         """
         self._is_stopping = True
         self._wake.set()
+        # A claim may be under way; what it begins is to have its grace as well.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(grace, RECORDING_GRACE).total_seconds()):
+                await self._ended.wait()
         await _wait(self._running, grace)
         left = {task: self._running[task] for task in self._sending}
         for task in left:
@@ -118,55 +174,81 @@ class Scheduler:
         released = [job for task, job in left.items() if task.cancelled()]
         if released:
             log.info("%d running attempts were given back", len(released))
-            await self._store.jobs.release(released)
+            await self._store.queue.release(released)
 
     async def _rescue(self) -> None:
-        rescued = await self._store.jobs.rescue(self._clock.now())
+        rescued = await self._store.queue.rescue(self._clock.now(), self._reports.cut_off)
         if rescued:
             log.warning("%d attempts were cut off by the last stop and are due again", rescued)
 
     async def _step(self) -> None:
         """Start everything that can start now; wait if that was nothing."""
-        if self._timers.wants_refill and len(self._ready) < MOST_READY:
+        if self._clock.now() >= self._reread_at:
+            self._timers.forget()
+            self._reread_at = self._clock.now() + REREAD
+        if self._timers.wants_refill:
             await self._refill()
-        for due in self._timers.pop_due(self._clock.now()):
-            self._ready.put(due)
+        for host in self._ready.hungry():
+            await self._refill_host(host)
+        now = self._clock.now()
+        for due in self._timers.pop_due(now):
+            self._ready.put(Seen(due, self._first_seen.get(due.id, now)))
         taken = self._ready.take()
         if taken:
             await self._start(taken)
             return
-        if not self._running and not self._ready:
+        if not self._running and not self._ready.has_open:
             self._idle.set()
-        await self._clock.wait(self._wake, self._timers.next_at)
+        next_at = self._timers.next_at
+        await self._clock.wait(self._wake, min(next_at or self._reread_at, self._reread_at))
 
     async def _refill(self) -> None:
         after, limit = self._timers.refill_begins()
         found: Sequence[Due] | None = None
         try:
-            found = await self._store.jobs.due(after, limit)
+            found = await self._store.queue.due(after, limit)
         finally:
             self._timers.refill_ends(found)
 
-    async def _start(self, taken: Sequence[Due]) -> None:
+    async def _refill_host(self, host: str) -> None:
+        """Take a host's due jobs from the table, but for those that wait for a predecessor."""
+        now = self._clock.now()
+        found = await self._store.queue.due_of(host, now, self._ready.room)
+        self._ready.refill(host, [due for due in found if due.id not in self._first_seen], now)
+
+    async def _start(self, taken: Sequence[Seen]) -> None:
         """Claim jobs in one transaction and set each on its way."""
         try:
-            claimed = await self._store.jobs.claim(taken, self._clock.now())
+            claims = await self._store.queue.claim(taken, self._clock.now(), self._announce)
         except StoreUnavailable:
-            for due in taken:
-                self._ready.free(due.host)
-                self._timers.arm(due)
+            for seen in taken:
+                self._ready.free(seen.due.host)
+                self._timers.arm(seen.due)
             raise
-        begun = {job.id for job in claimed}
-        for due in taken:
+        begun = {attempt.job.id for attempt in claims.begun}
+        for seen in taken:
+            self._first_seen.pop(seen.due.id, None)
             # A job that the timers named twice has begun once; its second slot is free again.
-            if due.id in begun:
-                begun.remove(due.id)
+            if seen.due.id in begun:
+                begun.remove(seen.due.id)
             else:
-                self._ready.free(due.host)
-        for job in claimed:
-            task = asyncio.create_task(self._attempt(job), name=f"job {job.id}")
-            self._running[task] = job
+                self._ready.free(seen.due.host)
+        self._first_seen |= {seen.due.id: seen.at for seen in claims.seen}
+        self.arm(*claims.armed)
+        for attempt in claims.begun:
+            task = asyncio.create_task(self._attempt(attempt), name=f"job {attempt.job.id}")
+            self._running[task] = attempt.job
+            self._sending.add(task)
             task.add_done_callback(self._finished)
+
+    def _announce(self, attempt: Attempt) -> Sequence[NewJob]:
+        """Say what reports an attempt's beginning; a request that cannot be built has none."""
+        if attempt.args.webhook_url is None:
+            return ()
+        request: Request | None = None
+        with suppress(RenderError):
+            request = self._render(attempt)
+        return self._reports.begun(attempt, request)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         job = self._running.pop(task)
@@ -175,51 +257,92 @@ class Scheduler:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("job %d: its attempt could not be recorded", job.id, exc_info=error)
 
-    async def _attempt(self, job: Job) -> None:
+    async def _attempt(self, attempt: Attempt) -> None:
         """Make one attempt and record what came of it."""
-        attempt = Attempt.of(job)
+        job, task = attempt.job, asyncio.current_task()
+        assert task is not None
         try:
-            outcome = await self._send(attempt)
-            decision = self._decide(attempt, outcome)
+            try:
+                request, outcome = await self._send(attempt)
+            finally:
+                self._sending.discard(task)  # from here on a stop may not cut it off
+            settlement = self._decide(attempt, request, outcome)
         # Whatever a job makes our own code raise must end that attempt only, never the loop.
         except Exception as error:
             log.exception("job %d: attempt %d failed inside booper", job.id, job.attempt)
-            outcome = Failed("internal", f"{type(error).__name__}: {error}", timedelta(0))
-            decision = self._decide(attempt, outcome)
-        written = await self._record(job, *decision)
-        _report(attempt, outcome, written)
-        self.arm(written)
+            message = f"{type(error).__name__}: {error}".encode(errors="replace").decode()
+            outcome = Failed("internal", message, timedelta(0))
+            settlement = self._decide(attempt, None, outcome)
+        settled = await self._record(settlement)
+        _report(attempt, outcome, settled.job)
+        self.arm(settled.job, *settled.armed)
 
-    async def _send(self, attempt: Attempt) -> Outcome:
-        """Send an attempt's request; only here may a stop cut the attempt off."""
-        request = outgoing.render(attempt, self._limits.user_agent)
-        task = asyncio.current_task()
-        assert task is not None
-        self._sending.add(task)
+    async def _send(self, attempt: Attempt) -> tuple[Request | None, Outcome]:
+        """Send an attempt's request, unless it cannot be built."""
         try:
-            return await self._delivery.send(request, self._timeout(attempt))
-        finally:
-            self._sending.discard(task)
+            request = self._render(attempt)
+        except RenderError as error:
+            return None, Refused(str(error))
+        outcome = await self._delivery.send(
+            self._signed(attempt.job, request),
+            self._timeout(attempt),
+            job_id=attempt.job.id,
+            follow_redirects=bool(attempt.args.follow_redirects),
+        )
+        return request, outcome
+
+    def _render(self, attempt: Attempt) -> Request:
+        return outgoing.render(attempt, self._limits.user_agent, self._clock.now())
+
+    def _signed(self, job: Job, request: Request) -> Request:
+        """Sign a report; its time is real whatever the clock, or no receiver would accept it."""
+        if job.kind not in SIGNED_KINDS or not self._limits.secrets:
+            return request
+        at = int(SystemClock().now().timestamp())
+        signature = signing.headers(self._limits.secrets, str(job.uuid), at, request.content)
+        return replace(request, headers=request.headers | signature)
 
     def _timeout(self, attempt: Attempt) -> timedelta:
         own = attempt.args.timeout
         return parse_duration(own) if own is not None else self._limits.timeout
 
-    def _decide(self, attempt: Attempt, outcome: Outcome) -> tuple[Job, Sequence[NewEntry]]:
-        """Say what an outcome makes of the job, and what is logged of it."""
+    def _decide(self, attempt: Attempt, request: Request | None, outcome: Outcome) -> Settlement:
+        """Say what an outcome makes of the job, and what is written with it."""
         now = self._clock.now()
         backoff, random = self._limits.backoff, self._random
         settled = lifecycle.settle(attempt, outcome, now=now, backoff=backoff, random=random)
-        return settled, entries_of(attempt, outcome, now)
+        previous, changes = _left_behind(settled, outcome)
+        return Settlement(
+            claimed=attempt.job,
+            settled=settled,
+            entries=entries_of(attempt, request, outcome, now),
+            reports=self._reports.ended(attempt, request, outcome, settled),
+            previous=previous,
+            changes=changes,
+        )
 
-    async def _record(self, claimed: Job, settled: Job, entries: Sequence[NewEntry]) -> Job:
+    async def _record(self, settlement: Settlement) -> Settled:
         """Write a result; a store that cannot write now is asked again until it can."""
         while True:
             try:
-                return await self._store.jobs.settle(claimed, settled, entries)
+                return await self._store.queue.settle(settlement)
             except StoreUnavailable as error:
-                log.error("job %d: its result waits for the store: %s", claimed.id, error)
+                job_id = settlement.claimed.id
+                log.error("job %d: its result waits for the store: %s", job_id, error)
                 await self._clock.wait(asyncio.Event(), self._clock.now() + STORE_PAUSE)
+
+
+def _left_behind(settled: Job, outcome: Outcome) -> tuple[str | None, dict[str, Any] | None]:
+    """Return what a completed run's answer leaves to its schedule: `$previous` and `$set`."""
+    if settled.schedule_id is None or settled.state is not State.COMPLETED:
+        return None, None
+    assert isinstance(outcome, Answered)
+    answer: Any = {}
+    if not outcome.response.is_cut:
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            answer = msgspec.json.decode(outcome.response.body)
+    previous = msgspec.json.encode(dynamic.take_previous(answer)).decode()
+    return previous, dynamic.take_set(answer)
 
 
 async def _wait(tasks: Iterable[asyncio.Task[None]], at_most: timedelta) -> None:

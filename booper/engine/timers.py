@@ -9,10 +9,13 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from heapq import heapify, heappop, heappush
 
-from booper.store.base import Due
+from booper.store.base import ALL_HOSTS, Due, Seen
 
 # 10,000 entries take about 2 MB, and reading them from the index 10 ms.
 WINDOW = 10_000
+
+# Due jobs of one host that wait in memory for a slot.
+ROOM = 1_000
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _BEFORE_ALL = Due(datetime.min.replace(tzinfo=UTC), 0, "")
@@ -44,6 +47,11 @@ class Timers:
     def next_at(self) -> datetime | None:
         """Return the nearest due time known, None if there is none."""
         return self._heap[0].at if self._heap else None
+
+    def forget(self) -> None:
+        """Ask the table for everything anew at the next refill."""
+        self._heap = []
+        self._horizon = _BEFORE_ALL
 
     def arm(self, due: Due) -> None:
         """Take in a job that waits now, unless it lies behind the horizon.
@@ -83,26 +91,62 @@ class Timers:
 
 
 class Ready:
-    """Due jobs that wait for a slot, in a queue per host, so that none waits for another's."""
+    """Due jobs that wait for a slot, in a queue per host, so that none waits for another's.
 
-    def __init__(self, concurrency: int, per_host: int) -> None:
+    A queue is bounded: what is due beyond it stays in the table, and its host is remembered, so
+    that a host with a million overdue jobs takes neither the memory nor the turn of another.
+    """
+
+    def __init__(self, concurrency: int, per_host: int, room: int = ROOM) -> None:
         self._free = concurrency
         self._per_host = per_host
-        self._queues: dict[str, deque[Due]] = {}
+        self._room = room
+        self._overfull: set[str] = set()
+        self._queues: dict[str, deque[Seen]] = {}
         self._busy: dict[str, int] = {}
-        self._waiting = 0
+        self._paused: set[str] = set()
+        self._queued: set[Due] = set()
 
     def __len__(self) -> int:
-        return self._waiting
+        return len(self._queued)
 
-    def put(self, due: Due) -> None:
-        """Queue a due job behind the others of its host."""
-        self._queues.setdefault(due.host, deque()).append(due)
-        self._waiting += 1
+    @property
+    def has_open(self) -> bool:
+        """Say whether something waits that is not paused."""
+        return any(not self._is_paused(host) for host in self._queues)
 
-    def take(self) -> list[Due]:
+    def put(self, seen: Seen) -> None:
+        """Queue a due job behind the others of its host, once, and if there is room."""
+        if seen.due in self._queued:
+            return
+        host = seen.due.host
+        queue = self._queues.setdefault(host, deque())
+        if len(queue) >= self._room:
+            self._overfull.add(host)
+            return
+        queue.append(seen)
+        self._queued.add(seen.due)
+
+    def hungry(self) -> list[str]:
+        """Return the hosts that the table has more of than their queues, which run low."""
+        return [host for host in self._overfull if self._count(host) < self._room // 2]
+
+    def refill(self, host: str, found: Sequence[Due], now: datetime) -> None:
+        """Queue what the table has due for a host, nearest first, beside what is queued."""
+        self._overfull.discard(host)
+        for due in found:
+            self.put(Seen(due, now))
+        if len(found) >= self._room:
+            self._overfull.add(host)
+
+    @property
+    def room(self) -> int:
+        """Return how many due jobs of one host are held at most."""
+        return self._room
+
+    def take(self) -> list[Seen]:
         """Take as many jobs as there are free slots, one of each host in turn."""
-        taken: list[Due] = []
+        taken: list[Seen] = []
         open_hosts = deque(host for host in self._queues if self._has_slot(host))
         while self._free and open_hosts:
             host = open_hosts.popleft()
@@ -113,7 +157,7 @@ class Ready:
                 del self._queues[host]
             elif self._has_slot(host):
                 open_hosts.append(host)
-        self._waiting -= len(taken)
+        self._queued.difference_update(seen.due for seen in taken)
         return taken
 
     def free(self, host: str) -> None:
@@ -123,5 +167,22 @@ class Ready:
         if not self._busy[host]:
             del self._busy[host]
 
+    def pause(self, host: str) -> None:
+        """Take nothing of a host (or of `ALL_HOSTS`) until it is resumed."""
+        self._paused.add(host)
+
+    def resume(self, host: str, now: datetime) -> None:
+        """Take a host's jobs again; they count as seen now, for a pause is a lateness of ours."""
+        paused = set(self._queues) if host == ALL_HOSTS or ALL_HOSTS in self._paused else {host}
+        self._paused = set() if host == ALL_HOSTS else self._paused - {host}
+        for name in paused & set(self._queues):
+            self._queues[name] = deque(Seen(seen.due, now) for seen in self._queues[name])
+
+    def _count(self, host: str) -> int:
+        return len(self._queues.get(host, ()))
+
     def _has_slot(self, host: str) -> bool:
-        return self._busy.get(host, 0) < self._per_host
+        return self._busy.get(host, 0) < self._per_host and not self._is_paused(host)
+
+    def _is_paused(self, host: str) -> bool:
+        return host in self._paused or ALL_HOSTS in self._paused

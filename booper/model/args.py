@@ -26,12 +26,33 @@ class Args(
     schedule_in: Duration | None = None
     scheduled_at: Moment | None = None
     idempotency_key: str | None = None
+    callback_url: str | None = None
+    webhook_url: str | None = None
+    repeat_every: Duration | None = None
+    cron: str | None = None
+    timezone: str | None = None
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
+    max_runs: int | None = None
+    jitter: Duration | None = None
+    overlap: str | None = None
+    misfire: str | None = None
+    on_conflict: str | None = None
+    idempotency_ttl: Duration | None = None
+    metadata: bool | None = None
+    tags: list[str] | None = None
     name: str | None = None
     description: str | None = None
     max_attempts: int | None = None
     backoff: str | list[Duration] | None = None
     timeout: Duration | None = None
+    follow_redirects: bool | None = None
     expect_status: list[int | str] | None = None
+
+    @property
+    def is_recurring(self) -> bool:
+        """Say whether this asks for a schedule."""
+        return self.repeat_every is not None or self.cron is not None
 
 
 def encode_args(args: Args) -> str:

@@ -8,13 +8,26 @@ from uuid import UUID
 import msgspec
 
 from booper.model.args import Args
-from booper.model.job import Answered, Attempt, Failed, Outcome, Refused, Response
-from booper.model.outgoing import text_of
+from booper.model.job import (
+    Answered,
+    Attempt,
+    Failed,
+    Job,
+    Kind,
+    Outcome,
+    Refused,
+    Request,
+    Response,
+)
+from booper.model.schedule import Gap
+from booper.model.timestamps import precise
 
 REQUEST = "worker.http.request"
 RESPONSE = "worker.http.response"
 ERROR = "worker.http.error"
-EVENTS = (REQUEST, RESPONSE, ERROR)
+SKIPPED = "schedule.skipped"
+STATE_REJECTED = "schedule.state_rejected"
+EVENTS = (REQUEST, RESPONSE, ERROR, SKIPPED, STATE_REJECTED)
 
 REDACTED = "[redacted]"
 SECRET_HEADERS = frozenset({"authorization", "cookie", "set-cookie", "proxy-authorization"})
@@ -26,6 +39,7 @@ class NewEntry:
 
     user_id: UUID
     job_id: int
+    kind: Kind
     event: str
     at: datetime
     payload: str
@@ -42,27 +56,58 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
     payload: str
 
 
-def entries_of(attempt: Attempt, outcome: Outcome, now: datetime) -> tuple[NewEntry, ...]:
-    """Write down one attempt: its request, unless the guard kept it in, and what came of it."""
+def entries_of(
+    attempt: Attempt, request: Request | None, outcome: Outcome, now: datetime
+) -> tuple[NewEntry, ...]:
+    """Write down one attempt: its request, unless it was kept in, and what came of it."""
     started = attempt.job.attempted_at or now
-    sent = _entry(attempt, REQUEST, started, _request_payload(attempt.args))
+    sent: tuple[NewEntry, ...] = ()
+    if request is not None and not isinstance(outcome, Refused):
+        payload = request_payload(attempt.args, request)
+        sent = (_entry(attempt, REQUEST, started, payload),)
     match outcome:
         case Answered(response=response, duration=duration):
-            payload = _response_payload(response, duration)
-            return sent, _entry(attempt, RESPONSE, now, payload)
+            return *sent, _entry(attempt, RESPONSE, now, response_payload(response, duration))
+        case Failed() | Refused():
+            return *sent, _entry(attempt, ERROR, now, error_payload(outcome))
+
+
+def error_payload(outcome: Failed | Refused) -> dict[str, object]:
+    """Return why there was no answer, as a log entry's payload."""
+    match outcome:
         case Failed(error=error, message=message, duration=duration):
-            payload = {"error": error, "message": message, "duration_ms": _milliseconds(duration)}
-            return sent, _entry(attempt, ERROR, now, payload)
+            return {"error": error, "message": message, "duration_ms": _milliseconds(duration)}
         case Refused(message=message):
-            payload = {"error": "refused", "message": message, "duration_ms": 0}
-            return (_entry(attempt, ERROR, now, payload),)
+            return {"error": "refused", "message": message, "duration_ms": 0}
 
 
-def interruption_of(user_id: UUID, job_id: int, now: datetime) -> NewEntry:
+def interruption_of(job: Job, now: datetime) -> NewEntry:
     """Write down that the process died while this job's request was on its way."""
     message = "booper stopped during the attempt; whether the request arrived is unknown"
     payload = {"error": "interrupted", "message": message, "duration_ms": None}
-    return NewEntry(user_id, job_id, ERROR, now, _json(payload))
+    return NewEntry(job.user_id, job.id, job.kind, ERROR, now, _json(payload))
+
+
+def skipped(job: Job, gap: Gap, now: datetime) -> NewEntry:
+    """Write down planned times that were not run; `job` is the run that waited at their end."""
+    return NewEntry(job.user_id, job.id, job.kind, SKIPPED, now, gap_payload(gap))
+
+
+def gap_payload(gap: Gap) -> str:
+    """Return a gap as a log entry's payload."""
+    return _json(
+        {
+            "reason": gap.reason,
+            "first": precise(gap.first),
+            "last": precise(gap.last),
+            "count": gap.count,
+        }
+    )
+
+
+def state_rejected(job: Job, reason: str, now: datetime) -> NewEntry:
+    """Write down that a run's `$set` was not taken over."""
+    return NewEntry(job.user_id, job.id, job.kind, STATE_REJECTED, now, _json({"reason": reason}))
 
 
 def redact(headers: dict[str, str]) -> dict[str, str]:
@@ -74,7 +119,8 @@ def redact(headers: dict[str, str]) -> dict[str, str]:
 
 
 def _entry(attempt: Attempt, event: str, at: datetime, payload: dict[str, object]) -> NewEntry:
-    return NewEntry(attempt.job.user_id, attempt.job.id, event, at, _json(payload))
+    job = attempt.job
+    return NewEntry(job.user_id, job.id, job.kind, event, at, _json(payload))
 
 
 def _json(payload: Mapping[str, object]) -> str:
@@ -85,18 +131,26 @@ def _milliseconds(duration: timedelta) -> float:
     return round(duration.total_seconds() * 1000, 3)
 
 
-def _request_payload(args: Args) -> dict[str, object]:
-    body = None if args.body is msgspec.UNSET else args.body
-    headers = {name: text_of(value) for name, value in (args.headers or {}).items()}
+def request_payload(args: Args, request: Request) -> dict[str, object]:
+    """Return what was sent, as a log entry's payload."""
     return {
-        "body": body,
-        "headers": redact(headers),
-        "query": args.query or {},
+        "body": _sent_body(request),
+        "headers": redact(request.user_headers),
+        "query": request.query,
         "url": args.url,
     }
 
 
-def _response_payload(response: Response, duration: timedelta) -> dict[str, object]:
+def _sent_body(request: Request) -> object:
+    """Return a body as the JSON it is; a string that went out as it is, as text."""
+    if not request.content:
+        return None
+    kind = next(v for name, v in request.headers.items() if name.lower() == "content-type")
+    return _json_or_text(request.content, is_json="json" in kind.lower())
+
+
+def response_payload(response: Response, duration: timedelta) -> dict[str, object]:
+    """Return what was answered, as a log entry's payload."""
     payload: dict[str, object] = {
         "status": response.status,
         "headers": redact(response.headers),
@@ -109,10 +163,14 @@ def _response_payload(response: Response, duration: timedelta) -> dict[str, obje
 def _readable(response: Response) -> object:
     """Return a JSON body as the JSON it is, any other as text."""
     is_json = "json" in response.headers.get("content-type", "").lower()
-    if is_json and not response.is_cut:
+    return _json_or_text(response.body, is_json=is_json and not response.is_cut)
+
+
+def _json_or_text(body: bytes, *, is_json: bool) -> object:
+    if is_json:
         try:
-            msgspec.json.decode(response.body)
+            msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return response.body.decode(errors="replace")
-        return msgspec.Raw(response.body)
-    return response.body.decode(errors="replace")
+            return body.decode(errors="replace")
+        return msgspec.Raw(body)
+    return body.decode(errors="replace")

@@ -6,6 +6,7 @@ Values only. `lifecycle` decides how a job moves from state to state.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -29,7 +30,21 @@ WAITING = frozenset({State.SCHEDULED, State.RETRYABLE})
 """States that wait for a time. AVAILABLE is never stored: it is SCHEDULED whose time has come."""
 
 FINISHED = frozenset({State.COMPLETED, State.DISCARDED, State.CANCELLED})
-"""States that nothing leaves."""
+"""States that a job leaves only when a user asks for it again."""
+
+
+class Kind(StrEnum):
+    """What a job is for: a user's request, a planned run, or booper's own report of one."""
+
+    REQUEST = "request"
+    RUN = "run"
+    CALLBACK = "callback"
+    WEBHOOK = "webhook"
+    CHANNEL = "channel"
+
+
+OWN_KINDS = (Kind.REQUEST, Kind.RUN)
+"""What users asked for; the others are listed only when asked for."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,13 +52,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     `scheduled_at` is when the next attempt is due and moves with retries; `planned_at` is when the
     first one was. `attempt` counts the attempts begun; `interruptions` those in a row that ended
-    with the death of the process. `host` is the target's host, for the limits per host.
+    with the death of the process. `host` is the target's host, for the limits per host. No retry
+    may fall at or after `retry_until`. `parent_id` is the job an internal one reports.
     """
 
     id: int
     uuid: UUID
     user_id: UUID
+    kind: Kind = Kind.REQUEST
     schedule_id: UUID | None = None
+    parent_id: int | None = None
     idempotency_key: str | None
     name: str | None
     description: str | None
@@ -56,6 +74,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     inserted_at: datetime
     scheduled_at: datetime
     planned_at: datetime
+    retry_until: datetime | None = None
     attempted_at: datetime | None = None
     completed_at: datetime | None = None
     discarded_at: datetime | None = None
@@ -69,25 +88,42 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return self.state
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """A job that was asked for and has no identity yet; the store gives it one."""
+    """A job that was asked for and has no identity yet; the store gives it one.
+
+    `key_until` is how long its idempotency key stays taken even if it has finished.
+    """
 
     user_id: UUID
-    args: Args
+    args: str
     host: str
     scheduled_at: datetime
+    planned_at: datetime
     max_attempts: int
+    kind: Kind = Kind.REQUEST
+    schedule_id: UUID | None = None
+    parent_id: int | None = None
+    idempotency_key: str | None = None
+    name: str | None = None
+    description: str | None = None
+    tags: tuple[str, ...] = ()
+    key_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request as it leaves: header names as written, `content` empty for no body."""
+    """An HTTP request as it leaves: header names as written, `content` empty for no body.
+
+    `user_headers` and `query` are the user's part of it, as they were rendered.
+    """
 
     method: str
     url: str
     headers: dict[str, str]
     content: bytes
+    user_headers: dict[str, str]
+    query: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +165,18 @@ Outcome = Answered | Failed | Refused
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A claimed job on its way: the executing job and what its user asked for."""
+    """A claimed job on its way: the executing job and what its user asked for.
+
+    `previous` and `state` are the JSON texts of its schedule's dynamic fields, None for a job that
+    belongs to none.
+    """
 
     job: Job
     args: Args
+    previous: str | None = None
+    state: str | None = None
 
     @classmethod
-    def of(cls, job: Job) -> "Attempt":
+    def of(cls, job: Job, previous: str | None = None, state: str | None = None) -> "Attempt":
         """Read a claimed job's args once, for rendering and for settling."""
-        return cls(job, decode_args(job.args))
+        return cls(job, decode_args(job.args), previous, state)

@@ -5,12 +5,26 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 PREFIX = "sk_"
 SHORTEST = 16
 LONGEST_NAME = 100
 DEFAULT_USER = "default"
+
+
+class Scope(StrEnum):
+    """What a key may do; each includes those before it."""
+
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+
+    def allows(self, wanted: "Scope") -> bool:
+        """Say whether this scope includes the wanted one."""
+        order = list(Scope)
+        return order.index(self) >= order.index(wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +34,7 @@ class NewKey:
     name: str
     user: str | None
     digest: bytes
+    scope: Scope = Scope.WRITE
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +45,7 @@ class ApiKey:
     name: str
     user_id: UUID
     user: str
+    scope: Scope
     digest: bytes
     inserted_at: datetime
     revoked_at: datetime | None

@@ -10,6 +10,8 @@
                      │                        │
                      └────── cancel ──────────┴──────▶ cancelled  (from executing as well)
 
+    discarded, cancelled ── retry ──▶ retryable, or scheduled where no attempt was made
+
 Each function is pure: it takes a job, returns the job that follows, and raises `WrongState` where
 the table has no such arrow. The store writes what these functions return, and nothing else.
 """
@@ -19,7 +21,17 @@ from random import Random
 
 from msgspec.structs import replace
 
-from booper.model.job import FINISHED, Answered, Attempt, Failed, Job, Outcome, Refused, State
+from booper.model.job import (
+    FINISHED,
+    WAITING,
+    Answered,
+    Attempt,
+    Failed,
+    Job,
+    Outcome,
+    Refused,
+    State,
+)
 from booper.model.retry import Backoff, parse_backoff, parse_retry_after
 
 TRANSITIONS: dict[State, frozenset[State]] = {
@@ -36,9 +48,12 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     ),
     State.RETRYABLE: frozenset({State.EXECUTING, State.CANCELLED}),
     State.COMPLETED: frozenset(),
-    State.DISCARDED: frozenset(),
-    State.CANCELLED: frozenset(),
+    State.DISCARDED: frozenset({State.RETRYABLE}),
+    State.CANCELLED: frozenset({State.SCHEDULED, State.RETRYABLE}),
 }
+
+_EXECUTING = frozenset({State.EXECUTING})
+_GIVEN_UP = frozenset({State.DISCARDED, State.CANCELLED})
 
 _GONE = 410
 _SUCCESS = range(200, 300)
@@ -53,14 +68,14 @@ class WrongState(Exception):
 
 def claim(job: Job, now: datetime) -> Job:
     """Begin an attempt: it counts from here on, before anything is sent."""
-    return _move(job, State.EXECUTING, attempt=job.attempt + 1, attempted_at=now)
+    return _move(job, State.EXECUTING, since=WAITING, attempt=job.attempt + 1, attempted_at=now)
 
 
 def release(job: Job) -> Job:
     """Give back an attempt that a graceful stop ended: as if it had never begun."""
     back = State.SCHEDULED if job.attempt == 1 else State.RETRYABLE
     attempted_at = None if job.attempt == 1 else job.attempted_at
-    return _move(job, back, attempt=job.attempt - 1, attempted_at=attempted_at)
+    return _move(job, back, since=_EXECUTING, attempt=job.attempt - 1, attempted_at=attempted_at)
 
 
 def rescue(job: Job, now: datetime) -> Job:
@@ -71,6 +86,7 @@ def rescue(job: Job, now: datetime) -> Job:
     return _move(
         job,
         State.RETRYABLE,
+        since=_EXECUTING,
         scheduled_at=now,
         interruptions=job.interruptions + 1,
         last_error="interrupted: booper stopped during the attempt",
@@ -81,7 +97,22 @@ def cancel(job: Job, now: datetime) -> Job:
     """Cancel a job; a finished one is returned unchanged (contract §2)."""
     if job.state in FINISHED:
         return job
-    return _move(job, State.CANCELLED, cancelled_at=now)
+    return _move(job, State.CANCELLED, since=WAITING | _EXECUTING, cancelled_at=now)
+
+
+def retry(job: Job, now: datetime) -> Job:
+    """Make a discarded or cancelled job due again, with one attempt more if all were used."""
+    to = State.RETRYABLE if job.attempt else State.SCHEDULED
+    return _move(
+        job,
+        to,
+        since=_GIVEN_UP,
+        scheduled_at=now,
+        max_attempts=max(job.max_attempts, job.attempt + 1),
+        retry_until=None,
+        discarded_at=None,
+        cancelled_at=None,
+    )
 
 
 def settle(
@@ -94,9 +125,16 @@ def settle(
     job = attempt.job
     match outcome:
         case Answered(response=response) if _is_expected(response.status, attempt):
-            return _move(job, State.COMPLETED, completed_at=now, interruptions=0, last_error=None)
+            return _move(
+                job,
+                State.COMPLETED,
+                since=_EXECUTING,
+                completed_at=now,
+                interruptions=0,
+                last_error=None,
+            )
         case Answered(response=response) if response.status == _GONE:
-            return _discard(job, now, "the target is gone: it answered 410")
+            return discard(job, now, "the target is gone: it answered 410")
         case Answered(response=response):
             retry_after = response.headers.get("retry-after")
             error = f"the target answered {response.status}"
@@ -105,7 +143,7 @@ def settle(
             error = f"{error}: {message}"
             return _fail(attempt, error, None, now=now, backoff=backoff, random=random)
         case Refused(message=message):
-            return _discard(job, now, f"refused: {message}")
+            return discard(job, now, f"refused: {message}")
 
 
 def _is_expected(status: int, attempt: Attempt) -> bool:
@@ -126,19 +164,27 @@ def _fail(
 ) -> Job:
     job = attempt.job
     if job.attempt >= job.max_attempts:
-        return _discard(job, now, error)
+        return discard(job, now, error)
     own = attempt.args.backoff
     delay = (parse_backoff(own) if own is not None else backoff).delay(job.attempt, random)
     asked = parse_retry_after(retry_after, now)
     due = now + (max(delay, asked) if asked is not None else delay)
-    return _move(job, State.RETRYABLE, scheduled_at=due, interruptions=0, last_error=error)
+    if job.retry_until is not None and due >= job.retry_until:
+        return discard(job, now, f"{error}; the schedule's next run is due before a retry")
+    return _move(
+        job, State.RETRYABLE, since=_EXECUTING, scheduled_at=due, interruptions=0, last_error=error
+    )
 
 
-def _discard(job: Job, now: datetime, error: str) -> Job:
-    return _move(job, State.DISCARDED, discarded_at=now, interruptions=0, last_error=error)
+def discard(job: Job, now: datetime, error: str) -> Job:
+    """Give an executing job up, with the reason."""
+    return _move(
+        job, State.DISCARDED, since=_EXECUTING, discarded_at=now, interruptions=0, last_error=error
+    )
 
 
-def _move(job: Job, to: State, **changes: object) -> Job:
-    if to not in TRANSITIONS[job.state]:
+def _move(job: Job, to: State, *, since: frozenset[State], **changes: object) -> Job:
+    """Follow an arrow of the table, from one of the states in which its function may begin."""
+    if job.state not in since or to not in TRANSITIONS[job.state]:
         raise WrongState(job, to)
     return replace(job, state=to, **changes)

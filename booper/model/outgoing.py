@@ -1,24 +1,81 @@
-"""What a target receives: one attempt's request, from what its user asked for (contract §8)."""
+"""What a target receives: one attempt's request, from what its user asked for (contract §6, §8)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 
+from booper.model import dynamic
+from booper.model.args import Args
 from booper.model.job import Attempt, Job, Request
+from booper.model.resource import job_state
 from booper.model.timestamps import precise
 
+METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
-def render(attempt: Attempt, user_agent: str) -> Request:
-    """Build an attempt's request; headers of the user win over booper's own of the same name."""
-    args = attempt.args
-    headers = {name: text_of(value) for name, value in (args.headers or {}).items()}
-    given = {name.lower(): value for name, value in headers.items()}
-    content = _content(args.body, given)
+
+def render(attempt: Attempt, user_agent: str, now: datetime) -> Request:
+    """Build an attempt's request; headers of the user win over booper's own of the same name.
+
+    Raises:
+        dynamic.RenderError: what a run refers to cannot be put where it should go.
+    """
+    args, context = attempt.args, _context(attempt, now)
+    method = (args.method or "get").upper()
+    user_headers = _headers(args.headers or {}, context)
+    query = _query(args.query or {}, context)
+    given = {name.lower() for name in user_headers}
+    content = _content(args, method, context, is_typed="content-type" in given)
     own = _own_headers(attempt.job, user_agent, has_body=bool(content))
-    headers |= {name: value for name, value in own if name.lower() not in given}
-    return Request((args.method or "get").upper(), _url(args.url, args.query), headers, content)
+    headers = user_headers | {name: value for name, value in own if name.lower() not in given}
+    return Request(method, with_query(args.url, query), headers, content, user_headers, query)
+
+
+def text_of(value: object) -> str:
+    """Write a header's or a parameter's value: text as it is, all else as JSON."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _context(attempt: Attempt, now: datetime) -> dynamic.Context | None:
+    """Return what a run of a schedule may refer to; a one-off job refers to nothing."""
+    if attempt.previous is None or attempt.state is None:
+        return None
+    job: dict[str, Any] = msgspec.to_builtins(job_state(attempt.job, now))
+    previous, state = msgspec.json.decode(attempt.previous), msgspec.json.decode(attempt.state)
+    return dynamic.Context(job, previous, state)
+
+
+def _headers(headers: Mapping[str, Any], context: dynamic.Context | None) -> dict[str, str]:
+    if context is not None:
+        return dynamic.render_headers(headers, context)
+    return {name: text_of(value) for name, value in headers.items()}
+
+
+def _query(query: Mapping[str, Any], context: dynamic.Context | None) -> dict[str, Any]:
+    return dict(query) if context is None else dict(dynamic.render_query(query, context))
+
+
+def _content(args: Args, method: str, context: dynamic.Context | None, *, is_typed: bool) -> bytes:
+    """Return the body's bytes: JSON, or a string's own text where the user said what it is.
+
+    A run's body has its references replaced and the schedule's metadata merged in; a GET or DELETE
+    without a configured body has nowhere for it.
+    """
+    if context is None:
+        raw = b"" if args.body is msgspec.UNSET else bytes(args.body)
+    elif args.body is msgspec.UNSET and method not in METHODS_WITH_BODY:
+        return b""
+    else:
+        body = None if args.body is msgspec.UNSET else msgspec.json.decode(args.body)
+        rendered = dynamic.render(body, context)
+        if args.metadata is not False:
+            rendered = dynamic.with_metadata(rendered, context)
+        raw = b"" if rendered is None else msgspec.json.encode(rendered)
+    if raw.startswith(b'"') and is_typed:
+        return msgspec.json.decode(raw, type=str).encode()
+    return raw
 
 
 def _own_headers(job: Job, user_agent: str, *, has_body: bool) -> Iterator[tuple[str, str]]:
@@ -33,21 +90,11 @@ def _own_headers(job: Job, user_agent: str, *, has_body: bool) -> Iterator[tuple
         yield "Content-Type", "application/json"
 
 
-def _content(body: msgspec.Raw | msgspec.UnsetType, given: dict[str, str]) -> bytes:
-    """Return the body's bytes: JSON, or a string's own text where the user said what it is."""
-    if body is msgspec.UNSET:
-        return b""
-    raw = bytes(body)
-    if raw.startswith(b'"') and "content-type" in given:
-        return msgspec.json.decode(raw, type=str).encode()
-    return raw
-
-
-def _url(url: str, query: dict[str, Any] | None) -> str:
+def with_query(url: str, query: Mapping[str, Any]) -> str:
     """Add query parameters to a URL: a list repeats its name, null leaves it out."""
     pairs = [
         (name, text_of(item))
-        for name, value in (query or {}).items()
+        for name, value in query.items()
         for item in (value if isinstance(value, list) else [value])
         if item is not None
     ]
@@ -56,8 +103,3 @@ def _url(url: str, query: dict[str, Any] | None) -> str:
     base, _, _ = url.partition("#")
     separator = "&" if "?" in base else "?"
     return f"{base}{separator}{urlencode(pairs)}"
-
-
-def text_of(value: object) -> str:
-    """Write a header's or a parameter's value: text as it is, all else as JSON."""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

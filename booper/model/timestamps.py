@@ -5,14 +5,19 @@ from datetime import datetime
 
 def bare(at: datetime) -> str:
     """Write whole seconds without a zone: the outer `inserted_at` of jobs and schedules."""
-    return at.strftime("%Y-%m-%dT%H:%M:%S")
+    return at.replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def precise(at: datetime) -> str:
     """Write six digits and `Z`: all times inside `job`, and those of log entries."""
-    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return at.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def zoned(at: datetime) -> str:
     """Write whole seconds and `Z`: a schedule's `disabled_at`."""
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return bare(at) + "Z"
+
+
+def precise_or_none(at: datetime | None) -> str | None:
+    """Write a time precisely, None as null."""
+    return None if at is None else precise(at)

@@ -3,17 +3,22 @@
 Every method is atomic, durable when it returns, and named for its intent. Nothing here shows what
 kind of database it is, and nothing outside `store/` may assume that it is the only process.
 A method that cannot write raises `StoreUnavailable` (or `StoreFull`) and has changed nothing.
+
+`Announce` functions are pure; they are called within the change and say which internal jobs are
+written with it, so that a report is never lost nor sent for what did not happen.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
+from booper.errors import BooperError
 from booper.model.event import LogEntry, NewEntry
-from booper.model.job import Job, NewJob, State
+from booper.model.job import OWN_KINDS, Attempt, Job, Kind, NewJob, State
 from booper.model.key import ApiKey, NewKey
+from booper.model.schedule import Conflict, NewSchedule, Schedule
 
 JobRef = int | UUID
 """How a job is named: its integer id or its UUID (contract §2)."""
@@ -28,28 +33,144 @@ class Due(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """A job that was found due, and when: what it waits after that is no lateness."""
+
+    due: Due
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """What a create asks for, and what to do if its idempotency key is taken."""
+
+    new: NewJob | NewSchedule
+    on_conflict: Conflict = Conflict.IGNORE
+
+
+@dataclass(frozen=True, slots=True)
 class Created:
-    """A create's answer: the new job, or the one that holds its idempotency key."""
+    """A create's answer: the new job (a schedule's first run), or the one that holds the key."""
 
     job: Job
     is_duplicate: bool
 
 
 @dataclass(frozen=True, slots=True)
+class Claims:
+    """What became of jobs that were due: attempts begun, and jobs to arm.
+
+    `seen` are due jobs that wait for their predecessor; when they go, they count as seen then.
+    """
+
+    begun: Sequence[Attempt]
+    seen: Sequence[Seen]
+    armed: Sequence[Job]
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """All that the end of an attempt writes, together.
+
+    `previous` is the JSON text that a completed run leaves to its schedule, `changes` its `$set`;
+    None where there is nothing to leave.
+    """
+
+    claimed: Job
+    settled: Job
+    entries: Sequence[NewEntry]
+    reports: Sequence[NewJob] = ()
+    previous: str | None = None
+    changes: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The job as it stands after its attempt, and the jobs that may go now."""
+
+    job: Job
+    armed: Sequence[Job]
+
+
+Announce = Callable[[Attempt], Sequence[NewJob]]
+"""Say which internal jobs report that an attempt begins, or was cut off."""
+
+AnnounceEnd = Callable[[Job], Sequence[NewJob]]
+"""Say which internal jobs report that a job has ended without an attempt."""
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
-    """Which part of a list: `order_by` is a field of the contract's §2, newest first if falling."""
+    """Which part of a list: `order_by` is a field of the contract's §2, newest first if falling.
+
+    `after` is where the page before ended: the value of `order_by` (an id or a time) and the id.
+    """
 
     limit: int
     offset: int
     order_by: str
     descending: bool
+    after: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs; every part that is given must hold. `before` and `after` bound `scheduled_at`."""
+
+    states: frozenset[State] = frozenset()
+    kinds: Sequence[Kind] = OWN_KINDS
+    tag: str | None = None
+    schedule_id: UUID | None = None
+    url_prefix: str | None = None
+    before: datetime | None = None
+    after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a change did: how many jobs matched, how many it changed, and those to arm.
+
+    Of a change of one job, that job is the first of `jobs`.
+    """
+
+    matched: int
+    changed: int
+    jobs: Sequence[Job] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Altered:
+    """A schedule as a change has left it, and the jobs that the change has made."""
+
+    schedule: Schedule
+    armed: Sequence[Job] = field(default=())
 
 
 class Jobs(Protocol):
-    """The jobs table."""
+    """Jobs as users see them."""
 
-    async def create(self, new: NewJob, now: datetime) -> Created:
-        """Store a job, unless an unfinished one of this user holds its idempotency key."""
+    async def create(self, creation: Creation, now: datetime) -> Created:
+        """Store a job or a schedule with its first run, unless its idempotency key is taken.
+
+        Raises: Conflict, if that was asked for or what holds the key cannot be replaced.
+        """
+        ...
+
+    async def create_many(
+        self, creations: Sequence[Creation], now: datetime, *, atomic: bool
+    ) -> Sequence[Created | BooperError]:
+        """Store many in one transaction, each with its answer; all or none if `atomic`.
+
+        Raises: BatchRefused, if `atomic` and one cannot be made.
+        """
+        ...
+
+    async def holder(self, user_id: UUID, key: str, now: datetime) -> Job | None:
+        """Return the job that holds an idempotency key (of a schedule, its latest run)."""
+        ...
+
+    async def owner(self, job_id: int) -> UUID:
+        """Return the user of a job. Raises: NotFound."""
         ...
 
     async def get(self, user_id: UUID, ref: JobRef) -> Job:
@@ -57,32 +178,122 @@ class Jobs(Protocol):
         ...
 
     async def list(
-        self, user_id: UUID, page: Page, state: State | None, now: datetime
+        self, user_id: UUID, page: Page, wanted: JobFilter, now: datetime
     ) -> Sequence[Job]:
-        """Return a user's jobs, those in `state` (as seen at `now`) or all."""
+        """Return a user's jobs; states are those seen at `now`."""
         ...
 
-    async def cancel(self, user_id: UUID, ref: JobRef, now: datetime) -> Job:
-        """Cancel a user's job and return it; a finished one unchanged. Raises: NotFound."""
+    async def cancel(
+        self, user_id: UUID, ref: JobRef, now: datetime, announce: AnnounceEnd
+    ) -> Changed:
+        """Cancel a user's job; a finished one is unchanged. Raises: NotFound.
+
+        The first of the returned jobs is the one asked for; if it was the waiting run of a
+        schedule, the next run that was planned in its place follows.
+        """
         ...
+
+    async def retry(self, user_id: UUID, ref: JobRef, now: datetime) -> Job:
+        """Make a discarded or cancelled job due again. Raises: NotFound, Conflict."""
+        ...
+
+    async def run(self, user_id: UUID, ref: JobRef, now: datetime) -> Job:
+        """Make a waiting job due now. Raises: NotFound, Conflict."""
+        ...
+
+    async def cancel_many(
+        self,
+        user_id: UUID,
+        wanted: JobFilter,
+        now: datetime,
+        announce: AnnounceEnd,
+        *,
+        dry_run: bool,
+    ) -> Changed:
+        """Cancel every unfinished job that matches; the runs planned in their place follow."""
+        ...
+
+    async def retry_many(
+        self, user_id: UUID, wanted: JobFilter, now: datetime, *, dry_run: bool
+    ) -> Changed:
+        """Make every discarded or cancelled job that matches due again."""
+        ...
+
+
+class Schedules(Protocol):
+    """Schedules as users see them. Each method raises NotFound where there is none."""
+
+    async def get(self, user_id: UUID, schedule_id: UUID) -> Schedule:
+        """Return a user's schedule."""
+        ...
+
+    async def list(self, user_id: UUID, page: Page) -> Sequence[Schedule]:
+        """Return a user's schedules."""
+        ...
+
+    async def disable(
+        self, user_id: UUID, schedule_id: UUID, now: datetime, announce: AnnounceEnd
+    ) -> Altered:
+        """Cancel the waiting run and plan no more; `$previous` is lost, `$state` kept."""
+        ...
+
+    async def enable(
+        self, user_id: UUID, schedule_id: UUID, now: datetime, max_attempts: int
+    ) -> Altered:
+        """Plan the next run after now; what passed meanwhile is logged."""
+        ...
+
+    async def delete(
+        self, user_id: UUID, schedule_id: UUID, now: datetime, announce: AnnounceEnd
+    ) -> Altered:
+        """Cancel the waiting run and forget the schedule; past jobs stay."""
+        ...
+
+    async def change(
+        self,
+        user_id: UUID,
+        seen: Schedule,
+        new: NewSchedule,
+        now: datetime,
+        announce: AnnounceEnd,
+    ) -> Altered:
+        """Put new args in a schedule's place, keeping its id, `$state` and count of runs.
+
+        Its waiting run takes them over, at its new time. Raises: Conflict, if the schedule is
+        no longer as it was `seen`.
+        """
+        ...
+
+    async def run(self, user_id: UUID, schedule_id: UUID, new: NewJob, now: datetime) -> Job:
+        """Add a run beside the plan, due now."""
+        ...
+
+
+class Queue(Protocol):
+    """Jobs as the loop sees them."""
 
     async def due(self, after: Due | None, limit: int) -> Sequence[Due]:
         """Return the next waiting jobs in order of time; only those behind `after`, if given."""
         ...
 
-    async def claim(self, due: Sequence[Due], now: datetime) -> Sequence[Job]:
+    async def due_of(self, host: str, now: datetime, limit: int) -> Sequence[Due]:
+        """Return a host's waiting jobs that are due, in order of time."""
+        ...
+
+    async def claim(self, seen: Sequence[Seen], now: datetime, announce: Announce) -> Claims:
         """Begin an attempt of each of these jobs that still waits for just that time.
 
-        Returns those begun. `now` is when the attempts begin; whether a time has come was asked
-        when it left the timers, so that a clock stepped back meanwhile loses nothing.
+        A schedule's run takes its turn here: the next one is planned with it, what was missed is
+        logged. `now` is when the attempts begin; whether a time has come was asked when it left
+        the timers, so that a clock stepped back meanwhile loses nothing.
         """
         ...
 
-    async def settle(self, claimed: Job, settled: Job, entries: Sequence[NewEntry]) -> Job:
-        """Replace a claimed job by what its attempt made of it, together with its log entries.
+    async def settle(self, settlement: Settlement) -> Settled:
+        """Replace a claimed job by what its attempt made of it, with all that reports it.
 
-        If the job has left that attempt meanwhile (it was cancelled), only the entries are
-        written. Returns the job as it then stands.
+        If the job has left that attempt meanwhile (it was cancelled), only the log entries are
+        written.
         """
         ...
 
@@ -90,12 +301,31 @@ class Jobs(Protocol):
         """Give back claimed jobs whose attempts a stop ended, not counting them."""
         ...
 
-    async def rescue(self, now: datetime) -> int:
+    async def rescue(self, now: datetime, announce: Announce) -> int:
         """Make every executing job due again, its attempt counted; return how many there were.
 
         Only for the start: it says that no attempt is running anywhere.
         """
         ...
+
+
+class Pauses(Protocol):
+    """Hosts to which nothing is sent for now; `ALL_HOSTS` stands for every one."""
+
+    async def list(self) -> Sequence[str]:
+        """Return the paused hosts."""
+        ...
+
+    async def add(self, host: str, now: datetime) -> None:
+        """Pause a host."""
+        ...
+
+    async def remove(self, host: str) -> None:
+        """Resume a host; `ALL_HOSTS` resumes all of them."""
+        ...
+
+
+ALL_HOSTS = "*"
 
 
 class Logs(Protocol):
@@ -108,7 +338,7 @@ class Logs(Protocol):
     async def list(
         self, user_id: UUID, page: Page, job_id: int | None, event: str | None
     ) -> Sequence[LogEntry]:
-        """Return a user's log entries, of one job or all, of one event or all."""
+        """Return a user's log entries, of one job or all of their own, of one event or all."""
         ...
 
 
@@ -137,6 +367,15 @@ class Store(Protocol):
 
     @property
     def jobs(self) -> Jobs: ...
+
+    @property
+    def schedules(self) -> Schedules: ...
+
+    @property
+    def queue(self) -> Queue: ...
+
+    @property
+    def pauses(self) -> Pauses: ...
 
     @property
     def logs(self) -> Logs: ...

@@ -14,13 +14,13 @@ from uuid import UUID
 
 from booper.errors import NotFound
 from booper.model.identity import uuid7
-from booper.model.key import DEFAULT_USER, ApiKey, NewKey
+from booper.model.key import DEFAULT_USER, ApiKey, NewKey, Scope
 from booper.store.sqlite.connection import Row
 from booper.store.sqlite.values import loaded, loaded_or_none, stored
 from booper.store.sqlite.writer import Writer
 
 LIST = """
-SELECT keys.id, keys.name, user_id, users.name, digest, keys.inserted_at, revoked_at
+SELECT keys.id, keys.name, user_id, users.name, scope, digest, keys.inserted_at, revoked_at
 FROM keys JOIN users ON users.id = user_id ORDER BY keys.inserted_at, keys.id
 """
 
@@ -29,8 +29,8 @@ USER_BY_NAME = "SELECT id, name FROM users WHERE name = :name"
 INSERT_USER = "INSERT INTO users (id, name, inserted_at) VALUES (:id, :name, :now)"
 
 INSERT_KEY = """
-INSERT INTO keys (id, user_id, name, digest, inserted_at)
-VALUES (:id, :user_id, :name, :digest, :now)
+INSERT INTO keys (id, user_id, name, scope, digest, inserted_at)
+VALUES (:id, :user_id, :name, :scope, :digest, :now)
 """
 
 REVOKE = "UPDATE keys SET revoked_at = :now WHERE id = :id"
@@ -54,11 +54,13 @@ class SQLiteKeys:
 
         def change(connection: sqlite3.Connection) -> ApiKey:
             user_id, user = self._user(connection, new.user, now)
-            key = ApiKey(uuid7(now, self._random), new.name, user_id, user, new.digest, now, None)
+            key_id = uuid7(now, self._random)
+            key = ApiKey(key_id, new.name, user_id, user, new.scope, new.digest, now, None)
             values = {
                 "id": key.id.bytes,
                 "user_id": user_id.bytes,
                 "name": key.name,
+                "scope": key.scope,
                 "digest": key.digest,
                 "now": stored(now),
             }
@@ -125,7 +127,8 @@ def _key(row: Row) -> ApiKey:
         row[1],
         UUID(bytes=row[2]),
         row[3],
-        row[4],
-        loaded(row[5]),
-        loaded_or_none(row[6]),
+        Scope(row[4]),
+        row[5],
+        loaded(row[6]),
+        loaded_or_none(row[7]),
     )

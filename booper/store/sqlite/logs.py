@@ -1,7 +1,7 @@
 """The SQL of the log: entries are written with the change they report, never alone."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from random import Random
 from uuid import UUID
 
@@ -13,7 +13,8 @@ from booper.store.sqlite.connection import Connection, Row
 from booper.store.sqlite.values import loaded, stored
 
 INSERT = """
-INSERT INTO logs (id, user_id, job_id, event, inserted_at, payload) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO logs (id, user_id, job_id, kind, event, inserted_at, payload)
+VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 
 GET = """
@@ -27,22 +28,27 @@ WHERE user_id = :user_id {filters} ORDER BY seq {direction} LIMIT :limit OFFSET 
 """
 
 
-def append(connection: sqlite3.Connection, entries: Iterable[NewEntry], random: Random) -> None:
-    """Write entries within the change that is running."""
+def append(
+    connection: sqlite3.Connection, entries: Sequence[NewEntry], random: Random
+) -> list[UUID]:
+    """Write entries within the change that is running; return their ids."""
+    ids = [uuid7(entry.at, random) for entry in entries]
     connection.executemany(
         INSERT,
         [
             (
-                uuid7(entry.at, random).bytes,
+                entry_id.bytes,
                 entry.user_id.bytes,
                 entry.job_id,
+                entry.kind,
                 entry.event,
                 stored(entry.at),
                 entry.payload,
             )
-            for entry in entries
+            for entry_id, entry in zip(ids, entries, strict=True)
         ],
     )
+    return ids
 
 
 class SQLiteLogs:
@@ -63,7 +69,8 @@ class SQLiteLogs:
         self, user_id: UUID, page: Page, job_id: int | None, event: str | None
     ) -> Sequence[LogEntry]:
         """Return a user's log entries, of one job or all, of one event or all."""
-        filters = "AND job_id = :job_id" if job_id is not None else ""
+        # Entries of callbacks and webhooks are shown to who asks for their job.
+        filters = "AND job_id = :job_id" if job_id is not None else "AND kind IN ('request', 'run')"
         filters += " AND event = :event" if event is not None else ""
         # Entries are numbered as they are written, so their order is that of `inserted_at`.
         query = LIST.format(filters=filters, direction="DESC" if page.descending else "ASC")

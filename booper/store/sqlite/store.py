@@ -1,4 +1,4 @@
-"""The SQLite store put together, and its lifetime: lock, two connections, one writer."""
+"""The SQLite store put together, and its lifetime: lock, connections, one writer."""
 
 import asyncio
 import sqlite3
@@ -8,12 +8,16 @@ from datetime import datetime
 from pathlib import Path
 from random import Random
 
+from booper.clock import monotonic
 from booper.errors import StoreUnavailable
-from booper.store.sqlite.connection import reading, writing
+from booper.store.sqlite.connection import Connection, reading, writing
 from booper.store.sqlite.jobs import SQLiteJobs
 from booper.store.sqlite.keys import SQLiteKeys
 from booper.store.sqlite.lock import ProcessLock
 from booper.store.sqlite.logs import SQLiteLogs
+from booper.store.sqlite.pauses import SQLitePauses
+from booper.store.sqlite.queue import SQLiteQueue
+from booper.store.sqlite.schedules import SQLiteSchedules
 from booper.store.sqlite.schema import UnusableDatabase, migrate
 from booper.store.sqlite.values import stored
 from booper.store.sqlite.writer import Writer
@@ -23,21 +27,37 @@ INSERT INTO pulse (id, beat_at) VALUES (1, :now) ON CONFLICT (id) DO UPDATE SET 
 """
 
 
+# Anybody may ask whether booper is ready; they are not to keep the disk busy with it.
+FRESH_SECONDS = 1.0
+
+
 class SQLiteStore:
     """The whole database (`booper.store.base.Store`)."""
 
     def __init__(
-        self, jobs: SQLiteJobs, logs: SQLiteLogs, keys: SQLiteKeys, writer: Writer
+        self,
+        writer: Writer,
+        reader: Connection,
+        loop_reader: Connection,
+        keys: SQLiteKeys,
+        random: Random,
     ) -> None:
-        self.jobs = jobs
-        self.logs = logs
+        self.jobs = SQLiteJobs(writer, reader, random)
+        self.schedules = SQLiteSchedules(writer, reader, random)
+        self.queue = SQLiteQueue(writer, loop_reader, random)
+        self.pauses = SQLitePauses(writer, reader)
+        self.logs = SQLiteLogs(reader)
         self.keys = keys
         self._writer = writer
+        self._fresh_until = 0.0
 
     async def check_writable(self, now: datetime) -> None:
-        """Write something durable. Raises: StoreUnavailable."""
+        """Write something durable, or have done so a moment ago. Raises: StoreUnavailable."""
+        if monotonic() < self._fresh_until:
+            return
         values = {"now": stored(now)}
         await self._writer.run(lambda connection: connection.execute(BEAT, values).rowcount)
+        self._fresh_until = monotonic() + FRESH_SECONDS
 
 
 @asynccontextmanager
@@ -65,9 +85,10 @@ async def _opened(
     keys = SQLiteKeys(writer, random)
     await connection.run(keys.load)
     reader = await stack.enter_async_context(reading(path))
+    # Of its own, so that somebody's long list does not hold up what is due.
+    loop_reader = await stack.enter_async_context(reading(path))
     await stack.enter_async_context(_committing(writer))
-    jobs = SQLiteJobs(writer, reader, random)
-    return SQLiteStore(jobs, SQLiteLogs(reader), keys, writer)
+    return SQLiteStore(writer, reader, loop_reader, keys, random)
 
 
 @asynccontextmanager

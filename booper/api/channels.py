@@ -1,0 +1,187 @@
+"""`/api/broadcast` and `/api/channels`: messages to a live feed, and to Discord (contract §2)."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, aclosing
+from typing import Any, Final, TypeVar
+
+import msgspec
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from booper.api.bodies import FORM, decode_form, decode_json, media_type, read_body
+from booper.api.routing import Access, Call, Operation, respond
+from booper.api.shapes import read_struct
+from booper.engine.channels import Dropped, Feed, Message, discord_body
+from booper.errors import FieldError, InvalidRequest, NotFound
+from booper.model.timestamps import precise
+
+DISCORD: Final = "discord"
+DEFAULT_CHANNEL: Final = "demo"
+LONGEST_CONTENT: Final = 4_000
+LONGEST_AUTHOR: Final = 255
+
+KEEP_ALIVE_SECONDS: Final = 15.0
+"""Of real time, as the HTML standard advises (§9.2.7): proxies cut connections that look dead."""
+
+_CHANNEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NAME_RULE: Final = "a channel's name has 1 to 64 letters, digits, '-' or '_'"
+
+_STREAM_HEADERS: Final = {
+    "content-type": "text/event-stream",
+    "cache-control": "no-store",
+    "x-accel-buffering": "no",  # or nginx holds messages back
+}
+
+
+class Post(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The fields of a message to a channel."""
+
+    content: str
+    author: str | None = None
+
+
+class Broadcast(Post, frozen=True, forbid_unknown_fields=True):
+    """The same where the path names no channel."""
+
+    channel: str | None = None
+
+
+P = TypeVar("P", bound=Post)
+
+
+class EventStream(StreamingResponse):
+    """A feed as server-sent events (HTML standard §9.2), subscribed to while it is being sent.
+
+    There is no replay: `Last-Event-ID` is ignored, since nothing is kept.
+    """
+
+    def __init__(
+        self,
+        subscription: AbstractAsyncContextManager[Feed],
+        keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
+    ) -> None:
+        super().__init__((), headers=_STREAM_HEADERS)
+        self._subscription = subscription
+        self._keep_alive_seconds = keep_alive_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send until the client leaves or the feed ends, and release the subscription."""
+        async with (
+            self._subscription as feed,
+            aclosing(_blocks(feed, self._keep_alive_seconds)) as self.body_iterator,
+        ):
+            await super().__call__(scope, receive, send)
+
+
+async def broadcast(call: Call) -> Response:
+    """Send a message to the channel that the body names, and echo the body."""
+    posted, message = await _read(call, Broadcast)
+    channel = DEFAULT_CHANNEL if message.channel is None else message.channel
+    wrong = _wrong_texts(message)
+    if not _CHANNEL.fullmatch(channel):
+        wrong.append(FieldError("/channel", f"{_NAME_RULE}, got {channel[:80]!r}"))
+    return await _publish(call, channel, message, wrong, posted)
+
+
+async def post_to_channel(call: Call) -> Response:
+    """Send a message to the channel that the path names, and echo the body."""
+    channel = _channel_of(call)
+    posted, message = await _read(call, Post)
+    return await _publish(call, channel, message, _wrong_texts(message), posted)
+
+
+async def ping(call: Call) -> Response:
+    """Say that booper is there."""
+    return respond({"message": "Pong"})
+
+
+async def events(call: Call) -> Response:
+    """Stream what is sent to one of the caller's channels from now on."""
+    channel = _channel_of(call)
+    if call.request.method == "HEAD":
+        head = Response(headers=_STREAM_HEADERS)
+        del head.headers["content-length"]  # a stream has none (RFC 9110 §8.6)
+        return head
+    return EventStream(call.services.channels.subscribe(call.user_id, channel))
+
+
+OPERATIONS = (
+    Operation("POST", "/api/broadcast", Access.OWN_OR_WRITE, broadcast),
+    Operation("GET", "/api/channels/ping", Access.OPEN, ping),
+    Operation("POST", "/api/channels/{name}", Access.OWN_OR_WRITE, post_to_channel),
+    Operation("GET", "/api/channels/{name}/events", Access.READ, events),
+)
+
+
+def _channel_of(call: Call) -> str:
+    name: str = call.request.path_params["name"]
+    if not _CHANNEL.fullmatch(name):
+        raise NotFound(f"there is no channel {name[:80]!r}: {_NAME_RULE}")
+    return name
+
+
+async def _read(call: Call, kind: type[P]) -> tuple[bytes, P]:
+    """Read a message, and the JSON to echo; keys that begin with `$` are a run's metadata (§6)."""
+    body = await read_body(call.request, call.services.max_body_bytes)
+    if media_type(call.request) == FORM:
+        body = msgspec.json.encode(decode_form(body))
+    sent: Any = decode_json(body)
+    if not isinstance(sent, dict):
+        raise InvalidRequest([FieldError("", "expected a JSON object")])
+    own = {name: value for name, value in sent.items() if not name.startswith("$")}
+    return body, read_struct(msgspec.json.encode(own), kind)
+
+
+def _wrong_texts(message: Post) -> list[FieldError]:
+    """Find texts of a wrong length; Discord refuses a blank message, so nobody gets one."""
+    wrong = []
+    if not message.content.strip() or len(message.content) > LONGEST_CONTENT:
+        detail = f"must have 1 to {LONGEST_CONTENT} characters, not all of them blank"
+        wrong.append(FieldError("/content", f"{detail}, got {len(message.content)}"))
+    if message.author is not None and len(message.author) > LONGEST_AUTHOR:
+        detail = f"must have at most {LONGEST_AUTHOR} characters, got {len(message.author)}"
+        wrong.append(FieldError("/author", detail))
+    return wrong
+
+
+async def _publish(
+    call: Call, channel: str, post: Post, wrong: list[FieldError], posted: bytes
+) -> Response:
+    if wrong:
+        raise InvalidRequest(wrong)
+    services = call.services
+    user_id = call.user_id
+    message = services.channels.message(channel, post.content, post.author)
+    # First what can fail: a caller who is told so posts again, and no reader sees it twice.
+    if channel == DISCORD:
+        await services.forward(user_id, discord_body(message))
+    services.channels.publish(user_id, message)
+    return Response(posted, media_type="application/json")
+
+
+async def _blocks(feed: Feed, keep_alive_seconds: float) -> AsyncGenerator[bytes, None]:
+    """Write a feed as blocks of the event stream format, the first one at once."""
+    yield b": connected\n\n"
+    while True:
+        try:
+            async with asyncio.timeout(keep_alive_seconds):
+                item = await anext(feed)
+        except TimeoutError:
+            yield b": keep-alive\n\n"
+        except StopAsyncIteration:
+            return
+        else:
+            yield _block(item)
+
+
+def _block(item: Message | Dropped) -> bytes:
+    """Write one event; JSON text has no line breaks, so `data` is one line."""
+    match item:
+        case Message():
+            shown = {**msgspec.structs.asdict(item), "at": precise(item.at)}
+            data = msgspec.json.encode(shown)
+            return b"id: %b\nevent: message\ndata: %b\n\n" % (str(item.id).encode(), data)
+        case Dropped():
+            return b"event: dropped\ndata: %b\n\n" % msgspec.json.encode({"count": item.count})

@@ -1,0 +1,120 @@
+"""Which jobs: filters as query parameters of the list, and as the body of a change of many."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from booper.api.paging import query_moment
+from booper.errors import FieldError, InvalidRequest
+from booper.model.job import OWN_KINDS, Kind, State
+from booper.model.moment import Moment, parse_moment
+from booper.store.base import JobFilter
+
+LONGEST_PREFIX: Final = 8_192
+
+
+class FilterBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A filter in a request's body; every part that is given must hold."""
+
+    state: str | list[str] | None = None
+    tag: str | None = None
+    schedule_id: str | None = None
+    url_prefix: str | None = None
+    before: Moment | None = None
+    after: Moment | None = None
+    all: bool | None = None
+
+
+def query_readers(now: datetime) -> Mapping[str, Callable[[list[str]], Any]]:
+    """Return how the list's filters are read from query parameters."""
+
+    def moment(texts: list[str]) -> datetime:
+        return query_moment(texts[-1], now)
+
+    return {
+        "state": _states,
+        "kind": _kinds,
+        "tag": lambda texts: _text(texts[-1]),
+        "schedule_id": lambda texts: _uuid(texts[-1]),
+        "url_prefix": lambda texts: _text(texts[-1]),
+        "before": moment,
+        "after": moment,
+    }
+
+
+def query_filter(values: Mapping[str, Any]) -> JobFilter:
+    """Put the values of query parameters together."""
+    return JobFilter(
+        states=values["state"] or frozenset(),
+        kinds=values["kind"] or OWN_KINDS,
+        tag=values["tag"],
+        schedule_id=values["schedule_id"],
+        url_prefix=values["url_prefix"],
+        before=values["before"],
+        after=values["after"],
+    )
+
+
+def body_filter(asked: FilterBody, now: datetime) -> JobFilter:
+    """Read a body's filter; one that names nothing must say `all`.
+
+    Raises:
+        InvalidRequest: a part is wrong, or none is given.
+    """
+    errors: list[FieldError] = []
+    states = [asked.state] if isinstance(asked.state, str) else asked.state
+    values = {
+        "states": _part(errors, "state", _states, states) or frozenset(),
+        "schedule_id": _part(errors, "schedule_id", _uuid, asked.schedule_id),
+        "tag": _part(errors, "tag", _text, asked.tag),
+        "url_prefix": _part(errors, "url_prefix", _text, asked.url_prefix),
+        "before": _part(errors, "before", lambda at: parse_moment(at, now), asked.before),
+        "after": _part(errors, "after", lambda at: parse_moment(at, now), asked.after),
+    }
+    wanted = JobFilter(**values)
+    if not errors and wanted == JobFilter() and asked.all is not True:
+        detail = 'an empty filter would mean every job; say {"all": true} if that is meant'
+        errors.append(FieldError("/filter", detail))
+    if errors:
+        raise InvalidRequest(errors)
+    return wanted
+
+
+def _part(errors: list[FieldError], name: str, reader: Callable[[Any], Any], value: Any) -> Any:
+    try:
+        return None if value is None else reader(value)
+    except ValueError as error:
+        errors.append(FieldError(f"/filter/{name}", str(error)))
+        return None
+
+
+def _states(texts: list[str]) -> frozenset[State]:
+    return frozenset(_choice(State, word) for text in texts for word in text.split(","))
+
+
+def _kinds(texts: list[str]) -> tuple[Kind, ...]:
+    return tuple(_choice(Kind, word) for text in texts for word in text.split(","))
+
+
+def _choice(choices: Any, word: str) -> Any:
+    try:
+        return choices(word.strip())
+    except ValueError:
+        expected = ", ".join(choices)
+        raise ValueError(f"expected one of {expected}, got {word[:40]!r}") from None
+
+
+def _text(text: str) -> str:
+    if not 0 < len(text) <= LONGEST_PREFIX:
+        raise ValueError(f"must have 1 to {LONGEST_PREFIX} characters, got {len(text)}")
+    return text
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ValueError(f"expected a UUID, got {text[:80]!r}") from None

@@ -1,0 +1,246 @@
+"""`/api/schedules`: list, get, change, disable, enable, delete, run now (contract §2, §6)."""
+
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import msgspec
+from starlette.responses import Response
+
+from booper.api.bodies import JSON, decode_json, media_type, read_body
+from booper.api.intake import check, new_schedule, read_args, read_due
+from booper.api.jobs import rules_of
+from booper.api.paging import query_moment, read_page, unknown_parameters
+from booper.api.routing import Access, Call, Operation, respond
+from booper.api.values import Findings
+from booper.api.wire import ScheduleDetail, schedule_detail, schedule_resource
+from booper.errors import (
+    Conflict,
+    FieldError,
+    InvalidRequest,
+    NotFound,
+    UnsupportedMediaType,
+    pointer_to,
+)
+from booper.model.args import decode_args, encode_args
+from booper.model.job import Kind, NewJob
+from booper.model.resource import job_resource
+from booper.model.schedule import NewSchedule, Plan, Schedule
+from booper.store.base import Altered
+
+DEFAULT_NEXT_RUNS = 5
+MOST_TRIES = 5
+MOST_NEXT_RUNS = 100
+ORDER_FIELDS = ("inserted_at", "id")
+
+# What a change may not touch: they belong to the create alone.
+FIXED = ("idempotency_key", "on_conflict", "idempotency_ttl")
+
+
+async def list_all(call: Call) -> Response:
+    """List the user's schedules, newest first unless asked otherwise."""
+    page, _ = read_page(call.request.query_params, ORDER_FIELDS, {}, has_cursor=False)
+    schedules = await call.services.store.schedules.list(call.user_id, page)
+    return respond({"data": [schedule_resource(each) for each in schedules]})
+
+
+async def get(call: Call) -> Response:
+    """Show one schedule and when it runs next."""
+    count, after = _next_parameters(call)
+    schedule = await call.services.store.schedules.get(call.user_id, _reference(call))
+    return respond({"data": _detail(schedule, count, after)})
+
+
+async def change(call: Call) -> Response:
+    """Change the fields that are given (null removes one) and plan the next run anew."""
+    services, now = call.services, call.services.clock.now()
+    body = await read_body(call.request, services.max_body_bytes)
+    if media_type(call.request) != JSON:
+        raise UnsupportedMediaType(f"expected {JSON}")
+    altered = await _change(call, body, now)
+    services.scheduler.arm(*altered.armed)
+    return respond({"data": _detail(altered.schedule, DEFAULT_NEXT_RUNS, now)})
+
+
+async def disable(call: Call) -> Response:
+    """Cancel the waiting run and plan no more."""
+    services, now = call.services, call.services.clock.now()
+    altered = await services.store.schedules.disable(
+        call.user_id, _reference(call), now, services.reports.cancelled
+    )
+    services.scheduler.arm(*altered.armed)
+    return respond({"data": schedule_resource(altered.schedule)})
+
+
+async def enable(call: Call) -> Response:
+    """Plan the next run after now."""
+    services, now = call.services, call.services.clock.now()
+    schedule = await services.store.schedules.get(call.user_id, _reference(call))
+    attempts = decode_args(schedule.args).max_attempts or services.max_attempts
+    altered = await services.store.schedules.enable(call.user_id, schedule.id, now, attempts)
+    services.scheduler.arm(*altered.armed)
+    return respond({"data": schedule_resource(altered.schedule)})
+
+
+async def delete(call: Call) -> Response:
+    """Cancel the waiting run and forget the schedule; its past jobs stay."""
+    services, now = call.services, call.services.clock.now()
+    altered = await services.store.schedules.delete(
+        call.user_id, _reference(call), now, services.reports.cancelled
+    )
+    services.scheduler.arm(*altered.armed)
+    return Response(status_code=204)
+
+
+async def run(call: Call) -> Response:
+    """Run a schedule now, beside its plan, with another body if one is given."""
+    services, now = call.services, call.services.clock.now()
+    body = await read_body(call.request, services.max_body_bytes)
+    schedule = await services.store.schedules.get(call.user_id, _reference(call))
+    new = _extra_run(schedule, _merged(schedule, _run_body(call, body)), call, now)
+    job = await services.store.schedules.run(call.user_id, schedule.id, new, now)
+    services.scheduler.arm(job)
+    return respond({"data": job_resource(job, now)}, 201, {"Location": f"/api/jobs/{job.id}"})
+
+
+OPERATIONS = (
+    Operation("GET", "/api/schedules", Access.READ, list_all),
+    Operation("GET", "/api/schedules/{schedule_id}", Access.READ, get),
+    Operation("PATCH", "/api/schedules/{schedule_id}", Access.WRITE, change),
+    Operation("DELETE", "/api/schedules/{schedule_id}", Access.WRITE, delete),
+    Operation("POST", "/api/schedules/{schedule_id}/disable", Access.WRITE, disable),
+    Operation("POST", "/api/schedules/{schedule_id}/enable", Access.WRITE, enable),
+    Operation("POST", "/api/schedules/{schedule_id}/run", Access.WRITE, run),
+)
+
+
+async def _change(call: Call, body: bytes, now: datetime) -> Altered:
+    """Lay a change over a schedule; anew if another change has come between."""
+    schedules, announce = call.services.store.schedules, call.services.reports.cancelled
+    for tries_left in reversed(range(MOST_TRIES)):
+        seen = await schedules.get(call.user_id, _reference(call))
+        new = _changed(seen, body, call, now)
+        try:
+            return await schedules.change(call.user_id, seen, new, now, announce)
+        except Conflict:
+            if not tries_left:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+def _changed(schedule: Schedule, body: bytes, call: Call, now: datetime) -> NewSchedule:
+    """Lay a change over a schedule's fields and plan its next run.
+
+    Raises:
+        InvalidRequest: a field cannot be changed, or the result is wrong.
+    """
+    given = _fields(body)
+    findings = Findings()
+    for name in FIXED:
+        if name in given:
+            findings.add(f"/{name}", "cannot be changed; delete the schedule and post another")
+    args = read_args(_merged(schedule, given), JSON, findings)
+    host = check(args, rules_of(call.services), now, findings)
+    if not findings.errors and not args.is_recurring:
+        findings.add("", "a schedule needs repeat_every or cron")
+    anchor = schedule.anchor
+    if given.keys() & {"schedule_in", "scheduled_at"}:
+        anchor = read_due(args, now, findings) or now
+    if findings.errors:
+        raise InvalidRequest(findings.errors)
+    attempts = args.max_attempts or call.services.max_attempts
+    new = new_schedule(args, schedule.user_id, host, anchor, attempts)
+    return replace(new, first_at=Plan.of(args, new.anchor).next_after(now))
+
+
+def _fields(body: bytes) -> dict[str, msgspec.Raw]:
+    try:
+        fields: dict[str, msgspec.Raw] = decode_json(body, dict[str, msgspec.Raw])
+    except msgspec.ValidationError:
+        raise InvalidRequest([FieldError("", "expected a JSON object")]) from None
+    return fields
+
+
+def _merged(schedule: Schedule, given: dict[str, msgspec.Raw]) -> bytes:
+    """Lay given fields over a schedule's own, as JSON; null removes one (RFC 7396, one level)."""
+    stored: dict[str, msgspec.Raw] = msgspec.json.decode(schedule.args, type=dict[str, msgspec.Raw])
+    return msgspec.json.encode({**stored, **given})
+
+
+def _run_body(call: Call, body: bytes) -> dict[str, msgspec.Raw]:
+    """Read the optional `{"body": …}` of an extra run."""
+    if not body:
+        return {}
+    if media_type(call.request) != JSON:
+        raise UnsupportedMediaType(f"expected {JSON}")
+    given = _fields(body)
+    unknown = [FieldError(pointer_to("", name), "unknown field; expected body") for name in given]
+    if given.keys() - {"body"}:
+        raise InvalidRequest([error for error in unknown if error.pointer != "/body"])
+    return given
+
+
+def _extra_run(schedule: Schedule, fields: bytes, call: Call, now: datetime) -> NewJob:
+    findings = Findings()
+    args = read_args(fields, JSON, findings)
+    check(args, rules_of(call.services), now, findings)
+    bad_body = [error for error in findings.errors if error.pointer.startswith("/body")]
+    if bad_body:
+        raise InvalidRequest(bad_body)
+    return NewJob(
+        user_id=schedule.user_id,
+        args=encode_args(args),
+        host=schedule.host,
+        scheduled_at=now,
+        planned_at=now,
+        max_attempts=args.max_attempts or call.services.max_attempts,
+        kind=Kind.REQUEST,
+        schedule_id=schedule.id,
+        idempotency_key=schedule.idempotency_key,
+        name=schedule.name,
+        description=schedule.description,
+        tags=tuple(args.tags or ()),
+    )
+
+
+def _detail(schedule: Schedule, count: int, after: datetime) -> ScheduleDetail:
+    """Show a schedule and its next times, none while it is disabled."""
+    plan, runs = Plan.of_schedule(schedule), schedule.runs
+    at = None if schedule.disabled_at or schedule.ended_at else plan.next_after(after)
+    if at is not None and schedule.next_at is not None and schedule.next_at < at:
+        runs += plan.recurrence.count(schedule.next_at, after)
+    times = list[datetime]()
+    while at is not None and len(times) < count and not plan.is_used_up(runs + len(times)):
+        times.append(at)
+        at = plan.next_after(at)
+    zone = ZoneInfo(decode_args(schedule.args).timezone or "UTC")
+    return schedule_detail(schedule, times, zone)
+
+
+def _next_parameters(call: Call) -> tuple[int, datetime]:
+    """Read `next_runs` and `after`."""
+    query, now = call.request.query_params, call.services.clock.now()
+    errors = unknown_parameters(query, ("next_runs", "after"))
+    text = query.get("next_runs", str(DEFAULT_NEXT_RUNS))
+    count = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else -1
+    if not 0 <= count <= MOST_NEXT_RUNS:
+        errors.append(
+            FieldError("/next_runs", f"expected 0 to {MOST_NEXT_RUNS}, got {text[:40]!r}")
+        )
+    after = now
+    try:
+        after = query_moment(query["after"], now) if "after" in query else now
+    except ValueError as error:
+        errors.append(FieldError("/after", str(error)))
+    if errors:
+        raise InvalidRequest(errors)
+    return count, after
+
+
+def _reference(call: Call) -> UUID:
+    text = call.request.path_params["schedule_id"]
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound(f"there is no schedule {text[:80]!r}") from None

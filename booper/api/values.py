@@ -1,0 +1,210 @@
+"""What the values of a create's fields may be, beyond their shapes (contract §3)."""
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NoReturn, TypeVar
+
+import msgspec
+
+from booper.engine.guard import Guard
+from booper.engine.headers import check_header
+from booper.errors import FieldError, TargetRefused, pointer_to
+from booper.model.args import METHODS, Args
+from booper.model.duration import Duration, InvalidDuration, parse_duration
+from booper.model.dynamic import MAX_DEPTH, is_too_deep
+from booper.model.moment import Moment, parse_moment
+from booper.model.outgoing import text_of, with_query
+from booper.model.recurrence import Cron, InvalidTimezone, check_timezone
+from booper.model.retry import parse_backoff
+from booper.model.schedule import Conflict, Misfire, Overlap, zone_of
+
+T = TypeVar("T")
+
+LONGEST_TIMEOUT: Final = timedelta(minutes=15)
+SHORTEST_INTERVAL: Final = timedelta(seconds=1)
+MOST_ATTEMPTS: Final = 10_000
+MOST_RUNS: Final = 1_000_000_000
+MOST_HEADERS: Final = 100
+MOST_TAGS: Final = 20
+MOST_ITEMS: Final = 100
+LONGEST_TAG: Final = 64
+LONGEST_TEXT: Final = {"idempotency_key": 255, "name": 255, "description": 10_000}
+
+# Fields that mean something to a schedule only; elsewhere they would be ignored in silence.
+RECURRING_ONLY: Final = ("starts_at", "ends_at", "max_runs", "jitter", "overlap", "misfire")
+KEY_ONLY: Final = ("on_conflict", "idempotency_ttl")
+
+_STATUS_CLASS = re.compile(r"[1-5]xx", re.IGNORECASE)
+
+
+class Findings:
+    """The errors of a create, collected field by field."""
+
+    def __init__(self) -> None:
+        self.errors: list[FieldError] = []
+
+    def add(self, pointer: str, detail: str) -> None:
+        """Note an error."""
+        self.errors.append(FieldError(pointer, detail))
+
+    def read(self, pointer: str, reading: Callable[..., T], *values: Any) -> T | None:
+        """Return what `reading` makes of the values, or note its error and return None."""
+        try:
+            return reading(*values)
+        except InvalidDuration as error:
+            part = "" if error.part is None else f"/{error.part}"
+            self.add(pointer + part, str(error))
+        except (ValueError, TargetRefused) as error:
+            self.add(pointer, str(error))
+        return None
+
+
+def check_values(args: Args, guard: Guard, now: datetime, findings: Findings) -> None:
+    """Note what is wrong with the values of fields, taken one by one."""
+    findings.read("/method", _check_method, args.method)
+    findings.read("/headers", _check_count, "headers", args.headers, MOST_HEADERS)
+    for name, value in list((args.headers or {}).items())[:MOST_HEADERS]:
+        findings.read(pointer_to("/headers", name), check_header, name, text_of(value))
+    for field, longest in LONGEST_TEXT.items():
+        findings.read(f"/{field}", _check_text, getattr(args, field), longest)
+    for field in ("callback_url", "webhook_url"):
+        if (url := getattr(args, field)) is not None:
+            findings.read(f"/{field}", guard.check, url)
+    _check_delivery(args, findings)
+    _check_tags(args, findings)
+    if args.body is not msgspec.UNSET and is_too_deep(msgspec.json.decode(args.body)):
+        findings.add("/body", f"must nest at most {MAX_DEPTH} levels deep")
+    _check_conflict(args, findings)
+    _check_recurrence(args, now, findings)
+
+
+def read_target_host(args: Args, guard: Guard, findings: Findings) -> str:
+    """Return the host of the job's URL, as the guard reads it; empty where that is wrong."""
+    target = findings.read("/url", guard.check, args.url)
+    if target is None:
+        return ""
+    if args.query is not None and not args.is_recurring:
+        findings.read("/query", guard.check, with_query(args.url, args.query))
+    return target.host
+
+
+def read_moment(moment: Moment, now: datetime, timezone: str | None) -> datetime:
+    """Read a time; one without a zone is in `timezone`, or UTC where that is wrong (told there).
+
+    Raises:
+        InvalidMoment: it is no time, or too far away.
+    """
+    try:
+        zone = zone_of(timezone)
+    except InvalidTimezone:
+        zone = UTC
+    return parse_moment(moment, now, zone)
+
+
+def _check_delivery(args: Args, findings: Findings) -> None:
+    findings.read("/max_attempts", _check_number, args.max_attempts, MOST_ATTEMPTS)
+    findings.read("/timeout", _check_timeout, args.timeout)
+    findings.read("/expect_status", _check_count, "items", args.expect_status, MOST_ITEMS)
+    if isinstance(args.backoff, list) and args.backoff:
+        findings.read("/backoff", _check_count, "items", args.backoff, MOST_ITEMS)
+        for index, delay in enumerate(args.backoff[:MOST_ITEMS]):
+            findings.read(f"/backoff/{index}", parse_duration, delay)
+    elif args.backoff is not None:
+        findings.read("/backoff", parse_backoff, args.backoff)
+    if args.expect_status == []:
+        findings.add("/expect_status", "must name at least one status")
+    for index, status in enumerate((args.expect_status or [])[:MOST_ITEMS]):
+        findings.read(f"/expect_status/{index}", _check_status, status)
+
+
+def _check_tags(args: Args, findings: Findings) -> None:
+    findings.read("/tags", _check_count, "tags", args.tags, MOST_TAGS)
+    for index, tag in enumerate((args.tags or [])[:MOST_TAGS]):
+        findings.read(f"/tags/{index}", _check_text, tag, LONGEST_TAG)
+
+
+def _check_conflict(args: Args, findings: Findings) -> None:
+    findings.read("/on_conflict", _check_choice, args.on_conflict, Conflict)
+    if args.idempotency_ttl is not None:
+        findings.read("/idempotency_ttl", parse_duration, args.idempotency_ttl)
+    if args.idempotency_key is None:
+        for field in KEY_ONLY:
+            if getattr(args, field) is not None:
+                findings.add(f"/{field}", "means something only with an idempotency_key")
+
+
+def _check_recurrence(args: Args, now: datetime, findings: Findings) -> None:
+    if args.timezone is not None:
+        findings.read("/timezone", check_timezone, args.timezone)
+    if not args.is_recurring:
+        for field in RECURRING_ONLY:
+            if getattr(args, field) is not None:
+                findings.add(f"/{field}", "means something only with repeat_every or cron")
+        return
+    if args.repeat_every is not None and args.cron is not None:
+        findings.add("/repeat_every", "give either cron or repeat_every, not both")
+    if args.cron is not None:
+        findings.read("/cron", Cron.parse, args.cron)
+    every = findings.read("/repeat_every", _check_interval, args.repeat_every)
+    findings.read("/overlap", _check_choice, args.overlap, Overlap)
+    findings.read("/misfire", _check_choice, args.misfire, Misfire)
+    findings.read("/max_runs", _check_number, args.max_runs, MOST_RUNS)
+    findings.read("/jitter", _check_jitter, args.jitter, every)
+    for field in ("starts_at", "ends_at"):
+        if (moment := getattr(args, field)) is not None:
+            findings.read(f"/{field}", read_moment, moment, now, args.timezone)
+
+
+def _check_method(method: str | None) -> None:
+    if method is not None and method.lower() not in METHODS:
+        _refuse(f"expected one of {', '.join(METHODS)}, got {method[:40]!r}")
+
+
+def _check_count(noun: str, items: Iterable[object] | None, most: int) -> None:
+    count = len(list(items)) if items is not None else 0
+    if count > most:
+        _refuse(f"at most {most} {noun}, got {count}")
+
+
+def _check_text(text: str | None, longest: int) -> None:
+    if text is not None and not 0 < len(text) <= longest:
+        _refuse(f"must have 1 to {longest} characters, got {len(text)}")
+
+
+def _check_number(number: int | None, most: int) -> None:
+    if number is not None and not 1 <= number <= most:
+        _refuse(f"must be from 1 to {most}, got {number!r:.40}")
+
+
+def _check_choice(text: str | None, choices: Any) -> None:
+    if text is not None and text not in list(choices):
+        _refuse(f"expected one of {', '.join(choices)}, got {text[:40]!r}")
+
+
+def _check_timeout(timeout: Duration | None) -> None:
+    if timeout is not None and not timedelta(0) < parse_duration(timeout) <= LONGEST_TIMEOUT:
+        _refuse("must be over 0 and at most 15 minutes")
+
+
+def _check_interval(every: Duration | None) -> timedelta | None:
+    length = parse_duration(every) if every is not None else None
+    if length is not None and length < SHORTEST_INTERVAL:
+        _refuse(f"must be at least 1 second, got {length.total_seconds():g}")
+    return length
+
+
+def _check_jitter(jitter: Duration | None, every: timedelta | None) -> None:
+    length = parse_duration(jitter) if jitter is not None else timedelta(0)
+    if every is not None and length >= every:
+        _refuse("must be shorter than repeat_every")
+
+
+def _check_status(status: int | str) -> None:
+    is_class = isinstance(status, str) and _STATUS_CLASS.fullmatch(status)
+    if not is_class and not (isinstance(status, int) and 100 <= status <= 599):
+        _refuse(f'expected a status from 100 to 599 or a class such as "3xx", got {status!r:.40}')
+
+
+def _refuse(message: str) -> NoReturn:
+    raise ValueError(message)

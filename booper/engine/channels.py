@@ -1,0 +1,182 @@
+"""Channels: messages to whoever listens now, in memory and each user's own; nothing is kept.
+
+A subscriber who reads too slowly loses the oldest messages and is told how many, so neither a
+stuck reader nor many of them can fill the memory.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from booper.clock import Clock
+from booper.errors import StoreUnavailable
+from booper.model.identity import uuid7
+
+MOST_FEEDS: Final = 256
+"""Subscribers in all: each holds a connection open for as long as it likes."""
+
+FEED_ROOM: Final = 64
+"""Messages kept for one slow subscriber: a burst, not a history."""
+
+# Discord's webhook resource, "Execute Webhook": both limits count code points.
+DISCORD_CONTENT: Final = 2_000
+DISCORD_USERNAME: Final = 80
+
+# Discord refuses the whole message for such a user name ("Usernames and Nicknames").
+_REFUSED_PARTS: Final = ("clyde", "discord")
+_REFUSED_NAMES: Final = ("everyone", "here")
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """Something said on a channel; `id` is time-ordered, `author` None where nobody signed it."""
+
+    id: UUID
+    channel: str
+    content: str
+    author: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """`count` messages that stood here were given up for newer ones: the reader was too slow."""
+
+    count: int
+
+
+class FeedUnavailable(StoreUnavailable):
+    """Say that no further subscriber can be served now; a later try may succeed."""
+
+    title = "Feed unavailable"
+
+
+class Feed:
+    """What one subscriber has yet to read: iterate it, in one task; it ends when booper stops."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._waiting: deque[Message] = deque()
+        self._dropped = 0
+        self._is_ended = False
+        self._changed = asyncio.Event()
+
+    def put(self, message: Message) -> None:
+        """Add a message, giving up the oldest one where there is no room."""
+        if len(self._waiting) == self._room:
+            self._waiting.popleft()
+            self._dropped += 1
+        self._waiting.append(message)
+        self._changed.set()
+
+    def end(self) -> None:
+        """End the iteration now, whatever is still unread."""
+        self._is_ended = True
+        self._changed.set()
+
+    def __aiter__(self) -> "Feed":
+        """Return the feed: what was read once is gone."""
+        return self
+
+    async def __anext__(self) -> Message | Dropped:
+        """Wait for the next message; a cancelled wait loses none."""
+        await self._changed.wait()
+        if self._is_ended:
+            raise StopAsyncIteration
+        if self._dropped:
+            lost, self._dropped = Dropped(self._dropped), 0
+            return lost
+        message = self._waiting.popleft()
+        if not self._waiting:
+            self._changed.clear()
+        return message
+
+
+class Channels:
+    """The channels of all users, each made by its first subscriber and gone with its last."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        random: Random,
+        *,
+        most_feeds: int = MOST_FEEDS,
+        feed_room: int = FEED_ROOM,
+    ) -> None:
+        self._clock = clock
+        self._random = random
+        self._most_feeds = most_feeds
+        self._feed_room = feed_room
+        self._feeds: dict[tuple[UUID, str], set[Feed]] = {}
+        self._is_closed = False
+
+    def message(self, channel: str, content: str, author: str | None = None) -> Message:
+        """Make a message of this moment; it is not sent yet."""
+        at = self._clock.now()
+        identity = uuid7(at, self._random)
+        return Message(id=identity, channel=channel, content=content, author=author, at=at)
+
+    def publish(self, user_id: UUID, message: Message) -> int:
+        """Give a message to everyone who listens to its channel as this user; say how many."""
+        feeds = self._feeds.get((user_id, message.channel), ())
+        for feed in feeds:
+            feed.put(message)
+        return len(feeds)
+
+    @asynccontextmanager
+    async def subscribe(self, user_id: UUID, channel: str) -> AsyncIterator[Feed]:
+        """Listen to one of a user's channels: everything published from here on.
+
+        Raises:
+            FeedUnavailable: there are too many subscribers, or booper is stopping.
+        """
+        if self._is_closed:
+            raise FeedUnavailable("booper is stopping")
+        if sum(map(len, self._feeds.values())) >= self._most_feeds:
+            raise FeedUnavailable(f"all {self._most_feeds} live feeds are in use; close one")
+        feed = Feed(self._feed_room)
+        feeds = self._feeds.setdefault((user_id, channel), set())
+        feeds.add(feed)
+        try:
+            yield feed
+        finally:
+            feeds.discard(feed)
+            if not feeds:
+                del self._feeds[user_id, channel]
+
+    def close(self) -> None:
+        """End every feed at once and take no further subscriber."""
+        self._is_closed = True
+        for feeds in self._feeds.values():
+            for feed in feeds:
+                feed.end()
+
+
+def discord_body(message: Message) -> dict[str, Any]:
+    """Write a message for Discord's "Execute Webhook", such that it can ping nobody.
+
+    What is too long is cut; a user name that Discord would refuse is left out.
+    """
+    body: dict[str, Any] = {
+        "content": _cut(message.content, DISCORD_CONTENT),
+        "allowed_mentions": {"parse": []},
+    }
+    username = _cut((message.author or "").strip(), DISCORD_USERNAME)
+    if username and not _is_refused(username.lower()):
+        body["username"] = username
+    return body
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _is_refused(username: str) -> bool:
+    return username in _REFUSED_NAMES or any(part in username for part in _REFUSED_PARTS)

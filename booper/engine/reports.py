@@ -1,0 +1,180 @@
+"""Reports of jobs to their users' own URLs: callbacks and webhook events (contract §7).
+
+A report is an internal job: this module says which ones a state brings with it; the store writes
+them with that state, and the loop sends them like any other job.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from booper.clock import Clock
+from booper.engine.guard import Guard
+from booper.errors import TargetRefused
+from booper.model.args import Args, decode_args, encode_args
+from booper.model.event import (
+    error_payload,
+    request_payload,
+    response_payload,
+)
+from booper.model.job import (
+    FINISHED,
+    OWN_KINDS,
+    Answered,
+    Attempt,
+    Failed,
+    Job,
+    Kind,
+    NewJob,
+    Outcome,
+    Refused,
+    Request,
+    State,
+)
+from booper.model.resource import job_resource
+from booper.model.timestamps import precise
+
+STARTED = "job.started"
+REQUEST = "job.request"
+RESPONSE = "job.response"
+ERROR = "job.error"
+FINISHED_EVENT = "job.finished"
+
+# Each attempt has four places: its events come in this order, however many attempts there are.
+_PLACES = {STARTED: -3, REQUEST: -2, RESPONSE: -1, ERROR: -1, FINISHED_EVENT: 0}
+
+_REPORTED_BY_CALLBACK = frozenset({State.COMPLETED, State.DISCARDED})
+
+
+class Reports:
+    """Say which internal jobs report what happens to a job."""
+
+    def __init__(self, guard: Guard, clock: Clock, max_attempts: int) -> None:
+        self._guard = guard
+        self._clock = clock
+        self._max_attempts = max_attempts
+
+    def begun(self, attempt: Attempt, request: Request | None) -> Sequence[NewJob]:
+        """Report that an attempt begins, and with which request (None: it cannot be built)."""
+        if not _is_watched(attempt):
+            return ()
+        events = [self._event(attempt, STARTED, {})]
+        if request is not None:
+            events.append(self._event(attempt, REQUEST, _shown(attempt.args, request)))
+        return events
+
+    def cut_off(self, attempt: Attempt) -> Sequence[NewJob]:
+        """Report that the process died during an attempt."""
+        if not _is_watched(attempt):
+            return ()
+        data = {"error": "interrupted", "message": "booper stopped during the attempt"}
+        return [self._event(attempt, ERROR, data)]
+
+    def ended(
+        self, attempt: Attempt, request: Request | None, outcome: Outcome, settled: Job
+    ) -> Sequence[NewJob]:
+        """Report what an attempt brought, and the job's end if this was it."""
+        if attempt.job.kind not in OWN_KINDS:
+            return ()
+        reports: list[NewJob] = []
+        if attempt.args.webhook_url is not None:
+            reports.append(self._outcome_event(attempt, outcome))
+            if settled.state in FINISHED:
+                reports.append(self._finished(settled, attempt.args))
+        if attempt.args.callback_url is not None and settled.state in _REPORTED_BY_CALLBACK:
+            reports.append(self._callback(attempt, request, outcome, settled))
+        return reports
+
+    def cancelled(self, job: Job) -> Sequence[NewJob]:
+        """Report that a job was cancelled."""
+        if job.kind not in OWN_KINDS:
+            return ()
+        args = decode_args(job.args)
+        return [self._finished(job, args)] if args.webhook_url is not None else []
+
+    def _outcome_event(self, attempt: Attempt, outcome: Outcome) -> NewJob:
+        match outcome:
+            case Answered(response=response, duration=duration):
+                return self._event(attempt, RESPONSE, response_payload(response, duration))
+            case Failed() | Refused():
+                return self._event(attempt, ERROR, error_payload(outcome))
+
+    def _finished(self, job: Job, args: Args) -> NewJob:
+        data = {"state": job.state, "last_error": job.last_error}
+        return self._event(Attempt(job, args), FINISHED_EVENT, data)
+
+    def _event(self, attempt: Attempt, kind: str, data: Mapping[str, object]) -> NewJob:
+        job, url = attempt.job, attempt.args.webhook_url
+        assert url is not None
+        now = self._clock.now()
+        place = {"attempt": job.attempt, "sequence": 4 * job.attempt + _PLACES[kind]}
+        body = {
+            "type": kind,
+            "timestamp": precise(now),
+            "data": {"job_id": job.id, **place, **data},
+        }
+        return self._report(Kind.WEBHOOK, job, url, body, now)
+
+    def _callback(
+        self, attempt: Attempt, request: Request | None, outcome: Outcome, settled: Job
+    ) -> NewJob:
+        now, url = self._clock.now(), attempt.args.callback_url
+        assert url is not None
+        body: dict[str, object] = {
+            "job": job_resource(settled, now),
+            "request": _shown(attempt.args, request) if request is not None else None,
+        }
+        match outcome:
+            case Answered(response=response, duration=duration):
+                body["response"] = response_payload(response, duration)
+            case Failed() | Refused():
+                body["error"] = error_payload(outcome)
+        body |= {"attempt": settled.attempt, "final": True}
+        return self._report(Kind.CALLBACK, settled, url, body, now)
+
+    def forward(self, user_id: UUID, url: str, body: Mapping[str, object], now: datetime) -> NewJob:
+        """Pass a channel's message on to the operator's URL."""
+        return self._internal(Kind.CHANNEL, user_id, None, url, body, now)
+
+    def _report(
+        self, kind: Kind, about: Job, url: str, body: Mapping[str, object], now: datetime
+    ) -> NewJob:
+        return self._internal(kind, about.user_id, about.id, url, body, now)
+
+    def _internal(
+        self,
+        kind: Kind,
+        user_id: UUID,
+        parent_id: int | None,
+        url: str,
+        body: Mapping[str, object],
+        now: datetime,
+    ) -> NewJob:
+        args = Args(method="post", url=url, body=msgspec.Raw(msgspec.json.encode(body)))
+        return NewJob(
+            user_id=user_id,
+            args=encode_args(args),
+            host=self._host(url),
+            scheduled_at=now,
+            planned_at=now,
+            max_attempts=self._max_attempts,
+            kind=kind,
+            parent_id=parent_id,
+        )
+
+    def _host(self, url: str) -> str:
+        """Return the host whose slots a report takes; one refused by now is discarded when sent."""
+        try:
+            return self._guard.check(url).host
+        except TargetRefused:
+            return ""
+
+
+def _is_watched(attempt: Attempt) -> bool:
+    return attempt.args.webhook_url is not None and attempt.job.kind in OWN_KINDS
+
+
+def _shown(args: Args, request: Request) -> Mapping[str, object]:
+    return {"method": request.method, **request_payload(args, request)}

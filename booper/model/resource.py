@@ -1,0 +1,102 @@
+"""A job as the contract shows it (§4): in answers, in callbacks, and as `$job` to its target."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from booper.model.event import REDACTED, SECRET_HEADERS
+from booper.model.job import Job
+from booper.model.timestamps import bare, precise, precise_or_none
+
+
+class JobState(msgspec.Struct, frozen=True):
+    """The inner `job` of a job resource; `has_confict` is spelled as the hosted service does."""
+
+    attempted_at: str | None
+    cancelled_at: str | None
+    completed_at: str | None
+    discarded_at: str | None
+    has_confict: bool
+    id: int
+    inserted_at: str
+    scheduled_at: str
+    state: str
+    attempt: int
+    max_attempts: int
+    last_error: str | None
+
+
+class JobResource(msgspec.Struct, frozen=True):
+    """A job as it is created, read, listed and cancelled (§4)."""
+
+    id: UUID
+    idempotency_key: str | None
+    inserted_at: str
+    name: str | None
+    description: str | None
+    user_id: UUID
+    schedule_id: UUID | None
+    job_id: int
+    job: JobState
+    args: msgspec.Raw
+
+
+def new_job_resource(job: Job, now: datetime) -> JobResource:
+    """Show a job to whoever has just created it: its args as they came."""
+    return _job_resource(job, now, job.args, has_conflict=False)
+
+
+def job_resource(job: Job, now: datetime, *, has_conflict: bool = False) -> JobResource:
+    """Show a stored job: the values of secret headers are hidden."""
+    return _job_resource(job, now, redacted(job.args), has_conflict=has_conflict)
+
+
+def _job_resource(job: Job, now: datetime, args: str, *, has_conflict: bool) -> JobResource:
+    state = job_state(job, now, has_conflict=has_conflict)
+    return JobResource(
+        id=job.uuid,
+        idempotency_key=job.idempotency_key,
+        inserted_at=bare(job.inserted_at),
+        name=job.name,
+        description=job.description,
+        user_id=job.user_id,
+        schedule_id=job.schedule_id,
+        job_id=job.id,
+        job=state,
+        args=msgspec.Raw(args),
+    )
+
+
+def job_state(job: Job, now: datetime, *, has_conflict: bool = False) -> JobState:
+    """Show how far a job has come."""
+    return JobState(
+        attempted_at=precise_or_none(job.attempted_at),
+        cancelled_at=precise_or_none(job.cancelled_at),
+        completed_at=precise_or_none(job.completed_at),
+        discarded_at=precise_or_none(job.discarded_at),
+        has_confict=has_conflict,
+        id=job.id,
+        inserted_at=precise(job.inserted_at),
+        scheduled_at=precise(job.scheduled_at),
+        state=job.state_at(now),
+        attempt=job.attempt,
+        max_attempts=job.max_attempts,
+        last_error=job.last_error,
+    )
+
+
+def redacted(args: str) -> str:
+    """Hide the secret headers of stored args; most have none and are left as they are."""
+    shown: dict[str, msgspec.Raw] = msgspec.json.decode(args, type=dict[str, msgspec.Raw])
+    if "headers" not in shown:
+        return args
+    headers: dict[str, Any] = msgspec.json.decode(shown["headers"])
+    if not any(name.lower() in SECRET_HEADERS for name in headers):
+        return args
+    hidden = {
+        name: REDACTED if name.lower() in SECRET_HEADERS else value
+        for name, value in headers.items()
+    }
+    return msgspec.json.encode({**shown, "headers": hidden}).decode()

@@ -1,0 +1,370 @@
+"""A schedule's row and its planned runs: reading, planning the next, and what was not run."""
+
+import sqlite3
+from datetime import datetime
+from random import Random
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from booper.errors import NotFound
+from booper.model import lifecycle
+from booper.model.args import decode_args
+from booper.model.event import gap_payload, skipped
+from booper.model.job import Job, Kind, NewJob
+from booper.model.planning import DISABLED
+from booper.model.schedule import Gap, NewSchedule, Plan, Schedule, has_same_timing
+from booper.store.base import AnnounceEnd
+from booper.store.sqlite import logs, rows
+from booper.store.sqlite.connection import Row
+from booper.store.sqlite.values import loaded, loaded_or_none, stored, stored_or_none
+
+COLUMNS = """
+id, user_id, idempotency_key, name, description, host, args, anchor, next_at, runs, state,
+previous, inserted_at, disabled_at, ended_at
+"""
+
+FIND = f"SELECT {COLUMNS} FROM schedules WHERE id = :id"
+
+INSERT = """
+INSERT INTO schedules (id, user_id, idempotency_key, name, description, host, args, anchor,
+    next_at, runs, state, previous, inserted_at)
+VALUES (:id, :user_id, :idempotency_key, :name, :description, :host, :args, :anchor, :next_at,
+    :runs, :state, :previous, :inserted_at)
+"""
+
+UPDATE = """
+UPDATE schedules SET name = :name, description = :description, host = :host, args = :args,
+    anchor = :anchor, next_at = :next_at, runs = :runs, state = :state, previous = :previous,
+    disabled_at = :disabled_at, ended_at = :ended_at
+WHERE id = :id
+"""
+
+WAITING_RUN = f"""
+SELECT {rows.COLUMNS} FROM jobs
+WHERE schedule_id = :id AND state = 'scheduled' AND kind = 'run' AND planned_at = :next_at
+"""
+
+IS_BLOCKED = """
+SELECT EXISTS (
+    SELECT 1 FROM jobs
+    WHERE schedule_id = :id AND state IN ('executing', 'retryable') AND kind = 'run'
+)
+"""
+
+IS_TAKEN = """
+SELECT EXISTS (
+    SELECT 1 FROM jobs
+    WHERE schedule_id = :id AND planned_at = :at AND kind = 'run' AND state <> 'cancelled'
+        AND id <> :but
+)
+"""
+
+LAST_RUN = f"""
+SELECT {rows.COLUMNS} FROM jobs WHERE schedule_id = :id AND kind = 'run' ORDER BY id DESC LIMIT 1
+"""
+
+READ_GAP = "SELECT gap FROM schedules WHERE id = :id"
+WRITE_GAP = "UPDATE schedules SET gap = :gap WHERE id = :id"
+EXTEND_ENTRY = "UPDATE logs SET payload = :payload WHERE id = :id"
+
+
+class OpenGap(msgspec.Struct, frozen=True):
+    """The gap at whose end a schedule stands, and the log entry that grows with it."""
+
+    entry_id: UUID
+    gap: Gap
+
+
+def find(connection: sqlite3.Connection, schedule_id: UUID | None) -> Schedule | None:
+    """Return a schedule, None if there is none."""
+    if schedule_id is None:
+        return None
+    row = connection.execute(FIND, {"id": schedule_id.bytes}).fetchone()
+    return schedule_of(row) if row is not None else None
+
+
+def get(connection: sqlite3.Connection, user_id: UUID, schedule_id: UUID) -> Schedule:
+    """Return a user's schedule. Raises: NotFound."""
+    schedule = find(connection, schedule_id)
+    if schedule is None or schedule.user_id != user_id:
+        raise NotFound(f"there is no schedule {schedule_id}")
+    return schedule
+
+
+def insert(connection: sqlite3.Connection, schedule: Schedule) -> None:
+    """Write a new schedule."""
+    connection.execute(INSERT, _values(schedule))
+
+
+def write(connection: sqlite3.Connection, schedule: Schedule) -> Schedule:
+    """Write what may change of a schedule, and return it."""
+    connection.execute(UPDATE, _values(schedule))
+    return schedule
+
+
+def waiting_run(connection: sqlite3.Connection, schedule: Schedule) -> Job | None:
+    """Return the run that waits for the schedule's next time."""
+    values = {"id": schedule.id.bytes, "next_at": stored_or_none(schedule.next_at)}
+    row = connection.execute(WAITING_RUN, values).fetchone()
+    return rows.job_of(row) if row is not None else None
+
+
+def is_waiting(schedule: Schedule | None, job: Job) -> bool:
+    """Say whether a job is the run for which its schedule waits; a disabled one waits for none."""
+    return (
+        schedule is not None
+        and job.kind is Kind.RUN
+        and schedule.disabled_at is None
+        and schedule.next_at == job.planned_at
+    )
+
+
+def is_blocked(connection: sqlite3.Connection, schedule: Schedule) -> bool:
+    """Say whether a run of the schedule is not finished."""
+    return bool(connection.execute(IS_BLOCKED, {"id": schedule.id.bytes}).fetchone()[0])
+
+
+def free_time(
+    connection: sqlite3.Connection,
+    plan: Plan,
+    schedule: Schedule,
+    at: datetime | None,
+    *,
+    but: int = 0,
+) -> datetime | None:
+    """Return the first planned time from `at` on that no run (`but` one) has taken already.
+
+    A run that was sent before its time owns that time, also under rules that were changed since.
+    """
+    while at is not None:
+        values = {"id": schedule.id.bytes, "at": stored(at), "but": but}
+        if not connection.execute(IS_TAKEN, values).fetchone()[0]:
+            return at
+        at = plan.next_after(at)
+    return None
+
+
+def plan_run(
+    connection: sqlite3.Connection,
+    schedule: Schedule,
+    planned_at: datetime,
+    max_attempts: int,
+    now: datetime,
+    random: Random,
+) -> Job:
+    """Write the run that waits for a planned time."""
+    args = decode_args(schedule.args)
+    new = NewJob(
+        user_id=schedule.user_id,
+        args=schedule.args,
+        host=schedule.host,
+        scheduled_at=with_jitter(schedule, planned_at, random),
+        planned_at=planned_at,
+        max_attempts=max_attempts,
+        kind=Kind.RUN,
+        schedule_id=schedule.id,
+        idempotency_key=schedule.idempotency_key,
+        name=schedule.name,
+        description=schedule.description,
+        tags=tuple(args.tags or ()),
+    )
+    return rows.insert_new(connection, new, now, random)
+
+
+def with_jitter(schedule: Schedule, planned_at: datetime, random: Random) -> datetime:
+    """Return when a planned run is due: its time, and a part of the schedule's jitter."""
+    return planned_at + Plan.of_schedule(schedule).jitter * random.random()
+
+
+def move_on(
+    connection: sqlite3.Connection,
+    schedule: Schedule,
+    skipped_run: Job,
+    now: datetime,
+    random: Random,
+) -> tuple[Schedule, Job | None]:
+    """Plan the next run after one that will not take place; end the schedule if there is none."""
+    plan = Plan.of_schedule(schedule)
+    next_at = free_time(connection, plan, schedule, plan.next_after(skipped_run.planned_at))
+    schedule = write(connection, ending(replace(schedule, next_at=next_at), now))
+    close_gap(connection, schedule)  # what is skipped after a cancelled run is another gap
+    if next_at is None:
+        return schedule, None
+    job = plan_run(connection, schedule, next_at, skipped_run.max_attempts, now, random)
+    return schedule, job
+
+
+def cancel(
+    connection: sqlite3.Connection,
+    waiting: Job | None,
+    now: datetime,
+    random: Random,
+    announce: AnnounceEnd,
+) -> list[Job]:
+    """Cancel a waiting run, if there is one; return the jobs that report it."""
+    if waiting is None:
+        return []
+    cancelled = rows.write(connection, waiting, lifecycle.cancel(waiting, now))
+    return [rows.insert_new(connection, new, now, random) for new in announce(cancelled)]
+
+
+def change(
+    connection: sqlite3.Connection,
+    schedule: Schedule,
+    new: NewSchedule,
+    now: datetime,
+    random: Random,
+    announce: AnnounceEnd,
+) -> tuple[Schedule, list[Job]]:
+    """Put new args in a schedule's place; its waiting run takes them over, at its new time.
+
+    With the same timing it keeps its grid, so that a redeploy does not make it run at once.
+    """
+    args = decode_args(new.args)
+    is_kept = has_same_timing(decode_args(schedule.args), args) and schedule.next_at is not None
+    anchor, next_at = (schedule.anchor, schedule.next_at) if is_kept else (new.anchor, new.first_at)
+    plan = Plan.of(args, anchor)
+    account_disabled(connection, schedule, now, random)
+    waiting = waiting_run(connection, schedule)
+    but = waiting.id if waiting is not None else 0
+    next_at = free_time(connection, plan, schedule, next_at, but=but)
+    if plan.is_used_up(schedule.runs):
+        next_at = None
+    changed = replace(
+        schedule,
+        args=new.args,
+        host=new.host,
+        name=new.name,
+        description=new.description,
+        anchor=anchor,
+        next_at=next_at,
+        ended_at=None,
+    )
+    changed = write(connection, ending(changed, now))
+    if changed.disabled_at is not None:
+        return changed, []
+    if next_at is None:
+        return changed, cancel(connection, waiting, now, random, announce)
+    if waiting is None:
+        return changed, [plan_run(connection, changed, next_at, new.max_attempts, now, random)]
+    return changed, [_retimed(connection, waiting, changed, next_at, new, random)]
+
+
+def _retimed(
+    connection: sqlite3.Connection,
+    waiting: Job,
+    schedule: Schedule,
+    planned_at: datetime,
+    new: NewSchedule,
+    random: Random,
+) -> Job:
+    """Let a waiting run take over what its schedule has become; it keeps its id."""
+    run = replace(
+        waiting,
+        args=schedule.args,
+        host=schedule.host,
+        name=schedule.name,
+        description=schedule.description,
+        planned_at=planned_at,
+        scheduled_at=with_jitter(schedule, planned_at, random),
+        max_attempts=new.max_attempts,
+    )
+    rows.retag(connection, waiting, new.tags)
+    return rows.write(connection, waiting, run)
+
+
+def account_disabled(
+    connection: sqlite3.Connection, schedule: Schedule, now: datetime, random: Random
+) -> None:
+    """Log the times that passed while a schedule was disabled, before it goes on or changes."""
+    row = connection.execute(LAST_RUN, {"id": schedule.id.bytes}).fetchone()
+    missed = schedule.next_at
+    if schedule.disabled_at is None or missed is None or missed > now or row is None:
+        return
+    plan = Plan.of_schedule(schedule)
+    gap = plan.gap(DISABLED, missed, plan.last_until(now) or missed)
+    record_gaps(connection, schedule, rows.job_of(row), (gap,), now, random)
+
+
+def ending(schedule: Schedule, now: datetime) -> Schedule:
+    """Return a schedule that has ended if it has no next time."""
+    return replace(schedule, ended_at=now) if schedule.next_at is None else schedule
+
+
+def record_gaps(
+    connection: sqlite3.Connection,
+    schedule: Schedule,
+    job: Job,
+    gaps: tuple[Gap, ...],
+    now: datetime,
+    random: Random,
+) -> None:
+    """Log what was not run: one entry per gap, however long, which grows while the gap does."""
+    for gap in gaps:
+        current = _open_gap(connection, schedule)
+        if current is not None and current.gap.reason == gap.reason:
+            merged = Gap(gap.reason, current.gap.first, gap.last, current.gap.count + gap.count)
+            values = {"id": current.entry_id.bytes, "payload": gap_payload(merged)}
+            connection.execute(EXTEND_ENTRY, values)
+            _write_gap(connection, schedule, OpenGap(current.entry_id, merged))
+        else:
+            (entry_id,) = logs.append(connection, [skipped(job, gap, now)], random)
+            _write_gap(connection, schedule, OpenGap(entry_id, gap))
+
+
+def close_gap(connection: sqlite3.Connection, schedule: Schedule) -> None:
+    """Note that a run took place: what is skipped after it is another gap."""
+    _write_gap(connection, schedule, None)
+
+
+def schedule_of(row: Row) -> Schedule:
+    """Build a schedule from a row of `COLUMNS`."""
+    return Schedule(
+        id=UUID(bytes=row[0]),
+        user_id=UUID(bytes=row[1]),
+        idempotency_key=row[2],
+        name=row[3],
+        description=row[4],
+        host=row[5],
+        args=row[6],
+        anchor=loaded(row[7]),
+        next_at=loaded_or_none(row[8]),
+        runs=row[9],
+        state=row[10],
+        previous=row[11],
+        inserted_at=loaded(row[12]),
+        disabled_at=loaded_or_none(row[13]),
+        ended_at=loaded_or_none(row[14]),
+    )
+
+
+def _values(schedule: Schedule) -> dict[str, object]:
+    return {
+        "id": schedule.id.bytes,
+        "user_id": schedule.user_id.bytes,
+        "idempotency_key": schedule.idempotency_key,
+        "name": schedule.name,
+        "description": schedule.description,
+        "host": schedule.host,
+        "args": schedule.args,
+        "anchor": stored(schedule.anchor),
+        "next_at": stored_or_none(schedule.next_at),
+        "runs": schedule.runs,
+        "state": schedule.state,
+        "previous": schedule.previous,
+        "inserted_at": stored(schedule.inserted_at),
+        "disabled_at": stored_or_none(schedule.disabled_at),
+        "ended_at": stored_or_none(schedule.ended_at),
+    }
+
+
+def _open_gap(connection: sqlite3.Connection, schedule: Schedule) -> OpenGap | None:
+    (text,) = connection.execute(READ_GAP, {"id": schedule.id.bytes}).fetchone()
+    return None if text is None else msgspec.json.decode(text, type=OpenGap)
+
+
+def _write_gap(connection: sqlite3.Connection, schedule: Schedule, current: OpenGap | None) -> None:
+    text = None if current is None else msgspec.json.encode(current).decode()
+    connection.execute(WRITE_GAP, {"id": schedule.id.bytes, "gap": text})

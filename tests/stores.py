@@ -1,0 +1,256 @@
+"""What the store suites share: opening each store, jobs and schedules to put in, and short ways."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import pytest
+from msgspec.structs import replace
+
+from booper.model.args import Args, encode_args
+from booper.model.event import REQUEST, NewEntry
+from booper.model.job import Attempt, Job, NewJob, State
+from booper.model.key import NewKey
+from booper.model.schedule import NewSchedule, Plan
+from booper.store.base import (
+    Claims,
+    Creation,
+    Due,
+    JobFilter,
+    JobRef,
+    Page,
+    Seen,
+    Settlement,
+    Store,
+)
+from booper.store.sqlite import open_store
+from tests.conftest import START
+
+Opening = Callable[[Path], AbstractAsyncContextManager[Store]]
+
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+NOWHERE = UUID("00000000-0000-7000-8000-000000000000")
+STORED = tuple(state for state in State if state is not State.AVAILABLE)
+
+
+def sqlite(folder: Path) -> AbstractAsyncContextManager[Store]:
+    """Open the SQLite store in a folder."""
+    return open_store(folder / "booper.db", "full", Random(1))
+
+
+STORES: list[Opening] = [sqlite]
+
+
+@pytest.fixture(params=STORES, ids=lambda opening: opening.__name__)
+def opening(request: pytest.FixtureRequest) -> Opening:
+    """Return how to open a store in a folder; twice in the same folder is the same store."""
+    chosen: Opening = request.param
+    return chosen
+
+
+@pytest.fixture
+async def store(opening: Opening, tmp_path: Path) -> AsyncIterator[Store]:
+    """Return an empty store."""
+    async with opening(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def alice(store: Store) -> UUID:
+    """Return a user."""
+    return (await store.keys.create(key("alice's", user="alice"), START)).user_id
+
+
+@pytest.fixture
+async def bob(store: Store) -> UUID:
+    """Return another user."""
+    return (await store.keys.create(key("bob's", user="bob"), START)).user_id
+
+
+def key(name: str, *, user: str | None = None) -> NewKey:
+    """Return a key to store; its digest is made of its name."""
+    return NewKey(name, user, sha256(name.encode()).digest())
+
+
+def nothing(_: Attempt | Job) -> Sequence[NewJob]:
+    """Report nothing of an attempt or a job."""
+    return ()
+
+
+# --- what is put in ---
+
+
+def wanted(
+    user: UUID,
+    *,
+    at: datetime = START,
+    host: str = "target.test",
+    idempotency: str | None = None,
+    **fields: Any,
+) -> NewJob:
+    """Return a job to store, due at `at`; `fields` are those of a `NewJob`."""
+    args = Args(url=f"https://{host}/", idempotency_key=idempotency)
+    given = {"args": encode_args(args), "max_attempts": 15, **fields}
+    return NewJob(
+        user_id=user,
+        host=host,
+        scheduled_at=at,
+        planned_at=at,
+        idempotency_key=idempotency,
+        **given,
+    )
+
+
+def repeating(
+    user: UUID, *, at: datetime = START, max_attempts: int = 15, **fields: Any
+) -> NewSchedule:
+    """Return a schedule to store, every minute from `at` unless `fields` of its args say else."""
+    timing = {} if "cron" in fields else {"repeat_every": (1, "minute")}
+    args = Args(**{"url": "https://target.test/", **timing, **fields})
+    return NewSchedule(
+        user_id=user,
+        args=encode_args(args),
+        host="target.test",
+        anchor=at,
+        first_at=Plan.of(args, at).first(),
+        max_attempts=max_attempts,
+        idempotency_key=args.idempotency_key,
+        name=args.name,
+        description=args.description,
+        tags=tuple(args.tags or ()),
+    )
+
+
+async def created(store: Store, user: UUID, *, at: datetime = START, **fields: Any) -> Job:
+    """Store a job and return it."""
+    return (await store.jobs.create(Creation(wanted(user, at=at, **fields)), START)).job
+
+
+async def scheduled(store: Store, user: UUID, *, at: datetime = START, **fields: Any) -> Job:
+    """Store a schedule and return its first run."""
+    return (await store.jobs.create(Creation(repeating(user, at=at, **fields)), START)).job
+
+
+# --- what the loop does ---
+
+
+def due(job: Job) -> Due:
+    """Return a job as the timers know it."""
+    return Due(job.scheduled_at, job.id, job.host)
+
+
+async def turns(
+    store: Store, *jobs: Job, now: datetime = START, seen_at: datetime | None = None
+) -> Claims:
+    """Let jobs that were seen due (at `now` unless said otherwise) take their turns."""
+    seen = [Seen(due(job), seen_at or now) for job in jobs]
+    return await store.queue.claim(seen, now, nothing)
+
+
+async def claim(store: Store, dues: Sequence[Due], now: datetime = START) -> list[Job]:
+    """Claim entries of the timers, and return the jobs whose attempts begin."""
+    claims = await store.queue.claim([Seen(item, now) for item in dues], now, nothing)
+    return [attempt.job for attempt in claims.begun]
+
+
+async def settle(
+    store: Store, job: Job, after: Job, entries: Sequence[NewEntry] = (), **left: Any
+) -> Job:
+    """Settle an attempt; `left` is what it reports and leaves to its schedule."""
+    return (await store.queue.settle(Settlement(job, after, entries, **left))).job
+
+
+async def cancel(store: Store, user: UUID, ref: JobRef, now: datetime = START) -> Job:
+    """Cancel a job and return it."""
+    return (await store.jobs.cancel(user, ref, now, nothing)).jobs[0]
+
+
+async def begun(store: Store, user: UUID, **fields: Any) -> Job:
+    """Store a job, begin its attempt and return it."""
+    job = await created(store, user, **fields)
+    (executing,) = await claim(store, [due(job)])
+    return executing
+
+
+def completed(job: Job, now: datetime = START) -> Job:
+    """Return an executing job as a success leaves it."""
+    return replace(job, state=State.COMPLETED, completed_at=now)
+
+
+def retryable(job: Job, at: datetime) -> Job:
+    """Return an executing job as a failure leaves it, to be sent again at `at`."""
+    return replace(job, state=State.RETRYABLE, scheduled_at=at, last_error="timeout: no answer")
+
+
+def discarded(job: Job, now: datetime = START) -> Job:
+    """Return an executing job as its last failure leaves it."""
+    return replace(job, state=State.DISCARDED, discarded_at=now, last_error="timeout: no answer")
+
+
+async def in_state(store: Store, user: UUID, state: State, **fields: Any) -> Job:
+    """Store a job and bring it to a state; waiting ones are due an hour after `START`."""
+    if state is State.SCHEDULED:
+        return await created(store, user, at=START + HOUR, **fields)
+    job = await begun(store, user, **fields)
+    return await brought(store, job, state)
+
+
+async def brought(store: Store, job: Job, state: State) -> Job:
+    """Bring an executing job to a state."""
+    match state:
+        case State.RETRYABLE:
+            return await settle(store, job, retryable(job, START + HOUR))
+        case State.COMPLETED:
+            return await settle(store, job, completed(job))
+        case State.DISCARDED:
+            return await settle(store, job, discarded(job))
+        case State.CANCELLED:
+            return await cancel(store, job.user_id, job.id)
+        case _:
+            return job
+
+
+# --- what is read ---
+
+
+def entry(job: Job, event: str = REQUEST, *, at: datetime = START, payload: str = "{}") -> NewEntry:
+    """Return a log entry about a job."""
+    return NewEntry(job.user_id, job.id, job.kind, event, at, payload)
+
+
+def page(
+    limit: int = 100,
+    offset: int = 0,
+    order_by: str = "inserted_at",
+    *,
+    descending: bool = True,
+    after: tuple[int, int] | None = None,
+) -> Page:
+    """Return which part of a list is asked for; by default everything, newest first."""
+    return Page(limit, offset, order_by, descending, after)
+
+
+async def ids(
+    store: Store, user: UUID, part: Page, *states: State, now: datetime = START, **fields: Any
+) -> list[int]:
+    """Return the numbers of the jobs in a list; `fields` are those of a `JobFilter`."""
+    matching = JobFilter(states=frozenset(states), **fields)
+    return [job.id for job in await store.jobs.list(user, part, matching, now)]
+
+
+async def waiting(store: Store, window: int = 100) -> list[int]:
+    """Return the numbers of all waiting jobs, read in windows as the timers read them."""
+    found: list[Due] = []
+    last: Due | None = None
+    while batch := await store.queue.due(last, window):
+        assert len(batch) <= window
+        found += batch
+        last = batch[-1]
+    return [item.id for item in found]

@@ -1,0 +1,79 @@
+"""Looking names up: shared while it runs, and never in another name's way."""
+
+import asyncio
+import socket
+import threading
+
+import pytest
+
+from booper.engine.resolver import Resolver
+
+pytestmark = pytest.mark.anyio
+
+
+class NameServer:
+    """A resolver of the operating system that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.answers: dict[str, threading.Event] = {}
+
+    def __call__(self, host: str, port: int) -> list[str]:
+        """Answer one address, or fail for a name that begins with `no`."""
+        self.asked.append(host)
+        if host in self.answers:
+            self.answers[host].wait(5)
+        if host.startswith("no"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return ["192.0.2.1", "192.0.2.1", "192.0.2.2"]
+
+
+async def test_localhost_resolves_without_repeats() -> None:
+    """The operating system's own answer comes as texts, each address once."""
+    addresses = await Resolver()("localhost", 80)
+    assert "127.0.0.1" in addresses or "::1" in addresses
+    assert len(addresses) == len(set(addresses))
+
+
+async def test_a_name_without_addresses_is_an_os_error() -> None:
+    """What the guard turns into a failed attempt."""
+    with pytest.raises(OSError, match="Name or service not known"):
+        await Resolver(NameServer())("no.test", 80)
+
+
+async def test_names_whose_servers_are_dead_hold_up_no_other() -> None:
+    """A hundred look-ups that hang leave the next one free to be answered."""
+    server = NameServer()
+    hanging = [f"dead{number}.test" for number in range(100)]
+    server.answers = {host: threading.Event() for host in hanging}
+    resolver = Resolver(server)
+    stuck = [asyncio.create_task(resolver(host, 80)) for host in hanging]
+    assert await resolver("alive.test", 80) == ("192.0.2.1", "192.0.2.2")
+    for answer in server.answers.values():
+        answer.set()
+    assert len(await asyncio.gather(*stuck)) == 100
+
+
+async def test_those_who_ask_for_one_name_share_its_answer() -> None:
+    """While a look-up runs, no second one of the same name begins."""
+    server = NameServer()
+    server.answers = {"slow.test": threading.Event()}
+    resolver = Resolver(server)
+    asking = [asyncio.create_task(resolver("slow.test", 80)) for _ in range(10)]
+    await resolver("other.test", 80)
+    server.answers["slow.test"].set()
+    await asyncio.gather(*asking)
+    assert server.asked.count("slow.test") == 1
+
+
+async def test_one_who_gives_up_does_not_spoil_it_for_the_others() -> None:
+    """A cancelled attempt leaves the look-up to whoever else waits for it."""
+    server = NameServer()
+    server.answers = {"slow.test": threading.Event()}
+    resolver = Resolver(server)
+    first, second = (asyncio.create_task(resolver("slow.test", 80)) for _ in range(2))
+    await resolver("other.test", 80)
+    first.cancel()
+    server.answers["slow.test"].set()
+    assert await second == ("192.0.2.1", "192.0.2.2")
+    assert first.cancelled()
