@@ -1,12 +1,29 @@
 """The whole API as one ASGI application."""
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
 from booper.api import channels, jobs, keys, logs, many, probes, schedules
+from booper.api.openapi import VERSION, document
 from booper.api.problems import answer_expected, answer_http, answer_unexpected
-from booper.api.routing import Operation, Services, routes
+from booper.api.routing import Access, Answer, Call, Documentation, Operation, Services, routes
 from booper.errors import BooperError
+
+
+async def describe(call: Call) -> Response:
+    """Describe this API as an OpenAPI document."""
+    state = call.request.app.state
+    if not hasattr(state, "document"):
+        state.document = msgspec.json.encode(document(OPERATIONS, call.services.clock.now()))
+    return Response(state.document, media_type="application/json")
+
+
+_DESCRIBED = Documentation(
+    tag="probes",
+    answers={200: Answer("This document", ({"type": "object"},), {"openapi": VERSION})},
+)
 
 OPERATIONS: tuple[Operation, ...] = (
     *many.OPERATIONS,
@@ -16,6 +33,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *logs.OPERATIONS,
     *keys.OPERATIONS,
     *probes.OPERATIONS,
+    Operation("GET", "/openapi.json", Access.OPEN, describe, _DESCRIBED),
 )
 
 

@@ -11,21 +11,32 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from booper.api.bodies import FORM, decode_form, decode_json, media_type, read_body
-from booper.api.routing import Access, Call, Operation, respond
+from booper.api.patterns import NOT_BLANK
+from booper.api.routing import (
+    Access,
+    Answer,
+    Call,
+    Documentation,
+    Operation,
+    Parameter,
+    Posted,
+    respond,
+)
+from booper.api.schemas import Schema, matching, text
 from booper.api.shapes import read_struct
 from booper.engine.channels import Dropped, Feed, Message, discord_body
 from booper.errors import FieldError, InvalidRequest, NotFound
 from booper.model.timestamps import precise
 
 DISCORD: Final = "discord"
-DEFAULT_CHANNEL: Final = "demo"
+DEFAULTCHANNEL: Final = "demo"
 LONGEST_CONTENT: Final = 4_000
 LONGEST_AUTHOR: Final = 255
 
 KEEP_ALIVE_SECONDS: Final = 15.0
 """Of real time, as the HTML standard advises (§9.2.7): proxies cut connections that look dead."""
 
-_CHANNEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
+CHANNEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NAME_RULE: Final = "a channel's name has 1 to 64 letters, digits, '-' or '_'"
 
 _STREAM_HEADERS: Final = {
@@ -47,6 +58,12 @@ class Broadcast(Post, frozen=True, forbid_unknown_fields=True):
 
     channel: str | None = None
 
+
+FIELDS: Final[Schema] = {
+    "content": {**text(LONGEST_CONTENT), "pattern": NOT_BLANK},
+    "author": text(LONGEST_AUTHOR, shortest=0),
+}
+"""A message's fields as the API document describes them."""
 
 P = TypeVar("P", bound=Post)
 
@@ -78,9 +95,9 @@ class EventStream(StreamingResponse):
 async def broadcast(call: Call) -> Response:
     """Send a message to the channel that the body names, and echo the body."""
     posted, message = await _read(call, Broadcast)
-    channel = DEFAULT_CHANNEL if message.channel is None else message.channel
+    channel = DEFAULTCHANNEL if message.channel is None else message.channel
     wrong = _wrong_texts(message)
-    if not _CHANNEL.fullmatch(channel):
+    if not CHANNEL.fullmatch(channel):
         wrong.append(FieldError("/channel", f"{_NAME_RULE}, got {channel[:80]!r}"))
     return await _publish(call, channel, message, wrong, posted)
 
@@ -107,17 +124,74 @@ async def events(call: Call) -> Response:
     return EventStream(call.services.channels.subscribe(call.user_id, channel))
 
 
+_MESSAGE = {"content": "Testing 123", "author": "Jane", "channel": "discord"}
+_NAME = Parameter("name", _NAME_RULE, matching(CHANNEL.pattern), "discord")
+_DOCUMENTED_EVENTS: Schema = {
+    "type": "string",
+    "description": "Events `message` (data: id, channel, content, author, at) and `dropped` "
+    "(data: count), with a comment every 15 seconds",
+}
+
+
+def _form_of(fields: Schema) -> Schema:
+    """Describe a message as a form, whose fields are text."""
+    return {
+        "type": "object",
+        "properties": fields,
+        "required": ["content"],
+        "additionalProperties": False,
+    }
+
+
+_BROADCAST = Documentation(
+    tag="channels",
+    posted=Posted(
+        Broadcast,
+        {"message": _MESSAGE},
+        form=_form_of({**FIELDS, "channel": _NAME.schema}),
+        form_examples={"message": _MESSAGE},
+    ),
+    answers={200: Answer("What was posted", (Broadcast,), _MESSAGE)},
+)
+_POST = Documentation(
+    tag="channels",
+    parameters=(_NAME,),
+    posted=Posted(
+        Post,
+        {"message": {"content": "Testing 123"}},
+        form=_form_of(FIELDS),
+        form_examples={"message": {"content": "Testing 123"}},
+    ),
+    answers={200: Answer("What was posted", (Post,), {"content": "Testing 123"})},
+)
+_PING = Documentation(
+    tag="channels",
+    answers={200: Answer("Pong", ({"type": "object"},), {"message": "Pong"})},
+)
+_EVENTS = Documentation(
+    tag="channels",
+    parameters=(_NAME,),
+    answers={
+        200: Answer(
+            "A stream that does not end",
+            (_DOCUMENTED_EVENTS,),
+            ": connected\n\n",
+            media_type="text/event-stream",
+        )
+    },
+)
+
 OPERATIONS = (
-    Operation("POST", "/api/broadcast", Access.OWN_OR_WRITE, broadcast),
-    Operation("GET", "/api/channels/ping", Access.OPEN, ping),
-    Operation("POST", "/api/channels/{name}", Access.OWN_OR_WRITE, post_to_channel),
-    Operation("GET", "/api/channels/{name}/events", Access.READ, events),
+    Operation("POST", "/api/broadcast", Access.OWN_OR_WRITE, broadcast, _BROADCAST),
+    Operation("GET", "/api/channels/ping", Access.OPEN, ping, _PING),
+    Operation("POST", "/api/channels/{name}", Access.OWN_OR_WRITE, post_to_channel, _POST),
+    Operation("GET", "/api/channels/{name}/events", Access.READ, events, _EVENTS),
 )
 
 
 def _channel_of(call: Call) -> str:
     name: str = call.request.path_params["name"]
-    if not _CHANNEL.fullmatch(name):
+    if not CHANNEL.fullmatch(name):
         raise NotFound(f"there is no channel {name[:80]!r}: {_NAME_RULE}")
     return name
 

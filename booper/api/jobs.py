@@ -7,13 +7,27 @@ import msgspec
 from starlette.responses import Response
 
 from booper.api.bodies import media_type, read_body
-from booper.api.dry_run import preview
+from booper.api.dry_run import Preview, preview
 from booper.api.filters import query_filter, query_readers
 from booper.api.intake import Rules, read_creation
 from booper.api.paging import flag, read_page, write_cursor
-from booper.api.routing import Access, Call, Operation, Services, respond
+from booper.api.parameters import BOOLEAN, CURSOR, FILTERS, JOB_ID, paging
+from booper.api.routing import (
+    Access,
+    Answer,
+    Call,
+    Data,
+    Documentation,
+    Operation,
+    Parameter,
+    Posted,
+    Services,
+    respond,
+)
+from booper.api.schemas import FORM_OF_CREATE
 from booper.clock import EPOCH
-from booper.errors import NotFound
+from booper.errors import Conflict, NotFound
+from booper.model.args import Args
 from booper.model.job import Job
 from booper.model.resource import JobResource, job_resource, new_job_resource
 from booper.store.base import JobRef, Page
@@ -94,14 +108,123 @@ async def run(call: Call) -> Response:
     return respond({"data": job_resource(job, now)})
 
 
+_HOOK = "https://scheduler.booper.dev/api/broadcast"
+EXAMPLES = {
+    "once": {
+        "method": "post",
+        "url": _HOOK,
+        "body": {"content": "Testing 123", "channel": "discord"},
+        "schedule_in": [30, "seconds"],
+    },
+    "ping every 5 minutes": {
+        "method": "get",
+        "url": "https://scheduler.booper.dev/api/ping",
+        "schedule_in": [10, "seconds"],
+        "repeat_every": [5, "minutes"],
+    },
+    "with the last answer": {
+        "method": "post",
+        "url": "https://example.com/stories",
+        "body": {"min": 200, "exclude": "$previous.sent"},
+        "repeat_every": [1, "hour"],
+    },
+    "with memory": {
+        "method": "post",
+        "url": "https://example.com/stories",
+        "body": {"min": 200, "exclude": "$state.sent"},
+        "repeat_every": [1, "hour"],
+    },
+    "by cron": {
+        "method": "post",
+        "url": "https://example.com/release",
+        "body": {"last_sent_release": "$state.last_sent_release"},
+        "cron": "0 10 * * MON",
+    },
+    "only once": {
+        "method": "post",
+        "url": "https://example.com/mail",
+        "headers": {"Authorization": "Bearer token"},
+        "body": {"to": "jane@example.com"},
+        "schedule_in": [45, "minutes"],
+        "idempotency_key": "jane@example.com:welcome",
+    },
+}
+_FORM_EXAMPLE = {
+    "method": "post",
+    "url": "https://example.com/standup",
+    "body[content]": "Time for standup!",
+    "cron": "0 9 * * 1-5",
+}
+_STATE = {
+    "attempted_at": None,
+    "cancelled_at": None,
+    "completed_at": None,
+    "discarded_at": None,
+    "has_confict": False,
+    "id": 29180,
+    "inserted_at": "2023-09-01T18:25:49.705161Z",
+    "scheduled_at": "2023-09-01T18:26:19.707539Z",
+    "state": "scheduled",
+    "attempt": 0,
+    "max_attempts": 15,
+    "last_error": None,
+}
+JOB = {
+    "id": "41d7f28b-dfbe-44b8-b716-b91898bb0ce0",
+    "idempotency_key": None,
+    "inserted_at": "2023-09-01T18:25:49",
+    "name": None,
+    "description": None,
+    "user_id": "bd2aa099-6eb7-4dbb-9178-32141def1355",
+    "schedule_id": None,
+    "job_id": 29180,
+    "job": _STATE,
+    "args": {
+        "method": "post",
+        "url": _HOOK,
+        "body": {"content": "Testing 123", "channel": "discord"},
+        "schedule_in": [30, "seconds"],
+    },
+}
+
+_JOB = Answer("The job", (Data(JobResource),), {"data": JOB})
+_CREATE = Documentation(
+    tag="jobs",
+    parameters=(Parameter("dry_run", "Store nothing; tell what would be", BOOLEAN, True),),
+    posted=Posted(Args, EXAMPLES, FORM_OF_CREATE, {"daily standup": _FORM_EXAMPLE}),
+    answers={
+        201: Answer(
+            "The new job, of a schedule its first run",
+            (Data(JobResource),),
+            {"data": JOB},
+            headers=("Location",),
+        ),
+        200: Answer(
+            "The job that holds the idempotency key; of a dry run, what would be",
+            (Data(JobResource), Data(Preview)),
+            {"data": {**JOB, "job": {**_STATE, "has_confict": True}}},
+        ),
+    },
+    errors=(Conflict,),
+)
+_LIST = Documentation(
+    tag="jobs",
+    parameters=(*paging(ORDER_FIELDS), CURSOR, *FILTERS),
+    answers={200: Answer("Jobs", (JobPage,), {"data": [JOB]})},
+)
+_GET = Documentation(tag="jobs", parameters=(JOB_ID,), answers={200: _JOB})
+_CANCEL = Documentation(tag="jobs", parameters=(JOB_ID,), answers={200: _JOB})
+_DELETE = Documentation(tag="jobs", parameters=(JOB_ID,), answers={200: _JOB}, is_superseded=True)
+_AGAIN = Documentation(tag="jobs", parameters=(JOB_ID,), answers={200: _JOB}, errors=(Conflict,))
+
 OPERATIONS = (
-    Operation("POST", "/api/jobs", Access.WRITE, create),
-    Operation("GET", "/api/jobs", Access.READ, list_all),
-    Operation("GET", "/api/jobs/{job_id}", Access.READ, get),
-    Operation("DELETE", "/api/jobs/{job_id}", Access.WRITE, cancel),
-    Operation("POST", "/api/jobs/{job_id}/cancel", Access.WRITE, cancel),
-    Operation("POST", "/api/jobs/{job_id}/retry", Access.WRITE, retry),
-    Operation("POST", "/api/jobs/{job_id}/run", Access.WRITE, run),
+    Operation("POST", "/api/jobs", Access.WRITE, create, _CREATE),
+    Operation("GET", "/api/jobs", Access.READ, list_all, _LIST),
+    Operation("GET", "/api/jobs/{job_id}", Access.READ, get, _GET),
+    Operation("DELETE", "/api/jobs/{job_id}", Access.WRITE, cancel, _DELETE),
+    Operation("POST", "/api/jobs/{job_id}/cancel", Access.WRITE, cancel, _CANCEL),
+    Operation("POST", "/api/jobs/{job_id}/retry", Access.WRITE, retry, _AGAIN),
+    Operation("POST", "/api/jobs/{job_id}/run", Access.WRITE, run, _AGAIN),
 )
 
 

@@ -8,9 +8,20 @@ import msgspec
 from starlette.responses import Response
 
 from booper.api.bodies import JSON, media_type, read_body
-from booper.api.routing import Access, Call, Operation, respond
+from booper.api.routing import (
+    Access,
+    Answer,
+    Call,
+    Data,
+    Documentation,
+    Operation,
+    Parameter,
+    Posted,
+    respond,
+)
+from booper.api.schemas import UUID as UUID_SCHEMA
 from booper.api.shapes import read_struct
-from booper.api.wire import NewKeyResource, key_resource
+from booper.api.wire import KeyResource, NewKeyResource, key_resource
 from booper.errors import FieldError, InvalidRequest, NotFound, UnsupportedMediaType
 from booper.model.key import LONGEST_NAME, NewKey, Scope, digest_of, new_key
 from booper.store.base import Keys
@@ -72,8 +83,33 @@ async def revoke(call: Call) -> Response:
     return respond({"data": key_resource(key)})
 
 
+_KEY = {
+    "id": "5b0e3f0a-32a5-4c1f-9d57-0f6b1c5de8f1",
+    "name": "deploy",
+    "user": "default",
+    "user_id": "bd2aa099-6eb7-4dbb-9178-32141def1355",
+    "scope": "write",
+    "inserted_at": "2030-01-01T12:00:00.000000Z",
+    "revoked_at": None,
+}
+_MADE = {name: _KEY[name] for name in ("id", "name", "user", "scope")}
+_CREATE = Documentation(
+    tag="keys",
+    posted=Posted(KeyRequest, {"for deploys": {"name": "deploy", "scope": "write"}}),
+    answers={201: Answer("The key", (Data(NewKeyResource),), {"data": {**_MADE, "key": "sk_…"}})},
+)
+_LIST = Documentation(
+    tag="keys",
+    answers={200: Answer("All keys", (Data(KeyResource, is_list=True),), {"data": [_KEY]})},
+)
+_REVOKE = Documentation(
+    tag="keys",
+    parameters=(Parameter("key_id", "The key's id", UUID_SCHEMA, _KEY["id"]),),
+    answers={200: Answer("The revoked key", (Data(KeyResource),), {"data": _KEY})},
+)
+
 OPERATIONS = (
-    Operation("POST", "/api/keys", Access.ADMIN, create),
-    Operation("GET", "/api/keys", Access.ADMIN, list_all),
-    Operation("DELETE", "/api/keys/{key_id}", Access.ADMIN, revoke),
+    Operation("POST", "/api/keys", Access.ADMIN, create, _CREATE),
+    Operation("GET", "/api/keys", Access.ADMIN, list_all, _LIST),
+    Operation("DELETE", "/api/keys/{key_id}", Access.ADMIN, revoke, _REVOKE),
 )

@@ -5,8 +5,20 @@ from uuid import UUID
 from starlette.responses import Response
 
 from booper.api.paging import read_page
-from booper.api.routing import Access, Call, Operation, respond
-from booper.api.wire import log_resource
+from booper.api.parameters import paging
+from booper.api.routing import (
+    Access,
+    Answer,
+    Call,
+    Data,
+    Documentation,
+    Operation,
+    Parameter,
+    respond,
+)
+from booper.api.schemas import UUID as UUID_SCHEMA
+from booper.api.schemas import choice, whole
+from booper.api.wire import LogResource, log_resource
 from booper.errors import NotFound
 from booper.model.event import EVENTS
 
@@ -33,9 +45,37 @@ async def get(call: Call) -> Response:
     )
 
 
+_ENTRY = {
+    "event": "worker.http.request",
+    "id": "8c6ba5ff-1b0f-4f5c-8df4-8f5c0f6f3a2e",
+    "inserted_at": "2023-09-01T18:26:19.812345Z",
+    "job_id": 29180,
+    "payload": {
+        "body": {"content": "Hello world!"},
+        "headers": {},
+        "query": {},
+        "url": "https://example.com/hook",
+    },
+    "user_id": "bd2aa099-6eb7-4dbb-9178-32141def1355",
+}
+_LIST = Documentation(
+    tag="logs",
+    parameters=(
+        *paging(ORDER_FIELDS),
+        Parameter("job_id", "Of this job alone", whole(0, 10**18 - 1), 29180),
+        Parameter("event", "Of this event alone", choice(EVENTS), "worker.http.response"),
+    ),
+    answers={200: Answer("Entries", (Data(LogResource, is_list=True),), {"data": [_ENTRY]})},
+)
+_GET = Documentation(
+    tag="logs",
+    parameters=(Parameter("log_id", "The entry's id", UUID_SCHEMA, _ENTRY["id"]),),
+    answers={200: Answer("The entry", (Data(LogResource),), {"data": _ENTRY})},
+)
+
 OPERATIONS = (
-    Operation("GET", "/api/logs", Access.READ, list_all),
-    Operation("GET", "/api/logs/{log_id}", Access.READ, get),
+    Operation("GET", "/api/logs", Access.READ, list_all, _LIST),
+    Operation("GET", "/api/logs/{log_id}", Access.READ, get, _GET),
 )
 
 

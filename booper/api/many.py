@@ -12,14 +12,27 @@ from starlette.responses import Response
 from booper.api.bodies import JSON, media_type, read_body
 from booper.api.filters import FilterBody, body_filter
 from booper.api.intake import Rules, read_creation
-from booper.api.jobs import rules_of
+from booper.api.jobs import JOB, rules_of
 from booper.api.paging import flag
+from booper.api.parameters import BOOLEAN
 from booper.api.problems import Problem, problem_of
-from booper.api.routing import Access, Call, Operation, respond
+from booper.api.routing import (
+    Access,
+    Answer,
+    Call,
+    Data,
+    Documentation,
+    Operation,
+    Parameter,
+    Posted,
+    respond,
+)
+from booper.api.schemas import Schema
 from booper.api.shapes import read_struct
 from booper.errors import (
     BatchRefused,
     BooperError,
+    Conflict,
     FieldError,
     InvalidRequest,
     UnsupportedMediaType,
@@ -133,12 +146,61 @@ async def resume(call: Call) -> Response:
     return await _paused(call)
 
 
+_REFUSED = {
+    "type": "about:blank",
+    "title": "Invalid request",
+    "status": 422,
+    "detail": "/url: this field is required",
+    "errors": [{"pointer": "/url", "detail": "this field is required"}],
+}
+_PAUSED: Schema = {
+    "type": "object",
+    "properties": {
+        "data": {
+            "type": "object",
+            "properties": {"paused": {"type": "array", "items": {"type": "string"}}},
+            "required": ["paused"],
+        }
+    },
+    "required": ["data"],
+}
+
+_BATCH = Documentation(
+    tag="jobs",
+    parameters=(Parameter("atomic", "All or none", BOOLEAN, False),),
+    posted=Posted(Batch, {"two": {"jobs": [{"url": "https://example.com/"}, {}]}}),
+    answers={
+        201: Answer(
+            "An answer to each, in order",
+            (Data(BatchAnswer, is_list=True),),
+            {"data": [{"status": 201, "data": JOB}, {"status": 422, "error": _REFUSED}]},
+        )
+    },
+    errors=(Conflict,),
+)
+_MANY = Documentation(
+    tag="jobs",
+    posted=Posted(
+        ManyBody,
+        {
+            "of a tag": {"filter": {"tag": "nightly"}, "dry_run": True},
+            "all": {"all": True, "dry_run": True},
+        },
+    ),
+    answers={200: Answer("How many", (Data(ManyAnswer),), {"data": {"matched": 3, "changed": 0}})},
+)
+_PAUSE = Documentation(
+    tag="jobs",
+    posted=Posted(HostBody, {"one host": {"host": "example.com"}, "all": {}}, is_required=False),
+    answers={200: Answer("What is paused", (_PAUSED,), {"data": {"paused": ["example.com"]}})},
+)
+
 OPERATIONS = (
-    Operation("POST", "/api/jobs/batch", Access.WRITE, create),
-    Operation("POST", "/api/jobs/cancel", Access.WRITE, cancel),
-    Operation("POST", "/api/jobs/retry", Access.WRITE, retry),
-    Operation("POST", "/api/pause", Access.ADMIN, pause),
-    Operation("POST", "/api/resume", Access.ADMIN, resume),
+    Operation("POST", "/api/jobs/batch", Access.WRITE, create, _BATCH),
+    Operation("POST", "/api/jobs/cancel", Access.WRITE, cancel, _MANY),
+    Operation("POST", "/api/jobs/retry", Access.WRITE, retry, _MANY),
+    Operation("POST", "/api/pause", Access.ADMIN, pause, _PAUSE),
+    Operation("POST", "/api/resume", Access.ADMIN, resume, _PAUSE),
 )
 
 

@@ -3,8 +3,9 @@
 from starlette.responses import Response
 
 from booper.api.bodies import FORM, decode_form, decode_json, media_type, read_body
-from booper.api.routing import Access, Call, Operation, respond
-from booper.errors import StoreUnavailable
+from booper.api.routing import Access, Answer, Call, Documentation, Operation, Posted, respond
+from booper.api.schemas import ANYTHING, Schema
+from booper.errors import StoreFull, StoreUnavailable
 
 
 async def ping(call: Call) -> Response:
@@ -34,9 +35,39 @@ async def readyz(call: Call) -> Response:
     return respond({"status": "ready"})
 
 
+_FORM: Schema = {
+    "type": "object",
+    "propertyNames": {"pattern": r"^[^\[\]]+$"},
+    "additionalProperties": {"type": "string"},
+}
+
+
+def _says(key: str, word: str) -> Answer:
+    kind = {"type": "object", "properties": {key: {"const": word}}, "required": [key]}
+    return Answer(word.capitalize(), (kind,), {key: word})
+
+
+_PING = Documentation(tag="probes", answers={200: _says("message", "Pong")})
+_ECHO = Documentation(
+    tag="probes",
+    posted=Posted(
+        ANYTHING,
+        {"object": {"content": "Hello world!"}},
+        form=_FORM,
+        form_examples={"field": {"content": "Hello world!"}},
+    ),
+    answers={200: Answer("What was posted", (ANYTHING,), {"content": "Hello world!"})},
+)
+_ALIVE = Documentation(tag="probes", answers={200: _says("status", "alive")})
+_READY = Documentation(
+    tag="probes",
+    answers={200: _says("status", "ready")},
+    errors=(StoreUnavailable, StoreFull),
+)
+
 OPERATIONS = (
-    Operation("GET", "/api/ping", Access.OPEN, ping),
-    Operation("POST", "/api/echo", Access.OPEN, echo),
-    Operation("GET", "/healthz", Access.OPEN, healthz),
-    Operation("GET", "/readyz", Access.OPEN, readyz),
+    Operation("GET", "/api/ping", Access.OPEN, ping, _PING),
+    Operation("POST", "/api/echo", Access.OPEN, echo, _ECHO),
+    Operation("GET", "/healthz", Access.OPEN, healthz, _ALIVE),
+    Operation("GET", "/readyz", Access.OPEN, readyz, _READY),
 )

@@ -5,14 +5,18 @@ An operation declares its access; there is no way to add a route that forgets to
 
 import hmac
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 from uuid import UUID
 
 import msgspec
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Send
+from starlette.types import Scope as ASGIScope
 
 from booper.clock import Clock
 from booper.engine.channels import Channels
@@ -20,7 +24,7 @@ from booper.engine.delivery import OWN_HEADER
 from booper.engine.guard import Guard
 from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
-from booper.errors import Forbidden, Unauthenticated
+from booper.errors import BooperError, Forbidden, Unauthenticated
 from booper.model.key import ApiKey, Scope, digest_of
 from booper.model.retry import Backoff
 from booper.store.base import Creation, Store
@@ -93,6 +97,71 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Data:
+    """The envelope of most answers (contract §1) as the API document describes it."""
+
+    kind: type
+    is_list: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a path or a query as the API document describes it; `schema` is JSON Schema.
+
+    One whose name stands in the operation's path is the path's, any other the query's.
+    """
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+    example: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A request's body as the API document describes it.
+
+    `kind` is the type that reads it (or a JSON Schema where any JSON will do), `form` the JSON
+    Schema of the same as a form, if it may come as one. The examples are bodies by name.
+    """
+
+    kind: Any
+    examples: Mapping[str, Any]
+    form: Mapping[str, Any] | None = None
+    form_examples: Mapping[str, Any] = field(default_factory=dict)
+    is_required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful response as the API document describes it.
+
+    `kinds` are the types of its JSON (or `Data` of one, or a JSON Schema), none if it has no body.
+    """
+
+    description: str
+    kinds: tuple[Any, ...] = ()
+    example: Any = None
+    media_type: str = "application/json"
+    headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Documentation:
+    """What the API document says of an operation beyond what follows from the operation itself.
+
+    `errors` are those that neither its access, its parameters nor its body imply.
+    """
+
+    tag: str
+    answers: Mapping[int, Answer]
+    posted: Posted | None = None
+    parameters: tuple[Parameter, ...] = ()
+    errors: tuple[type[BooperError], ...] = ()
+    is_superseded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One method of one path."""
 
@@ -100,17 +169,23 @@ class Operation:
     path: str
     access: Access
     handler: Callable[[Call], Awaitable[Response]]
+    documentation: Documentation
+
+    @property
+    def summary(self) -> str:
+        """Return what it does, in the first line of its handler's docstring."""
+        return (self.handler.__doc__ or "").partition("\n")[0].rstrip(".")
 
 
 def routes(operations: Iterable[Operation], services: Services) -> list[Route]:
-    """Build one route per path, so that 405 can name every method the path has."""
+    """Build one route per path, so that 405 can name every method the path has.
+
+    The first path that matches answers, whatever the method: `/api/jobs/batch` is no job.
+    """
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in operations:
         by_path.setdefault(operation.path, {})[operation.method] = operation
-    return [
-        Route(path, _endpoint(methods, services), methods=list(methods))
-        for path, methods in by_path.items()
-    ]
+    return [Route(path, Resource(methods, services)) for path, methods in by_path.items()]
 
 
 def respond(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -119,15 +194,23 @@ def respond(content: object, status: int = 200, headers: dict[str, str] | None =
     return Response(body, status, headers=headers, media_type="application/json")
 
 
-def _endpoint(
-    methods: dict[str, Operation], services: Services
-) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        operation = methods["GET" if request.method == "HEAD" else request.method]
-        caller = await _identify(request, operation.access, services)
-        return await operation.handler(Call(request, services, caller))
+class Resource:
+    """One path: an ASGI application of the operations that its methods are."""
 
-    return endpoint
+    def __init__(self, methods: Mapping[str, Operation], services: Services) -> None:
+        self._methods = methods
+        self._services = services
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        """Answer a request by the operation of its method. Raises: HTTPException, 405."""
+        request = Request(scope, receive, send)
+        operation = self._methods.get("GET" if request.method == "HEAD" else request.method)
+        if operation is None:
+            allowed = [*self._methods, *(["HEAD"] if "GET" in self._methods else [])]
+            raise HTTPException(405, headers={"Allow": ", ".join(allowed)})
+        caller = await _identify(request, operation.access, self._services)
+        response = await operation.handler(Call(request, self._services, caller))
+        await response(scope, receive, send)
 
 
 async def _identify(request: Request, access: Access, services: Services) -> UUID | None:

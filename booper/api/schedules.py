@@ -10,11 +10,29 @@ from starlette.responses import Response
 
 from booper.api.bodies import JSON, decode_json, media_type, read_body
 from booper.api.intake import check, new_schedule, read_args, read_due
-from booper.api.jobs import rules_of
+from booper.api.jobs import JOB, rules_of
 from booper.api.paging import query_moment, read_page, unknown_parameters
-from booper.api.routing import Access, Call, Operation, respond
+from booper.api.parameters import MOMENT, paging
+from booper.api.routing import (
+    Access,
+    Answer,
+    Call,
+    Data,
+    Documentation,
+    Operation,
+    Parameter,
+    Posted,
+    respond,
+)
+from booper.api.schemas import ANYTHING, CREATE, Schema, optional, whole
+from booper.api.schemas import UUID as UUID_SCHEMA
 from booper.api.values import Findings
-from booper.api.wire import ScheduleDetail, schedule_detail, schedule_resource
+from booper.api.wire import (
+    ScheduleDetail,
+    ScheduleResource,
+    schedule_detail,
+    schedule_resource,
+)
 from booper.errors import (
     Conflict,
     FieldError,
@@ -25,7 +43,7 @@ from booper.errors import (
 )
 from booper.model.args import decode_args, encode_args
 from booper.model.job import Kind, NewJob
-from booper.model.resource import job_resource
+from booper.model.resource import JobResource, job_resource
 from booper.model.schedule import NewSchedule, Plan, Schedule
 from booper.store.base import Altered
 
@@ -104,14 +122,88 @@ async def run(call: Call) -> Response:
     return respond({"data": job_resource(job, now)}, 201, {"Location": f"/api/jobs/{job.id}"})
 
 
+CHANGE: Schema = {
+    "type": "object",
+    "description": "The fields to change; null removes one",
+    "properties": {
+        name: schema if name == "url" else optional(schema)
+        for name, schema in CREATE.items()
+        if name not in FIXED
+    },
+    "additionalProperties": False,
+}
+_RUN: Schema = {
+    "type": "object",
+    "properties": {"body": ANYTHING},
+    "additionalProperties": False,
+}
+_SCHEDULE = {
+    "id": "9f1c2a34-6a0e-4f0b-8a55-3d3f4a0c7f11",
+    "name": None,
+    "description": None,
+    "inserted_at": "2023-09-01T18:25:49",
+    "disabled_at": None,
+    "user_id": "bd2aa099-6eb7-4dbb-9178-32141def1355",
+    "frequency": {"repeat_every": [5, "minutes"]},
+    "args": {
+        "method": "get",
+        "url": "https://scheduler.booper.dev/api/ping",
+        "schedule_in": [10, "seconds"],
+        "repeat_every": [5, "minutes"],
+    },
+}
+_DETAIL = {
+    **_SCHEDULE,
+    "next_runs": ["2023-09-01T18:30:59.705161Z"],
+    "next_runs_local": ["2023-09-01T18:30:59.705161+00:00"],
+}
+_ID = Parameter("schedule_id", "The schedule's id", UUID_SCHEMA, _SCHEDULE["id"])
+_ONE = Answer("The schedule", (Data(ScheduleResource),), {"data": _SCHEDULE})
+_DETAILED = Answer("It and its next runs", (Data(ScheduleDetail),), {"data": _DETAIL})
+
+_LIST = Documentation(
+    tag="schedules",
+    parameters=paging(ORDER_FIELDS),
+    answers={
+        200: Answer("Schedules", (Data(ScheduleResource, is_list=True),), {"data": [_SCHEDULE]})
+    },
+)
+_GET = Documentation(
+    tag="schedules",
+    parameters=(
+        _ID,
+        Parameter("next_runs", "How many to tell", whole(0, MOST_NEXT_RUNS), DEFAULT_NEXT_RUNS),
+        Parameter("after", "From when on, now by default", MOMENT, "2030-01-31"),
+    ),
+    answers={200: _DETAILED},
+)
+_CHANGE = Documentation(
+    tag="schedules",
+    parameters=(_ID,),
+    posted=Posted(CHANGE, {"twice as often": {"repeat_every": [150, "seconds"]}}),
+    answers={200: _DETAILED},
+    errors=(Conflict,),
+)
+_SWITCH = Documentation(tag="schedules", parameters=(_ID,), answers={200: _ONE})
+_DELETE = Documentation(tag="schedules", parameters=(_ID,), answers={204: Answer("It is deleted")})
+_EXTRA = Documentation(
+    tag="schedules",
+    parameters=(_ID,),
+    posted=Posted(_RUN, {"with another body": {"body": {"min": 100}}}, is_required=False),
+    answers={
+        201: Answer("The run", (Data(JobResource),), {"data": JOB}, headers=("Location",)),
+    },
+    errors=(Conflict,),
+)
+
 OPERATIONS = (
-    Operation("GET", "/api/schedules", Access.READ, list_all),
-    Operation("GET", "/api/schedules/{schedule_id}", Access.READ, get),
-    Operation("PATCH", "/api/schedules/{schedule_id}", Access.WRITE, change),
-    Operation("DELETE", "/api/schedules/{schedule_id}", Access.WRITE, delete),
-    Operation("POST", "/api/schedules/{schedule_id}/disable", Access.WRITE, disable),
-    Operation("POST", "/api/schedules/{schedule_id}/enable", Access.WRITE, enable),
-    Operation("POST", "/api/schedules/{schedule_id}/run", Access.WRITE, run),
+    Operation("GET", "/api/schedules", Access.READ, list_all, _LIST),
+    Operation("GET", "/api/schedules/{schedule_id}", Access.READ, get, _GET),
+    Operation("PATCH", "/api/schedules/{schedule_id}", Access.WRITE, change, _CHANGE),
+    Operation("DELETE", "/api/schedules/{schedule_id}", Access.WRITE, delete, _DELETE),
+    Operation("POST", "/api/schedules/{schedule_id}/disable", Access.WRITE, disable, _SWITCH),
+    Operation("POST", "/api/schedules/{schedule_id}/enable", Access.WRITE, enable, _SWITCH),
+    Operation("POST", "/api/schedules/{schedule_id}/run", Access.WRITE, run, _EXTRA),
 )
 
 

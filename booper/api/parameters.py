@@ -1,0 +1,62 @@
+"""The query parameters that lists share, as the API document describes them (contract §2)."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from booper.api import patterns
+from booper.api.filters import LONGEST_PREFIX
+from booper.api.paging import DEFAULT_LIMIT, DIRECTIONS, FARTHEST_OFFSET, MOST
+from booper.api.routing import Parameter
+from booper.api.schemas import UUID, Schema, listed, matching, text, whole
+from booper.model.job import Kind, State
+
+BOOLEAN: Final[Schema] = {"type": "boolean"}
+
+# Ten digits of seconds reach the year 2096.
+MOMENT: Final[Schema] = matching(f"{patterns.ISO_8601}|[0-3]?[0-9]{{1,9}}([.][0-9]{{1,6}})?")
+
+JOB_ID: Final = Parameter(
+    "job_id",
+    "The job's number or its UUID",
+    {"anyOf": [whole(1, 2**63 - 1), UUID]},
+    29180,
+)
+
+
+def paging(fields: Sequence[str]) -> tuple[Parameter, ...]:
+    """Describe which part of a list can be asked for, ordered by one of these fields."""
+    order = matching(f"(({'|'.join(fields)})(,({'|'.join(DIRECTIONS)}))?)?")
+    return (
+        Parameter("limit", "How many", {**whole(1, MOST), "default": DEFAULT_LIMIT}, 25),
+        Parameter("offset", "How many to leave out", whole(0, FARTHEST_OFFSET), 0),
+        Parameter(
+            "order_by",
+            "A field and a direction, newest first by default; a list of the two, as JSON or as "
+            "`order_by[]` twice, is as good",
+            order,
+            f"{fields[0]},asc",
+        ),
+    )
+
+
+CURSOR: Final = Parameter(
+    "cursor", "The `next_cursor` of a page, in the same order; go on from there", {"type": "string"}
+)
+
+
+_SCHEDULE = "9f1c2a34-6a0e-4f0b-8a55-3d3f4a0c7f11"
+
+FILTERS: Final = (
+    Parameter("state", "One state or several, with commas", listed(State), "completed"),
+    Parameter("kind", "Whose jobs: the user's, or booper's own", listed(Kind), "callback"),
+    Parameter("tag", "A tag that the job has", text(LONGEST_PREFIX), "nightly"),
+    Parameter(
+        "schedule_id",
+        "The schedule that it is a run of",
+        UUID,
+        _SCHEDULE,
+    ),
+    Parameter("url_prefix", "How its URL begins", text(LONGEST_PREFIX), "https://example.com/"),
+    Parameter("before", "It is scheduled before then", MOMENT, "2030-02-01T00:00:00Z"),
+    Parameter("after", "It is scheduled after then", MOMENT, "2030-01-01T00:00:00Z"),
+)

@@ -1,0 +1,65 @@
+"""`/openapi.json`: every operation is in it, and nothing in it points nowhere."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from booper.api.application import OPERATIONS
+from booper.api.routing import Access
+
+pytestmark = pytest.mark.anyio
+
+
+async def document(api: httpx.AsyncClient) -> dict[str, Any]:
+    """Return the document as anybody can read it, without a key."""
+    answer = await api.get("/openapi.json", headers={"Authorization": ""})
+    assert answer.status_code == 200, answer.text
+    described: dict[str, Any] = answer.json()
+    return described
+
+
+async def test_the_document_holds_every_operation(api: httpx.AsyncClient) -> None:
+    """Each method of each path is described, with what it does and its answers."""
+    described = await document(api)
+    assert described["openapi"].startswith("3.1.")
+    found = {
+        (method.upper(), path)
+        for path, item in described["paths"].items()
+        for method in item
+        if method != "parameters"
+    }
+    assert found == {(operation.method, operation.path) for operation in OPERATIONS}
+    for item in described["paths"].values():
+        for method, operation in item.items():
+            if method != "parameters":
+                assert operation["summary"]
+                assert operation["responses"]
+
+
+async def test_what_needs_a_key_says_so(api: httpx.AsyncClient) -> None:
+    """An operation that is not open answers 401, and the document tells."""
+    described = await document(api)
+    for operation in OPERATIONS:
+        if operation.access is not Access.OPEN:
+            answers = described["paths"][operation.path][operation.method.lower()]["responses"]
+            assert "401" in answers, operation.path
+
+
+async def test_every_reference_is_there(api: httpx.AsyncClient) -> None:
+    """Each `$ref` leads to a part of the document (RFC 6901)."""
+    described = await document(api)
+    for reference in references(described):
+        part: Any = described
+        for step in reference.removeprefix("#/").split("/"):
+            part = part[step.replace("~1", "/").replace("~0", "~")]
+
+
+def references(part: Any) -> list[str]:
+    """Return all references in a part of the document."""
+    if isinstance(part, list):
+        return [found for item in part for found in references(item)]
+    if not isinstance(part, dict):
+        return []
+    own = [part["$ref"]] if isinstance(part.get("$ref"), str) else []
+    return own + [found for item in part.values() for found in references(item)]
