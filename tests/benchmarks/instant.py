@@ -1,0 +1,93 @@
+"""`booper serve` over a store that answers creates at once: what all but the store costs.
+
+Takes the same command line. The rest of the process is booper's own, down to its timers.
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import count
+from random import Random
+from typing import Any
+
+from booper.api.routing import Services
+from booper.app import Booper
+from booper.cli import main
+from booper.engine.reports import Reports
+from booper.engine.scheduler import Scheduler
+from booper.errors import BooperError
+from booper.model.identity import uuid7
+from booper.model.job import Job, NewJob, State
+from booper.store.base import Created, Creation, Jobs, Store
+
+
+class InstantJobs:
+    """Jobs of which creates alone are not stored."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+        self._ids = count(1)
+        self._random = Random()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._jobs, name)
+
+    async def create(self, creation: Creation, now: datetime) -> Created:
+        """Answer at once."""
+        return self._created(creation, now)
+
+    async def create_many(
+        self, creations: Sequence[Creation], now: datetime, *, atomic: bool
+    ) -> Sequence[Created | BooperError]:
+        """Answer at once."""
+        return [self._created(creation, now) for creation in creations]
+
+    def _created(self, creation: Creation, now: datetime) -> Created:
+        new = creation.new
+        assert isinstance(new, NewJob)
+        job = Job(
+            id=next(self._ids),
+            uuid=uuid7(now, self._random),
+            user_id=new.user_id,
+            idempotency_key=new.idempotency_key,
+            name=new.name,
+            description=new.description,
+            host=new.host,
+            args=new.args,
+            state=State.SCHEDULED,
+            attempt=0,
+            max_attempts=new.max_attempts,
+            inserted_at=now,
+            scheduled_at=new.scheduled_at,
+            planned_at=new.planned_at,
+        )
+        return Created(job, is_duplicate=False)
+
+
+class InstantStore:
+    """A store with `InstantJobs`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.jobs = InstantJobs(store.jobs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+class InstantBooper(Booper):
+    """A booper whose API has such a store."""
+
+    def _make_services(self, store: Store, scheduler: Scheduler, reports: Reports) -> Services:
+        services = super()._make_services(store, scheduler, reports)
+        instant: Any = InstantStore(store)
+        return replace(services, store=instant)
+
+
+if __name__ == "__main__":
+    # By its name: the package has a command called `serve` as well.
+    serve = importlib.import_module("booper.cli.serve")
+    vars(serve)["Booper"] = InstantBooper
+    sys.exit(main())
