@@ -37,7 +37,7 @@ MINUTE = timedelta(minutes=1)
 BEGIN = START + 30 * SECOND
 """Half a minute past noon, so that no cron matches right now."""
 
-DEADLINE_SECONDS = 5.0
+DEADLINE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
