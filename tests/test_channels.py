@@ -438,10 +438,13 @@ class TestEndpoints:
         answer = await stranger.get("/api/channels/ping")
         assert (answer.status_code, answer.json()) == (200, {"message": "Pong"})
 
-    async def test_a_channel_may_be_called_ping(self, api: httpx.AsyncClient) -> None:
-        """Only reading it is taken."""
+    async def test_the_path_of_ping_is_no_channels(self, api: httpx.AsyncClient) -> None:
+        """As `/api/jobs/batch` is no job: a path of its own has its own methods (405 + Allow)."""
         answer = await api.post("/api/channels/ping", json={"content": "Hi"})
-        assert answer.status_code == 200
+        assert answer.status_code == 405
+        assert "GET" in answer.headers["allow"]
+        broadcast = await api.post("/api/broadcast", json={"content": "Hi", "channel": "ping"})
+        assert broadcast.status_code == 200
 
     @pytest.mark.parametrize("name", ["a b", "a.b", "ä", "x" * 65, "a\n"])
     async def test_a_bad_name_is_no_channel(self, api: httpx.AsyncClient, name: str) -> None:
