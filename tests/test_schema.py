@@ -21,7 +21,7 @@ import pytest
 from booper.errors import StartError
 from booper.model.job import Kind, State
 from booper.store.base import JobFilter, Page
-from booper.store.sqlite import creation, filters, logs, open_store, queue, runs, schedules
+from booper.store.sqlite import creation, filters, logs, open_store, queue, runs, schedules, turns
 from booper.store.sqlite.connection import CHECKPOINT_PAGES, Connection, reading, writing
 from booper.store.sqlite.lock import DatabaseLocked
 from booper.store.sqlite.schema import APPLICATION_ID, UnusableDatabase, migrate, migrations
@@ -552,7 +552,7 @@ PAGE_VALUES: dict[str, object] = {
 SHORT: list[tuple[str, dict[str, object], str]] = [
     (creation.JOB_HOLDING_KEY, KEY_VALUES, "jobs_by_key"),
     (queue.EXECUTING, {}, "jobs_executing"),
-    (queue.EARLIER_EVENT, EVENT_VALUES, "jobs_by_parent"),
+    (turns.EARLIER_EVENT, EVENT_VALUES, "jobs_by_parent"),
     (queue.NEXT_EVENT, EVENT_VALUES, "jobs_by_parent"),
     (runs.IS_BLOCKED, SCHEDULE_VALUES, "jobs_by_schedule"),
     (runs.IS_TAKEN, {"id": SCHEDULE, "at": 1, "but": 0}, "jobs_planned"),

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from resource import RLIMIT_FSIZE, getrlimit, setrlimit
@@ -346,3 +346,40 @@ async def test_a_change_that_ends_its_transaction_and_raises_stops_no_other(
             await writer.run(end_and_fail)
     assert await writer.run(note("next")) == 1
     assert await notes(connection) == ["next"]
+
+
+def all_notes(raw: sqlite3.Connection, texts: Sequence[str]) -> list[tuple[int, int]]:
+    """Write many notes; answer each with how many were written by this call, and its place."""
+    raw.executemany("INSERT INTO notes (text) VALUES (?)", [(text,) for text in texts])
+    return [(len(texts), place) for place in range(len(texts))]
+
+
+async def test_changes_of_one_kind_that_wait_together_are_made_by_one_call(
+    writer: Writer, connection: Connection
+) -> None:
+    """Three of a kind around another change: one call makes the three, each has its own result."""
+    first, other, *rest = await asyncio.gather(
+        writer.run_together(all_notes, "one"),
+        writer.run(note("other")),
+        writer.run_together(all_notes, "two"),
+        writer.run_together(all_notes, "three"),
+    )
+    assert [first, *rest] == [(3, 0), (3, 1), (3, 2)]
+    assert other == 4
+    assert await notes(connection) == ["one", "two", "three", "other"]
+
+
+async def test_a_call_for_many_that_raises_is_made_for_each_alone(
+    writer: Writer, connection: Connection
+) -> None:
+    """One of three violates a CHECK: it alone is refused, however often that happens."""
+    for text in ("one", "two"):
+        first, bad, last = await asyncio.gather(
+            writer.run_together(all_notes, text),
+            writer.run_together(all_notes, "bad"),
+            writer.run_together(all_notes, text),
+            return_exceptions=True,
+        )
+        assert isinstance(bad, sqlite3.IntegrityError)
+        assert (first, last) == ((1, 0), (1, 0))
+    assert await notes(connection) == ["one", "one", "two", "two"]

@@ -1,13 +1,16 @@
 """Creating jobs and schedules, and whose idempotency key is whose (contract §5)."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from random import Random
 from uuid import UUID
 
 from msgspec.structs import replace
 
+from booper.errors import BooperError
 from booper.errors import Conflict as ConflictError
 from booper.model.identity import uuid7
 from booper.model.job import WAITING, Job, NewJob
@@ -44,39 +47,92 @@ LATEST_RUN = f"""
 SELECT {rows.COLUMNS} FROM jobs WHERE schedule_id = :id ORDER BY planned_at DESC, id DESC LIMIT 1
 """
 
-Change = Callable[[sqlite3.Connection], Created]
+
+@dataclass(frozen=True, slots=True)
+class NewScheduleRow:
+    """A new schedule with what its first run needs beside it."""
+
+    new: NewSchedule
+    schedule: Schedule
+
+    def insert(self, connection: sqlite3.Connection, now: datetime, random: Random) -> Job:
+        """Write the schedule and its first run; return the run."""
+        assert self.new.first_at is not None
+        runs.insert(connection, self.schedule)
+        attempts = self.new.max_attempts
+        return runs.plan_run(connection, self.schedule, self.new.first_at, attempts, now, random)
 
 
-def creation(asked: Creation, now: datetime, random: Random) -> Change:
-    """Prepare a create; what it returns runs within a change.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A create, prepared before the writing thread has it."""
 
-    The change raises `Conflict` where the key is taken and that was not to be ignored.
-    """
+    asked: Creation
+    row: rows.NewRow | NewScheduleRow
+    now: datetime
+    random: Random
+
+    @property
+    def key(self) -> str | None:
+        """Return the idempotency key, None where no other job can be in the way."""
+        return self.asked.new.idempotency_key
+
+
+def prepare(asked: Creation, now: datetime, random: Random) -> Prepared:
+    """Prepare a create on the caller's thread."""
     new = asked.new
-    insert = (
-        _job_insertion(new, now, random)
+    row = (
+        rows.prepare(new, now, random)
         if isinstance(new, NewJob)
-        else _schedule_insertion(new, now, random)
+        else NewScheduleRow(new, _schedule(new, now, random))
     )
+    return Prepared(asked, row, now, random)
 
-    def change(connection: sqlite3.Connection) -> Created:
-        if new.idempotency_key is None:
-            return Created(insert(connection), is_duplicate=False)
-        holder = holding(connection, new.user_id, new.idempotency_key, now)
-        if holder is None:
-            return Created(insert(connection), is_duplicate=False)
-        match asked.on_conflict:
-            case Conflict.IGNORE:
-                return Created(_job_of(connection, holder), is_duplicate=True)
-            case Conflict.REJECT:
-                raise ConflictError(
-                    f"the idempotency key {new.idempotency_key!r} is held by {_name(holder)}"
-                )
-            case Conflict.REPLACE:
-                replaced = _replace(connection, holder, new, now, random)
-                return Created(replaced, is_duplicate=True)
 
-    return change
+def create_all(
+    connection: sqlite3.Connection, asked: Sequence[Prepared]
+) -> list[Created | BooperError]:
+    """Write what many creates ask for, each with its answer, in order.
+
+    Jobs without an idempotency key, most of them, are written by one statement.
+    """
+    answers: list[Created | BooperError] = []
+    for is_plain, items in groupby(asked, _is_plain):
+        if is_plain:
+            new_rows = [item.row for item in items if isinstance(item.row, rows.NewRow)]
+            made = rows.insert_all(connection, new_rows)
+            answers += [Created(job, is_duplicate=False) for job in made]
+        else:
+            answers += [_create(connection, item) for item in items]
+    return answers
+
+
+def _is_plain(item: Prepared) -> bool:
+    return item.key is None and isinstance(item.row, rows.NewRow)
+
+
+def _create(connection: sqlite3.Connection, item: Prepared) -> Created | BooperError:
+    """Write what one create asks for, unless its key is taken."""
+    new, now = item.asked.new, item.now
+    holder = item.key and holding(connection, new.user_id, item.key, now)
+    if not holder:
+        return Created(_insert(connection, item), is_duplicate=False)
+    match item.asked.on_conflict:
+        case Conflict.IGNORE:
+            return Created(_job_of(connection, holder), is_duplicate=True)
+        case Conflict.REJECT:
+            return ConflictError(f"the idempotency key {item.key!r} is held by {_name(holder)}")
+        case Conflict.REPLACE:
+            answer = _replace(connection, holder, new, now, item.random)
+            return (
+                answer if isinstance(answer, ConflictError) else Created(answer, is_duplicate=True)
+            )
+
+
+def _insert(connection: sqlite3.Connection, item: Prepared) -> Job:
+    if isinstance(item.row, NewScheduleRow):
+        return item.row.insert(connection, item.now, item.random)
+    return rows.insert_all(connection, [item.row])[0]
 
 
 def holding(
@@ -108,17 +164,8 @@ def holding_job(
     return None if holder is None else _job_of(connection, holder)
 
 
-def _job_insertion(
-    new: NewJob, now: datetime, random: Random
-) -> Callable[[sqlite3.Connection], Job]:
-    values = rows.insertion(new, now, random)
-    return lambda connection: rows.insert(connection, values, new.tags)
-
-
-def _schedule_insertion(
-    new: NewSchedule, now: datetime, random: Random
-) -> Callable[[sqlite3.Connection], Job]:
-    schedule = Schedule(
+def _schedule(new: NewSchedule, now: datetime, random: Random) -> Schedule:
+    return Schedule(
         id=uuid7(now, random),
         user_id=new.user_id,
         idempotency_key=new.idempotency_key,
@@ -132,13 +179,6 @@ def _schedule_insertion(
         inserted_at=now,
     )
 
-    def change(connection: sqlite3.Connection) -> Job:
-        assert new.first_at is not None
-        runs.insert(connection, schedule)
-        return runs.plan_run(connection, schedule, new.first_at, new.max_attempts, now, random)
-
-    return change
-
 
 def _replace(
     connection: sqlite3.Connection,
@@ -146,7 +186,7 @@ def _replace(
     new: NewJob | NewSchedule,
     now: datetime,
     random: Random,
-) -> Job:
+) -> Job | ConflictError:
     """Put new args in the place of a waiting job or a schedule, which keeps its id."""
     if isinstance(holder, Schedule) and isinstance(new, NewSchedule):
         # The one who replaces it knows; its waiting run has no end of its own to report.
@@ -156,8 +196,8 @@ def _replace(
         rows.replace_marks(connection, holder, new)
         return rows.write(connection, holder, _replaced(holder, new))
     if isinstance(holder, Job) and isinstance(new, NewJob):
-        raise ConflictError(f"{_name(holder)} is {holder.state} and cannot be replaced now")
-    raise ConflictError(f"{_name(holder)} cannot be replaced: only one of the two repeats")
+        return ConflictError(f"{_name(holder)} is {holder.state} and cannot be replaced now")
+    return ConflictError(f"{_name(holder)} cannot be replaced: only one of the two repeats")
 
 
 def _replaced(job: Job, new: NewJob) -> Job:

@@ -45,16 +45,20 @@ class SQLiteJobs:
 
     async def create(self, asked: Creation, now: datetime) -> Created:
         """Store a job or a schedule with its first run, unless its idempotency key is taken."""
-        return await self._writer.run(creation.creation(asked, now, self._random))
+        prepared = creation.prepare(asked, now, self._random)
+        answer = await self._writer.run_together(creation.create_all, prepared)
+        if isinstance(answer, BooperError):
+            raise answer
+        return answer
 
     async def create_many(
         self, creations: Sequence[Creation], now: datetime, *, atomic: bool
     ) -> Sequence[Created | BooperError]:
         """Store many in one transaction, each with its answer; all or none if `atomic`."""
-        changes = [creation.creation(asked, now, self._random) for asked in creations]
+        prepared = [creation.prepare(asked, now, self._random) for asked in creations]
 
         def change(connection: sqlite3.Connection) -> Sequence[Created | BooperError]:
-            answers = [_attempted(connection, each) for each in changes]
+            answers = creation.create_all(connection, prepared)
             if atomic and any(isinstance(answer, BooperError) for answer in answers):
                 raise BatchRefused(answers)
             return answers
@@ -185,22 +189,12 @@ class SQLiteJobs:
             return [job]
         cancelled = rows.write(connection, job, lifecycle.cancel(job, now))
         followers = [
-            rows.insert_new(connection, report, now, self._random) for report in announce(cancelled)
+            rows.insert(connection, report, now, self._random) for report in announce(cancelled)
         ]
         schedule = runs.find(connection, job.schedule_id) if job.kind is Kind.RUN else None
         if schedule is not None and runs.is_waiting(schedule, job):
             runs.move_on(connection, schedule, job, now, self._random)
         return [cancelled, *followers, *queue.following(connection, cancelled)]
-
-
-def _attempted(
-    connection: sqlite3.Connection, change: Callable[[sqlite3.Connection], Created]
-) -> Created | BooperError:
-    """Make one change of many; an expected error is its answer."""
-    try:
-        return change(connection)
-    except BooperError as error:
-        return error
 
 
 def _retry(connection: sqlite3.Connection, job: Job, now: datetime) -> Job:

@@ -2,9 +2,14 @@
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from operator import attrgetter
 from random import Random
 from uuid import UUID
+
+import msgspec
 
 from booper.errors import NotFound
 from booper.model.identity import uuid7
@@ -16,6 +21,7 @@ from booper.store.sqlite.values import (
     loaded_or_none,
     stored,
     stored_or_none,
+    user_of,
     uuid_or_none,
 )
 
@@ -25,17 +31,18 @@ state, attempt, max_attempts, interruptions, inserted_at, scheduled_at, planned_
 attempted_at, completed_at, discarded_at, cancelled_at, last_error
 """
 
-INSERT = f"""
-INSERT INTO jobs (uuid, user_id, kind, schedule_id, parent_id, idempotency_key, key_until, name,
-    description, host, args, state, attempt, max_attempts, interruptions, inserted_at,
-    scheduled_at, planned_at)
-VALUES (:uuid, :user_id, :kind, :schedule_id, :parent_id, :idempotency_key, :key_until, :name,
-    :description, :host, :args, 'scheduled', 0, :max_attempts, 0, :inserted_at, :scheduled_at,
-    :planned_at)
-RETURNING {COLUMNS}
+# Numbered by us: one statement then writes many, and nothing has to be read back.
+NEXT_ID = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'jobs'), 0) + 1"
+
+# In the order of `NewRow.values`: by name each row would cost as much again.
+INSERT = """
+INSERT INTO jobs (id, uuid, user_id, kind, schedule_id, parent_id, idempotency_key, key_until,
+    name, description, host, args, max_attempts, inserted_at, scheduled_at, planned_at,
+    state, attempt, interruptions)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'scheduled', 0, 0)
 """
 
-INSERT_TAG = "INSERT OR IGNORE INTO job_tags (tag, job_id) VALUES (:tag, :job_id)"
+INSERT_TAG = "INSERT OR IGNORE INTO job_tags (tag, job_id) VALUES (?, ?)"
 
 DELETE_TAGS = "DELETE FROM job_tags WHERE job_id = :job_id"
 KEEP_KEY = "UPDATE jobs SET key_until = :key_until WHERE id = :job_id"
@@ -43,50 +50,105 @@ KEEP_KEY = "UPDATE jobs SET key_until = :key_until WHERE id = :job_id"
 BY_ID = f"SELECT {COLUMNS} FROM jobs WHERE id = :ref"
 BY_UUID = f"SELECT {COLUMNS} FROM jobs WHERE uuid = :ref"
 
-# Compare-and-set: a job that has moved since it was read is not written.
-UPDATE = """
-UPDATE jobs SET state = :state, attempt = :attempt, max_attempts = :max_attempts,
-    interruptions = :interruptions, args = :args, host = :host, scheduled_at = :scheduled_at,
-    planned_at = :planned_at, retry_until = :retry_until, attempted_at = :attempted_at,
-    completed_at = :completed_at, discarded_at = :discarded_at, cancelled_at = :cancelled_at,
-    last_error = :last_error, name = :name, description = :description
-WHERE id = :id AND state = :state_before AND attempt = :attempt_before
-"""
+FIND_ALL = f"SELECT {COLUMNS} FROM jobs WHERE id IN (SELECT value FROM json_each(:ids))"
+
+# What may change of a job.
+MUTABLE = (
+    "state",
+    "attempt",
+    "max_attempts",
+    "interruptions",
+    "args",
+    "host",
+    "name",
+    "description",
+    "scheduled_at",
+    "planned_at",
+    "retry_until",
+    "attempted_at",
+    "completed_at",
+    "discarded_at",
+    "cancelled_at",
+    "last_error",
+)
 
 
 class LostRace(Exception):
     """Say that a job had moved when a change of it came to be written."""
 
 
-def insertion(new: NewJob, now: datetime, random: Random) -> dict[str, object]:
-    """Prepare a new job's values, on the caller's thread: the writing one has enough to do."""
-    return {
-        "uuid": uuid7(now, random).bytes,
-        "user_id": new.user_id.bytes,
-        "kind": new.kind,
-        "schedule_id": new.schedule_id.bytes if new.schedule_id else None,
-        "parent_id": new.parent_id,
-        "idempotency_key": new.idempotency_key,
-        "key_until": stored_or_none(new.key_until),
-        "name": new.name,
-        "description": new.description,
-        "host": new.host,
-        "args": new.args,
-        "max_attempts": new.max_attempts,
-        "inserted_at": stored(now),
-        "scheduled_at": stored(new.scheduled_at),
-        "planned_at": stored(new.planned_at),
-    }
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """A new job's row, all but its number: prepared before the writing thread has it."""
+
+    new: NewJob
+    uuid: UUID
+    inserted_at: datetime
+    values: tuple[object, ...]
+
+    def job(self, number: int) -> Job:
+        """Return the job that stands in this row under a number."""
+        new = self.new
+        return Job(
+            id=number,
+            uuid=self.uuid,
+            user_id=new.user_id,
+            kind=new.kind,
+            schedule_id=new.schedule_id,
+            parent_id=new.parent_id,
+            idempotency_key=new.idempotency_key,
+            name=new.name,
+            description=new.description,
+            host=new.host,
+            args=new.args,
+            state=State.SCHEDULED,
+            attempt=0,
+            max_attempts=new.max_attempts,
+            inserted_at=self.inserted_at,
+            scheduled_at=new.scheduled_at,
+            planned_at=new.planned_at,
+        )
 
 
-def insert(
-    connection: sqlite3.Connection, values: dict[str, object], tags: Sequence[str] = ()
-) -> Job:
-    """Write a new job and return it."""
-    job = job_of(connection.execute(INSERT, values).fetchone())
+def prepare(new: NewJob, now: datetime, random: Random) -> NewRow:
+    """Prepare a new job's row, on the caller's thread: the writing one has enough to do."""
+    uuid = uuid7(now, random)
+    values = (
+        uuid.bytes,
+        new.user_id.bytes,
+        new.kind.value,
+        new.schedule_id.bytes if new.schedule_id else None,
+        new.parent_id,
+        new.idempotency_key,
+        stored_or_none(new.key_until),
+        new.name,
+        new.description,
+        new.host,
+        new.args,
+        new.max_attempts,
+        stored(now),
+        stored(new.scheduled_at),
+        stored(new.planned_at),
+    )
+    return NewRow(new, uuid, now, values)
+
+
+def insert_all(connection: sqlite3.Connection, new_rows: Sequence[NewRow]) -> list[Job]:
+    """Write new jobs and return them, numbered in this order."""
+    if not new_rows:
+        return []
+    (first,) = connection.execute(NEXT_ID).fetchone()
+    numbered = list(enumerate(new_rows, first))
+    connection.executemany(INSERT, [(number, *row.values) for number, row in numbered])
+    tags = [(tag, number) for number, row in numbered for tag in row.new.tags]
     if tags:
-        _tag(connection, job, tags)
-    return job
+        connection.executemany(INSERT_TAG, tags)
+    return [row.job(number) for number, row in numbered]
+
+
+def insert(connection: sqlite3.Connection, new: NewJob, now: datetime, random: Random) -> Job:
+    """Write a new job and return it."""
+    return insert_all(connection, [prepare(new, now, random)])[0]
 
 
 def replace_marks(connection: sqlite3.Connection, job: Job, new: NewJob) -> None:
@@ -99,22 +161,19 @@ def replace_marks(connection: sqlite3.Connection, job: Job, new: NewJob) -> None
 def retag(connection: sqlite3.Connection, job: Job, tags: Sequence[str]) -> None:
     """Give a job other tags."""
     connection.execute(DELETE_TAGS, {"job_id": job.id})
-    _tag(connection, job, tags)
-
-
-def _tag(connection: sqlite3.Connection, job: Job, tags: Sequence[str]) -> None:
-    connection.executemany(INSERT_TAG, [{"tag": tag, "job_id": job.id} for tag in tags])
-
-
-def insert_new(connection: sqlite3.Connection, new: NewJob, now: datetime, random: Random) -> Job:
-    """Prepare and write a new job within a change."""
-    return insert(connection, insertion(new, now, random), new.tags)
+    connection.executemany(INSERT_TAG, [(tag, job.id) for tag in tags])
 
 
 def find(connection: sqlite3.Connection, job_id: int) -> Job | None:
     """Return a job by its number, None if there is none."""
     row = connection.execute(BY_ID, {"ref": job_id}).fetchone()
     return job_of(row) if row is not None else None
+
+
+def find_all(connection: sqlite3.Connection, job_ids: Sequence[int]) -> dict[int, Job]:
+    """Return the jobs of these numbers, those there are, by number."""
+    found = connection.execute(FIND_ALL, {"ids": msgspec.json.encode(job_ids).decode()})
+    return {row[0]: job_of(row) for row in found}
 
 
 def get(connection: sqlite3.Connection, user_id: UUID, ref: JobRef) -> Job:
@@ -129,16 +188,20 @@ def get(connection: sqlite3.Connection, user_id: UUID, ref: JobRef) -> Job:
 
 def write(connection: sqlite3.Connection, before: Job, after: Job) -> Job:
     """Replace a job. Raises: LostRace if it has moved."""
-    if after is before:
-        return before
-    if connection.execute(UPDATE, _update(before, after)).rowcount != 1:
-        raise LostRace(f"job {before.id} is no longer {before.state} in attempt {before.attempt}")
+    write_all(connection, [(before, after)])
     return after
 
 
 def write_all(connection: sqlite3.Connection, pairs: Sequence[tuple[Job, Job]]) -> None:
-    """Replace jobs that were read in this very transaction; nothing can have come between."""
-    connection.executemany(UPDATE, [_update(before, after) for before, after in pairs])
+    """Replace jobs by what each has become. Raises: LostRace if one of them has moved."""
+    by_columns: dict[tuple[str, ...], list[tuple[object, ...]]] = {}
+    for before, after in pairs:
+        columns, values = _changes(before, after)
+        seen = (before.id, before.state.value, before.attempt)
+        by_columns.setdefault(columns, []).append((*values, *seen))
+    for columns, rows in by_columns.items():
+        if columns and connection.executemany(_update(columns), rows).rowcount != len(rows):
+            raise LostRace("a job has moved since it was read")
 
 
 def job_of(row: Row) -> Job:
@@ -146,7 +209,7 @@ def job_of(row: Row) -> Job:
     return Job(
         id=row[0],
         uuid=UUID(bytes=row[1]),
-        user_id=UUID(bytes=row[2]),
+        user_id=user_of(row[2]),
         kind=Kind(row[3]),
         schedule_id=uuid_or_none(row[4]),
         parent_id=row[5],
@@ -171,25 +234,31 @@ def job_of(row: Row) -> Job:
     )
 
 
-def _update(before: Job, after: Job) -> dict[str, object]:
-    return {
-        "id": before.id,
-        "state_before": before.state,
-        "attempt_before": before.attempt,
-        "state": after.state,
-        "attempt": after.attempt,
-        "max_attempts": after.max_attempts,
-        "interruptions": after.interruptions,
-        "args": after.args,
-        "host": after.host,
-        "name": after.name,
-        "description": after.description,
-        "scheduled_at": stored(after.scheduled_at),
-        "planned_at": stored(after.planned_at),
-        "retry_until": stored_or_none(after.retry_until),
-        "attempted_at": stored_or_none(after.attempted_at),
-        "completed_at": stored_or_none(after.completed_at),
-        "discarded_at": stored_or_none(after.discarded_at),
-        "cancelled_at": stored_or_none(after.cancelled_at),
-        "last_error": after.last_error,
-    }
+_mutable = attrgetter(*MUTABLE)
+
+
+def _changes(before: Job, after: Job) -> tuple[tuple[str, ...], list[object]]:
+    """Return which columns a change sets, and to what."""
+    compared = zip(MUTABLE, _mutable(before), _mutable(after), strict=True)
+    changes = [(column, _value(new)) for column, old, new in compared if new != old]
+    return tuple(column for column, _ in changes), [value for _, value in changes]
+
+
+def _value(value: object) -> object:
+    match value:
+        case datetime():
+            return stored(value)
+        case State():
+            return value.value
+        case _:
+            return value
+
+
+@lru_cache(maxsize=256)
+def _update(columns: tuple[str, ...]) -> str:
+    """Return the statement that sets these columns: compare-and-set, so no move is overwritten.
+
+    Only what changes is set, for SQLite writes every index on a column anew that is.
+    """
+    changes = ", ".join(f"{column} = ?" for column in columns)
+    return f"UPDATE jobs SET {changes} WHERE id = ? AND state = ? AND attempt = ?"

@@ -170,7 +170,7 @@ def plan_run(
         description=schedule.description,
         tags=tuple(args.tags or ()),
     )
-    return rows.insert_new(connection, new, now, random)
+    return rows.insert(connection, new, now, random)
 
 
 def with_jitter(schedule: Schedule, planned_at: datetime, random: Random) -> datetime:
@@ -207,7 +207,7 @@ def cancel(
     if waiting is None:
         return []
     cancelled = rows.write(connection, waiting, lifecycle.cancel(waiting, now))
-    return [rows.insert_new(connection, new, now, random) for new in announce(cancelled)]
+    return [rows.insert(connection, new, now, random) for new in announce(cancelled)]
 
 
 def change(

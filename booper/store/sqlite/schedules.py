@@ -110,7 +110,7 @@ class SQLiteSchedules:
 
         def change(connection: sqlite3.Connection) -> Job:
             runs.get(connection, user_id, schedule_id)
-            return rows.insert_new(connection, new, now, self._random)
+            return rows.insert(connection, new, now, self._random)
 
         return await self._writer.run(change)
 

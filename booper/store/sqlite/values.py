@@ -1,6 +1,7 @@
 """How values stand in the tables: times as integer microseconds, UUIDs as 16 bytes."""
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from uuid import UUID
 
 from booper.clock import EPOCH
@@ -31,3 +32,9 @@ def loaded_or_none(microseconds: int | None) -> datetime | None:
 def uuid_or_none(value: bytes | None) -> UUID | None:
     """Turn 16 bytes into a UUID, NULL into None."""
     return None if value is None else UUID(bytes=value)
+
+
+@lru_cache(maxsize=1024)  # the same few users stand in all rows
+def user_of(value: bytes) -> UUID:
+    """Turn the 16 bytes of a user's id into a UUID."""
+    return UUID(bytes=value)

@@ -1,14 +1,16 @@
 """The one writing connection: what waits while a commit runs is committed together by the next.
 
 A commit that waits for the disk costs the same for one change as for hundreds, so every change
-that arrives meanwhile shares the next one: durable and fast at once. Each change is a function
-over the connection, isolated by a savepoint: one that fails is undone alone.
+that arrives meanwhile shares the next one: durable and fast at once. A change is a function over
+the connection, undone alone if it fails. Changes of one kind can be made by one call for all of
+them, which spares most of their statements; only if that fails is each made by itself.
 """
 
 import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,10 +20,21 @@ from booper.store.sqlite.connection import Connection, unavailable
 log = logging.getLogger("booper.store")
 
 T = TypeVar("T")
-Work = Callable[[sqlite3.Connection], Any]
+A = TypeVar("A")
+Work = Callable[[sqlite3.Connection, Sequence[A]], Sequence[T]]
+"""Make a change for each of these items; return the result of each, in order."""
 
 # Bounds how long one transaction holds what arrives after it: about 25 ms of inserts.
 MOST_TOGETHER = 500
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Change:
+    """One change that waits: what makes it, what it is made for, and who is told."""
+
+    work: Work[Any, Any]
+    item: Any
+    future: asyncio.Future[Any]
 
 
 class Writer:
@@ -29,14 +42,25 @@ class Writer:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._waiting: list[tuple[Work, asyncio.Future[Any]]] = []
+        self._waiting: list[Change] = []
         self._arrived = asyncio.Event()
         self._is_closed = False
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a change; returns when it is durable, raises what it raised or what kept it out.
+        """Make a change; returns when it is durable, raises what it raised or what kept it out.
 
         Cancelling the caller never tears a transaction: a change is made whole or not at all.
+
+        Raises:
+            StoreUnavailable: nothing was changed.
+        """
+        return await self.run_together(_alone, work)
+
+    async def run_together(self, work: Work[A, T], item: A) -> T:
+        """Make a change as `run` does, by one call with the others that wait for this `work`.
+
+        They are made where the first of them stands. A call with several items that raises is
+        undone and made again for each item by itself, so `work` may do nothing but write.
 
         Raises:
             StoreUnavailable: nothing was changed.
@@ -44,7 +68,7 @@ class Writer:
         if self._is_closed:
             raise StoreUnavailable("booper is stopping")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append((work, future))
+        self._waiting.append(Change(work, item, future))
         self._arrived.set()
         return await future
 
@@ -58,7 +82,7 @@ class Writer:
                     self._waiting[:MOST_TOGETHER],
                     self._waiting[MOST_TOGETHER:],
                 )
-                await self._commit([item for item in group if not item[1].cancelled()])
+                await self._commit([change for change in group if not change.future.cancelled()])
             if self._is_closed:
                 return
 
@@ -67,31 +91,48 @@ class Writer:
         self._is_closed = True
         self._arrived.set()
 
-    async def _commit(self, group: Sequence[tuple[Work, asyncio.Future[Any]]]) -> None:
-        works = [work for work, _ in group]
+    async def _commit(self, group: Sequence[Change]) -> None:
+        kinds = _by_kind(group)
         try:
-            outcomes = await self._connection.run(partial(_commit_together, works))
+            outcomes = await self._connection.run(partial(_commit_together, kinds))
         # A change may end its transaction and raise anything; that must not end the writer.
         except Exception as error:
-            log.error("%d changes were not written: %s", len(works), error)
-            outcomes = [(None, error)] * len(works)
-        for (_, future), (result, problem) in zip(group, outcomes, strict=True):
-            if future.done():
+            log.error("%d changes were not written: %s", len(group), error)
+            outcomes = [(change, None, error) for change in group]
+        for change, result, problem in outcomes:
+            if change.future.done():
                 continue
             if problem is None:
-                future.set_result(result)
+                change.future.set_result(result)
             else:
-                future.set_exception(problem)
+                change.future.set_exception(problem)
 
 
-Change = tuple[Any, BaseException | None]
+Outcome = tuple[Change, Any, BaseException | None]
 
 
-def _commit_together(works: Sequence[Work], connection: sqlite3.Connection) -> list[Change]:
-    """Run changes in one transaction; each has its result or its error, none both."""
+def _alone(
+    connection: sqlite3.Connection, works: Sequence[Callable[[sqlite3.Connection], T]]
+) -> Sequence[T]:
+    """Make a change that is the only one of its kind."""
+    return [work(connection) for work in works]
+
+
+def _by_kind(group: Sequence[Change]) -> list[list[Change]]:
+    """Put changes of one kind together, each kind where its first change stands."""
+    kinds: dict[object, list[Change]] = {}
+    for change in group:
+        kinds.setdefault(change if change.work is _alone else change.work, []).append(change)
+    return list(kinds.values())
+
+
+def _commit_together(
+    kinds: Sequence[Sequence[Change]], connection: sqlite3.Connection
+) -> list[Outcome]:
+    """Make changes in one transaction; each has its result or its error, none both."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        outcomes = [_isolated(work, connection) for work in works]
+        outcomes = [outcome for kind in kinds for outcome in _isolated(kind, connection)]
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -100,10 +141,13 @@ def _commit_together(works: Sequence[Work], connection: sqlite3.Connection) -> l
     return outcomes
 
 
-def _isolated(work: Work, connection: sqlite3.Connection) -> Change:
+def _isolated(changes: Sequence[Change], connection: sqlite3.Connection) -> list[Outcome]:
     connection.execute("SAVEPOINT change")
     try:
-        result = work(connection)
+        results = changes[0].work(connection, [change.item for change in changes])
+        outcomes: list[Outcome] = [
+            (change, result, None) for change, result in zip(changes, results, strict=True)
+        ]
     except Exception as error:  # a change may raise anything; it must not take the others along
         # A full disk or an I/O error ends the whole transaction by itself
         # (https://www.sqlite.org/lang_transaction.html §3); then all of the group failed.
@@ -111,6 +155,9 @@ def _isolated(work: Work, connection: sqlite3.Connection) -> Change:
             raise
         connection.execute("ROLLBACK TO change")
         connection.execute("RELEASE change")
-        return None, unavailable(error) if isinstance(error, sqlite3.OperationalError) else error
+        if len(changes) > 1:
+            return [outcome for change in changes for outcome in _isolated([change], connection)]
+        problem = unavailable(error) if isinstance(error, sqlite3.OperationalError) else error
+        return [(changes[0], None, problem)]
     connection.execute("RELEASE change")
-    return result, None
+    return outcomes

@@ -1,0 +1,196 @@
+"""What a claim does with jobs that are due: each begins, waits for its turn, or moves on.
+
+Most jobs depend on nothing and begin together. A schedule's run plans the next one, and is skipped,
+held or moved as `take_turn` decides; a webhook event waits for those before it.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from random import Random
+
+from msgspec.structs import replace
+
+from booper.model import lifecycle
+from booper.model.job import WAITING, Attempt, Job, Kind
+from booper.model.planning import Coming, Hold, MoveOn, Run, take_turn
+from booper.model.schedule import Plan, Schedule
+from booper.store.base import Announce, Claims, Due, Seen
+from booper.store.sqlite import rows, runs
+
+log = logging.getLogger("booper.store")
+
+# A webhook event is sent first only after those before it have been: this is one of them.
+EARLIER_EVENT = """
+SELECT EXISTS (
+    SELECT 1 FROM jobs
+    WHERE parent_id = :parent_id AND id < :id AND kind = 'webhook'
+        AND (state = 'scheduled' OR (state = 'executing' AND attempt = 1))
+)
+"""
+
+
+class Turns:
+    """One claim, within its transaction."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, now: datetime, announce: Announce, random: Random
+    ) -> None:
+        self._connection = connection
+        self._now = now
+        self._announce = announce
+        self._random = random
+        self._begun: list[Attempt] = []
+        self._seen: list[Seen] = []
+        self._armed: list[Job] = []
+
+    def take(self, seen: Sequence[Seen]) -> Claims:
+        """Let each of these jobs that still waits for just that time take its turn."""
+        found = rows.find_all(self._connection, [item.due.id for item in seen])
+        due = {item.due.id: item for item in seen if _is_due(found.get(item.due.id), item.due)}
+        free = [found[number] for number in due if _is_free(found[number])]
+        if self._begin_all(free):
+            for job in free:
+                del due[job.id]
+        for item in due.values():
+            # Read anew: the turn before this one may have moved it.
+            current = rows.find(self._connection, item.due.id)
+            if current is not None and _is_due(current, item.due):
+                self._isolated_turn(current, item)
+        return Claims(self._begun, self._seen, self._armed)
+
+    def _begin_all(self, jobs: Sequence[Job]) -> bool:
+        """Begin jobs that depend on nothing, all at once; if one of them cannot, none."""
+        self._connection.execute("SAVEPOINT together")
+        try:
+            claimed = [lifecycle.claim(job, self._now) for job in jobs]
+            begun = [Attempt.of(job) for job in claimed]
+            rows.write_all(self._connection, list(zip(jobs, claimed, strict=True)))
+            armed = self._report(begun)
+        except sqlite3.OperationalError:
+            raise  # of the disk or the file, not of a job
+        except Exception:  # whatever is wrong with one of them; each is tried by itself now
+            self._connection.execute("ROLLBACK TO together")
+            self._connection.execute("RELEASE together")
+            return False
+        self._connection.execute("RELEASE together")
+        self._begun += begun
+        self._armed += armed
+        return True
+
+    def _report(self, begun: Sequence[Attempt]) -> list[Job]:
+        reports = [report for attempt in begun for report in self._announce(attempt)]
+        prepared = [rows.prepare(report, self._now, self._random) for report in reports]
+        return rows.insert_all(self._connection, prepared)
+
+    def _isolated_turn(self, job: Job, seen: Seen) -> None:
+        """Let one job take its turn; whatever is wrong with it, the others take theirs."""
+        before = len(self._begun), len(self._seen), len(self._armed)
+        self._connection.execute("SAVEPOINT turn")
+        try:
+            self._turn(job, seen)
+            self._armed += self._report(self._begun[before[0] :])
+        except sqlite3.OperationalError:
+            raise  # of the disk or the file, not of the job
+        except Exception as error:  # a job must neither stop the loop nor the next start
+            log.exception("job %d cannot take its turn and is discarded", job.id)
+            self._connection.execute("ROLLBACK TO turn")
+            del self._begun[before[0] :], self._seen[before[1] :], self._armed[before[2] :]
+            self._discard(job, f"internal: {type(error).__name__}: {error}")
+        self._connection.execute("RELEASE turn")
+
+    def _discard(self, job: Job, reason: str) -> None:
+        claimed = rows.write(self._connection, job, lifecycle.claim(job, self._now))
+        rows.write(self._connection, claimed, lifecycle.discard(claimed, self._now, reason))
+
+    def _turn(self, job: Job, seen: Seen) -> None:
+        """Let one due job begin, unless it is a run or a report whose turn has not come."""
+        schedule = runs.find(self._connection, job.schedule_id)
+        if schedule is not None and runs.is_waiting(schedule, job):
+            self._run_turn(job, schedule, seen)
+        elif job.kind is Kind.WEBHOOK and not job.attempt and _is_early(self._connection, job):
+            self._seen.append(seen)
+        else:
+            # A run beside the plan, or one that was asked for again, must not hold up the plan.
+            until = schedule.next_at if schedule and not schedule.disabled_at else None
+            self._begin(job, replace(job, retry_until=job.retry_until or until), schedule)
+
+    def _run_turn(self, job: Job, schedule: Schedule, seen: Seen) -> None:
+        connection = self._connection
+        is_blocked = runs.is_blocked(connection, schedule)
+        coming = Coming(job.planned_at, job.scheduled_at, seen.at, schedule.runs, is_blocked)
+        plan = Plan.of_schedule(schedule)
+        turn = take_turn(plan, coming, self._now)
+        if isinstance(turn, MoveOn):
+            turn = MoveOn(runs.free_time(connection, plan, schedule, turn.next_at), turn.gaps)
+        record = partial(
+            runs.record_gaps, connection, schedule, job, now=self._now, random=self._random
+        )
+        match turn:
+            case Run(planned_at=planned_at, next_at=next_at):
+                # A gap before the run ends with it; one behind it may go on to grow.
+                record(tuple(gap for gap in turn.gaps if gap.first < planned_at))
+                runs.close_gap(connection, schedule)
+                record(tuple(gap for gap in turn.gaps if gap.first > planned_at))
+                run = replace(job, planned_at=planned_at, retry_until=next_at)
+                self._begin(job, run, schedule)
+                self._plan(job, schedule, next_at, seen)
+            case Hold(planned_at=planned_at, gaps=gaps):
+                record(gaps)
+                if planned_at != job.planned_at:
+                    rows.write(connection, job, replace(job, planned_at=planned_at))
+                    runs.write(connection, replace(schedule, next_at=planned_at))
+                self._seen.append(seen)
+            case MoveOn(next_at=None, gaps=gaps):
+                record(gaps)
+                ended = replace(lifecycle.cancel(job, self._now), last_error=ENDED)
+                rows.write(connection, job, ended)
+                runs.write(connection, runs.ending(replace(schedule, next_at=None), self._now))
+            case MoveOn(next_at=next_at, gaps=gaps):
+                assert next_at is not None
+                record(gaps)
+                due = runs.with_jitter(schedule, next_at, self._random)
+                moved = replace(job, planned_at=next_at, scheduled_at=due)
+                self._armed.append(rows.write(connection, job, moved))
+                runs.write(connection, replace(schedule, next_at=next_at))
+
+    def _plan(self, job: Job, schedule: Schedule, next_at: datetime | None, seen: Seen) -> None:
+        """Plan the run after one that has begun; without one the schedule has ended."""
+        connection, now = self._connection, self._now
+        next_at = runs.free_time(connection, Plan.of_schedule(schedule), schedule, next_at)
+        following = replace(schedule, next_at=next_at, runs=schedule.runs + 1)
+        runs.write(connection, runs.ending(following, now))
+        if next_at is None:
+            return
+        attempts = job.max_attempts
+        run = runs.plan_run(connection, schedule, next_at, attempts, now, self._random)
+        self._armed.append(run)
+        if run.scheduled_at <= now:
+            # It has waited for this one, and is no later than that was.
+            self._seen.append(Seen(Due(run.scheduled_at, run.id, run.host), seen.at))
+
+    def _begin(self, before: Job, job: Job, schedule: Schedule | None) -> None:
+        claimed = rows.write(self._connection, before, lifecycle.claim(job, self._now))
+        previous, state = (schedule.previous, schedule.state) if schedule else (None, None)
+        if job.schedule_id is not None and schedule is None:
+            previous, state = "{}", "{}"  # it was deleted; what its runs refer to is gone
+        self._begun.append(Attempt.of(claimed, previous, state))
+
+
+ENDED = "its schedule has ended"
+
+
+def _is_due(job: Job | None, due: Due) -> bool:
+    return job is not None and job.state in WAITING and job.scheduled_at == due.at
+
+
+def _is_free(job: Job) -> bool:
+    """Say whether a job depends on no other."""
+    return job.schedule_id is None and job.kind is not Kind.WEBHOOK
+
+
+def _is_early(connection: sqlite3.Connection, event: Job) -> bool:
+    values = {"parent_id": event.parent_id, "id": event.id}
+    return bool(connection.execute(EARLIER_EVENT, values).fetchone()[0])
