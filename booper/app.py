@@ -26,10 +26,12 @@ from booper.clock import Clock, SystemClock
 from booper.config import Config
 from booper.engine.channels import Channels
 from booper.engine.delivery import Delivery
+from booper.engine.executor import Defaults, Executor
 from booper.engine.guard import Guard
 from booper.engine.reports import Reports
-from booper.engine.scheduler import Limits, Scheduler
+from booper.engine.scheduler import Scheduler
 from booper.engine.signing import Secret
+from booper.engine.timers import Ready
 from booper.engine.transport import Transport
 from booper.errors import ConfigError, StartError
 from booper.model.key import NewKey, Scope, check_key, digest_of, new_key
@@ -184,18 +186,18 @@ class Booper:
 
     def _make_scheduler(self, store: Store, reports: Reports) -> Scheduler:
         delivery = self.config.delivery
-        limits = Limits(
-            concurrency=delivery.concurrency,
-            per_host=delivery.per_host,
+        sender = Delivery(
+            self._transport, self._guard, delivery.max_response_bytes, self._own_secret
+        )
+        defaults = Defaults(
             timeout=timedelta(seconds=delivery.timeout_seconds),
             backoff=parse_backoff(self.config.retry.backoff),
             user_agent=USER_AGENT,
             secrets=[Secret.parse(text) for text in self.config.webhooks.secret],
         )
-        sender = Delivery(
-            self._transport, self._guard, delivery.max_response_bytes, self._own_secret
-        )
-        return Scheduler(store, sender, reports, self._clock, self._random, limits)
+        executor = Executor(store.queue, sender, reports, self._clock, self._random, defaults)
+        ready = Ready(delivery.concurrency, delivery.per_host)
+        return Scheduler(store, executor, reports, self._clock, ready)
 
     async def _end_loop(self, loop: asyncio.Task[None]) -> None:
         """Wait for the loop's own end; a failure of it was told through `wait_failed`."""

@@ -19,9 +19,11 @@ from booper.clock import VirtualClock
 from booper.config import Config, Database, Targets
 from booper.engine.channels import Channels
 from booper.engine.delivery import Delivery
+from booper.engine.executor import Defaults, Executor
 from booper.engine.guard import Guard
 from booper.engine.reports import Reports
-from booper.engine.scheduler import Limits, Scheduler
+from booper.engine.scheduler import Scheduler
+from booper.engine.timers import Ready
 from booper.model.key import NewKey, digest_of
 from booper.model.retry import Backoff
 from booper.store.sqlite import open_store
@@ -392,14 +394,15 @@ async def resolving(
         resolve=resolve,
     )
     random, backoff, agent = Random(1), Backoff(), "booper/test"
-    limits = Limits(64, 16, timedelta(seconds=30), backoff, agent)
+    defaults = Defaults(timedelta(seconds=30), backoff, agent)
     reports = Reports(guard, clock, 15)
     async with open_store(path / "booper.db", "normal", random) as store:
         await store.keys.create(NewKey("test", None, digest_of(KEY)), clock.now())
         delivery = Delivery(target, guard, 1 << 18)
+        executor = Executor(store.queue, delivery, reports, clock, random, defaults)
         services = Services(
             store=store,
-            scheduler=Scheduler(store, delivery, reports, clock, random, limits),
+            scheduler=Scheduler(store, executor, reports, clock, Ready(64, 16)),
             reports=reports,
             channels=Channels(clock, random),
             guard=guard,

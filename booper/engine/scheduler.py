@@ -8,48 +8,20 @@ import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from random import Random
-from typing import Any
 
-import msgspec
-
-from booper.clock import Clock, SystemClock
-from booper.engine import signing
-from booper.engine.delivery import Delivery
+from booper.clock import Clock
+from booper.engine.executor import STORE_PAUSE, Executor
 from booper.engine.reports import Reports
 from booper.engine.timers import Ready, Timers
 from booper.errors import StoreUnavailable
-from booper.model import dynamic, lifecycle, outgoing
-from booper.model.duration import parse_duration
-from booper.model.dynamic import RenderError
-from booper.model.event import entries_of
-from booper.model.job import (
-    WAITING,
-    Answered,
-    Attempt,
-    Failed,
-    Job,
-    Kind,
-    NewJob,
-    Outcome,
-    Refused,
-    Request,
-    State,
-)
-from booper.model.retry import Backoff
-from booper.store.base import Due, Seen, Settled, Settlement, Store
+from booper.model.job import WAITING, Attempt, Job
+from booper.store.base import Due, Seen, Store
 
 log = logging.getLogger("booper")
 
-# How long to leave the store alone after it could not be used.
-STORE_PAUSE = timedelta(seconds=1)
-
 # How long a stop waits for results to be written.
 RECORDING_GRACE = timedelta(seconds=1)
-
-SIGNED_KINDS = frozenset({Kind.CALLBACK, Kind.WEBHOOK})
 
 # A due time that the loop has left in the timers for this long shows that it is stuck.
 LATEST = timedelta(seconds=5)
@@ -59,38 +31,18 @@ LATEST = timedelta(seconds=5)
 REREAD = timedelta(minutes=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What holds for every attempt unless its job says otherwise."""
-
-    concurrency: int
-    per_host: int
-    timeout: timedelta
-    backoff: Backoff
-    user_agent: str
-    secrets: Sequence[signing.Secret] = ()
-
-
 class Scheduler:
     """Run jobs at their times until told to stop."""
 
     def __init__(
-        self,
-        store: Store,
-        delivery: Delivery,
-        reports: Reports,
-        clock: Clock,
-        random: Random,
-        limits: Limits,
+        self, store: Store, executor: Executor, reports: Reports, clock: Clock, ready: Ready
     ) -> None:
         self._store = store
-        self._delivery = delivery
+        self._executor = executor
         self._reports = reports
         self._clock = clock
-        self._random = random
-        self._limits = limits
+        self._ready = ready
         self._timers = Timers()
-        self._ready = Ready(limits.concurrency, limits.per_host)
         # When a job was first found due that then had to wait for its predecessor.
         self._first_seen: dict[int, datetime] = {}
         self._running: dict[asyncio.Task[None], Job] = {}
@@ -219,7 +171,9 @@ class Scheduler:
     async def _start(self, taken: Sequence[Seen]) -> None:
         """Claim jobs in one transaction and set each on its way."""
         try:
-            claims = await self._store.queue.claim(taken, self._clock.now(), self._announce)
+            claims = await self._store.queue.claim(
+                taken, self._clock.now(), self._executor.announce
+            )
         except StoreUnavailable:
             for seen in taken:
                 self._ready.free(seen.due.host)
@@ -241,130 +195,29 @@ class Scheduler:
             self._sending.add(task)
             task.add_done_callback(self._finished)
 
-    def _announce(self, attempt: Attempt) -> Sequence[NewJob]:
-        """Say what reports an attempt's beginning; a request that cannot be built has none."""
-        if attempt.args.webhook_url is None:
-            return ()
-        request: Request | None = None
-        with suppress(RenderError):
-            request = self._render(attempt)
-        return self._reports.begun(attempt, request)
+    async def _attempt(self, attempt: Attempt) -> None:
+        """Make one attempt and record what came of it."""
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            executed = await self._executor.execute(attempt)
+        finally:
+            self._sending.discard(task)  # from here on a stop may not cut it off
+            # The next job's claim is then written with this one's result.
+            self._ready.free(attempt.job.host)
+            self._wake.set()
+        settled = await self._executor.record(executed)
+        self.arm(settled.job, *settled.armed)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         job = self._running.pop(task)
-        self._ready.free(job.host)
-        self._wake.set()
+        if not self._running:
+            self._wake.set()  # somebody may wait for the loop to be idle
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("job %d: its attempt could not be recorded", job.id, exc_info=error)
-
-    async def _attempt(self, attempt: Attempt) -> None:
-        """Make one attempt and record what came of it."""
-        job, task = attempt.job, asyncio.current_task()
-        assert task is not None
-        try:
-            try:
-                request, outcome = await self._send(attempt)
-            finally:
-                self._sending.discard(task)  # from here on a stop may not cut it off
-            settlement = self._decide(attempt, request, outcome)
-        # Whatever a job makes our own code raise must end that attempt only, never the loop.
-        except Exception as error:
-            log.exception("job %d: attempt %d failed inside booper", job.id, job.attempt)
-            message = f"{type(error).__name__}: {error}".encode(errors="replace").decode()
-            outcome = Failed("internal", message, timedelta(0))
-            settlement = self._decide(attempt, None, outcome)
-        settled = await self._record(settlement)
-        _report(attempt, outcome, settled.job)
-        self.arm(settled.job, *settled.armed)
-
-    async def _send(self, attempt: Attempt) -> tuple[Request | None, Outcome]:
-        """Send an attempt's request, unless it cannot be built."""
-        try:
-            request = self._render(attempt)
-        except RenderError as error:
-            return None, Refused(str(error))
-        outcome = await self._delivery.send(
-            self._signed(attempt.job, request),
-            self._timeout(attempt),
-            job_id=attempt.job.id,
-            follow_redirects=bool(attempt.args.follow_redirects),
-        )
-        return request, outcome
-
-    def _render(self, attempt: Attempt) -> Request:
-        return outgoing.render(attempt, self._limits.user_agent, self._clock.now())
-
-    def _signed(self, job: Job, request: Request) -> Request:
-        """Sign a report; its time is real whatever the clock, or no receiver would accept it."""
-        if job.kind not in SIGNED_KINDS or not self._limits.secrets:
-            return request
-        at = int(SystemClock().now().timestamp())
-        signature = signing.headers(self._limits.secrets, str(job.uuid), at, request.content)
-        return replace(request, headers=request.headers | signature)
-
-    def _timeout(self, attempt: Attempt) -> timedelta:
-        own = attempt.args.timeout
-        return parse_duration(own) if own is not None else self._limits.timeout
-
-    def _decide(self, attempt: Attempt, request: Request | None, outcome: Outcome) -> Settlement:
-        """Say what an outcome makes of the job, and what is written with it."""
-        now = self._clock.now()
-        backoff, random = self._limits.backoff, self._random
-        settled = lifecycle.settle(attempt, outcome, now=now, backoff=backoff, random=random)
-        previous, changes = _left_behind(settled, outcome)
-        return Settlement(
-            claimed=attempt.job,
-            settled=settled,
-            entries=entries_of(attempt, request, outcome, now),
-            reports=self._reports.ended(attempt, request, outcome, settled),
-            previous=previous,
-            changes=changes,
-        )
-
-    async def _record(self, settlement: Settlement) -> Settled:
-        """Write a result; a store that cannot write now is asked again until it can."""
-        while True:
-            try:
-                return await self._store.queue.settle(settlement)
-            except StoreUnavailable as error:
-                job_id = settlement.claimed.id
-                log.error("job %d: its result waits for the store: %s", job_id, error)
-                await self._clock.wait(asyncio.Event(), self._clock.now() + STORE_PAUSE)
-
-
-def _left_behind(settled: Job, outcome: Outcome) -> tuple[str | None, dict[str, Any] | None]:
-    """Return what a completed run's answer leaves to its schedule: `$previous` and `$set`."""
-    if settled.schedule_id is None or settled.state is not State.COMPLETED:
-        return None, None
-    assert isinstance(outcome, Answered)
-    answer: Any = {}
-    if not outcome.response.is_cut:
-        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            answer = msgspec.json.decode(outcome.response.body)
-    previous = msgspec.json.encode(dynamic.take_previous(answer)).decode()
-    return previous, dynamic.take_set(answer)
 
 
 async def _wait(tasks: Iterable[asyncio.Task[None]], at_most: timedelta) -> None:
     pending = set(tasks)
     if pending:
         await asyncio.wait(pending, timeout=at_most.total_seconds())
-
-
-def _report(attempt: Attempt, outcome: Outcome, written: Job) -> None:
-    """Log one line per attempt; no URL, header or body, for they may hold secrets."""
-    match outcome:
-        case Answered(response=response, duration=duration):
-            what, took = f"answered {response.status}", duration
-        case Failed(error=error, duration=duration):
-            what, took = f"failed ({error})", duration
-        case Refused():
-            what, took = "refused", timedelta(0)
-    log.info(
-        "job %d attempt %d: %s in %.0f ms, now %s",
-        written.id,
-        attempt.job.attempt,
-        what,
-        took.total_seconds() * 1000,
-        written.state,
-    )

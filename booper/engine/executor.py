@@ -1,0 +1,197 @@
+"""One attempt: from a claimed job to what is written about it.
+
+It builds, signs and sends the request, has `lifecycle` say what the outcome means, and keeps the
+result until the store has it. It knows nothing of slots, timers or other jobs.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+import msgspec
+
+from booper.clock import Clock, SystemClock
+from booper.engine import signing
+from booper.engine.delivery import Delivery
+from booper.engine.reports import Reports
+from booper.errors import StoreUnavailable
+from booper.model import dynamic, lifecycle, outgoing
+from booper.model.duration import parse_duration
+from booper.model.dynamic import RenderError
+from booper.model.event import entries_of
+from booper.model.job import (
+    Answered,
+    Attempt,
+    Failed,
+    Job,
+    Kind,
+    NewJob,
+    Outcome,
+    Refused,
+    Request,
+    State,
+)
+from booper.model.retry import Backoff
+from booper.store.base import Queue, Settled, Settlement
+
+log = logging.getLogger("booper")
+
+# How long to leave the store alone after it could not be used.
+STORE_PAUSE = timedelta(seconds=1)
+
+SIGNED_KINDS = frozenset({Kind.CALLBACK, Kind.WEBHOOK})
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What holds for every attempt unless its job says otherwise."""
+
+    timeout: timedelta
+    backoff: Backoff
+    user_agent: str
+    secrets: Sequence[signing.Secret] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """An attempt that was made: what it brought, and what is to be written."""
+
+    outcome: Outcome
+    settlement: Settlement
+
+
+class Executor:
+    """Make attempts and record them."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        delivery: Delivery,
+        reports: Reports,
+        clock: Clock,
+        random: Random,
+        defaults: Defaults,
+    ) -> None:
+        self._queue = queue
+        self._delivery = delivery
+        self._reports = reports
+        self._clock = clock
+        self._random = random
+        self._defaults = defaults
+
+    def announce(self, attempt: Attempt) -> Sequence[NewJob]:
+        """Say what reports an attempt's beginning; a request that cannot be built has none."""
+        if attempt.args.webhook_url is None:
+            return ()
+        request: Request | None = None
+        with suppress(RenderError):
+            request = self._render(attempt)
+        return self._reports.begun(attempt, request)
+
+    async def execute(self, attempt: Attempt) -> Executed:
+        """Make one attempt; only a cancellation ends it without an outcome."""
+        try:
+            request, outcome = await self._send(attempt)
+            return Executed(outcome, self._decide(attempt, request, outcome))
+        # Whatever a job makes our own code raise must end that attempt only, never the loop.
+        except Exception as error:
+            job = attempt.job
+            log.exception("job %d: attempt %d failed inside booper", job.id, job.attempt)
+            message = f"{type(error).__name__}: {error}".encode(errors="replace").decode()
+            outcome = Failed("internal", message, timedelta(0))
+            return Executed(outcome, self._decide(attempt, None, outcome))
+
+    async def record(self, executed: Executed) -> Settled:
+        """Write a result; a store that cannot write now is asked again until it can."""
+        settlement = executed.settlement
+        while True:
+            try:
+                settled = await self._queue.settle(settlement)
+            except StoreUnavailable as error:
+                job_id = settlement.claimed.id
+                log.error("job %d: its result waits for the store: %s", job_id, error)
+                await self._clock.wait(asyncio.Event(), self._clock.now() + STORE_PAUSE)
+            else:
+                _report(settlement.claimed, executed.outcome, settled.job)
+                return settled
+
+    async def _send(self, attempt: Attempt) -> tuple[Request | None, Outcome]:
+        """Send an attempt's request, unless it cannot be built."""
+        try:
+            request = self._render(attempt)
+        except RenderError as error:
+            return None, Refused(str(error))
+        outcome = await self._delivery.send(
+            self._signed(attempt.job, request),
+            self._timeout(attempt),
+            job_id=attempt.job.id,
+            follow_redirects=bool(attempt.args.follow_redirects),
+        )
+        return request, outcome
+
+    def _render(self, attempt: Attempt) -> Request:
+        return outgoing.render(attempt, self._defaults.user_agent, self._clock.now())
+
+    def _signed(self, job: Job, request: Request) -> Request:
+        """Sign a report; its time is real whatever the clock, or no receiver would accept it."""
+        if job.kind not in SIGNED_KINDS or not self._defaults.secrets:
+            return request
+        at = int(SystemClock().now().timestamp())
+        signature = signing.headers(self._defaults.secrets, str(job.uuid), at, request.content)
+        return replace(request, headers=request.headers | signature)
+
+    def _timeout(self, attempt: Attempt) -> timedelta:
+        own = attempt.args.timeout
+        return parse_duration(own) if own is not None else self._defaults.timeout
+
+    def _decide(self, attempt: Attempt, request: Request | None, outcome: Outcome) -> Settlement:
+        """Say what an outcome makes of the job, and what is written with it."""
+        now = self._clock.now()
+        backoff, random = self._defaults.backoff, self._random
+        settled = lifecycle.settle(attempt, outcome, now=now, backoff=backoff, random=random)
+        previous, changes = _left_behind(settled, outcome)
+        return Settlement(
+            claimed=attempt.job,
+            settled=settled,
+            entries=entries_of(attempt, request, outcome, now),
+            reports=self._reports.ended(attempt, request, outcome, settled),
+            previous=previous,
+            changes=changes,
+        )
+
+
+def _left_behind(settled: Job, outcome: Outcome) -> tuple[str | None, dict[str, Any] | None]:
+    """Return what a completed run's answer leaves to its schedule: `$previous` and `$set`."""
+    if settled.schedule_id is None or settled.state is not State.COMPLETED:
+        return None, None
+    assert isinstance(outcome, Answered)
+    answer: Any = {}
+    if not outcome.response.is_cut:
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            answer = msgspec.json.decode(outcome.response.body)
+    previous = msgspec.json.encode(dynamic.take_previous(answer)).decode()
+    return previous, dynamic.take_set(answer)
+
+
+def _report(claimed: Job, outcome: Outcome, written: Job) -> None:
+    """Log one line per attempt; no URL, header or body, for they may hold secrets."""
+    match outcome:
+        case Answered(response=response, duration=duration):
+            what, took = f"answered {response.status}", duration
+        case Failed(error=error, duration=duration):
+            what, took = f"failed ({error})", duration
+        case Refused():
+            what, took = "refused", timedelta(0)
+    log.info(
+        "job %d attempt %d: %s in %.0f ms, now %s",
+        written.id,
+        claimed.attempt,
+        what,
+        took.total_seconds() * 1000,
+        written.state,
+    )
