@@ -79,7 +79,7 @@ def key(name: str, *, user: str | None = None) -> NewKey:
     return NewKey(name, user, sha256(name.encode()).digest())
 
 
-def nothing(_: Attempt | Job) -> Sequence[NewJob]:
+def nothing(*_: Attempt | Job) -> Sequence[NewJob]:
     """Report nothing of an attempt or a job."""
     return ()
 

@@ -15,6 +15,7 @@ from booper.model import lifecycle
 from booper.model.args import Args
 from booper.model.job import (
     FINISHED,
+    SUSPECT_CRASHES,
     WAITING,
     Answered,
     Attempt,
@@ -100,6 +101,11 @@ MOVES = {
     "release first": Move(IN_FLIGHT, State.SCHEDULED, lifecycle.release),
     "release later": Move(IN_FLIGHT, State.RETRYABLE, lifecycle.release, attempt=2),
     "rescue": Move(IN_FLIGHT, State.RETRYABLE, lambda job: lifecycle.rescue(job, NOW)),
+    "rescue a suspect": Move(
+        IN_FLIGHT,
+        State.DISCARDED,
+        lambda job: lifecycle.rescue(replace(job, interruptions=SUSPECT_CRASHES), NOW),
+    ),
     "succeed": Move(IN_FLIGHT, State.COMPLETED, lambda job: settle(job, answered(200))),
     "answer 500": Move(IN_FLIGHT, State.RETRYABLE, lambda job: settle(job, answered(500))),
     "time out": Move(IN_FLIGHT, State.RETRYABLE, lambda job: settle(job, TIMEOUT)),

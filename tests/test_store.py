@@ -857,14 +857,14 @@ async def test_a_rescue_reports_what_was_cut_off(store: Store, alice: UUID) -> N
     """Each attempt that died is announced, as it was when it died."""
     job = await begun(store, alice)
     await created(store, alice, at=START + HOUR)
-    announced = list[Attempt]()
+    announced = list[tuple[Job, Job]]()
 
-    def announce(attempt: Attempt) -> Sequence[NewJob]:
-        announced.append(attempt)
+    def announce(attempt: Attempt, rescued: Job) -> Sequence[NewJob]:
+        announced.append((attempt.job, rescued))
         return [event_of(attempt.job)]
 
     await store.queue.rescue(START, announce)
-    assert [attempt.job for attempt in announced] == [job]
+    assert announced == [(job, lifecycle.rescue(job, START))]
     assert len(await ids(store, alice, page(), kinds=(Kind.WEBHOOK,))) == 1
 
 
@@ -874,7 +874,7 @@ async def test_a_rescue_takes_along_what_cannot_be_read(store: Store, alice: UUI
     spoiled = await settle(store, executing, replace(executing, args="{"))
     assert spoiled.state is State.EXECUTING
 
-    def announce(attempt: Attempt) -> Sequence[NewJob]:
+    def announce(attempt: Attempt, _: Job) -> Sequence[NewJob]:
         return [event_of(attempt.job)]
 
     now = START + SECOND
@@ -884,6 +884,27 @@ async def test_a_rescue_takes_along_what_cannot_be_read(store: Store, alice: UUI
     ]
     (report,) = await store.jobs.list(alice, page(), JobFilter(kinds=(Kind.WEBHOOK,)), now)
     assert report.parent_id == job.id
+
+
+async def test_a_suspect_begins_alone_and_is_discarded_at_the_next_crash(
+    store: Store, alice: UUID
+) -> None:
+    """Three crashes make a job a suspect: a claim beside others leaves it, one alone does not."""
+    job = await begun(store, alice)
+    await store.queue.rescue(START, nothing)
+    for _ in range(2):
+        await claim(store, await store.queue.due(None, 1))
+        await store.queue.rescue(START, nothing)
+    other = await created(store, alice)
+    seen = [Seen(item, START) for item in await store.queue.due(None, 2)]
+    claims = await store.queue.claim(seen, START, nothing)
+    assert [attempt.job.id for attempt in claims.begun] == [other.id]
+    assert [item.due.id for item in claims.suspects] == [job.id]
+    claims = await store.queue.claim(claims.suspects, START, nothing, alone=True)
+    assert [attempt.job.attempt for attempt in claims.begun] == [4]
+    assert await store.queue.rescue(START, nothing) == 2
+    assert (await store.jobs.get(alice, job.id)).state is State.DISCARDED
+    assert (await store.jobs.get(alice, other.id)).state is State.RETRYABLE
 
 
 async def test_a_rescue_leaves_everything_else_alone(store: Store, alice: UUID) -> None:

@@ -5,7 +5,7 @@ them with that state, and the loop sends them like any other job.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -48,6 +48,10 @@ _PLACES = {STARTED: -3, REQUEST: -2, RESPONSE: -1, ERROR: -1, FINISHED_EVENT: 0}
 _REPORTED_BY_CALLBACK = frozenset({State.COMPLETED, State.DISCARDED})
 
 
+INTERRUPTED = "booper stopped during the attempt"
+NO_TIME = timedelta(0)
+
+
 class Reports:
     """Say which internal jobs report what happens to a job."""
 
@@ -65,12 +69,14 @@ class Reports:
             events.append(self._event(attempt, REQUEST, _shown(attempt.args, request)))
         return events
 
-    def cut_off(self, attempt: Attempt) -> Sequence[NewJob]:
-        """Report that the process died during an attempt."""
+    def cut_off(self, attempt: Attempt, rescued: Job) -> Sequence[NewJob]:
+        """Report that the process died during an attempt, and the job's end if this was it."""
+        if rescued.state in FINISHED:
+            message = rescued.last_error or INTERRUPTED
+            return self.ended(attempt, None, Failed("interrupted", message, NO_TIME), rescued)
         if not _is_watched(attempt):
             return ()
-        data = {"error": "interrupted", "message": "booper stopped during the attempt"}
-        return [self._event(attempt, ERROR, data)]
+        return [self._event(attempt, ERROR, {"error": "interrupted", "message": INTERRUPTED})]
 
     def ended(
         self, attempt: Attempt, request: Request | None, outcome: Outcome, settled: Job

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from booper.clock import Clock
 from booper.engine.executor import STORE_PAUSE, Executor
 from booper.engine.reports import Reports
+from booper.engine.suspects import Suspects
 from booper.engine.timers import Ready, Timers
 from booper.errors import StoreUnavailable
 from booper.model.job import WAITING, Attempt, Job
@@ -43,6 +44,7 @@ class Scheduler:
         self._clock = clock
         self._ready = ready
         self._timers = Timers()
+        self._suspects = Suspects()
         # When a job was first found due that then had to wait for its predecessor.
         self._first_seen: dict[int, datetime] = {}
         self._running: dict[asyncio.Task[None], Job] = {}
@@ -145,14 +147,17 @@ class Scheduler:
         now = self._clock.now()
         for due in self._timers.pop_due(now):
             self._ready.put(Seen(due, self._first_seen.get(due.id, now)))
-        taken = self._ready.take()
-        if taken:
+        if self._suspects.stops_others(now):
+            if self._suspects and not self._running:
+                await self._start_suspect(now)
+                return
+        elif taken := self._ready.take():
             await self._start(taken)
             return
-        if not self._running and not self._ready.has_open:
+        if not self._running and not self._ready.has_open and not self._suspects:
             self._idle.set()
-        next_at = self._timers.next_at
-        await self._clock.wait(self._wake, min(next_at or self._reread_at, self._reread_at))
+        moments = (self._timers.next_at, self._suspects.turn_at, self._reread_at)
+        await self._clock.wait(self._wake, min(moment for moment in moments if moment is not None))
 
     async def _refill(self) -> None:
         after, limit = self._timers.refill_begins()
@@ -168,12 +173,21 @@ class Scheduler:
         found = await self._store.queue.due_of(host, now, self._ready.room)
         self._ready.refill(host, [due for due in found if due.id not in self._first_seen], now)
 
-    async def _start(self, taken: Sequence[Seen]) -> None:
-        """Claim jobs in one transaction and set each on its way."""
+    async def _start_suspect(self, now: datetime) -> None:
+        """Set a suspect on its way, while nothing else is."""
+        seen = self._suspects.take(now)
+        self._ready.occupy(seen.due.host)
         try:
-            claims = await self._store.queue.claim(
-                taken, self._clock.now(), self._executor.announce
-            )
+            await self._start([seen], alone=True)
+        finally:
+            if not self._running:  # it was cancelled meanwhile, or the store cannot be used
+                self._suspects.ended(self._clock.now())
+
+    async def _start(self, taken: Sequence[Seen], *, alone: bool = False) -> None:
+        """Claim jobs in one transaction and set each on its way."""
+        now = self._clock.now()
+        try:
+            claims = await self._store.queue.claim(taken, now, self._executor.announce, alone=alone)
         except StoreUnavailable:
             for seen in taken:
                 self._ready.free(seen.due.host)
@@ -188,6 +202,8 @@ class Scheduler:
             else:
                 self._ready.free(seen.due.host)
         self._first_seen |= {seen.due.id: seen.at for seen in claims.seen}
+        for seen in claims.suspects:
+            self._suspects.add(seen)
         self.arm(*claims.armed)
         for attempt in claims.begun:
             task = asyncio.create_task(self._attempt(attempt), name=f"job {attempt.job.id}")
@@ -212,7 +228,8 @@ class Scheduler:
     def _finished(self, task: asyncio.Task[None]) -> None:
         job = self._running.pop(task)
         if not self._running:
-            self._wake.set()  # somebody may wait for the loop to be idle
+            self._suspects.ended(self._clock.now())
+            self._wake.set()  # somebody may wait for the loop to be idle, or a suspect
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("job %d: its attempt could not be recorded", job.id, exc_info=error)
 

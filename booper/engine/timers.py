@@ -151,14 +151,18 @@ class Ready:
         while self._free and open_hosts:
             host = open_hosts.popleft()
             taken.append(self._queues[host].popleft())
-            self._busy[host] = self._busy.get(host, 0) + 1
-            self._free -= 1
+            self.occupy(host)
             if not self._queues[host]:
                 del self._queues[host]
             elif self._has_slot(host):
                 open_hosts.append(host)
         self._queued.difference_update(seen.due for seen in taken)
         return taken
+
+    def occupy(self, host: str) -> None:
+        """Take a slot for a job that did not wait here."""
+        self._busy[host] = self._busy.get(host, 0) + 1
+        self._free -= 1
 
     def free(self, host: str) -> None:
         """Give a slot back."""

@@ -33,6 +33,10 @@ FINISHED = frozenset({State.COMPLETED, State.DISCARDED, State.CANCELLED})
 """States that a job leaves only when a user asks for it again."""
 
 
+SUSPECT_CRASHES = 3
+"""A job that was in flight at so many crashes in a row is next sent alone."""
+
+
 class Kind(StrEnum):
     """What a job is for: a user's request, a planned run, or booper's own report of one."""
 
@@ -80,6 +84,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     discarded_at: datetime | None = None
     cancelled_at: datetime | None = None
     last_error: str | None = None
+
+    @property
+    def is_suspect(self) -> bool:
+        """Say whether it was in flight at so many crashes in a row that it may be their cause."""
+        return self.interruptions >= SUSPECT_CRASHES
 
     def state_at(self, now: datetime) -> State:
         """Return the state a reader sees: `available` once a scheduled job's time has come."""

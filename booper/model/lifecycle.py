@@ -82,7 +82,16 @@ def rescue(job: Job, now: datetime) -> Job:
     """Make an attempt that died with the process due again at once; it stays counted.
 
     That holds for the last attempt too: nobody knows whether its request was sent (contract §8).
+    A suspect was sent alone; that the process died again is its own doing, and it is discarded.
     """
+    if job.is_suspect:
+        crashes = job.interruptions + 1
+        return discard(
+            job,
+            now,
+            f"interrupted: booper died in {crashes} attempts in a row, the last time with "
+            "nothing else on its way",
+        )
     return _move(
         job,
         State.RETRYABLE,

@@ -61,11 +61,13 @@ class Claims:
     """What became of jobs that were due: attempts begun, and jobs to arm.
 
     `seen` are due jobs that wait for their predecessor; when they go, they count as seen then.
+    `suspects` are those that may begin only in a claim that says that nothing else is on its way.
     """
 
     begun: Sequence[Attempt]
     seen: Sequence[Seen]
     armed: Sequence[Job]
+    suspects: Sequence[Seen] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,10 @@ class Settled:
 
 
 Announce = Callable[[Attempt], Sequence[NewJob]]
-"""Say which internal jobs report that an attempt begins, or was cut off."""
+"""Say which internal jobs report that an attempt begins."""
+
+AnnounceRescue = Callable[[Attempt, Job], Sequence[NewJob]]
+"""Say which internal jobs report that an attempt was cut off, and what became of its job."""
 
 AnnounceEnd = Callable[[Job], Sequence[NewJob]]
 """Say which internal jobs report that a job has ended without an attempt."""
@@ -280,8 +285,12 @@ class Queue(Protocol):
         """Return a host's waiting jobs that are due, in order of time."""
         ...
 
-    async def claim(self, seen: Sequence[Seen], now: datetime, announce: Announce) -> Claims:
+    async def claim(
+        self, seen: Sequence[Seen], now: datetime, announce: Announce, *, alone: bool = False
+    ) -> Claims:
         """Begin an attempt of each of these jobs that still waits for just that time.
+
+        A suspect (`Job.is_suspect`) begins only if `alone`: nothing else is on its way.
 
         A schedule's run takes its turn here: the next one is planned with it, what was missed is
         logged. `now` is when the attempts begin; whether a time has come was asked when it left
@@ -301,8 +310,10 @@ class Queue(Protocol):
         """Give back claimed jobs whose attempts a stop ended, not counting them."""
         ...
 
-    async def rescue(self, now: datetime, announce: Announce) -> int:
+    async def rescue(self, now: datetime, announce: AnnounceRescue) -> int:
         """Make every executing job due again, its attempt counted; return how many there were.
+
+        One that was a suspect already is discarded.
 
         Only for the start: it says that no attempt is running anywhere.
         """

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from booper.model import dynamic, lifecycle
 from booper.model.event import interruption_of, state_rejected
 from booper.model.job import Attempt, Job, Kind, NewJob, State
-from booper.store.base import Announce, Claims, Due, Seen, Settled, Settlement
+from booper.store.base import Announce, AnnounceRescue, Claims, Due, Seen, Settled, Settlement
 from booper.store.sqlite import logs, rows, runs
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.turns import Turns
@@ -65,11 +65,13 @@ class SQLiteQueue:
         found = await self._reader.run(lambda opened: opened.execute(query, values).fetchall())
         return [Due(loaded(at), job_id, host) for at, job_id, host in found]
 
-    async def claim(self, seen: Sequence[Seen], now: datetime, announce: Announce) -> Claims:
+    async def claim(
+        self, seen: Sequence[Seen], now: datetime, announce: Announce, *, alone: bool = False
+    ) -> Claims:
         """Begin an attempt of each of these jobs that still waits for just that time."""
 
         def change(connection: sqlite3.Connection) -> Claims:
-            return Turns(connection, now, announce, self._random).take(seen)
+            return Turns(connection, now, announce, self._random).take(seen, alone=alone)
 
         return await self._writer.run(change)
 
@@ -88,7 +90,7 @@ class SQLiteQueue:
 
         await self._writer.run(change)
 
-    async def rescue(self, now: datetime, announce: Announce) -> int:
+    async def rescue(self, now: datetime, announce: AnnounceRescue) -> int:
         """Make every executing job due again, its attempt counted; return how many there were."""
 
         def change(connection: sqlite3.Connection) -> int:
@@ -97,9 +99,9 @@ class SQLiteQueue:
             # Read in this very transaction: none can have moved.
             rows.write_all(connection, list(zip(left, rescued, strict=True)))
             logs.append(connection, [interruption_of(job, now) for job in left], self._random)
-            for job in left:
+            for job, after in zip(left, rescued, strict=True):
                 with suppress(msgspec.MsgspecError):  # told when it is claimed
-                    self._insert_all(connection, announce(Attempt.of(job)), now)
+                    self._insert_all(connection, announce(Attempt.of(job), after), now)
             return len(left)
 
         return await self._writer.run(change)

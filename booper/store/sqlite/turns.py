@@ -46,10 +46,12 @@ class Turns:
         self._seen: list[Seen] = []
         self._armed: list[Job] = []
 
-    def take(self, seen: Sequence[Seen]) -> Claims:
+    def take(self, seen: Sequence[Seen], *, alone: bool) -> Claims:
         """Let each of these jobs that still waits for just that time take its turn."""
         found = rows.find_all(self._connection, [item.due.id for item in seen])
         due = {item.due.id: item for item in seen if _is_due(found.get(item.due.id), item.due)}
+        held = [number for number in due if found[number].is_suspect and not alone]
+        suspects = tuple(due.pop(number) for number in held)
         free = [found[number] for number in due if _is_free(found[number])]
         if self._begin_all(free):
             for job in free:
@@ -59,7 +61,7 @@ class Turns:
             current = rows.find(self._connection, item.due.id)
             if current is not None and _is_due(current, item.due):
                 self._isolated_turn(current, item)
-        return Claims(self._begun, self._seen, self._armed)
+        return Claims(self._begun, self._seen, self._armed, suspects)
 
     def _begin_all(self, jobs: Sequence[Job]) -> bool:
         """Begin jobs that depend on nothing, all at once; if one of them cannot, none."""
