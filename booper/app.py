@@ -31,7 +31,6 @@ from booper.engine.guard import Guard
 from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
 from booper.engine.signing import Secret
-from booper.engine.timers import Ready
 from booper.engine.transport import Transport
 from booper.errors import ConfigError, StartError
 from booper.model.key import NewKey, Scope, check_key, digest_of, new_key
@@ -196,8 +195,14 @@ class Booper:
             secrets=[Secret.parse(text) for text in self.config.webhooks.secret],
         )
         executor = Executor(store.queue, sender, reports, self._clock, self._random, defaults)
-        ready = Ready(delivery.concurrency, delivery.per_host)
-        return Scheduler(store, executor, reports, self._clock, ready)
+        return Scheduler(
+            store,
+            executor,
+            reports,
+            self._clock,
+            concurrency=delivery.concurrency,
+            per_host=delivery.per_host,
+        )
 
     async def _end_loop(self, loop: asyncio.Task[None]) -> None:
         """Wait for the loop's own end; a failure of it was told through `wait_failed`."""

@@ -27,6 +27,10 @@ class FakeTarget(httpx.AsyncBaseTransport):
         """Answer the next requests with these, in order."""
         self._script.extend(items)
 
+    def clear(self) -> None:
+        """Answer 200 from now on, whatever is left of the script."""
+        self._script.clear()
+
     def hold(self) -> None:
         """Answer nothing until `release`."""
         self._open.clear()

@@ -43,6 +43,7 @@ NEEDS = {
     ("POST", "/api/channels/{name}"): "write",
     ("GET", "/api/channels/{name}/events"): "read",
     ("GET", "/api/channels/ping"): "none",
+    ("GET", "/api/breakers"): "admin",
     ("POST", "/api/pause"): "admin",
     ("POST", "/api/resume"): "admin",
     ("POST", "/api/keys"): "admin",

@@ -23,7 +23,6 @@ from booper.engine.executor import Defaults, Executor
 from booper.engine.guard import Guard
 from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
-from booper.engine.timers import Ready
 from booper.model.key import NewKey, digest_of
 from booper.model.retry import Backoff
 from booper.store.sqlite import open_store
@@ -402,7 +401,7 @@ async def resolving(
         executor = Executor(store.queue, delivery, reports, clock, random, defaults)
         services = Services(
             store=store,
-            scheduler=Scheduler(store, executor, reports, clock, Ready(64, 16)),
+            scheduler=Scheduler(store, executor, reports, clock, concurrency=64, per_host=16),
             reports=reports,
             channels=Channels(clock, random),
             guard=guard,

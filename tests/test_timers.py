@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from booper.engine.breakers import Breakers
 from booper.engine.timers import Ready, Timers
 from booper.store.base import ALL_HOSTS, Due, Seen
 
@@ -104,12 +105,12 @@ def put(ready: Ready, *dues: Due) -> None:
 
 def taken(ready: Ready) -> list[int]:
     """Take what may go, and return its numbers."""
-    return [seen.due.id for seen in ready.take()]
+    return [seen.due.id for seen in ready.take(NOON)]
 
 
 def test_slots_are_limited_in_all_and_per_host() -> None:
     """Of three slots one host may have two: the third goes to the other host."""
-    ready = Ready(concurrency=3, per_host=2)
+    ready = Ready(concurrency=3, per_host=2, breakers=Breakers())
     put(ready, *(due(number, number, "busy.test") for number in (1, 2, 3)))
     put(ready, due(4, 4, "calm.test"), due(5, 5, "calm.test"))
     assert taken(ready) == [1, 4, 2]
@@ -121,40 +122,40 @@ def test_slots_are_limited_in_all_and_per_host() -> None:
 
 def test_what_is_taken_says_when_it_was_seen() -> None:
     """Waiting for a slot is no lateness: the time of the finding goes along."""
-    ready = Ready(concurrency=1, per_host=1)
+    ready = Ready(concurrency=1, per_host=1, breakers=Breakers())
     seen = Seen(due(1), NOON + timedelta(seconds=2))
     ready.put(seen)
-    assert ready.take() == [seen]
+    assert ready.take(NOON) == [seen]
 
 
 def test_a_paused_host_keeps_its_jobs_and_no_other_host_waits() -> None:
     """Nothing of it is taken until it is resumed; then it goes in order."""
-    ready = Ready(concurrency=9, per_host=9)
+    ready = Ready(concurrency=9, per_host=9, breakers=Breakers())
     ready.pause("a.test")
     put(ready, due(1, 1, "a.test"), due(2, 2, "b.test"), due(3, 3, "a.test"))
     assert taken(ready) == [2]
-    assert (len(ready), ready.has_open) == (2, False)
+    assert (len(ready), ready.has_open(NOON)) == (2, False)
     ready.resume("a.test", NOON)
-    assert ready.has_open
+    assert ready.has_open(NOON)
     assert taken(ready) == [1, 3]
-    assert not ready.has_open
+    assert not ready.has_open(NOON)
 
 
 def test_a_pause_counts_as_lateness() -> None:
     """What a resumed host had queued is seen at the resume; other hosts' times stay."""
-    ready, later = Ready(concurrency=9, per_host=9), NOON + timedelta(hours=1)
+    ready, later = Ready(concurrency=9, per_host=9, breakers=Breakers()), NOON + timedelta(hours=1)
     ready.pause("a.test")
     ready.pause("b.test")
     put(ready, due(1, 1, "a.test"), due(2, 2, "b.test"))
     ready.resume("a.test", later)
-    assert ready.take() == [Seen(due(1, 1, "a.test"), later)]
+    assert ready.take(NOON) == [Seen(due(1, 1, "a.test"), later)]
     ready.resume("b.test", later + timedelta(hours=1))
-    assert ready.take() == [Seen(due(2, 2, "b.test"), later + timedelta(hours=1))]
+    assert ready.take(NOON) == [Seen(due(2, 2, "b.test"), later + timedelta(hours=1))]
 
 
 def test_all_hosts_can_be_paused_and_resumed_at_once() -> None:
     """`*` holds back every host, and its resume ends the pauses of single hosts too."""
-    ready = Ready(concurrency=9, per_host=9)
+    ready = Ready(concurrency=9, per_host=9, breakers=Breakers())
     ready.pause(ALL_HOSTS)
     ready.pause("a.test")
     put(ready, due(1, 1, "a.test"), due(2, 2, "b.test"))
@@ -168,7 +169,7 @@ def test_all_hosts_can_be_paused_and_resumed_at_once() -> None:
 
 def test_a_running_request_of_a_paused_host_still_gives_its_slot_back() -> None:
     """The pause stops what has not begun; the slot is there for others."""
-    ready = Ready(concurrency=1, per_host=1)
+    ready = Ready(concurrency=1, per_host=1, breakers=Breakers())
     put(ready, due(1, 1, "a.test"), due(2, 2, "b.test"))
     assert taken(ready) == [1]
     ready.pause("a.test")
@@ -178,7 +179,7 @@ def test_a_running_request_of_a_paused_host_still_gives_its_slot_back() -> None:
 
 def test_a_host_with_no_end_of_due_jobs_takes_no_end_of_memory() -> None:
     """With room for four, a fifth is left to the table, which is asked when two or fewer wait."""
-    ready = Ready(concurrency=9, per_host=9, room=4)
+    ready = Ready(concurrency=9, per_host=9, breakers=Breakers(), room=4)
     put(ready, *(due(number, number, "busy.test") for number in range(1, 6)))
     put(ready, due(9, 9, "calm.test"))
     assert (len(ready), ready.hungry()) == (5, [])
@@ -187,12 +188,12 @@ def test_a_host_with_no_end_of_due_jobs_takes_no_end_of_memory() -> None:
     later = NOON + timedelta(seconds=7)
     ready.refill("busy.test", [due(5, 5, "busy.test")], later)
     assert ready.hungry() == []
-    assert ready.take() == [Seen(due(5, 5, "busy.test"), later)]
+    assert ready.take(NOON) == [Seen(due(5, 5, "busy.test"), later)]
 
 
 def test_a_full_refill_is_asked_for_again() -> None:
     """The table may have more than was room for, until it answers with less."""
-    ready = Ready(concurrency=99, per_host=99, room=2)
+    ready = Ready(concurrency=99, per_host=99, breakers=Breakers(), room=2)
     put(ready, *(due(number, number) for number in (1, 2, 3, 4, 5, 6)))
     assert taken(ready) == [1, 2]
     for batch in ([3, 4], [5, 6]):
@@ -205,7 +206,10 @@ def test_a_full_refill_is_asked_for_again() -> None:
 
 def test_a_refill_does_not_queue_twice_what_waits_already() -> None:
     """The table still holds what is queued here; its times stay as they were seen."""
-    ready, later = Ready(concurrency=9, per_host=9, room=4), NOON + timedelta(hours=1)
+    ready, later = (
+        Ready(concurrency=9, per_host=9, breakers=Breakers(), room=4),
+        NOON + timedelta(hours=1),
+    )
     put(ready, due(1))
     ready.refill("a.test", [due(1), due(2)], later)
-    assert ready.take() == [Seen(due(1), NOON), Seen(due(2), later)]
+    assert ready.take(NOON) == [Seen(due(1), NOON), Seen(due(2), later)]

@@ -5,7 +5,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from booper.api import channels, jobs, keys, logs, many, probes, schedules
+from booper.api import breakers, channels, jobs, keys, logs, many, probes, schedules
 from booper.api.openapi import VERSION, document
 from booper.api.problems import answer_expected, answer_http, answer_unexpected
 from booper.api.routing import Access, Answer, Call, Documentation, Operation, Services, routes
@@ -29,6 +29,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *many.OPERATIONS,
     *jobs.OPERATIONS,
     *schedules.OPERATIONS,
+    *breakers.OPERATIONS,
     *channels.OPERATIONS,
     *logs.OPERATIONS,
     *keys.OPERATIONS,

@@ -11,13 +11,14 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from booper.clock import Clock
+from booper.engine.breakers import Breakers
 from booper.engine.executor import STORE_PAUSE, Executor
 from booper.engine.reports import Reports
 from booper.engine.suspects import Suspects
 from booper.engine.timers import Ready, Timers
 from booper.errors import StoreUnavailable
 from booper.model.job import WAITING, Attempt, Job
-from booper.store.base import Due, Seen, Store
+from booper.store.base import ALL_HOSTS, Due, Seen, Store
 
 log = logging.getLogger("booper")
 
@@ -36,13 +37,21 @@ class Scheduler:
     """Run jobs at their times until told to stop."""
 
     def __init__(
-        self, store: Store, executor: Executor, reports: Reports, clock: Clock, ready: Ready
+        self,
+        store: Store,
+        executor: Executor,
+        reports: Reports,
+        clock: Clock,
+        *,
+        concurrency: int,
+        per_host: int,
     ) -> None:
         self._store = store
         self._executor = executor
         self._reports = reports
         self._clock = clock
-        self._ready = ready
+        self.breakers = Breakers()
+        self._ready = Ready(concurrency, per_host, self.breakers)
         self._timers = Timers()
         self._suspects = Suspects()
         # When a job was first found due that then had to wait for its predecessor.
@@ -75,7 +84,14 @@ class Scheduler:
         self._ready.pause(host)
 
     def resume(self, host: str) -> None:
-        """Send to a host again; what fell due meanwhile counts as missed, not as late."""
+        """Send to a host again, also to one that failed.
+
+        What fell due during a pause counts as missed, not as late.
+        """
+        if host == ALL_HOSTS:
+            self.breakers.close_all()
+        else:
+            self.breakers.close(host)
         self._ready.resume(host, self._clock.now())
         self._wake.set()
 
@@ -151,13 +167,22 @@ class Scheduler:
             if self._suspects and not self._running:
                 await self._start_suspect(now)
                 return
-        elif taken := self._ready.take():
+        elif taken := self._ready.take(now):
             await self._start(taken)
             return
-        if not self._running and not self._ready.has_open and not self._suspects:
+        if not self._running and not self._ready.has_open(now) and not self._suspects:
             self._idle.set()
-        moments = (self._timers.next_at, self._suspects.turn_at, self._reread_at)
-        await self._clock.wait(self._wake, min(moment for moment in moments if moment is not None))
+        await self._clock.wait(self._wake, self._next_moment(now))
+
+    def _next_moment(self, now: datetime) -> datetime:
+        """Return when there may be something to do even if nothing happens until then."""
+        moments = (
+            self._timers.next_at,
+            self._suspects.turn_at,
+            self._ready.next_probe_at(now),
+            self._reread_at,
+        )
+        return min(moment for moment in moments if moment is not None)
 
     async def _refill(self) -> None:
         after, limit = self._timers.refill_begins()
@@ -217,6 +242,7 @@ class Scheduler:
         assert task is not None
         try:
             executed = await self._executor.execute(attempt)
+            self.breakers.record(attempt.job.host, executed.outcome, self._clock.now())
         finally:
             self._sending.discard(task)  # from here on a stop may not cut it off
             # The next job's claim is then written with this one's result.

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from heapq import heapify, heappop, heappush
 
+from booper.engine.breakers import Breakers
 from booper.store.base import ALL_HOSTS, Due, Seen
 
 # 10,000 entries take about 2 MB, and reading them from the index 10 ms.
@@ -97,9 +98,12 @@ class Ready:
     that a host with a million overdue jobs takes neither the memory nor the turn of another.
     """
 
-    def __init__(self, concurrency: int, per_host: int, room: int = ROOM) -> None:
+    def __init__(
+        self, concurrency: int, per_host: int, breakers: Breakers, room: int = ROOM
+    ) -> None:
         self._free = concurrency
         self._per_host = per_host
+        self._breakers = breakers
         self._room = room
         self._overfull: set[str] = set()
         self._queues: dict[str, deque[Seen]] = {}
@@ -110,10 +114,17 @@ class Ready:
     def __len__(self) -> int:
         return len(self._queued)
 
-    @property
-    def has_open(self) -> bool:
-        """Say whether something waits that is not paused."""
-        return any(not self._is_paused(host) for host in self._queues)
+    def has_open(self, now: datetime) -> bool:
+        """Say whether something waits that is neither paused nor spared."""
+        return any(
+            not self._is_paused(host) and self._breakers.limit(host, 1, now)
+            for host in self._queues
+        )
+
+    def next_probe_at(self, now: datetime) -> datetime | None:
+        """Return when the next host that is spared, and for which something waits, is probed."""
+        probes = (self._breakers.probe_at(host, now) for host in self._queues)
+        return min((at for at in probes if at is not None), default=None)
 
     def put(self, seen: Seen) -> None:
         """Queue a due job behind the others of its host, once, and if there is room."""
@@ -144,17 +155,17 @@ class Ready:
         """Return how many due jobs of one host are held at most."""
         return self._room
 
-    def take(self) -> list[Seen]:
+    def take(self, now: datetime) -> list[Seen]:
         """Take as many jobs as there are free slots, one of each host in turn."""
         taken: list[Seen] = []
-        open_hosts = deque(host for host in self._queues if self._has_slot(host))
+        open_hosts = deque(host for host in self._queues if self._has_slot(host, now))
         while self._free and open_hosts:
             host = open_hosts.popleft()
             taken.append(self._queues[host].popleft())
             self.occupy(host)
             if not self._queues[host]:
                 del self._queues[host]
-            elif self._has_slot(host):
+            elif self._has_slot(host, now):
                 open_hosts.append(host)
         self._queued.difference_update(seen.due for seen in taken)
         return taken
@@ -185,8 +196,10 @@ class Ready:
     def _count(self, host: str) -> int:
         return len(self._queues.get(host, ()))
 
-    def _has_slot(self, host: str) -> bool:
-        return self._busy.get(host, 0) < self._per_host and not self._is_paused(host)
+    def _has_slot(self, host: str, now: datetime) -> bool:
+        if self._is_paused(host):
+            return False
+        return self._busy.get(host, 0) < self._breakers.limit(host, self._per_host, now)
 
     def _is_paused(self, host: str) -> bool:
         return host in self._paused or ALL_HOSTS in self._paused

@@ -1,0 +1,161 @@
+"""Hosts that fail again and again are probed, not hammered, and nothing that waits is lost."""
+
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from booper.app import Booper
+from booper.clock import VirtualClock
+from booper.engine.breakers import FIRST_REST, LONGEST_REST, MOST_FAILURES, MOST_HOSTS, Breakers
+from booper.model.job import Answered, Failed, Outcome, Refused, Response
+from tests.conftest import START
+from tests.target import FakeTarget
+
+SECOND = timedelta(seconds=1)
+HOST = "target.test"
+DOWN = Failed("connect", "refused", timedelta(0))
+
+
+def answered(status: int) -> Answered:
+    """Return an answer of this status."""
+    return Answered(Response(status, {}, b"", False), timedelta(0))
+
+
+def opened() -> Breakers:
+    """Return what is known after a host has failed twenty times at `START`."""
+    breakers = Breakers()
+    for _ in range(MOST_FAILURES):
+        breakers.record(HOST, DOWN, START)
+    return breakers
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [DOWN, Failed("timeout", "", SECOND), *(answered(status) for status in (429, 502, 503, 504))],
+)
+def test_twenty_failures_in_a_row_make_a_host_be_spared(failure: Outcome) -> None:
+    """After the nineteenth all slots are its own; after the twentieth it rests."""
+    breakers = Breakers()
+    for _ in range(19):
+        breakers.record(HOST, failure, START)
+    assert breakers.limit(HOST, 16, START) == 16
+    assert breakers.open() == []
+    breakers.record(HOST, failure, START)
+    assert breakers.limit(HOST, 16, START) == 0
+    assert [breaker.host for breaker in breakers.open()] == [HOST]
+    assert breakers.limit("other.test", 16, START) == 16
+
+
+@pytest.mark.parametrize("status", [200, 301, 404, 410, 500, 501])
+def test_any_other_answer_shows_that_the_host_lives(status: int) -> None:
+    """It begins to count anew: nineteen failures, an answer, nineteen failures spare nobody."""
+    breakers = Breakers()
+    for _ in range(19):
+        breakers.record(HOST, DOWN, START)
+    breakers.record(HOST, answered(status), START)
+    for _ in range(19):
+        breakers.record(HOST, DOWN, START)
+    assert breakers.limit(HOST, 16, START) == 16
+
+
+@pytest.mark.parametrize("outcome", [Refused("no"), Failed("internal", "", SECOND)])
+def test_what_was_never_sent_tells_nothing(outcome: Outcome) -> None:
+    """A refusal of the guard and an error of ours neither count nor show that the host lives."""
+    breakers = Breakers()
+    for _ in range(30):
+        breakers.record(HOST, outcome, START)
+    assert breakers.open() == []
+    breakers = opened()
+    breakers.record(HOST, outcome, START)
+    assert breakers.limit(HOST, 16, START) == 0
+
+
+def test_pauses_double_up_to_a_minute() -> None:
+    """One probe after 1 s, then 2, 4, 8, 16, 32, and 60 s from then on."""
+    breakers, now = opened(), START
+    for seconds in (1, 2, 4, 8, 16, 32, 60, 60):
+        assert breakers.probe_at(HOST, now) == now + timedelta(seconds=seconds)
+        now += timedelta(seconds=seconds)
+        assert breakers.limit(HOST, 16, now - SECOND / 10) == 0
+        assert breakers.limit(HOST, 16, now) == 1
+        breakers.record(HOST, DOWN, now)
+
+
+def test_what_was_under_way_when_the_host_was_spared_is_no_probe() -> None:
+    """Fifteen more failures of requests sent before do not make the pause longer."""
+    breakers = opened()
+    for _ in range(15):
+        breakers.record(HOST, DOWN, START)
+    assert breakers.probe_at(HOST, START) == START + FIRST_REST
+    (breaker,) = breakers.open()
+    assert breaker.failures == 35
+
+
+def test_an_answer_to_a_probe_gives_all_slots_back() -> None:
+    """The host has recovered: nothing of its failures is left."""
+    breakers = opened()
+    breakers.record(HOST, answered(200), START + FIRST_REST)
+    assert breakers.limit(HOST, 16, START + FIRST_REST) == 16
+    assert breakers.open() == []
+
+
+def test_a_clock_that_was_stepped_back_keeps_no_host_waiting() -> None:
+    """The pause began a year later by the clock than it is now: the probe may go."""
+    breakers = opened()
+    assert breakers.limit(HOST, 16, START - LONGEST_REST - SECOND) == 1
+
+
+def test_the_hosts_that_are_remembered_are_bounded() -> None:
+    """One host more than there is room for: the first is forgotten."""
+    breakers = Breakers()
+    for _ in range(MOST_FAILURES):
+        breakers.record("first.test", DOWN, START)
+    for number in range(MOST_HOSTS):
+        breakers.record(f"{number}.test", DOWN, START)
+    assert breakers.open() == []
+
+
+@pytest.mark.anyio
+async def test_a_host_that_is_down_is_probed_and_loses_nothing(
+    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+) -> None:
+    """Of 50 jobs those in flight fail, at most 20 + 15; then one a pause, until one is answered.
+
+    The jobs that were not sent have no attempt to their account.
+    """
+    target.respond(*[httpx.ConnectError("refused")] * 100)
+    for _ in range(50):
+        await api.post("/api/jobs", json={"url": "https://target.test/", "backoff": [3600]})
+    await booper.wait_idle()
+    sent = len(target.received)
+    assert 20 <= sent <= 35
+    clock.advance(FIRST_REST)
+    await booper.wait_idle()
+    assert len(target.received) == sent + 1
+    untouched = (await api.get("/api/jobs?state=available&limit=100")).json()["data"]
+    assert len(untouched) == 50 - sent - 1
+    assert {job["job"]["attempt"] for job in untouched} == {0}
+    target.clear()
+    clock.advance(2 * FIRST_REST)
+    await booper.wait_idle()
+    assert len(target.received) == 50
+
+
+@pytest.mark.anyio
+async def test_hosts_that_are_spared_are_shown_and_can_be_resumed(
+    booper: Booper, api: httpx.AsyncClient, admin: httpx.AsyncClient, target: FakeTarget
+) -> None:
+    """`GET /api/breakers` tells since when and until when; `POST /api/resume` ends it."""
+    target.respond(*[httpx.Response(503)] * 100)
+    for _ in range(40):
+        await api.post("/api/jobs", json={"url": "https://target.test/", "backoff": [3600]})
+    await booper.wait_idle()
+    (shown,) = (await admin.get("/api/breakers")).json()["data"]
+    assert shown["host"] == HOST
+    assert shown["failures"] == len(target.received)
+    target.clear()
+    await admin.post("/api/resume", json={"host": HOST})
+    await booper.wait_idle()
+    assert (await admin.get("/api/breakers")).json() == {"data": []}
+    assert len(target.received) == 40
