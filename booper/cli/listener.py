@@ -10,6 +10,7 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
+from booper.cli.protocol import HTTPProtocol
 from booper.errors import StartError
 
 # sockaddr_un holds 108 bytes, the last of them 0 (unix(7)).
@@ -25,7 +26,7 @@ class Listener(uvicorn.Server):
             app,
             uds=str(where) if isinstance(where, Path) else None,
             interface="asgi3",
-            http="httptools",
+            http=HTTPProtocol,
             ws="none",
             lifespan="off",
             log_config=None,

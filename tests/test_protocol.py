@@ -1,0 +1,192 @@
+"""The protocol that listeners speak: what leaves together, and what leaves at once."""
+
+import asyncio
+from typing import Any
+
+import pytest
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.server import ServerState
+
+from booper.cli.protocol import MOST_HELD_BYTES, HTTPProtocol
+
+DEADLINE_SECONDS = 5.0
+
+pytestmark = pytest.mark.anyio
+
+
+class Wire(asyncio.Transport):
+    """A transport that hands over each write, and None once it is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._is_closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.writes.put_nowait(bytes(data))
+
+    def close(self) -> None:
+        self._is_closed = True
+        self.writes.put_nowait(None)
+
+    def is_closing(self) -> bool:
+        return self._is_closed
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return default
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    async def next(self) -> bytes | None:
+        """Return the next write, waiting for it."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            return await self.writes.get()
+
+
+def connected(app: ASGIApp) -> tuple[HTTPProtocol, Wire]:
+    """Return a connection to an application, and its wire."""
+    config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None)
+    protocol, wire = HTTPProtocol(config, ServerState(), {}), Wire()
+    protocol.connection_made(wire)
+    return protocol, wire
+
+
+def head(length: int | None) -> Message:
+    """Return the message that begins an answer; None is a stream of no known length."""
+    headers = [] if length is None else [(b"content-length", b"%d" % length)]
+    return {"type": "http.response.start", "status": 200, "headers": headers}
+
+
+def body(content: bytes, *, more: bool = False) -> Message:
+    """Return the message of a piece of an answer."""
+    return {"type": "http.response.body", "body": content, "more_body": more}
+
+
+async def hello(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer shortly."""
+    await send(head(5))
+    await send(body(b"hello"))
+
+
+async def test_an_answer_is_one_write() -> None:
+    """Head and body leave together."""
+    protocol, wire = connected(hello)
+    protocol.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert await wire.next() == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
+    assert wire.writes.empty()
+
+
+async def test_a_head_request_is_answered_without_a_body() -> None:
+    """The head leaves though no body follows it (RFC 9110 §9.3.2)."""
+    protocol, wire = connected(hello)
+    protocol.data_received(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert await wire.next() == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n"
+    assert wire.writes.empty()
+
+
+async def test_pipelined_requests_are_answered_in_order() -> None:
+    """Each has its own answer."""
+    protocol, wire = connected(hello)
+    protocol.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
+    answers = b""
+    while answers.count(b"hello") < 2:
+        answers += await wire.next() or b""
+    assert answers == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello" * 2
+
+
+async def test_a_connection_is_closed_behind_its_answer() -> None:
+    """The whole answer leaves before the close that the client asked for."""
+    protocol, wire = connected(hello)
+    protocol.data_received(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello"
+    assert await wire.next() == answer
+    assert await wire.next() is None
+
+
+async def test_each_piece_of_a_stream_leaves_when_it_is_there() -> None:
+    """Neither the head nor a piece waits for the next piece."""
+    produce = asyncio.Queue[bytes]()
+
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(head(None))
+        while piece := await produce.get():
+            await send(body(piece, more=True))
+        await send(body(b""))
+
+    protocol, wire = connected(stream)
+    protocol.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert await wire.next() == b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    for piece, written in (
+        (b"one", b"3\r\none\r\n"),
+        (b"two", b"3\r\ntwo\r\n"),
+        (b"", b"0\r\n\r\n"),
+    ):
+        produce.put_nowait(piece)
+        assert await wire.next() == written
+
+
+async def test_a_stream_that_never_waits_is_not_gathered() -> None:
+    """Over the limit a write leaves at once, so that the transport can tell it to pause."""
+    piece = b"x" * (MOST_HELD_BYTES + 1)
+    written_between = []
+
+    async def flood(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(head(2 * len(piece)))
+        for more in (True, False):
+            await send(body(piece, more=more))
+            written_between.append(wire.writes.qsize())
+
+    protocol, wire = connected(flood)
+    protocol.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await wire.next()
+    assert await wire.next() == piece
+    assert written_between == [1, 2]
+
+
+async def test_a_body_is_invited_at_once() -> None:
+    """`100 Continue` leaves before the body has come (RFC 9110 §10.1.1)."""
+
+    async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+        posted = (await receive())["body"]
+        await send(head(len(posted)))
+        await send(body(posted))
+
+    protocol, wire = connected(echo)
+    protocol.data_received(
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    )
+    assert await wire.next() == b"HTTP/1.1 100 Continue\r\n\r\n"
+    protocol.data_received(b"hi")
+    assert await wire.next() == b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
+
+
+async def test_nothing_is_written_to_a_client_who_has_left() -> None:
+    """What was held when the connection ended is dropped, without a word in the log."""
+    written = asyncio.Event()
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await hello(scope, receive, send)
+        wire.close()
+        written.set()
+
+    protocol, wire = connected(answer)
+    protocol.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await written.wait()
+    assert await wire.next() is None
+    assert wire.writes.empty()
+
+
+async def test_what_is_no_http_is_refused() -> None:
+    """The refusal leaves before the close."""
+    protocol, wire = connected(hello)
+    protocol.data_received(b"nonsense\r\n\r\n")
+    refusal = await wire.next()
+    assert refusal is not None
+    assert refusal.startswith(b"HTTP/1.1 400 ")
+    assert await wire.next() is None
