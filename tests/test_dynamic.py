@@ -16,6 +16,7 @@ from booper.model.dynamic import (
     RenderError,
     StateRejected,
     StateTooLarge,
+    is_text_too_deep,
     is_too_deep,
     merge_state,
     render,
@@ -433,6 +434,23 @@ def test_ordinary_values_are_not_too_deep(value: Any) -> None:
     """Scalars and shallow values pass and are remembered as they are."""
     assert not is_too_deep(value)
     assert take_previous(value) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"[" * MAX_DEPTH + b"]" * MAX_DEPTH, False),
+        (b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), True),
+        (b'{"a":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1), True),
+        (b'"' + b"[{" * MAX_DEPTH + b'"', False),
+        (b"[" + b",".join([b"{}"] * 2 * MAX_DEPTH) + b"]", False),
+        (b"1", False),
+    ],
+    ids=["deepest", "one more", "objects", "brackets in a string", "wide", "a number"],
+)
+def test_the_depth_of_text_is_that_of_its_value(text: bytes, expected: bool) -> None:
+    """Brackets within strings and beside each other do not make a text deep."""
+    assert is_text_too_deep(text) is expected
 
 
 def test_an_echoing_target_never_makes_a_request_that_cannot_be_encoded() -> None:

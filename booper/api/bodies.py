@@ -1,6 +1,7 @@
 """Request bodies: read within the limit, as JSON or as a form (contract §1)."""
 
 import re
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -62,7 +63,7 @@ def decode_json(body: bytes, kind: Any = Any) -> Any:
         msgspec.ValidationError: it is JSON of another shape.
     """
     try:
-        return msgspec.json.decode(body, type=kind)
+        return _decoder(kind).decode(body)
     except msgspec.ValidationError as error:
         if kind is Any:  # then its shape is free, and it holds a number that no number can be
             raise MalformedBody(f"the body cannot be read: {error}") from error
@@ -71,6 +72,11 @@ def decode_json(body: bytes, kind: Any = Any) -> Any:
         raise MalformedBody(f"the body is not JSON: {error}") from error
     except RecursionError as error:
         raise MalformedBody("the body is nested too deeply") from error
+
+
+@cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
 
 
 def decode_form(body: bytes) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """What the values of a create's fields may be, beyond their shapes (contract §3)."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sized
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, Final, NoReturn, TypeVar
 
 import msgspec
@@ -12,7 +13,7 @@ from booper.engine.headers import check_header
 from booper.errors import FieldError, TargetRefused, pointer_to
 from booper.model.args import METHODS, Args
 from booper.model.duration import Duration, InvalidDuration, parse_duration
-from booper.model.dynamic import MAX_DEPTH, is_too_deep
+from booper.model.dynamic import MAX_DEPTH, is_text_too_deep
 from booper.model.moment import Moment, parse_moment
 from booper.model.outgoing import text_of, with_query
 from booper.model.recurrence import Cron, InvalidTimezone, check_timezone
@@ -62,18 +63,22 @@ class Findings:
 
 def check_values(args: Args, guard: Guard, now: datetime, findings: Findings) -> None:
     """Note what is wrong with the values of fields, taken one by one."""
-    findings.read("/method", _check_method, args.method)
-    findings.read("/headers", _check_count, "headers", args.headers, MOST_HEADERS)
-    for name, value in list((args.headers or {}).items())[:MOST_HEADERS]:
-        findings.read(pointer_to("/headers", name), check_header, name, text_of(value))
+    if args.method is not None:
+        findings.read("/method", _check_method, args.method)
+    if args.headers is not None:
+        findings.read("/headers", _check_count, "headers", args.headers, MOST_HEADERS)
+        for name, value in islice(args.headers.items(), MOST_HEADERS):
+            findings.read(pointer_to("/headers", name), check_header, name, text_of(value))
     for field, longest in LONGEST_TEXT.items():
-        findings.read(f"/{field}", _check_text, getattr(args, field), longest)
+        if (text := getattr(args, field)) is not None:
+            findings.read(f"/{field}", _check_text, text, longest)
     for field in ("callback_url", "webhook_url"):
         if (url := getattr(args, field)) is not None:
             findings.read(f"/{field}", guard.check, url)
     _check_delivery(args, findings)
-    _check_tags(args, findings)
-    if args.body is not msgspec.UNSET and is_too_deep(msgspec.json.decode(args.body)):
+    if args.tags is not None:
+        _check_tags(args.tags, findings)
+    if args.body is not msgspec.UNSET and is_text_too_deep(bytes(args.body)):
         findings.add("/body", f"must nest at most {MAX_DEPTH} levels deep")
     _check_conflict(args, findings)
     _check_recurrence(args, now, findings)
@@ -103,29 +108,37 @@ def read_moment(moment: Moment, now: datetime, timezone: str | None) -> datetime
 
 
 def _check_delivery(args: Args, findings: Findings) -> None:
-    findings.read("/max_attempts", _check_number, args.max_attempts, MOST_ATTEMPTS)
-    findings.read("/timeout", _check_timeout, args.timeout)
-    findings.read("/expect_status", _check_count, "items", args.expect_status, MOST_ITEMS)
+    if args.max_attempts is not None:
+        findings.read("/max_attempts", _check_number, args.max_attempts, MOST_ATTEMPTS)
+    if args.timeout is not None:
+        findings.read("/timeout", _check_timeout, args.timeout)
+    if args.expect_status is not None:
+        _check_statuses(args.expect_status, findings)
     if isinstance(args.backoff, list) and args.backoff:
         findings.read("/backoff", _check_count, "items", args.backoff, MOST_ITEMS)
         for index, delay in enumerate(args.backoff[:MOST_ITEMS]):
             findings.read(f"/backoff/{index}", parse_duration, delay)
     elif args.backoff is not None:
         findings.read("/backoff", parse_backoff, args.backoff)
-    if args.expect_status == []:
+
+
+def _check_statuses(statuses: list[int | str], findings: Findings) -> None:
+    findings.read("/expect_status", _check_count, "items", statuses, MOST_ITEMS)
+    if not statuses:
         findings.add("/expect_status", "must name at least one status")
-    for index, status in enumerate((args.expect_status or [])[:MOST_ITEMS]):
+    for index, status in enumerate(statuses[:MOST_ITEMS]):
         findings.read(f"/expect_status/{index}", _check_status, status)
 
 
-def _check_tags(args: Args, findings: Findings) -> None:
-    findings.read("/tags", _check_count, "tags", args.tags, MOST_TAGS)
-    for index, tag in enumerate((args.tags or [])[:MOST_TAGS]):
+def _check_tags(tags: list[str], findings: Findings) -> None:
+    findings.read("/tags", _check_count, "tags", tags, MOST_TAGS)
+    for index, tag in enumerate(tags[:MOST_TAGS]):
         findings.read(f"/tags/{index}", _check_text, tag, LONGEST_TAG)
 
 
 def _check_conflict(args: Args, findings: Findings) -> None:
-    findings.read("/on_conflict", _check_choice, args.on_conflict, Conflict)
+    if args.on_conflict is not None:
+        findings.read("/on_conflict", _check_choice, args.on_conflict, Conflict)
     if args.idempotency_ttl is not None:
         findings.read("/idempotency_ttl", parse_duration, args.idempotency_ttl)
     if args.idempotency_key is None:
@@ -146,56 +159,60 @@ def _check_recurrence(args: Args, now: datetime, findings: Findings) -> None:
         findings.add("/repeat_every", "give either cron or repeat_every, not both")
     if args.cron is not None:
         findings.read("/cron", Cron.parse, args.cron)
-    every = findings.read("/repeat_every", _check_interval, args.repeat_every)
-    findings.read("/overlap", _check_choice, args.overlap, Overlap)
-    findings.read("/misfire", _check_choice, args.misfire, Misfire)
-    findings.read("/max_runs", _check_number, args.max_runs, MOST_RUNS)
-    findings.read("/jitter", _check_jitter, args.jitter, every)
+    every = None
+    if args.repeat_every is not None:
+        every = findings.read("/repeat_every", _check_interval, args.repeat_every)
+    for field, choices in (("overlap", Overlap), ("misfire", Misfire)):
+        if (choice := getattr(args, field)) is not None:
+            findings.read(f"/{field}", _check_choice, choice, choices)
+    if args.max_runs is not None:
+        findings.read("/max_runs", _check_number, args.max_runs, MOST_RUNS)
+    if args.jitter is not None:
+        findings.read("/jitter", _check_jitter, args.jitter, every)
     for field in ("starts_at", "ends_at"):
         if (moment := getattr(args, field)) is not None:
             findings.read(f"/{field}", read_moment, moment, now, args.timezone)
 
 
-def _check_method(method: str | None) -> None:
-    if method is not None and method.lower() not in METHODS:
+def _check_method(method: str) -> None:
+    if method.lower() not in METHODS:
         _refuse(f"expected one of {', '.join(METHODS)}, got {method[:40]!r}")
 
 
-def _check_count(noun: str, items: Iterable[object] | None, most: int) -> None:
-    count = len(list(items)) if items is not None else 0
-    if count > most:
-        _refuse(f"at most {most} {noun}, got {count}")
+def _check_count(noun: str, items: Sized, most: int) -> None:
+    if len(items) > most:
+        _refuse(f"at most {most} {noun}, got {len(items)}")
 
 
-def _check_text(text: str | None, longest: int) -> None:
-    if text is not None and not 0 < len(text) <= longest:
+def _check_text(text: str, longest: int) -> None:
+    if not 0 < len(text) <= longest:
         _refuse(f"must have 1 to {longest} characters, got {len(text)}")
 
 
-def _check_number(number: int | None, most: int) -> None:
-    if number is not None and not 1 <= number <= most:
+def _check_number(number: int, most: int) -> None:
+    if not 1 <= number <= most:
         _refuse(f"must be from 1 to {most}, got {number!r:.40}")
 
 
-def _check_choice(text: str | None, choices: Any) -> None:
-    if text is not None and text not in list(choices):
+def _check_choice(text: str, choices: Any) -> None:
+    if text not in list(choices):
         _refuse(f"expected one of {', '.join(choices)}, got {text[:40]!r}")
 
 
-def _check_timeout(timeout: Duration | None) -> None:
-    if timeout is not None and not timedelta(0) < parse_duration(timeout) <= LONGEST_TIMEOUT:
+def _check_timeout(timeout: Duration) -> None:
+    if not timedelta(0) < parse_duration(timeout) <= LONGEST_TIMEOUT:
         _refuse("must be over 0 and at most 15 minutes")
 
 
-def _check_interval(every: Duration | None) -> timedelta | None:
-    length = parse_duration(every) if every is not None else None
-    if length is not None and length < SHORTEST_INTERVAL:
+def _check_interval(every: Duration) -> timedelta:
+    length = parse_duration(every)
+    if length < SHORTEST_INTERVAL:
         _refuse(f"must be at least 1 second, got {length.total_seconds():g}")
     return length
 
 
-def _check_jitter(jitter: Duration | None, every: timedelta | None) -> None:
-    length = parse_duration(jitter) if jitter is not None else timedelta(0)
+def _check_jitter(jitter: Duration, every: timedelta | None) -> None:
+    length = parse_duration(jitter)
     if every is not None and length >= every:
         _refuse("must be shorter than repeat_every")
 

@@ -57,7 +57,7 @@ class Args(
 
 def encode_args(args: Args) -> str:
     """Write the fields that were sent as JSON text; absent and null ones are left out."""
-    return msgspec.json.encode(args).decode()
+    return _encoder.encode(args).decode()
 
 
 def decode_args(text: str) -> Args:
@@ -65,4 +65,5 @@ def decode_args(text: str) -> Args:
     return _decoder.decode(text)
 
 
+_encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Args)

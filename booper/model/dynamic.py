@@ -210,6 +210,12 @@ def is_too_deep(value: Any) -> bool:
     return bool(layer)
 
 
+def is_text_too_deep(text: bytes) -> bool:
+    """Tell the same of JSON text: with no more brackets than `MAX_DEPTH` it need not be decoded."""
+    brackets = text.count(b"{") + text.count(b"[")
+    return brackets > MAX_DEPTH and is_too_deep(msgspec.json.decode(text))
+
+
 def _items(container: Any) -> Iterable[tuple[Any, Any]]:
     """Return the (key or index, value) pairs of a dict or list."""
     return container.items() if isinstance(container, dict) else enumerate(container)

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from booper.clock import EPOCH
 
-_MILLISECOND = timedelta(milliseconds=1)
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -16,7 +15,7 @@ def uuid7(at: datetime, random: Random) -> UUID:
     The fraction makes identifiers of one process sort by microsecond (RFC 9562 §6.2, method 3),
     so that an index over them grows at its end.
     """
-    milliseconds, rest = divmod(at - EPOCH, _MILLISECOND)
-    fraction = (rest // _MICROSECOND) * 4096 // 1000
+    milliseconds, rest = divmod((at - EPOCH) // _MICROSECOND, 1000)
+    fraction = rest * 4096 // 1000
     value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | 0x7 << 76 | fraction << 64
     return UUID(int=value | 0b10 << 62 | random.getrandbits(62))

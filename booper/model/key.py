@@ -23,8 +23,10 @@ class Scope(StrEnum):
 
     def allows(self, wanted: "Scope") -> bool:
         """Say whether this scope includes the wanted one."""
-        order = list(Scope)
-        return order.index(self) >= order.index(wanted)
+        return _RANK[self] >= _RANK[wanted]
+
+
+_RANK = {scope: rank for rank, scope in enumerate(Scope)}
 
 
 @dataclass(frozen=True, slots=True)

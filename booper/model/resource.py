@@ -11,7 +11,7 @@ from booper.model.job import Job
 from booper.model.timestamps import bare, precise, precise_or_none
 
 
-class JobState(msgspec.Struct, frozen=True):
+class JobState(msgspec.Struct, frozen=True, gc=False):
     """The inner `job` of a job resource; `has_confict` is spelled as the hosted service does."""
 
     attempted_at: str | None
@@ -28,7 +28,7 @@ class JobState(msgspec.Struct, frozen=True):
     last_error: str | None
 
 
-class JobResource(msgspec.Struct, frozen=True):
+class JobResource(msgspec.Struct, frozen=True, gc=False):
     """A job as it is created, read, listed and cancelled (§4)."""
 
     id: UUID
