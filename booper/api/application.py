@@ -8,7 +8,16 @@ from starlette.responses import Response
 from booper.api import breakers, channels, jobs, keys, logs, many, probes, schedules
 from booper.api.openapi import VERSION, document
 from booper.api.problems import answer_expected, answer_http, answer_unexpected
-from booper.api.routing import Access, Answer, Call, Documentation, Operation, Services, routes
+from booper.api.routing import (
+    Access,
+    Answer,
+    Call,
+    DirectRouter,
+    Documentation,
+    Operation,
+    Services,
+    routes,
+)
 from booper.errors import BooperError
 
 
@@ -41,12 +50,11 @@ OPERATIONS: tuple[Operation, ...] = (
 def create_application(services: Services) -> Starlette:
     """Build the API over its services; it acquires nothing of its own."""
     application = Starlette(
-        routes=routes(OPERATIONS, services),
         exception_handlers={
             BooperError: answer_expected,
             HTTPException: answer_http,
             Exception: answer_unexpected,
         },
     )
-    application.router.redirect_slashes = False
+    application.router = DirectRouter(routes(OPERATIONS, services))
     return application

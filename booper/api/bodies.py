@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from booper.errors import BodyTooLarge, MalformedBody, UnsupportedMediaType
 
@@ -23,17 +23,23 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
 
     Raises:
         BodyTooLarge: it has, or says it has, more than `max_bytes`.
+        ClientDisconnect: the client left before its end.
     """
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared[:20]) > max_bytes:
         raise _too_large(max_bytes)
     chunks: list[bytes] = []
-    room = max_bytes
-    async for chunk in request.stream():
+    room, is_more = max_bytes, True
+    while is_more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
         room -= len(chunk)
         if room < 0:
             raise _too_large(max_bytes)
         chunks.append(chunk)
+        is_more = message.get("more_body", False)
     return b"".join(chunks)
 
 

@@ -52,7 +52,7 @@ def rules_of(services: Services) -> Rules:
 async def create(call: Call) -> Response:
     """Accept a job or a schedule; the answer leaves when it is durable."""
     services = call.services
-    is_dry_run = flag(call.request.query_params, "dry_run")
+    is_dry_run = flag(call.request, "dry_run")
     body = await read_body(call.request, services.max_body_bytes)
     now = services.clock.now()
     kind = media_type(call.request)

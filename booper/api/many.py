@@ -84,7 +84,7 @@ class HostBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 async def create(call: Call) -> Response:
     """Accept many jobs in one transaction, each with its own answer."""
     services = call.services
-    is_atomic = flag(call.request.query_params, "atomic")
+    is_atomic = flag(call.request, "atomic")
     batch = await _read(call, Batch, services.max_batch_bytes)
     if not 0 < len(batch.jobs) <= MOST_IN_BATCH:
         detail = f"expected 1 to {MOST_IN_BATCH} jobs, got {len(batch.jobs)}"

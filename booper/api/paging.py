@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from starlette.datastructures import QueryParams
+from starlette.requests import Request
 
 from booper.errors import FieldError, InvalidRequest, pointer_to
 from booper.model.moment import parse_moment
@@ -148,12 +149,15 @@ def unknown_parameters(query: QueryParams, known: Iterable[str]) -> list[FieldEr
     ]
 
 
-def flag(query: QueryParams, name: str) -> bool:
+def flag(request: Request, name: str) -> bool:
     """Read an operation's only parameter, true or false.
 
     Raises:
         InvalidRequest: there is another, or it is neither.
     """
+    if not request.scope["query_string"]:
+        return False
+    query = request.query_params
     errors = unknown_parameters(query, (name,))
     value = query.get(name, "false")
     if value not in ("true", "false"):

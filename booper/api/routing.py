@@ -4,7 +4,7 @@ An operation declares its access; there is no way to add a route that forgets to
 """
 
 import hmac
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -14,7 +14,7 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.types import Receive, Send
 from starlette.types import Scope as ASGIScope
 
@@ -186,6 +186,24 @@ def routes(operations: Iterable[Operation], services: Services) -> list[Route]:
     for operation in operations:
         by_path.setdefault(operation.path, {})[operation.method] = operation
     return [Route(path, Resource(methods, services)) for path, methods in by_path.items()]
+
+
+class DirectRouter(Router):
+    """Starlette's router, which a path without parameters does not have to wait for.
+
+    It tries one pattern after the other; creates come too often for that. Where booper is mounted
+    in another program, paths have a prefix, and Starlette takes it off.
+    """
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        super().__init__(routes, redirect_slashes=False)
+        self._direct = {route.path: route.app for route in routes if not route.param_convertors}
+
+    async def app(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        """Hand a request to the application of its path."""
+        is_direct = scope["type"] == "http" and not scope.get("root_path")
+        found = self._direct.get(scope["path"]) if is_direct else None
+        await (found or super().app)(scope, receive, send)
 
 
 def respond(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -1,0 +1,119 @@
+"""How a request finds its operation: directly, through Starlette's patterns, or under a prefix."""
+
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.types import Message
+
+from booper.api.application import OPERATIONS
+from booper.api.routing import Services
+from booper.app import Booper
+from booper.config import Config
+from tests.conftest import KEY
+from tests.target import FakeTarget
+
+DIRECT = sorted({operation.path for operation in OPERATIONS if "{" not in operation.path})
+
+pytestmark = pytest.mark.anyio
+
+
+class Fault(Exception):
+    """What nobody expects."""
+
+
+class FaultyBooper(Booper):
+    """A booper whose API has a guard with a mistake."""
+
+    def _make_services(self, *parts: Any) -> Services:
+        guard: Any = FaultyGuard()
+        return replace(super()._make_services(*parts), guard=guard)
+
+
+class FaultyGuard:
+    """A guard that never judges."""
+
+    def check(self, url: str) -> None:
+        """Fail."""
+        raise Fault(url)
+
+
+def mounted(booper: Booper) -> httpx.AsyncClient:
+    """Return a client of a program in which booper is mounted; it sends booper's key."""
+    program = Starlette(routes=[Mount("/booper", booper.asgi)])
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(program),
+        base_url="http://program.test",
+        headers={"Authorization": f"Bearer {KEY}"},
+    )
+
+
+@pytest.mark.parametrize("path", DIRECT)
+async def test_a_path_is_answered_alike_with_and_without_a_prefix(
+    booper: Booper, api: httpx.AsyncClient, path: str
+) -> None:
+    """Mounted in another program booper finds the same operations (a TRACE is none)."""
+    async with mounted(booper) as program:
+        for method in ("HEAD", "TRACE"):
+            direct = await api.request(method, path)
+            prefixed = await program.request(method, f"/booper{path}")
+            assert direct.status_code == prefixed.status_code != 404
+            assert direct.headers.get("allow") == prefixed.headers.get("allow")
+
+
+async def test_a_job_is_created_under_a_prefix(booper: Booper, api: httpx.AsyncClient) -> None:
+    """It is the same job without it."""
+    async with mounted(booper) as program:
+        made = await program.post("/booper/api/jobs", json={"url": "http://target.test/"})
+    assert made.status_code == 201
+    number = made.json()["data"]["job_id"]
+    assert (await api.get(f"/api/jobs/{number}")).json()["data"]["job_id"] == number
+
+
+@pytest.mark.parametrize("path", ["/api/jobs/", "/API/jobs", "//api/jobs", "/booper/api/jobs", "/"])
+async def test_another_spelling_of_a_path_is_not_there(api: httpx.AsyncClient, path: str) -> None:
+    """Paths are compared as they are (RFC 9110 §4.2.3)."""
+    answer = await api.post(path, json={})
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_web_socket_finds_nothing(booper: Booper) -> None:
+    """It is refused, as on any path, where the program around booper takes web sockets."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": "/api/jobs", "headers": [], "query_string": b""}
+    await booper.asgi(scope, receive, send)
+    assert [message["type"] for message in sent] == ["websocket.close"]
+
+
+@pytest.mark.parametrize("path", ["/api/jobs", "/api/jobs/batch"])
+async def test_a_fault_of_boopers_own_is_told_and_logged(
+    config: Config, target: FakeTarget, path: str
+) -> None:
+    """The client hears of it without its innards; the server gets the error itself, to log it."""
+    job = {"url": "https://target.test/secret"}
+    body = {"jobs": [job]} if path.endswith("batch") else job
+    async with FaultyBooper(config, api_key=KEY, transport=target) as booper:
+        transport = httpx.ASGITransport(booper.asgi, raise_app_exceptions=False)
+        headers = {"Authorization": f"Bearer {KEY}"}
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://booper.test", headers=headers
+        ) as api:
+            answer = await api.post(path, json=body)
+            transport.raise_app_exceptions = True
+            with pytest.raises(Fault):
+                await api.post(path, json=body)
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["title"] == "Internal error"
+    assert "secret" not in answer.text
