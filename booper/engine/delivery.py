@@ -99,7 +99,7 @@ class Delivery:
             headers[OWN_HEADER] = f"{self._own_secret}.{job_id}"
         outgoing = httpx.Request(
             request.method,
-            target.url,
+            target.parsed_url,
             headers=_encoded(headers),
             # Not `content=`: that would have httpx look for the length, which the transport
             # writes anyway, at three times the cost of the rest.

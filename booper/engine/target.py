@@ -7,9 +7,11 @@ library further down can find another host in the same string. It does not judge
 import re
 import socket
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from urllib.parse import quote
 
+import httpx
 import idna
 
 from booper.engine.addresses import Address
@@ -34,9 +36,9 @@ _PATH_SAFE = "!$%&'()*+,-./:;=@[]^_|~"
 _QUERY_SAFE = _PATH_SAFE + "?`{}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Target:
-    """Hold where a request goes.
+    """Hold where a request goes; without slots, so that what follows from it is put together once.
 
     `host` is an ASCII name in lower case (IDNA A-labels) or an IP literal, without brackets or
     trailing dot: it is what goes into SNI. `path` begins with "/", `query` has no "?"; both are
@@ -49,22 +51,27 @@ class Target:
     path: str
     query: str
 
-    @property
+    @cached_property
     def authority(self) -> str:
         """Return the value of the Host header: no port if it is the scheme's default."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
-    @property
+    @cached_property
     def origin(self) -> tuple[str, str, int]:
         """Return scheme, host and port, which two requests must share to share credentials."""
         return self.scheme, self.host, self.port
 
-    @property
+    @cached_property
     def url(self) -> str:
         """Return the URL in its normal form, without fragment."""
         query = f"?{self.query}" if self.query else ""
         return f"{self.scheme}://{self.authority}{self.path}{query}"
+
+    @cached_property
+    def parsed_url(self) -> httpx.URL:
+        """Return the URL as httpx reads it, which takes it longer than all else about a request."""
+        return httpx.URL(self.url)
 
 
 def parse_target(url: str) -> Target:
