@@ -7,6 +7,7 @@ variables from one job to the next.
 
 import asyncio
 import ssl
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -107,18 +108,19 @@ class Delivery:
             extensions={"addresses": partial(self._guard.addresses, target)},
         )
         answer = await self._transport.handle_async_request(outgoing)
+        stream = answer.stream
+        assert isinstance(stream, httpx.AsyncByteStream)
         try:
-            body, is_cut = await self._read(answer)
+            body, is_cut = await self._read(stream)
         finally:
-            await answer.aclose()
-        return Response(answer.status_code, dict(answer.headers), body, is_cut)
+            await stream.aclose()
+        return Response(answer.status_code, _decoded(answer.headers.raw), body, is_cut)
 
-    async def _read(self, answer: httpx.Response) -> tuple[bytes, bool]:
+    async def _read(self, stream: httpx.AsyncByteStream) -> tuple[bytes, bool]:
         """Read the body's raw bytes up to the limit; the rest never leaves the socket."""
-        assert isinstance(answer.stream, httpx.AsyncByteStream)
         chunks: list[bytes] = []
         room = self._max_response_bytes
-        async for chunk in answer.stream:
+        async for chunk in stream:
             chunks.append(chunk[:room])
             if len(chunk) > room:
                 return b"".join(chunks), True
@@ -139,3 +141,23 @@ def _encoded_value(value: str) -> bytes:
         return value.encode("latin-1")
     except UnicodeEncodeError:
         return value.encode()
+
+
+def _decoded(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return an answer's headers under lower-case names, as UTF-8 if all of them are that.
+
+    `httpx.Headers` says the same, walking the whole list for each name.
+    """
+    try:
+        return _joined(headers, "utf-8")
+    except UnicodeDecodeError:
+        return _joined(headers, "latin-1")
+
+
+def _joined(headers: Sequence[tuple[bytes, bytes]], encoding: str) -> dict[str, str]:
+    """Return each name once; of a repeated one the values in order (RFC 9110 §5.2)."""
+    joined: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name, value = raw_name.lower().decode(encoding), raw_value.decode(encoding)
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    return joined

@@ -1,0 +1,87 @@
+"""One exchange over a target that answers by a script: what it becomes as an outcome."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from booper.engine.delivery import Delivery
+from booper.engine.guard import Guard
+from booper.model.job import Answered, Request, Response
+from tests.target import FakeTarget
+
+URL = "https://203.0.113.7/work"
+LIMIT = 10
+
+pytestmark = pytest.mark.anyio
+
+
+class Chunks(httpx.AsyncByteStream):
+    """A body in pieces, which remembers whether it was closed."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._pieces = pieces
+        self.is_closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+
+    async def aclose(self) -> None:
+        """Note it."""
+        self.is_closed = True
+
+
+async def answered(response: httpx.Response) -> Response:
+    """Send a request to a target that answers so, and return what is kept of the answer."""
+    target = FakeTarget()
+    target.respond(response)
+    guard = Guard(require_https=True, allow_private_networks=False, allow=["203.0.113.7"], own=None)
+    outcome = await Delivery(target, guard, LIMIT).send(
+        Request("GET", URL, {}, b"", {}, {}), timedelta(seconds=5)
+    )
+    assert isinstance(outcome, Answered)
+    return outcome.response
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ([(b"X-Name", b"v")], {"x-name": "v"}),
+        ([(b"A", b"1"), (b"B", b"2"), (b"a", b"3")], {"a": "1, 3", "b": "2"}),
+        ([(b"A", b""), (b"A", b"")], {"a": ", "}),
+        ([(b"A", b"caf\xc3\xa9")], {"a": "caf\u00e9"}),
+        ([(b"A", b"caf\xe9")], {"a": "caf\u00e9"}),
+        ([(b"A", b"\xc3\xa9"), (b"B", b"\xe9")], {"a": "\u00c3\u00a9", "b": "\u00e9"}),
+    ],
+    ids=["name", "repeated", "empty", "UTF-8", "latin-1", "both"],
+)
+async def test_headers_are_kept_under_lower_case_names(
+    raw: list[tuple[bytes, bytes]], expected: dict[str, str]
+) -> None:
+    """A repeated name has its values in order (RFC 9110 §5.2); one value beyond UTF-8, all are
+    latin-1; and `httpx.Headers` reads the same in them."""
+    response = await answered(httpx.Response(200, headers=raw, stream=Chunks()))
+    assert response.headers == expected == dict(httpx.Headers(raw))
+    assert list(response.headers) == list(expected)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "body", "is_cut"),
+    [
+        ([b"12345", b"67890"], b"1234567890", False),
+        ([b"12345", b"67890", b"1"], b"1234567890", True),
+        ([b"12345678901"], b"1234567890", True),
+        ([], b"", False),
+    ],
+    ids=["full", "one more piece", "one more byte", "empty"],
+)
+async def test_a_body_is_read_to_the_limit_and_its_stream_closed(
+    pieces: list[bytes], body: bytes, *, is_cut: bool
+) -> None:
+    """What is beyond the limit is not kept, and the answer is marked as cut."""
+    stream = Chunks(*pieces)
+    response = await answered(httpx.Response(200, stream=stream))
+    assert (response.body, response.is_cut) == (body, is_cut)
+    assert stream.is_closed
