@@ -1,7 +1,6 @@
 """Log entries: what was sent and what came back, as payloads of the contract's §7."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -32,9 +31,10 @@ EVENTS = (REQUEST, RESPONSE, ERROR, SKIPPED, STATE_REJECTED)
 REDACTED = "[redacted]"
 SECRET_HEADERS = frozenset({"authorization", "cookie", "set-cookie", "proxy-authorization"})
 
+_MILLISECOND = timedelta(milliseconds=1)
 
-@dataclass(frozen=True, slots=True)
-class NewEntry:
+
+class NewEntry(msgspec.Struct, frozen=True):
     """A log entry that has no identity yet; `payload` is JSON text."""
 
     user_id: UUID
@@ -128,7 +128,7 @@ def _json(payload: Mapping[str, object]) -> str:
 
 
 def _milliseconds(duration: timedelta) -> float:
-    return round(duration.total_seconds() * 1000, 3)
+    return duration / _MILLISECOND
 
 
 def request_payload(args: Args, request: Request) -> dict[str, object]:
@@ -145,7 +145,8 @@ def _sent_body(request: Request) -> object:
     """Return a body as the JSON it is; a string that went out as it is, as text."""
     if not request.content:
         return None
-    kind = next(v for name, v in request.headers.items() if name.lower() == "content-type")
+    given = (v for name, v in request.user_headers.items() if name.lower() == "content-type")
+    kind = next(given, "application/json")  # which is what booper writes where its user did not
     return _json_or_text(request.content, is_json="json" in kind.lower())
 
 
