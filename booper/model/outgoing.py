@@ -26,10 +26,10 @@ def render(attempt: Attempt, user_agent: str, now: datetime) -> Request:
     method = (args.method or "get").upper()
     user_headers = _headers(args.headers or {}, context)
     query = _query(args.query or {}, context)
-    given = {name.lower() for name in user_headers}
-    content = _content(args, method, context, is_typed="content-type" in given)
+    given = {name.title() for name in user_headers}  # as booper spells its own
+    content = _content(args, method, context, is_typed="Content-Type" in given)
     own = _own_headers(attempt.job, user_agent, has_body=bool(content))
-    headers = user_headers | {name: value for name, value in own if name.lower() not in given}
+    headers = user_headers | {name: value for name, value in own if name not in given}
     return Request(method, with_query(args.url, query), headers, content, user_headers, query)
 
 
@@ -92,6 +92,8 @@ def _own_headers(job: Job, user_agent: str, *, has_body: bool) -> Iterator[tuple
 
 def with_query(url: str, query: Mapping[str, Any]) -> str:
     """Add query parameters to a URL: a list repeats its name, null leaves it out."""
+    if not query:
+        return url
     pairs = [
         (name, text_of(item))
         for name, value in query.items()
