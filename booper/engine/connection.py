@@ -31,6 +31,8 @@ class Connection(asyncio.Protocol):
         self._on_free = on_free
         self._on_closed = on_closed
         self._transport: asyncio.Transport
+        # Asking for the running loop is a system call (getpid), which an exchange need not make.
+        self.loop = asyncio.get_running_loop()
         self._exchange: Exchange | None = None
         self._is_sending = False
 
@@ -183,7 +185,7 @@ class Exchange(httpx.AsyncByteStream):
             self._waiter.set_result(None)
 
     async def _news(self) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = self._connection.loop.create_future()
         try:
             await self._waiter
         except asyncio.CancelledError:

@@ -160,7 +160,7 @@ class IdleConnections:
 
     def put(self, origin: Origin, connection: Connection) -> None:
         """Keep `connection`; where that is one too many, close the one idle for longest."""
-        loop = asyncio.get_running_loop()
+        loop = connection.loop
         waiting = self._by_origin.setdefault(origin, [])
         waiting.append(connection)
         self._expires[connection] = expires = loop.time() + self._seconds
@@ -178,7 +178,7 @@ class IdleConnections:
             return None
         connection = waiting[-1]
         expires = self._expires[connection]
-        if expires > asyncio.get_running_loop().time():
+        if expires > connection.loop.time():
             self.remove(origin, connection)
             return connection
         self.expire()
