@@ -14,14 +14,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
-from uuid import UUID
 
 import pytest
 
 from booper.errors import StartError
-from booper.model.job import Kind, State
-from booper.store.base import JobFilter, Page
-from booper.store.sqlite import creation, filters, logs, open_store, queue, runs, schedules, turns
+from booper.store.sqlite import creation, open_store, queue, runs, turns
 from booper.store.sqlite.connection import CHECKPOINT_PAGES, Connection, reading, writing
 from booper.store.sqlite.lock import DatabaseLocked
 from booper.store.sqlite.schema import APPLICATION_ID, UnusableDatabase, migrate, migrations
@@ -490,30 +487,11 @@ def test_finished_jobs_may_share_a_key(database: sqlite3.Connection, state: str)
 
 # --- plans ----------------------------------------------------------------------------------------
 
-ALL_KINDS = tuple(Kind)
-UNFINISHED = frozenset({State.SCHEDULED, State.AVAILABLE, State.EXECUTING, State.RETRYABLE})
-
 
 def plan(connection: sqlite3.Connection, query: str, values: dict[str, object]) -> str:
     """Return how SQLite would run a query, in one line."""
     rows = connection.execute(f"EXPLAIN QUERY PLAN {query}", values).fetchall()
     return "; ".join(row[3] for row in rows)
-
-
-def list_plan(
-    connection: sqlite3.Connection,
-    wanted: JobFilter,
-    order: tuple[str, bool] = ("inserted_at", True),
-    after: tuple[int, int] | None = None,
-) -> str:
-    """Return how a list of jobs would be read."""
-    page = Page(10, 0, *order, after)
-    return plan(connection, *filters.page_query(UUID(bytes=USER), page, wanted, START))
-
-
-def sorts_or_scans(found: str) -> bool:
-    """Say whether a plan sorts rows or reads a whole table (a subquery's list has no index)."""
-    return "TEMP B-TREE FOR ORDER BY" in found or re.search(r"SCAN (?!CONSTANT)", found) is not None
 
 
 def test_the_refill_of_the_timers_reads_an_index_alone_and_sorts_nothing(
@@ -540,14 +518,6 @@ def test_the_refill_of_a_host_reads_an_index_alone_and_sorts_nothing(
 SCHEDULE_VALUES: dict[str, object] = {"id": SCHEDULE, "next_at": 1}
 EVENT_VALUES: dict[str, object] = {"parent_id": 1, "id": 1}
 KEY_VALUES: dict[str, object] = {"user_id": USER, "key": "key", "now": 1}
-PAGE_VALUES: dict[str, object] = {
-    "user_id": USER,
-    "job_id": 1,
-    "event": "x",
-    "limit": 10,
-    "offset": 0,
-}
-
 # What runs within a create, a claim or a result, and the index that it must begin with.
 SHORT: list[tuple[str, dict[str, object], str]] = [
     (creation.JOB_HOLDING_KEY, KEY_VALUES, "jobs_by_key"),
@@ -557,10 +527,6 @@ SHORT: list[tuple[str, dict[str, object], str]] = [
     (runs.IS_BLOCKED, SCHEDULE_VALUES, "jobs_by_schedule"),
     (runs.IS_TAKEN, {"id": SCHEDULE, "at": 1, "but": 0}, "jobs_planned"),
     (runs.WAITING_RUN, SCHEDULE_VALUES, "jobs_planned|jobs_by_schedule"),
-    (schedules.LIST.format(direction="DESC"), PAGE_VALUES, "schedules_by_user"),
-    (schedules.LIST.format(direction="ASC"), PAGE_VALUES, "schedules_by_user"),
-    (logs.LIST.format(filters="", direction="DESC"), PAGE_VALUES, "logs_by_user"),
-    (logs.LIST.format(filters="AND job_id = :job_id", direction="ASC"), PAGE_VALUES, "logs_by_job"),
 ]
 
 
@@ -568,7 +534,7 @@ SHORT: list[tuple[str, dict[str, object], str]] = [
 def test_what_happens_often_is_found_by_an_index_and_not_sorted(
     database: sqlite3.Connection, query: str, values: dict[str, object], index: str
 ) -> None:
-    """No create, claim, result or page reads a whole table."""
+    """No create, claim or result reads a whole table."""
     found = plan(database, query, values)
     assert re.search(rf"USING (COVERING )?INDEX ({index})\b", found), found
     assert not found.startswith("SCAN jobs") or "jobs_executing" in found
@@ -591,80 +557,6 @@ def test_a_schedules_last_run_is_looked_for_among_its_own(
     """The runs of other schedules are not read."""
     found = plan(database, query, SCHEDULE_VALUES)
     assert re.search(r"SEARCH jobs USING INDEX \w+ \(schedule_id=\?", found)
-
-
-@pytest.mark.parametrize("order", filters.ORDERS)
-@pytest.mark.parametrize("after", [None, (0, 1)])
-def test_a_list_of_jobs_sorts_nothing(
-    database: sqlite3.Connection, order: tuple[str, bool], after: tuple[int, int] | None
-) -> None:
-    """Every order that can be asked for is the order of an index, for a later page too."""
-    found = list_plan(database, JobFilter(), order, after)
-    assert "SEARCH jobs USING INDEX jobs_by_" in found
-    assert not sorts_or_scans(found), found
-
-
-def test_a_later_page_begins_where_the_last_one_ended(database: sqlite3.Connection) -> None:
-    """A cursor is a place in the index, so that the thousandth page costs what the first does."""
-    for order in filters.ORDERS:
-        found = list_plan(database, JobFilter(), order, (0, 1))
-        assert re.search(
-            r"user_id=\? AND (id[<>]|scheduled_at[<>]|\(scheduled_at,id\)[<>])", found
-        ), found
-
-
-@pytest.mark.parametrize("state", State)
-def test_a_list_of_one_state_reads_that_state_alone(
-    database: sqlite3.Connection, state: State
-) -> None:
-    """However many jobs are completed, the executing ones are found at once, newest first."""
-    found = list_plan(database, JobFilter(states=frozenset({state})))
-    assert "SEARCH jobs USING INDEX jobs_by_state (user_id=? AND state=?)" in found
-    assert not sorts_or_scans(found), found
-
-
-@pytest.mark.parametrize("state", [None, *State])
-@pytest.mark.parametrize("descending", [True, False])
-def test_a_list_of_a_schedules_jobs_reads_no_other_schedules(
-    database: sqlite3.Connection, state: State | None, descending: bool
-) -> None:
-    """The jobs of one schedule, newest or oldest first, of all states or one."""
-    states = frozenset[State]() if state is None else frozenset({state})
-    wanted = JobFilter(schedule_id=UUID(bytes=SCHEDULE), states=states)
-    found = list_plan(database, wanted, ("inserted_at", descending))
-    assert re.search(r"SEARCH jobs USING INDEX \w+ \(schedule_id=\?", found), found
-    assert not sorts_or_scans(found), found
-
-
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        JobFilter(),
-        JobFilter(kinds=ALL_KINDS),
-        JobFilter(states=UNFINISHED),
-        JobFilter(states=frozenset({State.DISCARDED})),
-        JobFilter(tag="nightly"),
-        JobFilter(schedule_id=UUID(bytes=SCHEDULE)),
-        JobFilter(url_prefix="https://target.test/"),
-        JobFilter(before=START, after=START),
-    ],
-)
-def test_a_batch_of_a_change_of_many_begins_behind_the_last(
-    database: sqlite3.Connection, wanted: JobFilter
-) -> None:
-    """A million jobs are gone through once, not once for each batch."""
-    found = plan(
-        database, *filters.batch_query(UUID(bytes=USER), wanted, UNFINISHED, (500, 9_000), START)
-    )
-    assert re.search(r"SEARCH jobs USING .*id[>=]", found), found
-    assert not sorts_or_scans(found), found
-
-
-def test_a_list_of_a_tag_begins_with_the_tag(database: sqlite3.Connection) -> None:
-    """Tags are looked up by their own index; jobs without the tag are not read."""
-    found = list_plan(database, JobFilter(tag="nightly"))
-    assert "SEARCH job_tags USING PRIMARY KEY (tag=?" in found
-    assert "SCAN" not in found, found
 
 
 # --- migrations -----------------------------------------------------------------------------------

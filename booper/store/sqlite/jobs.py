@@ -1,7 +1,7 @@
 """Jobs as users see them: create, read, list, cancel, run now and run again, one or many."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from random import Random
@@ -22,7 +22,7 @@ from booper.store.base import (
     Page,
 )
 from booper.store.sqlite import creation, filters, queue, rows, runs
-from booper.store.sqlite.connection import Connection
+from booper.store.sqlite.connection import Connection, Row
 from booper.store.sqlite.writer import Writer
 
 LAST_ID = "SELECT coalesce(max(id), 0) FROM jobs"
@@ -86,9 +86,15 @@ class SQLiteJobs:
         self, user_id: UUID, page: Page, wanted: JobFilter, now: datetime
     ) -> Sequence[Job]:
         """Return a user's jobs; states are those seen at `now`."""
-        query, values = filters.page_query(user_id, page, wanted, now)
-        found = await self._reader.run(lambda opened: opened.execute(query, values).fetchall())
-        return [rows.job_of(row) for row in found]
+        sources = filters.sources(user_id, page, wanted, now)
+
+        def read(connection: sqlite3.Connection) -> list[Row]:
+            few = _few(connection, sources)
+            return connection.execute(
+                *filters.page_query(user_id, page, wanted, now, few)
+            ).fetchall()
+
+        return [rows.job_of(row) for row in await self._reader.run(read)]
 
     async def cancel(
         self, user_id: UUID, ref: JobRef, now: datetime, announce: AnnounceEnd
@@ -195,6 +201,14 @@ class SQLiteJobs:
         if schedule is not None and runs.is_waiting(schedule, job):
             runs.move_on(connection, schedule, job, now, self._random)
         return [cancelled, *followers, *queue.following(connection, cancelled)]
+
+
+def _few(connection: sqlite3.Connection, sources: Mapping[str, filters.Query]) -> str | None:
+    """Return the first source that has few jobs, None if all have many."""
+    for name, query in sources.items():
+        if connection.execute(*query).fetchone()[0] < filters.FEW:
+            return name
+    return None
 
 
 def _retry(connection: sqlite3.Connection, job: Job, now: datetime) -> Job:

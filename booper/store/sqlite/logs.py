@@ -6,8 +6,9 @@ from random import Random
 from uuid import UUID
 
 from booper.errors import NotFound
-from booper.model.event import LogEntry, NewEntry
+from booper.model.event import EVENTS, LogEntry, NewEntry
 from booper.model.identity import uuid7
+from booper.model.job import OWN_KINDS
 from booper.store.base import Page
 from booper.store.sqlite.connection import Connection, Row
 from booper.store.sqlite.values import loaded, stored
@@ -22,10 +23,30 @@ SELECT id, user_id, job_id, event, inserted_at, payload FROM logs
 WHERE id = :id AND user_id = :user_id
 """
 
+# A list is a merge of streams, one for each kind and event, so that a rare event is found at once.
 LIST = """
-SELECT id, user_id, job_id, event, inserted_at, payload FROM logs
-WHERE user_id = :user_id {filters} ORDER BY seq {direction} LIMIT :limit OFFSET :offset
+SELECT logs.id, user_id, job_id, event, inserted_at, payload FROM (
+    {streams} ORDER BY found {direction} LIMIT :limit OFFSET :offset
+) CROSS JOIN logs ON seq = found
 """
+
+STREAM = """
+SELECT seq AS found FROM logs INDEXED BY logs_by_event
+WHERE user_id = :user_id AND kind = '{kind}' AND event = '{event}' {behind}
+"""
+
+# Entries of callbacks and webhooks are shown to who asks for their job.
+OF_JOB = """
+SELECT seq AS found FROM logs INDEXED BY logs_by_job
+WHERE job_id = :job_id AND +user_id = :user_id AND coalesce(event = :event, TRUE) {behind}
+"""
+
+# Entries are numbered as they are written, so their order is that of `inserted_at`. Of one that is
+# gone those before it are gone as well.
+BEHIND = {
+    True: "AND seq < coalesce((SELECT seq FROM logs WHERE id = :after), 0)",
+    False: "AND seq > coalesce((SELECT seq FROM logs WHERE id = :after), 0)",
+}
 
 
 def append(
@@ -69,22 +90,33 @@ class SQLiteLogs:
         self, user_id: UUID, page: Page, job_id: int | None, event: str | None
     ) -> Sequence[LogEntry]:
         """Return a user's log entries, of one job or all, of one event or all."""
-        # Entries of callbacks and webhooks are shown to who asks for their job.
-        filters = "AND job_id = :job_id" if job_id is not None else "AND kind IN ('request', 'run')"
-        filters += " AND event = :event" if event is not None else ""
-        # Entries are numbered as they are written, so their order is that of `inserted_at`.
-        query = LIST.format(filters=filters, direction="DESC" if page.descending else "ASC")
+        query = list_query(page, job_id, event)
         values = {
             "user_id": user_id.bytes,
             "job_id": job_id,
             "event": event,
             "limit": page.limit,
             "offset": page.offset,
+            "after": UUID(int=page.after[1]).bytes if page.after else None,
         }
         rows = await self._reader.run(
             lambda connection: connection.execute(query, values).fetchall()
         )
         return [_entry(row) for row in rows]
+
+
+def list_query(page: Page, job_id: int | None, event: str | None) -> str:
+    """Return the query for a page of the log, of one job or all, of one event or all."""
+    direction = "DESC" if page.descending else "ASC"
+    behind = BEHIND[page.descending] if page.after else ""
+    if job_id is not None:
+        return LIST.format(streams=OF_JOB.format(behind=behind), direction=direction)
+    streams = (
+        STREAM.format(kind=kind, event=one, behind=behind)
+        for kind in OWN_KINDS
+        for one in ([event] if event is not None else EVENTS)
+    )
+    return LIST.format(streams=" UNION ALL ".join(streams), direction=direction)
 
 
 def _entry(row: Row) -> LogEntry:

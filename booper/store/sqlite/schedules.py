@@ -17,9 +17,11 @@ from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.writer import Writer
 
 LIST = f"""
-SELECT {runs.COLUMNS} FROM schedules WHERE user_id = :user_id
+SELECT {runs.COLUMNS} FROM schedules WHERE user_id = :user_id {{behind}}
 ORDER BY id {{direction}} LIMIT :limit OFFSET :offset
 """
+
+BEHIND = {True: "AND id < :after", False: "AND id > :after"}
 
 DELETE = "DELETE FROM schedules WHERE id = :id"
 
@@ -38,8 +40,10 @@ class SQLiteSchedules:
 
     async def list(self, user_id: UUID, page: Page) -> Sequence[Schedule]:
         """Return a user's schedules; their ids are in order of creation."""
-        query = LIST.format(direction="DESC" if page.descending else "ASC")
-        values = {"user_id": user_id.bytes, "limit": page.limit, "offset": page.offset}
+        query = list_query(page)
+        after = UUID(int=page.after[1]).bytes if page.after else None
+        part = {"limit": page.limit, "offset": page.offset, "after": after}
+        values = {"user_id": user_id.bytes, **part}
         found = await self._reader.run(lambda opened: opened.execute(query, values).fetchall())
         return [runs.schedule_of(row) for row in found]
 
@@ -132,3 +136,9 @@ class SQLiteSchedules:
             return Altered(enabled)
         job = runs.plan_run(connection, enabled, next_at, max_attempts, now, self._random)
         return Altered(enabled, [job])
+
+
+def list_query(page: Page) -> str:
+    """Return the query for a page of schedules."""
+    behind = BEHIND[page.descending] if page.after else ""
+    return LIST.format(direction="DESC" if page.descending else "ASC", behind=behind)
