@@ -1,6 +1,7 @@
 """Lists over HTTP: jobs and log entries, their order, their pages, their filters (§2 and §7)."""
 
 import re
+from base64 import urlsafe_b64encode
 from datetime import timedelta
 from typing import Any
 
@@ -445,3 +446,62 @@ async def test_an_event_that_is_never_logged_is_refused(api: httpx.AsyncClient, 
     answer = await api.get("/api/logs", params={"event": value})
     assert pointers(answer) == ["/event"]
     assert len(answer.content) < 2_000
+
+
+async def paged(api: httpx.AsyncClient, path: str, query: str) -> list[list[str]]:
+    """Return the ids of each page of a list, from the first to the last, led on by cursors."""
+    pages, cursor = list[list[str]](), ""
+    while len(pages) < 20:
+        answer = (await api.get(f"{path}?{query}{cursor}")).json()
+        pages.append([item["id"] for item in answer["data"]])
+        if "next_cursor" not in answer:
+            return pages
+        cursor = f"&cursor={answer['next_cursor']}"
+    raise AssertionError("the pages do not end")
+
+
+@pytest.mark.parametrize("order", ["inserted_at,desc", "inserted_at,asc", "id,desc", "id,asc"])
+@pytest.mark.parametrize("query", ["", "&event=worker.http.request", "&job_id=2"])
+async def test_pages_of_the_log_lead_on(
+    api: httpx.AsyncClient, booper: Booper, order: str, query: str
+) -> None:
+    """Cursors lead through all entries once, in the order of one long page (§2)."""
+    for _ in range(3):
+        await create(api)
+        await booper.wait_idle()
+    pages = await paged(api, "/api/logs", f"limit=2&order_by={order}{query}")
+    assert [len(page) for page in pages[:-1]] == [2] * (len(pages) - 1)
+    everything = await entries(api, "/api/logs", f"limit=100&order_by={order}{query}")
+    assert [item for page in pages for item in page] == [entry["id"] for entry in everything] != []
+
+
+@pytest.mark.parametrize("order", ["inserted_at,desc", "id,asc"])
+async def test_pages_of_schedules_lead_on(api: httpx.AsyncClient, order: str) -> None:
+    """Cursors lead through all schedules once, in the order of one long page (§2)."""
+    for _ in range(5):
+        await create(api, repeat_every=60)
+    pages = await paged(api, "/api/schedules", f"limit=2&order_by={order}")
+    assert [len(page) for page in pages] == [2, 2, 1]
+    everything = await entries(api, "/api/schedules", f"order_by={order}")
+    assert [item for page in pages for item in page] == [entry["id"] for entry in everything]
+
+
+@pytest.mark.parametrize("path", ["/api/jobs", "/api/logs", "/api/schedules"])
+async def test_a_cursor_that_no_page_has_carried_is_refused(
+    api: httpx.AsyncClient, path: str
+) -> None:
+    """Text of another kind, and numbers that nothing can have, are 422."""
+    for cursor in ("", "x", "?", '["inserted_at",true,0,-1]', f'["inserted_at",true,0,{2**128}]'):
+        encoded = urlsafe_b64encode(cursor.encode()).decode()
+        for text in (cursor, encoded):
+            assert pointers(await api.get(path, params={"cursor": text})) == ["/cursor"]
+
+
+@pytest.mark.parametrize("path", ["/api/logs", "/api/schedules"])
+async def test_an_offset_too_far_names_the_cursor_of_every_list(
+    api: httpx.AsyncClient, path: str
+) -> None:
+    """Whoever pages past 10,000 is told how to go on (§2)."""
+    answer = await api.get(path, params={"offset": "10001"})
+    assert pointers(answer) == ["/offset"]
+    assert "cursor" in answer.json()["errors"][0]["detail"]

@@ -2,10 +2,11 @@
 
 from uuid import UUID
 
+import msgspec
 from starlette.responses import Response
 
-from booper.api.paging import read_page
-from booper.api.parameters import paging
+from booper.api.paging import MOST_UUID, read_page, write_uuid_cursor
+from booper.api.parameters import CURSOR, paging
 from booper.api.routing import (
     Access,
     Answer,
@@ -25,12 +26,21 @@ from booper.model.event import EVENTS
 ORDER_FIELDS = ("inserted_at", "id")
 
 
+class LogPage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A page of log entries; `next_cursor` leads to the page behind it, if there may be one."""
+
+    data: list[LogResource]
+    next_cursor: str | None = None
+
+
 async def list_all(call: Call) -> Response:
     """List the user's log entries, of all jobs or one, newest first unless asked otherwise."""
     readers = {"job_id": _job_id, "event": _event}
-    page, filters = read_page(call.request.query_params, ORDER_FIELDS, readers, has_cursor=False)
+    query = call.request.query_params
+    page, filters = read_page(query, ORDER_FIELDS, readers, most_id=MOST_UUID)
     entries = await call.services.store.logs.list(call.user_id, page, **filters)
-    return respond({"data": [log_resource(entry) for entry in entries]})
+    resources = [log_resource(entry) for entry in entries]
+    return respond(LogPage(resources, write_uuid_cursor(page, entries)))
 
 
 async def get(call: Call) -> Response:
@@ -62,10 +72,11 @@ _LIST = Documentation(
     tag="logs",
     parameters=(
         *paging(ORDER_FIELDS),
+        CURSOR,
         Parameter("job_id", "Of this job alone", whole(0, 10**18 - 1), 29180),
         Parameter("event", "Of this event alone", choice(EVENTS), "worker.http.response"),
     ),
-    answers={200: Answer("Entries", (Data(LogResource, is_list=True),), {"data": [_ENTRY]})},
+    answers={200: Answer("Entries", (LogPage,), {"data": [_ENTRY]})},
 )
 _GET = Documentation(
     tag="logs",

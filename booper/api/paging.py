@@ -4,7 +4,8 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Protocol
+from uuid import UUID
 
 import msgspec
 from starlette.datastructures import QueryParams
@@ -17,9 +18,17 @@ from booper.store.base import Page
 DEFAULT_LIMIT = 10
 MOST = 100
 FARTHEST_OFFSET = 10_000
+MOST_UUID = 2**128 - 1
 DIRECTIONS = ("asc", "desc")
 
 PAGING = ("limit", "offset", "order_by", "cursor")
+
+
+class Identified(Protocol):
+    """What has a UUID."""
+
+    @property
+    def id(self) -> UUID: ...
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
@@ -37,28 +46,34 @@ def write_cursor(page: Page, value: int, item_id: int) -> str:
     return urlsafe_b64encode(msgspec.json.encode(cursor)).rstrip(b"=").decode()
 
 
+def write_uuid_cursor(page: Page, items: Sequence[Identified]) -> str | None:
+    """Write where a page ended whose items' UUIDs tell their order; None if it was the last."""
+    return write_cursor(page, 0, items[-1].id.int) if len(items) == page.limit else None
+
+
 def read_page(
     query: QueryParams,
     fields: Sequence[str],
     filters: Mapping[str, Callable[[list[str]], Any]],
     *,
-    has_cursor: bool = True,
+    most_id: int = 2**63 - 1,
 ) -> tuple[Page, dict[str, Any]]:
     """Read which part of a list is asked for, and the values of its filters (None if absent).
 
     `fields` can be ordered by, the first by default. A filter's reader takes all values given for
-    it (`state=a&state=b`, `state[]=a`) and raises ValueError.
+    it (`state=a&state=b`, `state[]=a`) and raises ValueError. `most_id` is the largest number that
+    an item of the list can have; a UUID's is its 128 bits.
 
     Raises:
         InvalidRequest: a parameter is unknown or its value cannot be.
     """
-    errors = unknown_parameters(query, (*(PAGING if has_cursor else PAGING[:3]), *filters))
+    errors = unknown_parameters(query, (*PAGING, *filters))
     limit = _number(query, "limit", DEFAULT_LIMIT, (1, MOST), "", errors)
-    too_far = "; go on from a page's next_cursor with `cursor`" if has_cursor else ""
+    too_far = "; go on from a page's next_cursor with `cursor`"
     offset = _number(query, "offset", 0, (0, FARTHEST_OFFSET), too_far, errors)
     field, direction = _order(query, fields, errors)
     order = (field, direction == "desc")
-    after = _after(query, order, errors) if has_cursor else None
+    after = _after(query, order, most_id, errors)
     values = {name: _filter(query, name, reader, errors) for name, reader in filters.items()}
     if errors:
         raise InvalidRequest(errors)
@@ -66,7 +81,7 @@ def read_page(
 
 
 def _after(
-    query: QueryParams, order: tuple[str, bool], errors: list[FieldError]
+    query: QueryParams, order: tuple[str, bool], most_id: int, errors: list[FieldError]
 ) -> tuple[int, int] | None:
     """Read the cursor, which must come from a page of the same order."""
     text = query.get("cursor")
@@ -75,7 +90,7 @@ def _after(
     try:
         padded = text[:400] + "=" * (-len(text[:400]) % 4)
         cursor = msgspec.json.decode(urlsafe_b64decode(padded), type=Cursor)
-        if not all(-(2**63) <= number < 2**63 for number in (cursor.value, cursor.id)):
+        if not (-(2**63) <= cursor.value < 2**63 and 0 <= cursor.id <= most_id):
             raise ValueError
     except (ValueError, msgspec.MsgspecError):
         errors.append(FieldError("/cursor", "expected the next_cursor of a page"))

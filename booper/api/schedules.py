@@ -11,8 +11,14 @@ from starlette.responses import Response
 from booper.api.bodies import JSON, decode_json, media_type, read_body
 from booper.api.intake import check, new_schedule, read_args, read_due
 from booper.api.jobs import JOB, rules_of
-from booper.api.paging import query_moment, read_page, unknown_parameters
-from booper.api.parameters import MOMENT, paging
+from booper.api.paging import (
+    MOST_UUID,
+    query_moment,
+    read_page,
+    unknown_parameters,
+    write_uuid_cursor,
+)
+from booper.api.parameters import CURSOR, MOMENT, paging
 from booper.api.routing import (
     Access,
     Answer,
@@ -56,11 +62,19 @@ ORDER_FIELDS = ("inserted_at", "id")
 FIXED = ("idempotency_key", "on_conflict", "idempotency_ttl")
 
 
+class SchedulePage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A page of schedules; `next_cursor` leads to the page behind it, if there may be one."""
+
+    data: list[ScheduleResource]
+    next_cursor: str | None = None
+
+
 async def list_all(call: Call) -> Response:
     """List the user's schedules, newest first unless asked otherwise."""
-    page, _ = read_page(call.request.query_params, ORDER_FIELDS, {}, has_cursor=False)
+    page, _ = read_page(call.request.query_params, ORDER_FIELDS, {}, most_id=MOST_UUID)
     schedules = await call.services.store.schedules.list(call.user_id, page)
-    return respond({"data": [schedule_resource(each) for each in schedules]})
+    resources = [schedule_resource(each) for each in schedules]
+    return respond(SchedulePage(resources, write_uuid_cursor(page, schedules)))
 
 
 async def get(call: Call) -> Response:
@@ -163,10 +177,8 @@ _DETAILED = Answer("It and its next runs", (Data(ScheduleDetail),), {"data": _DE
 
 _LIST = Documentation(
     tag="schedules",
-    parameters=paging(ORDER_FIELDS),
-    answers={
-        200: Answer("Schedules", (Data(ScheduleResource, is_list=True),), {"data": [_SCHEDULE]})
-    },
+    parameters=(*paging(ORDER_FIELDS), CURSOR),
+    answers={200: Answer("Schedules", (SchedulePage,), {"data": [_SCHEDULE]})},
 )
 _GET = Documentation(
     tag="schedules",
