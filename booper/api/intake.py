@@ -1,7 +1,6 @@
 """From a posted body to what it asks for: every error told at once (contract §3)."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -42,8 +41,7 @@ _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,9})?")
 _SOME_URL: Final = msgspec.Raw(b'"https://booper.invalid/"')
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(msgspec.Struct, frozen=True, gc=False):
     """What creates are judged by."""
 
     guard: Guard

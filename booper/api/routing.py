@@ -80,8 +80,7 @@ class Services:
         self.scheduler.arm(created.job)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, gc=False):
     """One request to an operation, after its caller is known."""
 
     request: Request

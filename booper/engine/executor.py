@@ -8,12 +8,13 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from booper.clock import Clock, SystemClock
 from booper.engine import signing
@@ -57,8 +58,7 @@ class Defaults:
     secrets: Sequence[signing.Secret] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Executed:
+class Executed(msgspec.Struct, frozen=True, gc=False):
     """An attempt that was made: what it brought, and what is to be written."""
 
     outcome: Outcome

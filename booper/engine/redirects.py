@@ -1,8 +1,9 @@
 """Following a redirect, where a job asks for it (RFC 9110 §15.4). Each hop is vetted anew."""
 
-from dataclasses import replace
 from typing import Final
 from urllib.parse import urljoin
+
+from msgspec.structs import replace
 
 from booper.engine.target import Target
 from booper.errors import TargetRefused

@@ -75,8 +75,7 @@ class Scheduler:
     def arm(self, *jobs: Job) -> None:
         """Make the loop see jobs that were just written, those of them that wait."""
         for job in jobs:
-            if job.state in WAITING:
-                self._timers.arm(Due(job.scheduled_at, job.id, job.host))
+            if job.state in WAITING and self._timers.arm(Due(job.scheduled_at, job.id, job.host)):
                 self._wake.set()
 
     def pause(self, host: str) -> None:

@@ -54,8 +54,8 @@ class Timers:
         self._heap = []
         self._horizon = _BEFORE_ALL
 
-    def arm(self, due: Due) -> None:
-        """Take in a job that waits now, unless it lies behind the horizon.
+    def arm(self, due: Due) -> bool:
+        """Take in a job that waits now, unless it lies behind the horizon; say if it is nearest.
 
         While a refill is under way everything is taken: the job may have been written after the
         refill has read the table. A job that is in twice is claimed once.
@@ -64,6 +64,7 @@ class Timers:
             heappush(self._heap, due)
             if len(self._heap) > 2 * self._window and not self._is_refilling:
                 self._shrink()
+        return bool(self._heap) and self._heap[0] == due
 
     def pop_due(self, now: datetime) -> Iterator[Due]:
         """Take out, nearest first, what is due at `now`."""

@@ -3,7 +3,6 @@
 Values only. `lifecycle` decides how a job moves from state to state.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -51,7 +50,7 @@ OWN_KINDS = (Kind.REQUEST, Kind.RUN)
 """What users asked for; the others are listed only when asked for."""
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
+class Job(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One request to be sent at its time, and how far it has come.
 
     `scheduled_at` is when the next attempt is due and moves with retries; `planned_at` is when the
@@ -97,8 +96,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return self.state
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewJob:
+class NewJob(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A job that was asked for and has no identity yet; the store gives it one.
 
     `key_until` is how long its idempotency key stays taken even if it has finished.
@@ -120,8 +118,7 @@ class NewJob:
     key_until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, gc=False):
     """An HTTP request as it leaves: header names as written, `content` empty for no body.
 
     `user_headers` and `query` are the user's part of it, as they were rendered.
@@ -135,8 +132,7 @@ class Request:
     query: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True, gc=False):
     """A target's answer: `body` holds what was read, `is_cut` says that more would have come."""
 
     status: int
@@ -145,16 +141,14 @@ class Response:
     is_cut: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True, gc=False):
     """The target answered, with whatever status."""
 
     response: Response
     duration: timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True, gc=False):
     """No answer: `error` is a short stable word such as `timeout`, `message` is for people."""
 
     error: str
@@ -162,8 +156,7 @@ class Failed:
     duration: timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True, gc=False):
     """The guard does not let this request out; it will never be sent."""
 
     message: str
@@ -172,8 +165,7 @@ class Refused:
 Outcome = Answered | Failed | Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True, gc=False):
     """A claimed job on its way: the executing job and what its user asked for.
 
     `previous` and `state` are the JSON texts of its schedule's dynamic fields, None for a job that

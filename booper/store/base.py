@@ -9,10 +9,12 @@ written with it, so that a report is never lost nor sent for what did not happen
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
+
+import msgspec
 
 from booper.errors import BooperError
 from booper.model.event import LogEntry, NewEntry
@@ -32,32 +34,28 @@ class Due(NamedTuple):
     host: str
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True, gc=False):
     """A job that was found due, and when: what it waits after that is no lateness."""
 
     due: Due
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Creation:
+class Creation(msgspec.Struct, frozen=True, gc=False):
     """What a create asks for, and what to do if its idempotency key is taken."""
 
     new: NewJob | NewSchedule
     on_conflict: Conflict = Conflict.IGNORE
 
 
-@dataclass(frozen=True, slots=True)
-class Created:
+class Created(msgspec.Struct, frozen=True, gc=False):
     """A create's answer: the new job (a schedule's first run), or the one that holds the key."""
 
     job: Job
     is_duplicate: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(msgspec.Struct, frozen=True, gc=False):
     """What became of jobs that were due: attempts begun, and jobs to arm.
 
     `seen` are due jobs that wait for their predecessor; when they go, they count as seen then.
@@ -70,8 +68,7 @@ class Claims:
     suspects: Sequence[Seen] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(msgspec.Struct, frozen=True, gc=False):
     """All that the end of an attempt writes, together.
 
     `previous` is the JSON text that a completed run leaves to its schedule, `changes` its `$set`;
@@ -86,8 +83,7 @@ class Settlement:
     changes: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(msgspec.Struct, frozen=True, gc=False):
     """The job as it stands after its attempt, and the jobs that may go now."""
 
     job: Job
@@ -131,8 +127,7 @@ class JobFilter:
     after: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(msgspec.Struct, frozen=True, gc=False):
     """What a change did: how many jobs matched, how many it changed, and those to arm.
 
     Of a change of one job, that job is the first of `jobs`.
@@ -140,15 +135,14 @@ class Changed:
 
     matched: int
     changed: int
-    jobs: Sequence[Job] = field(default=())
+    jobs: Sequence[Job] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Altered:
+class Altered(msgspec.Struct, frozen=True, gc=False):
     """A schedule as a change has left it, and the jobs that the change has made."""
 
     schedule: Schedule
-    armed: Sequence[Job] = field(default=())
+    armed: Sequence[Job] = ()
 
 
 class Jobs(Protocol):

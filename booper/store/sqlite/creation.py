@@ -2,12 +2,12 @@
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from random import Random
 from uuid import UUID
 
+import msgspec
 from msgspec.structs import replace
 
 from booper.errors import BooperError
@@ -48,8 +48,7 @@ SELECT {rows.COLUMNS} FROM jobs WHERE schedule_id = :id ORDER BY planned_at DESC
 """
 
 
-@dataclass(frozen=True, slots=True)
-class NewScheduleRow:
+class NewScheduleRow(msgspec.Struct, frozen=True, gc=False):
     """A new schedule with what its first run needs beside it."""
 
     new: NewSchedule
@@ -63,8 +62,7 @@ class NewScheduleRow:
         return runs.plan_run(connection, self.schedule, self.new.first_at, attempts, now, random)
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True, gc=False):
     """A create, prepared before the writing thread has it."""
 
     asked: Creation

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from operator import attrgetter
@@ -77,8 +76,7 @@ class LostRace(Exception):
     """Say that a job had moved when a change of it came to be written."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewRow:
+class NewRow(msgspec.Struct, frozen=True, gc=False):
     """A new job's row, all but its number: prepared before the writing thread has it."""
 
     new: NewJob

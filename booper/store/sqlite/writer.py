@@ -10,9 +10,10 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
+
+import msgspec
 
 from booper.errors import StoreUnavailable
 from booper.store.sqlite.connection import Connection, unavailable
@@ -28,8 +29,7 @@ Work = Callable[[sqlite3.Connection, Sequence[A]], Sequence[T]]
 MOST_TOGETHER = 500
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Change:
+class Change(msgspec.Struct, frozen=True, eq=False):
     """One change that waits: what makes it, what it is made for, and who is told."""
 
     work: Work[Any, Any]
