@@ -1,0 +1,12 @@
+"""The guarantees, each a module with a function that tries it."""
+
+from collections.abc import Callable
+
+from tests.torture.guarantees import kill
+from tests.torture.line import Line, Size
+
+Measure = Callable[[Size], Line]
+
+GUARANTEES: dict[str, Measure] = {
+    "kill": kill.measure,
+}
