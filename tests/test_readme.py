@@ -54,6 +54,7 @@ def test_every_block_is_known_to_a_test() -> None:
         "[targets]",
         "booper",
         "booper",
+        "booper",
     ]
 
 
@@ -99,6 +100,13 @@ def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
     assert "sk_" in printed
     assert "alice" in printed
     assert "revoked the API key 'deploy'" in printed
+
+
+def test_a_backup_is_made_as_it_says(tmp_path: Path) -> None:
+    """The command copies the database of a running daemon."""
+    with serving(tmp_path, key="sk_readme_0123456789") as daemon:
+        shell(block("sh", "booper backup"), daemon, tmp_path)
+    assert (tmp_path / "monday.db").stat().st_size > 0
 
 
 @pytest.mark.parametrize("name", re.findall(r"`booper/(\w+[/.]?\w*)/?`", README))

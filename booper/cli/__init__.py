@@ -1,4 +1,4 @@
-"""The command line: `booper serve`, `booper check`, `booper keys`.
+"""The command line: `booper serve`, `booper check`, `booper backup`, `booper keys`.
 
 Commands read options and print; what they do is done elsewhere. Every expected error is one line
 on standard error: exit 2 for a wrong command line or configuration, exit 1 for the rest.
@@ -74,6 +74,18 @@ def check(config_path: Path | None) -> None:
     """Check the configuration and say what is wrong with it."""
     _read(config_path)
     click.echo(f"{config_path} is fine" if config_path else "no file given; the defaults are fine")
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@config_option
+@database_option
+def backup(file: Path, force: bool, config_path: Path | None, database: str | None) -> None:
+    """Copy the database to FILE, whether booper serves it or not."""
+    from booper.cli.backup import write
+
+    write(_read(config_path, database=database), file, overwrite=force)
 
 
 @main.group()
