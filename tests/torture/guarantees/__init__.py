@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from tests.torture.guarantees import kill
+from tests.torture.guarantees import kill, wal
 from tests.torture.line import Line, Size
 
 Measure = Callable[[Size], Line]
 
 GUARANTEES: dict[str, Measure] = {
     "kill": kill.measure,
+    "wal": wal.measure,
 }
