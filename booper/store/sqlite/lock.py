@@ -30,7 +30,7 @@ class ProcessLock:
 
         Raises:
             DatabaseLocked: another process holds it.
-            StartError: the lock file cannot be opened.
+            StartError: the lock file cannot be opened or written.
         """
         try:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -44,8 +44,12 @@ class ProcessLock:
             raise DatabaseLocked(
                 f"{self._database} is already served by another booper (process {holder})"
             ) from error
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            os.close(self._descriptor)
+            raise StartError(f"cannot write {self._path}: {error.strerror}") from error
         return self
 
     def __exit__(self, *exc_info: object) -> None:
