@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
-from tests.torture.guarantees import kill, wal
+from tests.torture.guarantees import disk, kill, wal
 from tests.torture.line import Line, Size
 
 Measure = Callable[[Size], Line]
 
 GUARANTEES: dict[str, Measure] = {
     "kill": kill.measure,
+    "disk": disk.measure,
     "wal": wal.measure,
 }
