@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.torture.guarantees import disk, kill, wal
+from tests.torture.guarantees import disk, drain, kill, start, wal
 from tests.torture.line import Line, Size
 
 Measure = Callable[[Size], Line]
@@ -10,5 +10,7 @@ Measure = Callable[[Size], Line]
 GUARANTEES: dict[str, Measure] = {
     "kill": kill.measure,
     "disk": disk.measure,
+    "start": start.measure,
+    "drain": drain.measure,
     "wal": wal.measure,
 }
