@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
-from tests.torture.guarantees import disk, drain, kill, start, wal
+from tests.torture.guarantees import disk, drain, kill, power, start, wal
 from tests.torture.line import Line, Size
 
 Measure = Callable[[Size], Line]
 
 GUARANTEES: dict[str, Measure] = {
     "kill": kill.measure,
+    "power": power.measure,
     "disk": disk.measure,
     "start": start.measure,
     "drain": drain.measure,
