@@ -1,0 +1,34 @@
+"""A whole booper in this process, on a clock and a target of the test's, and a client of it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+
+import httpx
+
+from booper.app import Booper
+from booper.clock import Clock
+from booper.config import Config, Database, Delivery, Targets
+from tests.conftest import KEY
+
+
+@asynccontextmanager
+async def running(
+    database: Path, clock: Clock, target: httpx.AsyncBaseTransport, random: Random
+) -> AsyncIterator[tuple[Booper, httpx.AsyncClient]]:
+    """Run a booper that stops without grace; every URL is an allowed target of it."""
+    config = Config(
+        database=Database(path=str(database), durability="normal"),
+        targets=Targets(require_https=False, allow_private_networks=True),
+        delivery=Delivery(grace_seconds=0),
+    )
+    async with (
+        Booper(config, api_key=KEY, clock=clock, random=random, transport=target) as booper,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(booper.asgi),
+            base_url="http://booper.test",
+            headers={"Authorization": f"Bearer {KEY}"},
+        ) as api,
+    ):
+        yield booper, api
