@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.torture.guarantees import clock, disk, drain, kill, power, start, wal
+from tests.torture.guarantees import clock, disk, drain, kill, power, simulated, start, wal
 from tests.torture.line import Line, Size
 
 Measure = Callable[[Size], Line]
@@ -15,4 +15,5 @@ GUARANTEES: dict[str, Measure] = {
     "drain": drain.measure,
     "wal": wal.measure,
     "clock": clock.measure,
+    "simulated": simulated.measure,
 }

@@ -1,0 +1,282 @@
+"""A world in which everything happens that a seed says: the real booper, crashes, bad targets.
+
+Time is the virtual clock's, SQLite runs in the loop's own thread, every choice is the seed's: so
+one seed gives one trace. The network and the moments of a crash are made up; nothing else is.
+"""
+
+import asyncio
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from sqlite3 import Connection as RawConnection
+from sqlite3 import Error
+from typing import Any, TypeVar
+
+import httpx
+
+from booper.clock import VirtualClock
+from booper.errors import StoreFull
+from booper.store.sqlite.connection import Connection, unavailable
+from tests.conftest import START
+from tests.torture.virtual import running
+
+T = TypeVar("T")
+
+SECOND = timedelta(seconds=1)
+SCHEDULES = 4
+DEADLINE_SECONDS = 60.0
+
+# What happens in a step, and how often beside the others.
+STEPS = {
+    "pass": 40,
+    "create": 25,
+    "hold": 3,
+    "release": 6,
+    "cancel": 3,
+    "disk": 3,
+    "mend": 6,
+    "jump": 2,
+    "restart": 1,
+    "crash": 2,
+    "schedule": 1,
+    "toggle": 2,
+}
+PASSES = (0.5, 5, 59, 61, 700, 7_200)
+JUMPS = (-86_400, -3_600, 3_600, 28_800, 7 * 86_400)
+
+FATES: tuple[Callable[[], httpx.Response | Exception], ...] = (
+    *(lambda: httpx.Response(200, json={"seen": 1}) for _ in range(8)),
+    lambda: httpx.Response(200, json={"$set": {"junk": "x" * 70_000}}),
+    lambda: httpx.Response(200, content=b"\xff\x00{" * 1_000),
+    lambda: httpx.Response(500),
+    lambda: httpx.Response(429, headers={"Retry-After": "-1 fortnight"}),
+    lambda: httpx.Response(503, headers={"Retry-After": "99999999999999"}),
+    lambda: httpx.Response(410),
+    lambda: httpx.ConnectError("refused"),
+    lambda: httpx.ReadTimeout("silent"),
+    lambda: RuntimeError("a surprise"),
+)
+
+
+class Target(httpx.AsyncBaseTransport):
+    """A target that answers as fate has it, or holds its answers back."""
+
+    def __init__(self, world: "World") -> None:
+        self.is_gone = False
+        self._world = world
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Record a request and answer it."""
+        if not self.is_gone:
+            self._world.arrived(request)
+        await self._world.open.wait()
+        fate = self._world.fate()
+        if isinstance(fate, Exception):
+            raise fate
+        return fate
+
+
+class World:
+    """One booper after another over one database, and what was asked of them and came of it."""
+
+    def __init__(self, seed: int, folder: Path) -> None:
+        self.clock = VirtualClock(START)
+        self.open = asyncio.Event()
+        self.open.set()
+        self.trace: list[str] = []
+        self.accepted: dict[int, str] = {}
+        self.schedules: list[str] = []
+        self.sent: list[tuple[int, str]] = []
+        self.is_disk_bad = False
+        self._random = Random(seed)
+        self._folder = folder
+        self._one_offs: list[int] = []
+        self._latest = START
+        self._is_kind = False
+        self._lives = self._posted = self._crashes = 0
+
+    @property
+    def database(self) -> Path:
+        """Return where the database lies in this life."""
+        return self._folder / str(self._crashes) / "booper.db"
+
+    async def live(self, steps: int) -> None:
+        """Let so many things happen, then let everything come to its end."""
+        self.database.parent.mkdir()
+        with inline(self):
+            # Real time, for a world that stands still: nobody would ever wake it.
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                await self._steps(steps)
+
+    async def _steps(self, steps: int) -> None:
+        await self._start()
+        for _ in range(steps):
+            (step,) = self._random.choices(list(STEPS), weights=list(STEPS.values()))
+            self._note(step)
+            await self._step(step)
+            # Not always does everything that follows happen before the next step.
+            await _spin(self._random.choice((None, None, 0, 3, 20)))
+        await self._end()
+
+    def arrived(self, request: httpx.Request) -> None:
+        """Note a request that reached the target."""
+        number = int(request.headers["booper-job-id"])
+        self.sent.append((number, request.url.path))
+        self._note(f"sent {number} attempt {request.headers['booper-attempt']}")
+
+    def fate(self) -> httpx.Response | Exception:
+        """Decide what a request is answered."""
+        return httpx.Response(200) if self._is_kind else self._random.choice(FATES)()
+
+    def disk_fails(self) -> bool:
+        """Decide whether the disk does what is asked of it."""
+        return self.is_disk_bad and self._random.random() < 0.5
+
+    async def _step(self, step: str) -> None:
+        match step:
+            case "pass":
+                self._pass(self._random.choice(PASSES))
+            case "jump":
+                # The loop's pause after a bad disk ends at a time of the clock: stepped back in
+                # it, the loop would pause for as long as the step. Until that is mended, not here.
+                await self._recover()
+                self._pass(self._random.choice(JUMPS))
+            case "create":
+                wait = self._random.choice((0, 1, 30, 3_600, 90_000))
+                if made := await self._create(schedule_in=wait):
+                    self._one_offs.append(made["job_id"])
+            case "schedule" if len(self.schedules) < SCHEDULES:
+                await self._schedule()
+            case "cancel" if self._one_offs:
+                number = self._random.choice(self._one_offs)
+                await self._post(f"/api/jobs/{number}/cancel", {})
+            case "toggle" if self.schedules:
+                action = self._random.choice(("disable", "enable", "enable"))
+                await self._post(f"/api/schedules/{self._random.choice(self.schedules)}/{action}")
+            case "hold":
+                self.open.clear()
+            case "release":
+                self.open.set()
+            case "disk" | "mend":
+                self.is_disk_bad = step == "disk"
+            case "restart":
+                await self._stop()
+                await self._start()
+            case "crash":
+                await self._crash()
+
+    def _pass(self, seconds: float) -> None:
+        self.clock.advance(seconds * SECOND)
+        self._latest = max(self._latest, self.clock.now())
+
+    async def _create(self, **fields: object) -> dict[str, Any]:
+        path = f"/{self._posted}"
+        self._posted += 1
+        url = f"https://h{self._posted % 3}.test{path}"
+        body = {"method": "post", "url": url, "max_attempts": self._posted % 4 + 1, **fields}
+        answer = await self._post("/api/jobs", body)
+        if answer.status_code != 201:
+            return {}
+        data: dict[str, Any] = answer.json()["data"]
+        self.accepted[data["job_id"]] = path
+        return data
+
+    async def _schedule(self) -> None:
+        made = await self._create(
+            repeat_every=self._random.choice((60, 600, 86_400)),
+            misfire=self._random.choice(("latest", "skip", "all")),
+            overlap=self._random.choice(("skip", "queue", "allow")),
+        )
+        if made:
+            self.schedules.append(made["schedule_id"])
+
+    async def _post(self, path: str, body: object = None) -> httpx.Response:
+        answer = await self._api.post(path, json=body)
+        assert answer.status_code in (200, 201, 409, 503, 507), answer.text
+        self._note(f"{path}: {answer.status_code}")
+        return answer
+
+    async def _start(self) -> None:
+        self._lives += 1
+        self._stack, self._target = AsyncExitStack(), Target(self)
+        entering = running(self.database, self.clock, self._target, Random(self._lives))
+        _, self._api = await self._stack.enter_async_context(entering)
+        await _spin()
+
+    async def _stop(self) -> None:
+        """Stop without grace; what waits for the disk goes on first, as it would within seconds."""
+        await self._recover()
+        await self._stack.aclose()
+
+    async def _recover(self) -> None:
+        """Mend the disk, and let whoever waits for it go on."""
+        self.is_disk_bad = False
+        await _spin()
+        self._pass(2)
+        await _spin()
+
+    async def _crash(self) -> None:
+        """Go on with what the disk holds at this moment; the booper that wrote it is forgotten."""
+        old = self.database
+        self._crashes += 1
+        self.database.parent.mkdir()
+        for name in (old.name, f"{old.name}-wal"):
+            with suppress(FileNotFoundError):
+                shutil.copy(old.with_name(name), self.database.with_name(name))
+        self._target.is_gone = True
+        await self._stop()
+        shutil.rmtree(old.parent)
+        await self._start()
+
+    async def _end(self) -> None:
+        """Be kind to everybody until nothing but the next runs of schedules waits, and stop."""
+        self.is_disk_bad, self._is_kind = False, True
+        self.open.set()
+        await _spin()
+        for schedule in self.schedules:
+            self._pass(2)
+            await self._post(f"/api/schedules/{schedule}/enable")
+        self.clock.set(self._latest)  # nobody could ask for anything from a later time
+        for _ in range(6):  # past the longest wait and the latest retry, a day each
+            self._pass(43_200)
+            await _spin()
+        await self._stop()
+
+    def _note(self, what: str) -> None:
+        self.trace.append(f"{self.clock.now():%m-%dT%H:%M:%S.%f} {what}")
+
+
+@contextmanager
+def inline(world: World) -> Iterator[None]:
+    """Let SQLite work in the loop's own thread, on a disk that fails when the world says so.
+
+    Threads would make the order of things another one each time.
+    """
+    threaded = Connection.run
+
+    async def run(self: Connection, work: Callable[[RawConnection], T]) -> T:
+        # One turn of the loop, as a hop to a thread takes at least.
+        await asyncio.sleep(0)  # noqa: TID251  no time passes
+        if world.disk_fails():
+            raise StoreFull("the disk is full")
+        try:
+            return work(self._conn)
+        except Error as error:
+            raise unavailable(error) from error
+
+    Connection.run = run  # type: ignore[method-assign]  # the seam between loop and threads
+    try:
+        yield
+    finally:
+        Connection.run = threaded  # type: ignore[method-assign]
+
+
+async def _spin(turns: int | None = None) -> None:
+    """Let the loop go round so many times, or until nobody has anything left to do now."""
+    ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]  # what will run next
+    while ready if turns is None else turns:
+        turns = None if turns is None else turns - 1
+        await asyncio.sleep(0)  # noqa: TID251  no time passes
