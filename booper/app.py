@@ -34,6 +34,7 @@ from booper.engine.signing import Secret
 from booper.engine.transport import Transport
 from booper.errors import ConfigError, StartError
 from booper.model.key import NewKey, Scope, check_key, digest_of, new_key
+from booper.model.redaction import Redaction
 from booper.model.retry import parse_backoff
 from booper.store.base import Store
 from booper.store.sqlite import open_store
@@ -86,6 +87,7 @@ class Booper:
         self._loop: asyncio.Task[None] | None = None
         self._application: ASGIApp | None = None
         self._administration: ASGIApp | None = None
+        self._redaction = Redaction.of(self.config.delivery.redact_headers)
         targets = self.config.targets
         try:
             self._api_key = check_key(api_key) if api_key is not None else None
@@ -155,7 +157,7 @@ class Booper:
         )
         await self._ensure_key(store)
         stack.push_async_callback(self._transport.aclose)
-        reports = Reports(self._guard, self._clock, self.config.retry.max_attempts)
+        reports = Reports(self._guard, self._clock, self.config.retry.max_attempts, self._redaction)
         scheduler = self._make_scheduler(store, reports)
         self._loop = asyncio.create_task(scheduler.run(), name="scheduler")
         stack.push_async_callback(self._end_loop, self._loop)
@@ -178,6 +180,7 @@ class Booper:
             max_batch_bytes=max(config.server.max_body_bytes, MAX_BATCH_BYTES),
             max_attempts=config.retry.max_attempts,
             backoff=parse_backoff(config.retry.backoff),
+            redaction=self._redaction,
             user_agent=USER_AGENT,
             own_secret=self._own_secret,
             forward_url=config.channels.discord or None,
@@ -193,6 +196,7 @@ class Booper:
             backoff=parse_backoff(self.config.retry.backoff),
             user_agent=USER_AGENT,
             secrets=[Secret.parse(text) for text in self.config.webhooks.secret],
+            redaction=self._redaction,
         )
         executor = Executor(store.queue, sender, reports, self._clock, self._random, defaults)
         return Scheduler(

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
 import msgspec
 
 from booper.engine.guard import parse_entry
+from booper.engine.headers import check_name
 from booper.engine.signing import Secret
 from booper.errors import ConfigError
 from booper.model.duration import Duration
@@ -45,13 +46,14 @@ class Targets(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """How requests are sent: how many at once, and the bounds of each."""
+    """How requests are sent: how many at once, the bounds of each, and what is kept of them."""
 
     concurrency: Count = 64
     per_host: Count = 16
     timeout_seconds: Seconds = 30.0
     max_response_bytes: Annotated[int, msgspec.Meta(ge=0, le=1 << 26)] = 256 << 10
     grace_seconds: Annotated[float, msgspec.Meta(ge=0, le=900)] = 10.0
+    redact_headers: tuple[str, ...] = ()
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,6 +176,11 @@ def _check_allow(entries: tuple[str, ...]) -> None:
         parse_entry(entry)
 
 
+def _check_names(names: tuple[str, ...]) -> None:
+    for name in names:
+        check_name(name)
+
+
 def _check_path(path: str) -> None:
     if "\0" in path or Path(path).name in ("", ".."):
         raise ValueError(f"expected the path of a file, got {path!r}")
@@ -195,6 +202,7 @@ def _check_discord(url: str) -> None:
 _CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "[retry] backoff": parse_backoff,
     "[targets] allow": _check_allow,
+    "[delivery] redact_headers": _check_names,
     "[database] path": _check_path,
     "[webhooks] secret": _check_secrets,
     "[channels] discord": _check_discord,

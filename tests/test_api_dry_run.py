@@ -24,6 +24,7 @@ from booper.engine.guard import Guard
 from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
 from booper.model.key import NewKey, digest_of
+from booper.model.redaction import Redaction
 from booper.model.retry import Backoff
 from booper.store.sqlite import open_store
 from tests.conftest import KEY
@@ -393,8 +394,8 @@ async def resolving(
         resolve=resolve,
     )
     random, backoff, agent = Random(1), Backoff(), "booper/test"
-    defaults = Defaults(timedelta(seconds=30), backoff, agent)
-    reports = Reports(guard, clock, 15)
+    defaults = Defaults(timedelta(seconds=30), backoff, agent, Redaction())
+    reports = Reports(guard, clock, 15, Redaction())
     async with open_store(path / "booper.db", "normal", random) as store:
         await store.keys.create(NewKey("test", None, digest_of(KEY)), clock.now())
         delivery = Delivery(target, guard, 1 << 18)
@@ -410,6 +411,7 @@ async def resolving(
             max_batch_bytes=1 << 24,
             max_attempts=15,
             backoff=backoff,
+            redaction=Redaction(),
             user_agent=agent,
             own_secret="",
         )

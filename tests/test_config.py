@@ -63,6 +63,7 @@ WRONG_TYPES = [
     ("delivery", "max_response_bytes", "1e3", "a whole number"),
     ("delivery", "grace_seconds", "inf", "a number from 0 to 900"),
     ("delivery", "grace_seconds", "nan", "a number from 0 to 900"),
+    ("delivery", "redact_headers", '"X-Api-Key"', "a list of text"),
     ("retry", "max_attempts", "[15]", "a whole number from 1 to 10000"),
     ("retry", "backoff", "5", "exponential"),
     ("webhooks", "secret", "5", "text"),
@@ -281,6 +282,13 @@ def test_a_wrong_allowed_target_is_refused_and_named(path: Path, entry: str) -> 
     assert "[targets] allow: " in message
     assert repr(entry) in message
     assert "a list of text, got" not in message, "it is a list of text"
+
+
+@pytest.mark.parametrize("name", ["", "X Key", "X-Key:", "Schlüssel", "X\\n", "x" * 300])
+def test_what_names_no_header_cannot_be_hidden(path: Path, name: str) -> None:
+    """A header's name is a token (RFC 9110 §5.6.2); anything else is a typo, told as such."""
+    message = refusal(path, f'[delivery]\nredact_headers = ["X-Key", "{name}"]')
+    assert "[delivery] redact_headers: header name must" in message
 
 
 def test_hosts_ports_addresses_and_networks_can_be_allowed(path: Path) -> None:

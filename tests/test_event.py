@@ -12,12 +12,10 @@ from msgspec.structs import fields, replace
 
 from booper.model.event import (
     EVENTS,
-    REDACTED,
     LogEntry,
     NewEntry,
     entries_of,
     interruption_of,
-    redact,
     skipped,
     state_rejected,
 )
@@ -33,6 +31,7 @@ from booper.model.job import (
     State,
 )
 from booper.model.outgoing import render
+from booper.model.redaction import REDACTED, Redaction
 from booper.model.schedule import Gap
 
 STARTED = datetime(2030, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -74,7 +73,7 @@ def answered(
 
 def entries(attempt: Attempt, outcome: Outcome) -> tuple[NewEntry, ...]:
     """Return what an attempt leaves whose request could be built."""
-    return entries_of(attempt, render(attempt, "booper/1", NOW), outcome, NOW)
+    return entries_of(attempt, render(attempt, "booper/1", NOW), outcome, Redaction(), NOW)
 
 
 def payload_of(entry: NewEntry) -> dict[str, Any]:
@@ -127,7 +126,7 @@ def test_a_request_that_could_not_be_built_was_not_sent() -> None:
     """Only its error is left, whatever the outcome is called."""
     failed = Failed("internal", "no such thing", timedelta(0))
     for outcome in (Refused("the header is too long"), failed):
-        (entry,) = entries_of(attempt_of(), None, outcome, NOW)
+        (entry,) = entries_of(attempt_of(), None, outcome, Redaction(), NOW)
         assert (entry.event, entry.at) == ("worker.http.error", NOW)
 
 
@@ -193,7 +192,7 @@ def test_a_secret_header_never_reaches_the_log(name: str) -> None:
 def test_redacting_makes_a_copy() -> None:
     """The headers that are about to be sent are not the ones that are hidden."""
     headers = {"Cookie": "session=1"}
-    assert redact(headers) == {"Cookie": REDACTED}
+    assert Redaction().headers(headers) == {"Cookie": REDACTED}
     assert headers == {"Cookie": "session=1"}
 
 

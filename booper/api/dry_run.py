@@ -11,7 +11,6 @@ from booper.model import outgoing
 from booper.model.args import Args, decode_args
 from booper.model.duration import LONGEST
 from booper.model.dynamic import RenderError
-from booper.model.event import redact
 from booper.model.identity import uuid7
 from booper.model.job import Attempt, Job, Kind, NewJob, State
 from booper.model.resource import JobResource, job_resource
@@ -56,10 +55,10 @@ async def preview(new: NewJob | NewSchedule, services: Services, now: datetime) 
     key = new.idempotency_key
     holder = await services.store.jobs.holder(new.user_id, key, now) if key is not None else None
     return Preview(
-        request=_request(new, args, times[0], services.user_agent),
+        request=_request(new, args, times[0], services),
         next_runs=[precise(at) for at in times],
         retries=[precise(at) for at in _retries(new, args, times, services.backoff)],
-        conflict=job_resource(holder, now, has_conflict=True) if holder is not None else None,
+        conflict=_conflict(holder, services, now),
         guard=await _guard(args, services),
     )
 
@@ -91,7 +90,7 @@ def _retries(
 
 
 def _request(
-    new: NewJob | NewSchedule, args: Args, at: datetime, user_agent: str
+    new: NewJob | NewSchedule, args: Args, at: datetime, services: Services
 ) -> RequestPreview:
     """Render the first attempt of a job that is not there."""
     job = Job(
@@ -114,11 +113,18 @@ def _request(
     )
     texts = ("{}", "{}") if isinstance(new, NewSchedule) else (None, None)
     try:
-        request = outgoing.render(Attempt(job, args, *texts), user_agent, at)
+        request = outgoing.render(Attempt(job, args, *texts), services.user_agent, at)
     except RenderError as error:
         return RequestPreview((args.method or "get").upper(), args.url, {}, str(error))
     body = request.content.decode() if request.content else None
-    return RequestPreview(request.method, request.url, redact(request.headers), body)
+    headers = services.redaction.headers(request.headers)
+    return RequestPreview(request.method, request.url, headers, body)
+
+
+def _conflict(holder: Job | None, services: Services, now: datetime) -> JobResource | None:
+    if holder is None:
+        return None
+    return job_resource(holder, now, services.redaction, has_conflict=True)
 
 
 async def _guard(args: Args, services: Services) -> GuardPreview:

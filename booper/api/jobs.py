@@ -62,7 +62,8 @@ async def create(call: Call) -> Response:
     created = await services.store.jobs.create(creation, now)
     services.scheduler.arm(created.job)
     if created.is_duplicate:
-        return respond({"data": job_resource(created.job, now, has_conflict=True)})
+        shown = job_resource(created.job, now, services.redaction, has_conflict=True)
+        return respond({"data": shown})
     location = {"Location": f"/api/jobs/{created.job.id}"}
     return respond({"data": new_job_resource(created.job, now)}, 201, location)
 
@@ -73,13 +74,14 @@ async def list_all(call: Call) -> Response:
     page, values = read_page(call.request.query_params, ORDER_FIELDS, query_readers(now))
     jobs = await call.services.store.jobs.list(call.user_id, page, query_filter(values), now)
     cursor = _next_cursor(page, jobs[-1]) if len(jobs) == page.limit else None
-    return respond(JobPage([job_resource(job, now) for job in jobs], cursor))
+    shown = [job_resource(job, now, call.services.redaction) for job in jobs]
+    return respond(JobPage(shown, cursor))
 
 
 async def get(call: Call) -> Response:
     """Show one job."""
     job = await call.services.store.jobs.get(call.user_id, reference(call))
-    return respond({"data": job_resource(job, call.services.clock.now())})
+    return respond({"data": job_resource(job, call.services.clock.now(), call.services.redaction)})
 
 
 async def cancel(call: Call) -> Response:
@@ -89,7 +91,7 @@ async def cancel(call: Call) -> Response:
         call.user_id, reference(call), now, services.reports.cancelled
     )
     services.scheduler.arm(*changed.jobs)
-    return respond({"data": job_resource(changed.jobs[0], now)})
+    return respond({"data": job_resource(changed.jobs[0], now, services.redaction)})
 
 
 async def retry(call: Call) -> Response:
@@ -97,7 +99,7 @@ async def retry(call: Call) -> Response:
     now = call.services.clock.now()
     job = await call.services.store.jobs.retry(call.user_id, reference(call), now)
     call.services.scheduler.arm(job)
-    return respond({"data": job_resource(job, now)})
+    return respond({"data": job_resource(job, now, call.services.redaction)})
 
 
 async def run(call: Call) -> Response:
@@ -105,7 +107,7 @@ async def run(call: Call) -> Response:
     now = call.services.clock.now()
     job = await call.services.store.jobs.run(call.user_id, reference(call), now)
     call.services.scheduler.arm(job)
-    return respond({"data": job_resource(job, now)})
+    return respond({"data": job_resource(job, now, call.services.redaction)})
 
 
 _HOOK = "https://scheduler.booper.dev/api/broadcast"

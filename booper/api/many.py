@@ -37,6 +37,7 @@ from booper.errors import (
     InvalidRequest,
     UnsupportedMediaType,
 )
+from booper.model.redaction import Redaction
 from booper.model.resource import JobResource, job_resource, new_job_resource
 from booper.store.base import ALL_HOSTS, Created, Creation
 
@@ -101,7 +102,8 @@ async def create(call: Call) -> Response:
         raise
     results = [next(made) if isinstance(item, Creation) else item for item in read]
     services.scheduler.arm(*(item.job for item in results if isinstance(item, Created)))
-    return respond({"data": [_answer(item, now) for item in results]}, 201)
+    redaction = call.services.redaction
+    return respond({"data": [_answer(item, redaction, now) for item in results]}, 201)
 
 
 async def cancel(call: Call) -> Response:
@@ -225,11 +227,11 @@ def _refuse_any(read: Sequence[object]) -> None:
         raise InvalidRequest(errors)
 
 
-def _answer(item: Created | BooperError, now: datetime) -> BatchAnswer:
+def _answer(item: Created | BooperError, redaction: Redaction, now: datetime) -> BatchAnswer:
     if isinstance(item, BooperError):
         return BatchAnswer(item.status, error=problem_of(item))
     if item.is_duplicate:
-        return BatchAnswer(200, job_resource(item.job, now, has_conflict=True))
+        return BatchAnswer(200, job_resource(item.job, now, redaction, has_conflict=True))
     return BatchAnswer(201, new_job_resource(item.job, now))
 
 

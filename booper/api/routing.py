@@ -26,6 +26,7 @@ from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
 from booper.errors import BooperError, Forbidden, Unauthenticated
 from booper.model.key import ApiKey, Scope, digest_of
+from booper.model.redaction import Redaction
 from booper.model.retry import Backoff
 from booper.store.base import Creation, Store
 
@@ -65,6 +66,7 @@ class Services:
     max_batch_bytes: int
     max_attempts: int
     backoff: Backoff
+    redaction: Redaction
     user_agent: str
     own_secret: str
     forward_url: str | None = None

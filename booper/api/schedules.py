@@ -49,6 +49,7 @@ from booper.errors import (
 )
 from booper.model.args import decode_args, encode_args
 from booper.model.job import Kind, NewJob
+from booper.model.redaction import Redaction
 from booper.model.resource import JobResource, job_resource
 from booper.model.schedule import NewSchedule, Plan, Schedule
 from booper.store.base import Altered
@@ -73,7 +74,8 @@ async def list_all(call: Call) -> Response:
     """List the user's schedules, newest first unless asked otherwise."""
     page, _ = read_page(call.request.query_params, ORDER_FIELDS, {}, most_id=MOST_UUID)
     schedules = await call.services.store.schedules.list(call.user_id, page)
-    resources = [schedule_resource(each) for each in schedules]
+    redaction = call.services.redaction
+    resources = [schedule_resource(each, redaction) for each in schedules]
     return respond(SchedulePage(resources, write_uuid_cursor(page, schedules)))
 
 
@@ -81,7 +83,7 @@ async def get(call: Call) -> Response:
     """Show one schedule and when it runs next."""
     count, after = _next_parameters(call)
     schedule = await call.services.store.schedules.get(call.user_id, _reference(call))
-    return respond({"data": _detail(schedule, count, after)})
+    return respond({"data": _detail(schedule, call.services.redaction, count, after)})
 
 
 async def change(call: Call) -> Response:
@@ -92,7 +94,8 @@ async def change(call: Call) -> Response:
         raise UnsupportedMediaType(f"expected {JSON}")
     altered = await _change(call, body, now)
     services.scheduler.arm(*altered.armed)
-    return respond({"data": _detail(altered.schedule, DEFAULT_NEXT_RUNS, now)})
+    shown = _detail(altered.schedule, services.redaction, DEFAULT_NEXT_RUNS, now)
+    return respond({"data": shown})
 
 
 async def disable(call: Call) -> Response:
@@ -102,7 +105,7 @@ async def disable(call: Call) -> Response:
         call.user_id, _reference(call), now, services.reports.cancelled
     )
     services.scheduler.arm(*altered.armed)
-    return respond({"data": schedule_resource(altered.schedule)})
+    return respond({"data": schedule_resource(altered.schedule, services.redaction)})
 
 
 async def enable(call: Call) -> Response:
@@ -112,7 +115,7 @@ async def enable(call: Call) -> Response:
     attempts = decode_args(schedule.args).max_attempts or services.max_attempts
     altered = await services.store.schedules.enable(call.user_id, schedule.id, now, attempts)
     services.scheduler.arm(*altered.armed)
-    return respond({"data": schedule_resource(altered.schedule)})
+    return respond({"data": schedule_resource(altered.schedule, services.redaction)})
 
 
 async def delete(call: Call) -> Response:
@@ -133,7 +136,8 @@ async def run(call: Call) -> Response:
     new = _extra_run(schedule, _merged(schedule, _run_body(call, body)), call, now)
     job = await services.store.schedules.run(call.user_id, schedule.id, new, now)
     services.scheduler.arm(job)
-    return respond({"data": job_resource(job, now)}, 201, {"Location": f"/api/jobs/{job.id}"})
+    location = {"Location": f"/api/jobs/{job.id}"}
+    return respond({"data": job_resource(job, now, services.redaction)}, 201, location)
 
 
 CHANGE: Schema = {
@@ -308,7 +312,9 @@ def _extra_run(schedule: Schedule, fields: bytes, call: Call, now: datetime) -> 
     )
 
 
-def _detail(schedule: Schedule, count: int, after: datetime) -> ScheduleDetail:
+def _detail(
+    schedule: Schedule, redaction: Redaction, count: int, after: datetime
+) -> ScheduleDetail:
     """Show a schedule and its next times, none while it is disabled."""
     plan, runs = Plan.of_schedule(schedule), schedule.runs
     at = None if schedule.disabled_at or schedule.ended_at else plan.next_after(after)
@@ -319,7 +325,7 @@ def _detail(schedule: Schedule, count: int, after: datetime) -> ScheduleDetail:
         times.append(at)
         at = plan.next_after(at)
     zone = ZoneInfo(decode_args(schedule.args).timezone or "UTC")
-    return schedule_detail(schedule, times, zone)
+    return schedule_detail(schedule, redaction, times, zone)
 
 
 def _next_parameters(call: Call) -> tuple[int, datetime]:

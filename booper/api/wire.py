@@ -9,7 +9,7 @@ import msgspec
 from booper.model.args import Args, decode_args
 from booper.model.event import LogEntry
 from booper.model.key import ApiKey
-from booper.model.resource import redacted
+from booper.model.redaction import Redaction
 from booper.model.schedule import Schedule
 from booper.model.timestamps import bare, precise, precise_or_none, zoned
 
@@ -92,21 +92,23 @@ def key_resource(key: ApiKey) -> KeyResource:
     )
 
 
-def schedule_resource(schedule: Schedule) -> ScheduleResource:
+def schedule_resource(schedule: Schedule, redaction: Redaction) -> ScheduleResource:
     """Show a schedule."""
-    return ScheduleResource(**_schedule_fields(schedule))
+    return ScheduleResource(**_schedule_fields(schedule, redaction))
 
 
-def schedule_detail(schedule: Schedule, times: list[datetime], zone: tzinfo) -> ScheduleDetail:
+def schedule_detail(
+    schedule: Schedule, redaction: Redaction, times: list[datetime], zone: tzinfo
+) -> ScheduleDetail:
     """Show a schedule and its next times."""
     return ScheduleDetail(
-        **_schedule_fields(schedule),
+        **_schedule_fields(schedule, redaction),
         next_runs=[precise(at) for at in times],
         next_runs_local=[at.astimezone(zone).isoformat() for at in times],
     )
 
 
-def _schedule_fields(schedule: Schedule) -> dict[str, Any]:
+def _schedule_fields(schedule: Schedule, redaction: Redaction) -> dict[str, Any]:
     return {
         "id": schedule.id,
         "name": schedule.name,
@@ -115,7 +117,7 @@ def _schedule_fields(schedule: Schedule) -> dict[str, Any]:
         "disabled_at": None if schedule.disabled_at is None else zoned(schedule.disabled_at),
         "user_id": schedule.user_id,
         "frequency": _frequency(decode_args(schedule.args)),
-        "args": msgspec.Raw(redacted(schedule.args)),
+        "args": msgspec.Raw(redaction.args(schedule.args)),
     }
 
 

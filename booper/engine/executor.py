@@ -37,6 +37,7 @@ from booper.model.job import (
     Request,
     State,
 )
+from booper.model.redaction import Redaction
 from booper.model.retry import Backoff
 from booper.store.base import Queue, Settled, Settlement
 
@@ -55,6 +56,7 @@ class Defaults:
     timeout: timedelta
     backoff: Backoff
     user_agent: str
+    redaction: Redaction
     secrets: Sequence[signing.Secret] = ()
 
 
@@ -158,7 +160,7 @@ class Executor:
         return Settlement(
             claimed=attempt.job,
             settled=settled,
-            entries=entries_of(attempt, request, outcome, now),
+            entries=entries_of(attempt, request, outcome, self._defaults.redaction, now),
             reports=self._reports.ended(attempt, request, outcome, settled),
             previous=previous,
             changes=changes,

@@ -34,7 +34,8 @@ def check_header(name: str, value: str) -> None:
         ValueError: the name is no token (RFC 9110 §5.6.2), too long or reserved for booper, or
             the value is no field value (RFC 9110 §5.5) or too long.
     """
-    _check_name(name)
+    check_name(name)
+    _check_free(name)
     if len(value) > MAX_VALUE_BYTES:
         raise ValueError(
             f"header {name!r} must have a value of at most {MAX_VALUE_BYTES} bytes, "
@@ -50,7 +51,8 @@ def check_header(name: str, value: str) -> None:
         raise ValueError(f"header {name!r} must have a value without space around it")
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Check that a text can name a header at all. Raises: ValueError."""
     if len(name) > MAX_NAME_BYTES:
         raise ValueError(
             f"header name must have at most {MAX_NAME_BYTES} bytes, got {len(name)}: {name[:40]!r}…"
@@ -59,6 +61,9 @@ def _check_name(name: str) -> None:
         raise ValueError(
             f"header name must consist of letters, digits and !#$%&'*+-.^_`|~, got {name!r}"
         )
+
+
+def _check_free(name: str) -> None:
     lowered = name.lower()
     reason = _RESERVED.get(lowered)
     if lowered.startswith("proxy-"):

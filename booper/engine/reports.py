@@ -33,6 +33,7 @@ from booper.model.job import (
     Request,
     State,
 )
+from booper.model.redaction import Redaction
 from booper.model.resource import job_resource
 from booper.model.timestamps import precise
 
@@ -55,10 +56,11 @@ NO_TIME = timedelta(0)
 class Reports:
     """Say which internal jobs report what happens to a job."""
 
-    def __init__(self, guard: Guard, clock: Clock, max_attempts: int) -> None:
+    def __init__(self, guard: Guard, clock: Clock, max_attempts: int, redaction: Redaction) -> None:
         self._guard = guard
         self._clock = clock
         self._max_attempts = max_attempts
+        self._redaction = redaction
 
     def begun(self, attempt: Attempt, request: Request | None) -> Sequence[NewJob]:
         """Report that an attempt begins, and with which request (None: it cannot be built)."""
@@ -66,7 +68,7 @@ class Reports:
             return ()
         events = [self._event(attempt, STARTED, {})]
         if request is not None:
-            events.append(self._event(attempt, REQUEST, _shown(attempt.args, request)))
+            events.append(self._event(attempt, REQUEST, self._shown(attempt.args, request)))
         return events
 
     def cut_off(self, attempt: Attempt, rescued: Job) -> Sequence[NewJob]:
@@ -103,7 +105,8 @@ class Reports:
     def _outcome_event(self, attempt: Attempt, outcome: Outcome) -> NewJob:
         match outcome:
             case Answered(response=response, duration=duration):
-                return self._event(attempt, RESPONSE, response_payload(response, duration))
+                data = response_payload(response, duration, self._redaction)
+                return self._event(attempt, RESPONSE, data)
             case Failed() | Refused():
                 return self._event(attempt, ERROR, error_payload(outcome))
 
@@ -129,12 +132,12 @@ class Reports:
         now, url = self._clock.now(), attempt.args.callback_url
         assert url is not None
         body: dict[str, object] = {
-            "job": job_resource(settled, now),
-            "request": _shown(attempt.args, request) if request is not None else None,
+            "job": job_resource(settled, now, self._redaction),
+            "request": self._shown(attempt.args, request) if request is not None else None,
         }
         match outcome:
             case Answered(response=response, duration=duration):
-                body["response"] = response_payload(response, duration)
+                body["response"] = response_payload(response, duration, self._redaction)
             case Failed() | Refused():
                 body["error"] = error_payload(outcome)
         body |= {"attempt": settled.attempt, "final": True}
@@ -170,6 +173,9 @@ class Reports:
             parent_id=parent_id,
         )
 
+    def _shown(self, args: Args, request: Request) -> Mapping[str, object]:
+        return {"method": request.method, **request_payload(args, request, self._redaction)}
+
     def _host(self, url: str) -> str:
         """Return the host whose slots a report takes; one refused by now is discarded when sent."""
         try:
@@ -180,7 +186,3 @@ class Reports:
 
 def _is_watched(attempt: Attempt) -> bool:
     return attempt.args.webhook_url is not None and attempt.job.kind in OWN_KINDS
-
-
-def _shown(args: Args, request: Request) -> Mapping[str, object]:
-    return {"method": request.method, **request_payload(args, request)}

@@ -18,6 +18,7 @@ from booper.model.job import (
     Request,
     Response,
 )
+from booper.model.redaction import Redaction
 from booper.model.schedule import Gap
 from booper.model.timestamps import precise
 
@@ -27,9 +28,6 @@ ERROR = "worker.http.error"
 SKIPPED = "schedule.skipped"
 STATE_REJECTED = "schedule.state_rejected"
 EVENTS = (REQUEST, RESPONSE, ERROR, SKIPPED, STATE_REJECTED)
-
-REDACTED = "[redacted]"
-SECRET_HEADERS = frozenset({"authorization", "cookie", "set-cookie", "proxy-authorization"})
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -57,17 +55,22 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def entries_of(
-    attempt: Attempt, request: Request | None, outcome: Outcome, now: datetime
+    attempt: Attempt,
+    request: Request | None,
+    outcome: Outcome,
+    redaction: Redaction,
+    now: datetime,
 ) -> tuple[NewEntry, ...]:
     """Write down one attempt: its request, unless it was kept in, and what came of it."""
     started = attempt.job.attempted_at or now
     sent: tuple[NewEntry, ...] = ()
     if request is not None and not isinstance(outcome, Refused):
-        payload = request_payload(attempt.args, request)
+        payload = request_payload(attempt.args, request, redaction)
         sent = (_entry(attempt, REQUEST, started, payload),)
     match outcome:
         case Answered(response=response, duration=duration):
-            return *sent, _entry(attempt, RESPONSE, now, response_payload(response, duration))
+            payload = response_payload(response, duration, redaction)
+            return *sent, _entry(attempt, RESPONSE, now, payload)
         case Failed() | Refused():
             return *sent, _entry(attempt, ERROR, now, error_payload(outcome))
 
@@ -110,14 +113,6 @@ def state_rejected(job: Job, reason: str, now: datetime) -> NewEntry:
     return NewEntry(job.user_id, job.id, job.kind, STATE_REJECTED, now, _json({"reason": reason}))
 
 
-def redact(headers: dict[str, str]) -> dict[str, str]:
-    """Hide the values of headers that carry secrets."""
-    return {
-        name: REDACTED if name.lower() in SECRET_HEADERS else value
-        for name, value in headers.items()
-    }
-
-
 def _entry(attempt: Attempt, event: str, at: datetime, payload: dict[str, object]) -> NewEntry:
     job = attempt.job
     return NewEntry(job.user_id, job.id, job.kind, event, at, _json(payload))
@@ -131,11 +126,11 @@ def _milliseconds(duration: timedelta) -> float:
     return duration / _MILLISECOND
 
 
-def request_payload(args: Args, request: Request) -> dict[str, object]:
+def request_payload(args: Args, request: Request, redaction: Redaction) -> dict[str, object]:
     """Return what was sent, as a log entry's payload."""
     return {
         "body": _sent_body(request),
-        "headers": redact(request.user_headers),
+        "headers": redaction.headers(request.user_headers),
         "query": request.query,
         "url": args.url,
     }
@@ -150,11 +145,13 @@ def _sent_body(request: Request) -> object:
     return _json_or_text(request.content, is_json="json" in kind.lower())
 
 
-def response_payload(response: Response, duration: timedelta) -> dict[str, object]:
+def response_payload(
+    response: Response, duration: timedelta, redaction: Redaction
+) -> dict[str, object]:
     """Return what was answered, as a log entry's payload."""
     payload: dict[str, object] = {
         "status": response.status,
-        "headers": redact(response.headers),
+        "headers": redaction.headers(response.headers),
         "body": _readable(response),
         "duration_ms": _milliseconds(duration),
     }

@@ -1,13 +1,12 @@
 """A job as the contract shows it (§4): in answers, in callbacks, and as `$job` to its target."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from booper.model.event import REDACTED, SECRET_HEADERS
 from booper.model.job import Job
+from booper.model.redaction import Redaction
 from booper.model.timestamps import bare, precise, precise_or_none
 
 
@@ -48,9 +47,11 @@ def new_job_resource(job: Job, now: datetime) -> JobResource:
     return _job_resource(job, now, job.args, has_conflict=False)
 
 
-def job_resource(job: Job, now: datetime, *, has_conflict: bool = False) -> JobResource:
+def job_resource(
+    job: Job, now: datetime, redaction: Redaction, *, has_conflict: bool = False
+) -> JobResource:
     """Show a stored job: the values of secret headers are hidden."""
-    return _job_resource(job, now, redacted(job.args), has_conflict=has_conflict)
+    return _job_resource(job, now, redaction.args(job.args), has_conflict=has_conflict)
 
 
 def _job_resource(job: Job, now: datetime, args: str, *, has_conflict: bool) -> JobResource:
@@ -85,18 +86,3 @@ def job_state(job: Job, now: datetime, *, has_conflict: bool = False) -> JobStat
         max_attempts=job.max_attempts,
         last_error=job.last_error,
     )
-
-
-def redacted(args: str) -> str:
-    """Hide the secret headers of stored args; most have none and are left as they are."""
-    shown: dict[str, msgspec.Raw] = msgspec.json.decode(args, type=dict[str, msgspec.Raw])
-    if "headers" not in shown:
-        return args
-    headers: dict[str, Any] = msgspec.json.decode(shown["headers"])
-    if not any(name.lower() in SECRET_HEADERS for name in headers):
-        return args
-    hidden = {
-        name: REDACTED if name.lower() in SECRET_HEADERS else value
-        for name, value in headers.items()
-    }
-    return msgspec.json.encode({**shown, "headers": hidden}).decode()

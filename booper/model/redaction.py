@@ -1,0 +1,43 @@
+"""Which headers carry secrets, and hiding their values wherever a person may read them (§4)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+REDACTED = "[redacted]"
+
+# Hidden whatever the operator says.
+ALWAYS = frozenset({"authorization", "cookie", "set-cookie", "proxy-authorization"})
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """Hide the values of headers whose names, in lower case, are among `names`."""
+
+    names: frozenset[str] = ALWAYS
+
+    @classmethod
+    def of(cls, more: Iterable[str]) -> "Redaction":
+        """Hide further headers beside those that are always hidden, in any letter case."""
+        return cls(ALWAYS | {name.lower() for name in more})
+
+    def headers(self, headers: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a copy of headers that may be shown."""
+        return {
+            name: REDACTED if name.lower() in self.names else value
+            for name, value in headers.items()
+        }
+
+    def args(self, args: str) -> str:
+        """Return stored args that may be shown; most have no secret and are left as they are."""
+        if '"headers"' not in args:
+            return args
+        fields: dict[str, msgspec.Raw] = msgspec.json.decode(args, type=dict[str, msgspec.Raw])
+        if "headers" not in fields:
+            return args
+        headers: dict[str, Any] = msgspec.json.decode(fields["headers"])
+        if self.names.isdisjoint(map(str.lower, headers)):
+            return args
+        return msgspec.json.encode({**fields, "headers": self.headers(headers)}).decode()
