@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from random import Random
 
@@ -54,8 +55,8 @@ class Booper:
     """A scheduler in this process: the loop, the store and the API over it.
 
     `api_key` is a key that must work beside those in the store. `address` is where the API will
-    listen, if it does: jobs may then reach its helper paths. `clock`, `random` and `transport`
-    are the edges to the world, for tests and simulations.
+    listen, if it does: jobs may then reach its helper paths, and a public one needs a key. `clock`,
+    `random` and `transport` are the edges to the world, for tests and simulations.
 
     Raises:
         ConfigError: `api_key` cannot serve as a key, or `[targets] allow` is wrong.
@@ -73,6 +74,7 @@ class Booper:
     ) -> None:
         self.config = config or Config()
         self.first_key: str | None = None
+        self._address = address
         self._clock = clock or SystemClock()
         self._random = random or Random()
         # Per process, so that nothing learned from one run opens the helpers of the next.
@@ -215,11 +217,25 @@ class Booper:
             log.critical("the loop failed", exc_info=error)
 
     async def _ensure_key(self, store: Store) -> None:
-        """Make sure that somebody can call the API: by the operator's key, or by a first one."""
+        """Make sure that somebody can call the API: by the operator's key, or by a first one.
+
+        A first key is printed, and what a public server prints ends in logs that others read. So
+        where strangers can come, somebody must have made a key before: in the environment, or by
+        the command. Keys that were all revoked are no reason to refuse: nobody gets in, and what
+        waits is still sent.
+
+        Raises:
+            StartError: there has never been a key, and the API is to listen publicly.
+        """
         now = self._clock.now()
         if self._api_key is not None:
             await self._ensure_fixed_key(store, self._api_key)
         elif not await store.keys.list():
+            if self._address is not None and not _is_loopback(self._address[0]):
+                raise StartError(
+                    f"listening on {self._address[0]} needs a key of your own first: set "
+                    f"{FIXED_KEY_NAME}, or make one with `booper keys create NAME`"
+                )
             key = new_key(secrets.token_bytes)
             new = NewKey(FIRST_KEY_NAME, None, digest_of(key), Scope.ADMIN)
             await store.keys.create(new, now)
@@ -237,3 +253,11 @@ class Booper:
         for other in await store.keys.list():
             if other.name == FIXED_KEY_NAME and other.digest != digest:
                 await store.keys.revoke(other.id, now)
+
+
+def _is_loopback(host: str) -> bool:
+    """Say whether only this machine reaches an address that is listened on."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"  # any other name may be anybody's

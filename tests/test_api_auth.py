@@ -13,6 +13,7 @@ from booper.api.application import OPERATIONS
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config
+from booper.errors import StartError
 from tests.conftest import KEY
 from tests.target import FakeTarget
 
@@ -241,6 +242,35 @@ async def test_the_first_key_administers(
             keys = await client.get("/api/keys")
     assert keys.status_code == 200
     assert [key["scope"] for key in keys.json()["data"]] == ["admin"]
+
+
+PUBLIC = ["0.0.0.0", "::", "192.168.1.7", "8.8.8.8", "fd00::7", "booper.example"]
+LOOPBACK = ["127.0.0.1", "127.8.8.8", "::1", "localhost"]
+
+
+@pytest.mark.parametrize("host", PUBLIC)
+async def test_a_public_address_without_any_key_is_refused(config: Config, host: str) -> None:
+    """A first key would be printed where others may read it, so there is none; one line says so."""
+    with pytest.raises(StartError, match=f"^listening on {host} .*BOOPER_API_KEY.*keys create"):
+        async with Booper(config, address=(host, 2667)):
+            pass
+
+
+@pytest.mark.parametrize("host", LOOPBACK)
+async def test_a_loopback_address_without_any_key_gets_a_first_one(
+    config: Config, host: str
+) -> None:
+    """Only this machine can come, so the key may be shown on its screen."""
+    async with Booper(config, address=(host, 2667)) as booper:
+        assert booper.first_key is not None
+
+
+async def test_a_public_address_is_fine_once_there_is_a_key(config: Config) -> None:
+    """The operator's own key counts, and so does one that the database holds."""
+    async with Booper(config, api_key=KEY, address=("0.0.0.0", 2667)) as booper:
+        assert booper.first_key is None
+    async with Booper(config, address=("0.0.0.0", 2667)) as booper:
+        assert booper.first_key is None
 
 
 async def test_the_admin_door_needs_a_key_for_what_belongs_to_a_user(

@@ -217,6 +217,12 @@ def test_a_key_that_cannot_serve_is_refused(tmp_path: Path) -> None:
     assert key not in done.stderr
 
 
+def test_a_public_address_without_a_key_is_refused(tmp_path: Path) -> None:
+    """Nothing answers strangers before somebody has made a key; `booper keys create` makes one."""
+    done = run(tmp_path, "serve", "--host", "0.0.0.0", "--port", "0")
+    assert_refused(done, 1, "0.0.0.0", "BOOPER_API_KEY", "booper keys create")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -40,8 +40,6 @@ async def _serve(config: Config, api_key: str | None) -> None:
     database = Path(config.database.path)
     with _bind(config.server.host, config.server.port) as listening:
         host, port = listening.getsockname()[:2]
-        # A socket bound to the wildcard is reached over loopback.
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         check_socket_path(database)
         booper = Booper(config, api_key=api_key, address=(host, port))
         async with booper:
@@ -51,6 +49,8 @@ async def _serve(config: Config, api_key: str | None) -> None:
             public = Listener(booper.asgi, grace, listening)
             private = Listener(booper.administration, grace, path)
             _spare_collector()
+            # A socket bound to the wildcard is reached over loopback.
+            host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
             _greet(config, f"http://{_authority(host, port)}", booper.first_key)
             await _until_stopped(booper, [public, private], stop)
 
