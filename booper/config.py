@@ -23,11 +23,12 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=900)]
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the API listens; `max_body_bytes` bounds a request's body."""
+    """Where the API listens, and the bounds of what comes in there."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 2667
     max_body_bytes: Annotated[int, msgspec.Meta(ge=1_024, le=1 << 30)] = 1 << 20
+    max_connections: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
 
 
 class Database(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,15 +1,21 @@
 """Every error booper expects, as one tree; each knows its HTTP status and its problem title.
 
     BooperError
+    ├── MalformedRequest       400  what came in is not HTTP
     ├── MalformedBody          400  the body is not JSON or not a form
     ├── Unauthenticated        401  no key, an unknown one, a revoked one
     ├── Forbidden              403  the key is good, but not for this
     ├── NotFound               404  not there, or another user's
     ├── Conflict               409  the thing is not in a state that allows this
+    ├── RequestTimeout         408  the request did not arrive in time
     ├── BodyTooLarge           413
+    ├── URLTooLong             414
     ├── UnsupportedMediaType   415
     ├── InvalidRequest         422  a field is wrong; carries one FieldError for each
     ├── BatchRefused           422  some of many creates that must hold together cannot
+    ├── TooManyRequests        429  the key's rate is used up; carries when to come again
+    ├── HeadersTooLarge        431
+    ├── TooManyConnections     503
     ├── StoreUnavailable       503  the store cannot write now, or booper is stopping
     │   └── StoreFull          507  the disk is full
     ├── TargetRefused          422  the guard does not let a request reach this target
@@ -29,6 +35,13 @@ class BooperError(Exception):
 
     status = 500
     title = "Internal error"
+
+
+class MalformedRequest(BooperError):
+    """Say that what came in cannot be read as an HTTP request."""
+
+    status = 400
+    title = "Malformed request"
 
 
 class MalformedBody(BooperError):
@@ -66,11 +79,25 @@ class Conflict(BooperError):
     title = "Conflict"
 
 
+class RequestTimeout(BooperError):
+    """Say that a request did not arrive in time."""
+
+    status = 408
+    title = "Request timeout"
+
+
 class BodyTooLarge(BooperError):
     """Say that a request body is over the limit."""
 
     status = 413
     title = "Body too large"
+
+
+class URLTooLong(BooperError):
+    """Say that a request's URL is over the limit."""
+
+    status = 414
+    title = "URL too long"
 
 
 class UnsupportedMediaType(BooperError):
@@ -118,6 +145,31 @@ class BatchRefused(BooperError):
     def __init__(self, answers: Sequence[object]) -> None:
         super().__init__("some jobs of the batch cannot be created")
         self.answers = answers
+
+
+class TooManyRequests(BooperError):
+    """Say that a key has used up its rate; `retry_seconds` is when it has a request left again."""
+
+    status = 429
+    title = "Too many requests"
+
+    def __init__(self, message: str, retry_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_seconds = retry_seconds
+
+
+class HeadersTooLarge(BooperError):
+    """Say that a request's headers are too many or too large."""
+
+    status = 431
+    title = "Headers too large"
+
+
+class TooManyConnections(BooperError):
+    """Say that booper takes no further connection now."""
+
+    status = 503
+    title = "Too many connections"
 
 
 class StoreUnavailable(BooperError):

@@ -34,6 +34,7 @@ DEFAULTS = {
 BOUNDS: dict[tuple[str, str], tuple[list[float], list[float]]] = {
     ("server", "port"): ([0, 65_535], [-1, 65_536]),
     ("server", "max_body_bytes"): ([1_024, 1_073_741_824], [1_023, 1_073_741_825]),
+    ("server", "max_connections"): ([1, 100_000], [0, 100_001]),
     ("delivery", "concurrency"): ([1, 10_000], [0, 10_001]),
     ("delivery", "per_host"): ([1, 10_000], [0, 10_001]),
     ("delivery", "timeout_seconds"): ([0.001, 900], [0, -1, 900.001]),
@@ -49,6 +50,7 @@ WRONG_TYPES = [
     ("server", "port", "true", "a whole number from 0 to 65535"),
     ("server", "port", "80.5", "a whole number from 0 to 65535"),
     ("server", "max_body_bytes", "[]", "a whole number"),
+    ("server", "max_connections", '"all"', "a whole number from 1 to 100000"),
     ("database", "path", "false", "text"),
     ("database", "durability", '"fast"', '"full" or "normal"'),
     ("targets", "require_https", '"yes"', "true or false"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 import msgspec
@@ -14,6 +15,8 @@ from booper.errors import (
     BooperError,
     InvalidRequest,
     StoreUnavailable,
+    TooManyConnections,
+    TooManyRequests,
     Unauthenticated,
 )
 
@@ -49,7 +52,7 @@ def problem_of(error: BooperError) -> Problem:
 async def answer_expected(request: Request, error: Exception) -> Response:
     """Answer one of booper's own errors."""
     assert isinstance(error, BooperError)
-    return _respond(problem_of(error), _headers(error))
+    return _respond(problem_of(error), headers_of(error))
 
 
 async def answer_http(request: Request, error: Exception) -> Response:
@@ -68,11 +71,14 @@ async def answer_unexpected(request: Request, error: Exception) -> Response:
     return _respond(Problem(title="Internal error", status=500, detail=detail), {})
 
 
-def _headers(error: BooperError) -> Mapping[str, str]:
+def headers_of(error: BooperError) -> Mapping[str, str]:
+    """Return the headers that an error's answer has beside its body's."""
     match error:
         case Unauthenticated():
             return {"WWW-Authenticate": 'Bearer realm="booper"'}
-        case StoreUnavailable():
+        case TooManyRequests(retry_seconds=seconds):
+            return {"Retry-After": str(ceil(seconds))}
+        case StoreUnavailable() | TooManyConnections():
             return {"Retry-After": str(RETRY_SECONDS)}
         case BodyTooLarge():
             # The rest of the body is not read, so nothing can follow it on this connection.

@@ -5,28 +5,32 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from booper.cli.protocol import HTTPProtocol
+from booper.cli.door import Door, Limits
+from booper.clock import monotonic
 from booper.errors import StartError
 
 # sockaddr_un holds 108 bytes, the last of them 0 (unix(7)).
 LONGEST_SOCKET_PATH = 107
-DATE_SECONDS = 1.0
+TICK_SECONDS = 1.0
 
 
 class Listener(uvicorn.Server):
     """A uvicorn server that leaves signals alone and sleeps while it has nothing to do."""
 
-    def __init__(self, app: ASGIApp, grace_seconds: float, where: socket.socket | Path) -> None:
+    def __init__(
+        self, app: ASGIApp, grace_seconds: float, where: socket.socket | Path, limits: Limits
+    ) -> None:
         config = uvicorn.Config(
             app,
             uds=str(where) if isinstance(where, Path) else None,
             interface="asgi3",
-            http=HTTPProtocol,
+            http=partial(Door, limits),  # type: ignore[arg-type]  # uvicorn only calls it
             ws="none",
             lifespan="off",
             log_config=None,
@@ -44,6 +48,12 @@ class Listener(uvicorn.Server):
         """Answer requests until `close`."""
         await self.serve(self._sockets)
 
+    def expire(self, now: float) -> None:
+        """End the connections that have kept booper waiting for too long."""
+        for connection in tuple(self.server_state.connections):
+            assert isinstance(connection, Door)
+            connection.expire(now)
+
     def close(self) -> None:
         """Take no more connections, and end once those there are have been answered."""
         self.should_exit = True
@@ -55,10 +65,11 @@ class Listener(uvicorn.Server):
         yield
 
     async def main_loop(self) -> None:
-        """Wake once a second, for the Date header, instead of ten times."""
+        """Wake once a second, for the Date header and deadlines, instead of ten times."""
         while not await self.on_tick(0):
+            self.expire(monotonic())
             with suppress(TimeoutError):
-                async with asyncio.timeout(DATE_SECONDS):
+                async with asyncio.timeout(TICK_SECONDS):
                     await self._closing.wait()
 
 

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -14,11 +15,13 @@ import uvloop
 
 from booper import __version__
 from booper.app import Booper
+from booper.cli.door import Limits
 from booper.cli.listener import Listener, admin_socket, check_socket_path
 from booper.config import Config
 from booper.errors import StartError
 
 BACKLOG = 2048
+MOST_FILES = 65_536
 STOPPED_AT_ONCE = 130
 
 
@@ -31,6 +34,7 @@ def run(config: Config, api_key: str | None) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
+    _raise_file_limit()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(config, api_key))
 
@@ -46,8 +50,9 @@ async def _serve(config: Config, api_key: str | None) -> None:
             # Only whoever holds the database may put its socket there.
             path = admin_socket(database)
             grace = config.delivery.grace_seconds
-            public = Listener(booper.asgi, grace, listening)
-            private = Listener(booper.administration, grace, path)
+            limits = Limits(connections=config.server.max_connections)
+            public = Listener(booper.asgi, grace, listening, limits)
+            private = Listener(booper.administration, grace, path, limits)
             _spare_collector()
             # A socket bound to the wildcard is reached over loopback.
             host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
@@ -93,6 +98,14 @@ def _stop_event() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal)
     return stop
+
+
+def _raise_file_limit() -> None:
+    """Let as many files be open as may be: each connection is one, in and out."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _bind(host: str, port: int) -> socket.socket:
