@@ -22,9 +22,10 @@ from starlette.types import Scope as ASGIScope
 
 from booper import __version__
 from booper.api.application import create_application
+from booper.api.limits import RateLimit
 from booper.api.routing import Services
 from booper.clock import Clock, SystemClock
-from booper.config import Config
+from booper.config import Config, Server
 from booper.engine.channels import Channels
 from booper.engine.delivery import Delivery
 from booper.engine.executor import Defaults, Executor
@@ -186,6 +187,7 @@ class Booper:
             user_agent=USER_AGENT,
             own_secret=self._own_secret,
             forward_url=config.channels.discord or None,
+            rate_limit=_rate_limit(config.server),
         )
 
     def _make_scheduler(self, store: Store, reports: Reports) -> Scheduler:
@@ -253,6 +255,12 @@ class Booper:
         for other in await store.keys.list():
             if other.name == FIXED_KEY_NAME and other.digest != digest:
                 await store.keys.revoke(other.id, now)
+
+
+def _rate_limit(server: Server) -> RateLimit | None:
+    if server.rate_limit == 0:
+        return None
+    return RateLimit(server.rate_limit, server.rate_burst)
 
 
 def _is_loopback(host: str) -> bool:

@@ -29,6 +29,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 2667
     max_body_bytes: Annotated[int, msgspec.Meta(ge=1_024, le=1 << 30)] = 1 << 20
     max_connections: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
+    rate_limit: Annotated[float, msgspec.Meta(ge=0, le=100_000)] = 0.0
+    rate_burst: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 20
 
 
 class Database(msgspec.Struct, frozen=True, kw_only=True):

@@ -45,6 +45,7 @@ from booper.errors import (
     NotFound,
     StoreFull,
     StoreUnavailable,
+    TooManyRequests,
     Unauthenticated,
     UnsupportedMediaType,
 )
@@ -138,6 +139,7 @@ _HEADERS: Final[Mapping[str, Schema]] = {
 }
 _OF_ERRORS: Final[Mapping[type[BooperError], str]] = {
     Unauthenticated: "WWW-Authenticate",
+    TooManyRequests: "Retry-After",
     StoreUnavailable: "Retry-After",
     StoreFull: "Retry-After",
 }
@@ -150,6 +152,7 @@ _DETAILS: Final[Mapping[type[BooperError], str]] = {
     BodyTooLarge: "the body must have at most 1048576 bytes",
     UnsupportedMediaType: f"expected {JSON} or {FORM}, got 'text/plain'",
     InvalidRequest: "unknown unit 'minuts'; expected one of seconds, minutes, hours, days, weeks",
+    TooManyRequests: "this key may make 10 requests a second, and 20 at once; come again in 1 s",
     StoreUnavailable: "the store cannot write now",
     StoreFull: "the disk is full",
 }
@@ -183,7 +186,7 @@ def errors_of(operation: Operation) -> list[type[BooperError]]:
     documentation = operation.documentation
     errors = set(documentation.errors)
     if operation.access is not Access.OPEN:
-        errors |= {Unauthenticated, Forbidden, StoreUnavailable, StoreFull}
+        errors |= {Unauthenticated, Forbidden, TooManyRequests, StoreUnavailable, StoreFull}
     if "{" in operation.path:
         errors.add(NotFound)
     if documentation.parameters:

@@ -18,6 +18,7 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Send
 from starlette.types import Scope as ASGIScope
 
+from booper.api.limits import RateLimit
 from booper.clock import Clock
 from booper.engine.channels import Channels
 from booper.engine.delivery import OWN_HEADER
@@ -70,6 +71,7 @@ class Services:
     user_agent: str
     own_secret: str
     forward_url: str | None = None
+    rate_limit: RateLimit | None = None
     is_administrator: bool = False
 
     async def forward(self, user_id: UUID, body: Mapping[str, object]) -> None:
@@ -237,6 +239,7 @@ async def _identify(request: Request, access: Access, services: Services) -> UUI
 
     Raises:
         Unauthenticated, Forbidden: the key is missing, wrong, or not enough.
+        TooManyRequests: it was used too often.
     """
     if access is Access.OPEN:
         return None
@@ -246,6 +249,8 @@ async def _identify(request: Request, access: Access, services: Services) -> UUI
     if access is Access.OWN_OR_WRITE and (owner := await _own_user(request, services)):
         return owner
     key = await _key(header, services)
+    if services.rate_limit is not None:
+        services.rate_limit.take(key.id)
     wanted = _SCOPES[access]
     if not services.is_administrator and not key.scope.allows(wanted):
         raise Forbidden(f"this needs a key of scope {wanted}, this one's is {key.scope}")
