@@ -230,6 +230,77 @@ async def test_keys_that_write_and_administer_write(
             assert answer.status_code not in (401, 403), scope
 
 
+# How an operation shows that it reaches nothing of another user; `{…_id}` in a path is one way.
+LISTS = [("GET", "/api/jobs"), ("GET", "/api/schedules"), ("GET", "/api/logs")]
+MANY = [("POST", "/api/jobs/cancel"), ("POST", "/api/jobs/retry")]
+MAKERS = [
+    ("POST", "/api/jobs"),
+    ("POST", "/api/jobs/batch"),
+    ("POST", "/api/broadcast"),
+    ("POST", "/api/channels/{name}"),
+    ("GET", "/api/channels/{name}/events"),  # one's own feed: test_channels.py
+]
+OBJECTS = [(method, path) for method, path in USERS if "_id}" in path]
+
+
+def test_every_operation_of_users_is_tried_on_what_is_another_users() -> None:
+    """Each of them names an object, lists, changes many, or makes something of one's own."""
+    assert sorted([*OBJECTS, *LISTS, *MANY, *MAKERS]) == sorted(USERS)
+
+
+@pytest.fixture
+async def anns(api: httpx.AsyncClient, booper: Booper, target: FakeTarget) -> dict[str, str]:
+    """Return a waiting job, a schedule and a log entry of the first user, each by its id."""
+    target.respond(httpx.Response(410))
+    await api.post("/api/jobs", json={"url": "https://target.test/"})
+    await booper.wait_idle()
+    fields = {"url": "https://target.test/", "schedule_in": 3600, "repeat_every": 3600}
+    job = (await api.post("/api/jobs", json=fields)).json()["data"]
+    log = (await api.get("/api/logs")).json()["data"][0]
+    return {"job_id": job["id"], "schedule_id": job["schedule_id"], "log_id": log["id"]}
+
+
+async def everything(api: httpx.AsyncClient) -> list[Any]:
+    """Return all that the first user has."""
+    return [(await api.get(path)).json() for _, path in LISTS]
+
+
+@pytest.mark.parametrize("scope", ["read", "write", "admin"])
+async def test_what_is_another_users_is_404(
+    api: httpx.AsyncClient,
+    stranger: httpx.AsyncClient,
+    admin: httpx.AsyncClient,
+    anns: dict[str, str],
+    scope: str,
+) -> None:
+    """No key of any scope reaches another user's object, which stays as it was (§1)."""
+    made = await admin.post("/api/keys", json={"name": "bob", "user": "bob", "scope": scope})
+    headers = {"Authorization": f"Bearer {made.json()['data']['key']}"}
+    before = await everything(api)
+    reached = [known for known in OBJECTS if scope != "read" or NEEDS[known] == "read"]
+    for method, path in reached:
+        body = {"name": "x"} if method == "PATCH" else None
+        address = path.format(**anns)
+        problem(await stranger.request(method, address, headers=headers, json=body), 404)
+    for method, path in LISTS:
+        answer = await stranger.request(method, path, headers=headers)
+        assert (answer.status_code, answer.json()["data"]) == (200, [])
+    for method, path in MANY if scope != "read" else []:
+        answer = await stranger.request(method, path, headers=headers, json={"all": True})
+        assert answer.json()["data"] == {"matched": 0, "changed": 0}
+    assert await everything(api) == before
+
+
+@pytest.mark.parametrize(("method", "path"), OBJECTS)
+async def test_what_is_ones_own_is_there(
+    api: httpx.AsyncClient, anns: dict[str, str], method: str, path: str
+) -> None:
+    """The 404s above are about the user: the owner's own request finds the object."""
+    body = {"name": "x"} if method == "PATCH" else None
+    answer = await api.request(method, path.format(**anns), json=body)
+    assert answer.status_code in (200, 201, 204, 409)
+
+
 async def test_the_first_key_administers(
     config: Config, clock: VirtualClock, target: FakeTarget
 ) -> None:
