@@ -660,9 +660,9 @@ def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
     assert {item.name for item in tmp_path.iterdir()} == {name, f"{name}.lock"}
 
 
-@pytest.mark.parametrize(("umask", "expected"), [("077", 0o600), ("027", 0o640), ("022", 0o644)])
-def test_the_files_modes_come_from_the_umask(tmp_path: Path, umask: str, expected: int) -> None:
-    """Who may read the database and its log is what the umask says; the lock is its owner's own."""
+@pytest.mark.parametrize("umask", ["077", "027", "022", "000"])
+def test_the_files_are_their_owners_alone_whatever_the_umask(tmp_path: Path, umask: str) -> None:
+    """Jobs hold secrets: nobody else reads the database, its log or its lock (0600)."""
     path = tmp_path / "booper.db"
     script = f"import os; os.umask(0o{umask})\n{HOLD}"
     with subprocess.Popen(
@@ -675,12 +675,16 @@ def test_the_files_modes_come_from_the_umask(tmp_path: Path, umask: str, expecte
         assert process.stdout.readline() == "open\n"
         modes = {item.name: stat.S_IMODE(item.stat().st_mode) for item in tmp_path.iterdir()}
         process.communicate("")
-    assert modes == {
-        "booper.db": expected,
-        "booper.db-wal": expected,
-        "booper.db-shm": expected,
-        "booper.db.lock": 0o600,
-    }
+    names = ("booper.db", "booper.db-wal", "booper.db-shm", "booper.db.lock")
+    assert modes == dict.fromkeys(names, 0o600)
+
+
+def test_a_file_that_is_there_keeps_its_mode(path: Path) -> None:
+    """Who opened it to a group on purpose finds it so after the next start."""
+    opened_and_closed(path)
+    path.chmod(0o640)
+    opened_and_closed(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
 # --- files that cannot serve ----------------------------------------------------------------------

@@ -1,9 +1,10 @@
 """The SQLite store put together, and its lifetime: lock, connections, one writer."""
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -69,11 +70,22 @@ async def open_store(path: Path, durability: str, random: Random) -> AsyncIterat
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(ProcessLock(path))
+        _create(path)
         try:
             store = await _opened(stack, path, durability, random)
         except (sqlite3.Error, StoreUnavailable) as error:
             raise UnusableDatabase(f"cannot open the database {path}: {error}") from error
         yield store
+
+
+def _create(path: Path) -> None:
+    """Make the file, if it is not there, for its owner alone; SQLite gives its log the same mode.
+
+    Only if it is not there: closing a file gives up this process's locks on it
+    (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled).
+    """
+    with suppress(OSError):  # SQLite says what is wrong
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 async def _opened(
