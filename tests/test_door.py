@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,10 +151,17 @@ class House:
 @pytest.fixture
 async def house() -> AsyncIterator[House]:
     """Run a listener on a free port."""
+    async with opened(LIMITS) as running:
+        yield running
+
+
+@asynccontextmanager
+async def opened(limits: Limits) -> AsyncIterator[House]:
+    """Run a listener with these limits on a free port."""
     application = Application()
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
         address = listening.getsockname()[:2]
-        listener = Listener(application, 1.0, listening, LIMITS)
+        listener = Listener(application, 1.0, listening, limits)
         async with AsyncExitStack() as stack:
             task = asyncio.create_task(listener.listen())
             yield House(listener, application, address, stack)
@@ -373,6 +380,14 @@ async def test_a_client_that_does_not_read_is_cut_off(house: House) -> None:
         assert len(house.listener.server_state.connections) == 1
         house.expire(LIMITS.stall_seconds)
         await house.settle(0)
+
+
+async def test_the_listener_looks_at_its_deadlines_by_itself() -> None:
+    """It wakes once a second for that; here everything is late at once."""
+    async with opened(Limits(head_seconds=0, linger_seconds=0)) as house:
+        client = await house.connect(b"GET /quick HT")
+        assert_problem(await client.answer(), 408)
+        assert await client.end() == b""
 
 
 async def test_too_many_connections_are_told_so(house: House) -> None:
