@@ -35,6 +35,10 @@ class Clock(Protocol):
         """
         ...
 
+    async def pause(self, duration: timedelta) -> None:
+        """Wait for this long, or less where the clock is stepped; never longer because it is."""
+        ...
+
 
 class SystemClock:
     """The machine's wall clock."""
@@ -56,6 +60,10 @@ class SystemClock:
                 async with asyncio.timeout(min(remaining, NAP_SECONDS)):
                     await event.wait()
 
+    async def pause(self, duration: timedelta) -> None:
+        """Sleep by the machine's own count, which knows no steps."""
+        await asyncio.sleep(duration.total_seconds())
+
 
 class VirtualClock:
     """A clock that stands still until it is moved: tests, simulations and time travel."""
@@ -63,6 +71,7 @@ class VirtualClock:
     def __init__(self, start: datetime) -> None:
         self._now = start
         self._waiting: set[tuple[datetime, asyncio.Future[None]]] = set()
+        self._stepped_back = asyncio.Event()
 
     def now(self) -> datetime:
         """Return the time this clock was last moved to."""
@@ -74,6 +83,9 @@ class VirtualClock:
 
     def set(self, to: datetime) -> None:
         """Move the clock to a time and wake the waiters whose moments have come, in order."""
+        if to < self._now:
+            self._stepped_back.set()
+            self._stepped_back = asyncio.Event()
         self._now = to
         for until, moment in sorted(self._waiting, key=lambda waiter: waiter[0]):
             if until <= to and not moment.done():
@@ -94,3 +106,7 @@ class VirtualClock:
         finally:
             self._waiting.discard(waiter)
             signal.cancel()
+
+    async def pause(self, duration: timedelta) -> None:
+        """Wait until the clock was moved on by this much, or back."""
+        await self.wait(self._stepped_back, self._now + duration)

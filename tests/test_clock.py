@@ -302,3 +302,15 @@ async def test_the_monotonic_clock_never_goes_back() -> None:
     """A thousand readings never decrease."""
     readings = [monotonic() for _ in range(1_000)]
     assert readings == sorted(readings)
+
+
+@pytest.mark.parametrize("step", [HOUR, -HOUR])
+async def test_a_pause_ends_when_the_clock_moves_past_it_or_back(step: timedelta) -> None:
+    """A pause of an hour: half of it is not enough, a step back does not prolong it."""
+    clock = VirtualClock(START)
+    pause = await begun(clock.pause(HOUR))
+    clock.advance(HOUR / 2)
+    await settled()
+    assert not pause.done()
+    clock.advance(step)
+    assert await ended(pause)

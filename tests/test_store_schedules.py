@@ -353,6 +353,23 @@ async def test_runs_may_be_allowed_to_overlap(store: Store, alice: UUID) -> None
     assert await gaps(store, alice) == []
 
 
+@pytest.mark.parametrize(
+    ("late", "counts_from"),
+    [(15 * MINUTE, START), (15 * MINUTE + SECOND, START + 15 * MINUTE + SECOND)],
+)
+async def test_a_run_behind_one_that_waited_for_longer_than_any_request_is_missed(
+    store: Store, alice: UUID, late: timedelta, counts_from: datetime
+) -> None:
+    """A slot is free after 15 minutes at the latest (contract §12); then it was no slot's fault.
+
+    What counts as seen when it began is on time; what counts as seen now may be missed.
+    """
+    run = await scheduled(store, alice, overlap="allow", misfire="all")
+    claims = await turns(store, run, now=START + late, seen_at=START)
+    assert len(claims.begun) == 1
+    assert [seen.at for seen in claims.seen] == [counts_from]
+
+
 # --- misfires -------------------------------------------------------------------------------------
 
 # A run of 12:00, every minute, that is first seen at 12:10:30.

@@ -4,7 +4,6 @@ It builds, signs and sends the request, has `lifecycle` say what the outcome mea
 result until the store has it. It knows nothing of slots, timers or other jobs.
 """
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
@@ -117,7 +116,7 @@ class Executor:
             except StoreUnavailable as error:
                 job_id = settlement.claimed.id
                 log.error("job %d: its result waits for the store: %s", job_id, error)
-                await self._clock.wait(asyncio.Event(), self._clock.now() + STORE_PAUSE)
+                await self._clock.pause(STORE_PAUSE)
             else:
                 _report(settlement.claimed, executed.outcome, settled.job)
                 return settled

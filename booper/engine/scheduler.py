@@ -115,7 +115,7 @@ class Scheduler:
                     await self._step()
                 except StoreUnavailable as error:
                     log.error("the loop waits for the store: %s", error)
-                    await self._clock.wait(asyncio.Event(), self._clock.now() + STORE_PAUSE)
+                    await self._clock.pause(STORE_PAUSE)
         finally:
             self._is_looping = False
             self._ended.set()
@@ -152,9 +152,10 @@ class Scheduler:
 
     async def _step(self) -> None:
         """Start everything that can start now; wait if that was nothing."""
-        if self._clock.now() >= self._reread_at:
+        now = self._clock.now()
+        if not self._reread_at - REREAD <= now < self._reread_at:  # or the clock was stepped back
             self._timers.forget()
-            self._reread_at = self._clock.now() + REREAD
+            self._reread_at = now + REREAD
         if self._timers.wants_refill:
             await self._refill()
         for host in self._ready.hungry():

@@ -140,9 +140,6 @@ class World:
             case "pass":
                 self._pass(self._random.choice(PASSES))
             case "jump":
-                # The loop's pause after a bad disk ends at a time of the clock: stepped back in
-                # it, the loop would pause for as long as the step. Until that is mended, not here.
-                await self._recover()
                 self._pass(self._random.choice(JUMPS))
             case "create":
                 wait = self._random.choice((0, 1, 30, 3_600, 90_000))

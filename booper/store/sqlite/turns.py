@@ -7,7 +7,7 @@ held or moved as `take_turn` decides; a webhook event waits for those before it.
 import logging
 import sqlite3
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from random import Random
 
@@ -30,6 +30,11 @@ SELECT EXISTS (
         AND (state = 'scheduled' OR (state = 'executing' AND attempt = 1))
 )
 """
+
+
+# A request ends after 15 minutes at the latest (contract §12). A run that is later still has not
+# waited for a slot alone: the machine slept or its clock was stepped, and its runs are missed.
+LONGEST_WAIT = timedelta(minutes=15)
 
 
 class Turns:
@@ -171,7 +176,8 @@ class Turns:
         self._armed.append(run)
         if run.scheduled_at <= now:
             # It has waited for this one, and is no later than that was.
-            self._seen.append(Seen(Due(run.scheduled_at, run.id, run.host), seen.at))
+            since = seen.at if now - seen.at <= LONGEST_WAIT else now
+            self._seen.append(Seen(Due(run.scheduled_at, run.id, run.host), since))
 
     def _begin(self, before: Job, job: Job, schedule: Schedule | None) -> None:
         claimed = rows.write(self._connection, before, lifecycle.claim(job, self._now))
