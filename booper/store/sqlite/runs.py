@@ -41,15 +41,19 @@ UPDATE schedules SET name = :name, description = :description, host = :host, arg
 WHERE id = :id
 """
 
+# Partial indexes serve only what says so in their own words; without these a claim would walk all
+# runs that the schedule ever had.
 WAITING_RUN = f"""
 SELECT {rows.COLUMNS} FROM jobs
-WHERE schedule_id = :id AND state = 'scheduled' AND kind = 'run' AND planned_at = :next_at
+WHERE schedule_id = :id AND planned_at = :next_at AND kind = 'run' AND state <> 'cancelled'
+    AND state = 'scheduled'
 """
 
 IS_BLOCKED = """
 SELECT EXISTS (
     SELECT 1 FROM jobs
-    WHERE schedule_id = :id AND state IN ('executing', 'retryable') AND kind = 'run'
+    WHERE schedule_id = :id AND state IN ('scheduled', 'executing', 'retryable')
+        AND state <> 'scheduled' AND kind = 'run'
 )
 """
 
