@@ -2,7 +2,17 @@
 
 from collections.abc import Callable
 
-from tests.torture.guarantees import clock, disk, drain, kill, power, simulated, start, wal
+from tests.torture.guarantees import (
+    clock,
+    disk,
+    drain,
+    isolation,
+    kill,
+    power,
+    simulated,
+    start,
+    wal,
+)
 from tests.torture.line import Line, Size
 
 Measure = Callable[[Size], Line]
@@ -16,4 +26,5 @@ GUARANTEES: dict[str, Measure] = {
     "wal": wal.measure,
     "clock": clock.measure,
     "simulated": simulated.measure,
+    "isolation": isolation.measure,
 }
