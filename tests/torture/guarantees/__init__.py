@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from tests.torture.guarantees import (
     clock,
+    deadline,
     disk,
     drain,
     isolation,
@@ -27,4 +28,5 @@ GUARANTEES: dict[str, Measure] = {
     "clock": clock.measure,
     "simulated": simulated.measure,
     "isolation": isolation.measure,
+    "deadline": deadline.measure,
 }
