@@ -9,6 +9,7 @@ from tests.torture.guarantees import (
     drain,
     isolation,
     kill,
+    poison,
     power,
     simulated,
     start,
@@ -29,4 +30,5 @@ GUARANTEES: dict[str, Measure] = {
     "simulated": simulated.measure,
     "isolation": isolation.measure,
     "deadline": deadline.measure,
+    "poison": poison.measure,
 }
