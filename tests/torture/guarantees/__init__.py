@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from tests.torture.guarantees import (
+    carryover,
     clock,
     deadline,
     disk,
@@ -31,4 +32,5 @@ GUARANTEES: dict[str, Measure] = {
     "isolation": isolation.measure,
     "deadline": deadline.measure,
     "poison": poison.measure,
+    "carryover": carryover.measure,
 }
