@@ -193,7 +193,11 @@ class Booper:
     def _make_scheduler(self, store: Store, reports: Reports) -> Scheduler:
         delivery = self.config.delivery
         sender = Delivery(
-            self._transport, self._guard, delivery.max_response_bytes, self._own_secret
+            self._transport,
+            self._guard,
+            delivery.max_response_bytes,
+            self._own_secret,
+            self._redaction.names,
         )
         defaults = Defaults(
             timeout=timedelta(seconds=delivery.timeout_seconds),

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from booper.app import Booper
-from booper.config import Config, Database, Targets
+from booper.config import Config, Database, Delivery, Targets
 from tests.programs import content_of
 from tests.target import FakeTarget
 
@@ -18,8 +18,12 @@ URL = "https://first.test/jobs?page=1"
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    """Return settings with the guard as it is by default: https, and public addresses only."""
-    return Config(database=Database(path=str(tmp_path / "booper.db")), targets=Targets())
+    """Return settings with the guard as it is by default, and one more header that is secret."""
+    return Config(
+        database=Database(path=str(tmp_path / "booper.db")),
+        targets=Targets(),
+        delivery=Delivery(redact_headers=("X-Api-Key",)),
+    )
 
 
 async def send(booper: Booper, api: httpx.AsyncClient, **fields: object) -> dict[str, Any]:
@@ -132,15 +136,14 @@ async def test_the_method_changes_as_clients_have_it(
 async def test_credentials_stay_with_their_origin(
     booper: Booper, api: httpx.AsyncClient, target: FakeTarget, location: str
 ) -> None:
-    """Another host or port sees neither Authorization nor Cookie, not even on the way back."""
+    """Another host or port sees no header that is redacted, not even on the way back."""
     target.respond(to(location), to(URL))
-    secret = {"Authorization": "Bearer abc", "cookie": "session=1"}
+    secret = {"Authorization": "Bearer abc", "cookie": "session=1", "X-API-Key": "abc"}
     await send(booper, api, headers={**secret, "X-Other": "kept"})
     first, second, third = target.received
-    assert first.headers["authorization"] == "Bearer abc"
+    assert all(first.headers[name] == value for name, value in secret.items())
     for request in (second, third):
-        assert "authorization" not in request.headers
-        assert "cookie" not in request.headers
+        assert not any(name in request.headers for name in secret)
         assert request.headers["x-other"] == "kept"
     assert second.headers["host"] == httpx.URL(location).netloc.decode()
 
@@ -150,8 +153,9 @@ async def test_credentials_go_along_within_an_origin(
 ) -> None:
     """Another path of the same host is told the same headers."""
     target.respond(to("/there"))
-    await send(booper, api, headers={"Authorization": "Bearer abc"})
+    await send(booper, api, headers={"Authorization": "Bearer abc", "X-Api-Key": "abc"})
     assert [request.headers["authorization"] for request in target.received] == ["Bearer abc"] * 2
+    assert [request.headers["x-api-key"] for request in target.received] == ["abc"] * 2
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from booper.engine.guard import Guard, Target
 from booper.engine.redirects import MOST_HOPS, for_other_origin, is_redirect, redirected
 from booper.errors import TargetRefused, UnresolvableHost
 from booper.model.job import Answered, Failed, Outcome, Refused, Request, Response
+from booper.model.redaction import ALWAYS
 
 OWN_HEADER: Final = "Booper-Own"
 """Tells booper's own API which job of this very process a request is; never sent elsewhere."""
@@ -35,7 +36,8 @@ _ERRORS: Final[dict[type[Exception], str]] = {
 class Delivery:
     """Send requests past the guard, each within its deadline and its size.
 
-    `own_secret` goes with requests to booper's own helper paths.
+    `own_secret` goes with requests to booper's own helper paths. `secret_headers`, in lower case,
+    stay with the origin they were meant for when a redirect leads to another.
     """
 
     def __init__(
@@ -44,11 +46,13 @@ class Delivery:
         guard: Guard,
         max_response_bytes: int,
         own_secret: str = "",
+        secret_headers: frozenset[str] = ALWAYS,
     ) -> None:
         self._transport = transport
         self._guard = guard
         self._max_response_bytes = max_response_bytes
         self._own_secret = own_secret
+        self._secret_headers = secret_headers
 
     async def send(
         self,
@@ -91,7 +95,7 @@ class Delivery:
             request = redirected(request, response.status, location, target)
             following = self._guard.check(request.url)
             if following.origin != target.origin:
-                request = for_other_origin(request)
+                request = for_other_origin(request, self._secret_headers)
             target, hops = following, hops - 1
 
     async def _exchange(self, request: Request, target: Target, job_id: int) -> Response:

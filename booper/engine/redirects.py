@@ -13,8 +13,6 @@ MOST_HOPS: Final = 5
 
 _KEEP_METHOD: Final = frozenset({307, 308})
 _REDIRECTS: Final = frozenset({301, 302, 303}) | _KEEP_METHOD
-# What was meant for one origin is not told to another.
-_ORIGIN_HEADERS: Final = frozenset({"authorization", "cookie"})
 _BODY_HEADERS: Final = frozenset({"content-type"})
 
 
@@ -43,9 +41,9 @@ def redirected(request: Request, status: int, location: str, base: Target) -> Re
     return following
 
 
-def for_other_origin(request: Request) -> Request:
-    """Return a request without what only its first origin may see."""
-    return replace(request, headers=_without(request.headers, _ORIGIN_HEADERS))
+def for_other_origin(request: Request, secret_headers: frozenset[str]) -> Request:
+    """Return a request without the headers, in lower case, that only its first origin may see."""
+    return replace(request, headers=_without(request.headers, secret_headers))
 
 
 def _without(headers: dict[str, str], names: frozenset[str]) -> dict[str, str]:
