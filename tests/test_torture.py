@@ -1,12 +1,20 @@
-"""The short forms of the torture tests; `python -m tests.torture` runs the long ones."""
+"""The short forms of the torture tests; `python -m tests.torture` runs the long ones.
+
+Those of `SHOWN` are left out here: the tests of these files try the same, and more of it.
+"""
+
+from pathlib import Path
 
 import pytest
 
 from tests.torture.guarantees import GUARANTEES
 from tests.torture.line import NotMeasured, Size
 
+# guarantee -> the test file that shows it
+SHOWN = {"guard": "test_guard.py"}
 
-@pytest.mark.parametrize("name", GUARANTEES)
+
+@pytest.mark.parametrize("name", [name for name in GUARANTEES if name not in SHOWN])
 def test_the_guarantee_holds(name: str) -> None:
     """A few seconds of trying to break a guarantee do not break it."""
     try:
@@ -14,3 +22,10 @@ def test_the_guarantee_holds(name: str) -> None:
     except NotMeasured as error:
         pytest.skip(f"not measured: {error}")
     assert tried.holds, tried.figure
+
+
+@pytest.mark.parametrize(("name", "file"), SHOWN.items())
+def test_what_is_left_out_is_shown_elsewhere(name: str, file: str) -> None:
+    """The guarantee is one, and the file is there."""
+    assert name in GUARANTEES
+    assert (Path(__file__).parent / file).exists()

@@ -8,6 +8,7 @@ from tests.torture.guarantees import (
     deadline,
     disk,
     drain,
+    guard,
     isolation,
     kill,
     poison,
@@ -24,6 +25,7 @@ GUARANTEES: dict[str, Measure] = {
     "kill": kill.measure,
     "power": power.measure,
     "disk": disk.measure,
+    "poison": poison.measure,
     "start": start.measure,
     "drain": drain.measure,
     "wal": wal.measure,
@@ -31,6 +33,6 @@ GUARANTEES: dict[str, Measure] = {
     "simulated": simulated.measure,
     "isolation": isolation.measure,
     "deadline": deadline.measure,
-    "poison": poison.measure,
     "carryover": carryover.measure,
+    "guard": guard.measure,
 }
