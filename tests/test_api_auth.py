@@ -251,6 +251,13 @@ def test_every_operation_of_users_is_tried_on_what_is_another_users() -> None:
 @pytest.fixture
 async def anns(api: httpx.AsyncClient, booper: Booper, target: FakeTarget) -> dict[str, str]:
     """Return a waiting job, a schedule and a log entry of the first user, each by its id."""
+    return await owned_objects(booper, api, target)
+
+
+async def owned_objects(
+    booper: Booper, api: httpx.AsyncClient, target: FakeTarget
+) -> dict[str, str]:
+    """Make a user's waiting job, schedule and log entry, and return the id of each."""
     target.respond(httpx.Response(410))
     await api.post("/api/jobs", json={"url": "https://target.test/"})
     await booper.wait_idle()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from tests.torture.guarantees import (
+    auth,
     carryover,
     clock,
     deadline,
@@ -35,4 +36,5 @@ GUARANTEES: dict[str, Measure] = {
     "deadline": deadline.measure,
     "carryover": carryover.measure,
     "guard": guard.measure,
+    "auth": auth.measure,
 }
