@@ -11,7 +11,7 @@ from tests.torture.guarantees import GUARANTEES
 from tests.torture.line import NotMeasured, Size
 
 # guarantee -> the test file that shows it
-SHOWN = {"guard": "test_guard.py", "auth": "test_api_auth.py"}
+SHOWN = {"guard": "test_guard.py", "auth": "test_api_auth.py", "door": "test_door.py"}
 
 
 @pytest.mark.parametrize("name", [name for name in GUARANTEES if name not in SHOWN])

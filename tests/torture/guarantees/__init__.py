@@ -8,6 +8,7 @@ from tests.torture.guarantees import (
     clock,
     deadline,
     disk,
+    door,
     drain,
     guard,
     isolation,
@@ -37,4 +38,5 @@ GUARANTEES: dict[str, Measure] = {
     "carryover": carryover.measure,
     "guard": guard.measure,
     "auth": auth.measure,
+    "door": door.measure,
 }
