@@ -1,6 +1,9 @@
 """Secrets that pass through booper: in no line of its log, in no error, and keys in no file."""
 
 from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -33,11 +36,15 @@ secret = "{WEBHOOK_SECRET}"
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Daemon:
-    """Run a daemon with secrets in every place, let everything go wrong, and return what is left.
+    """Run a daemon into trouble, and return what is left: it has stopped, its log is whole."""
+    with troubled(tmp_path_factory.mktemp("secrets")) as daemon:
+        assert daemon.stop() == 0
+    return daemon
 
-    It has stopped, so that its log is whole.
-    """
-    folder = tmp_path_factory.mktemp("secrets")
+
+@contextmanager
+def troubled(folder: Path) -> Iterator[Daemon]:
+    """Run a daemon with secrets in every place, and let everything go wrong."""
     allow_local_targets(folder, SETTINGS)
     with (
         listening_target() as target,
@@ -47,8 +54,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Daemon:
         assert made.returncode == 0
         (folder / "second").write_text(made.stdout.split()[-1], encoding="utf-8")
         _trouble(daemon, target)
-        assert daemon.stop() == 0
-    return daemon
+        yield daemon
 
 
 def _trouble(daemon: Daemon, target: LocalTarget) -> None:

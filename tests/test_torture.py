@@ -1,6 +1,6 @@
 """The short forms of the torture tests; `python -m tests.torture` runs the long ones.
 
-Those of `SHOWN` are left out here: the tests of these files try the same, and more of it.
+Those of `SHOWN` are left out here: they are built on the tests of these files, which run anyway.
 """
 
 from pathlib import Path
@@ -11,7 +11,12 @@ from tests.torture.guarantees import GUARANTEES
 from tests.torture.line import NotMeasured, Size
 
 # guarantee -> the test file that shows it
-SHOWN = {"guard": "test_guard.py", "auth": "test_api_auth.py", "door": "test_door.py"}
+SHOWN = {
+    "guard": "test_guard.py",
+    "auth": "test_api_auth.py",
+    "secrets": "test_secrets.py",
+    "door": "test_door.py",
+}
 
 
 @pytest.mark.parametrize("name", [name for name in GUARANTEES if name not in SHOWN])

@@ -15,6 +15,7 @@ from tests.torture.guarantees import (
     kill,
     poison,
     power,
+    secrets,
     simulated,
     start,
     wal,
@@ -38,5 +39,6 @@ GUARANTEES: dict[str, Measure] = {
     "carryover": carryover.measure,
     "guard": guard.measure,
     "auth": auth.measure,
+    "secrets": secrets.measure,
     "door": door.measure,
 }
