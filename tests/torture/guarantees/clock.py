@@ -72,6 +72,7 @@ async def _step(step: timedelta, misfire: str) -> list[str]:
             await _create(api, "/again", repeat_every=[10, "minutes"], misfire=misfire)
             for number, wait in enumerate(ONCE):
                 await _create(api, f"/once/{number}", schedule_in=wait.total_seconds())
+            await booper.wait_idle()  # the first run is due at once, before any step
             for _ in range(5):
                 clock.advance(5 * MINUTE)
                 await booper.wait_idle()
