@@ -8,7 +8,7 @@ import pytest
 
 from booper.engine.delivery import Delivery
 from booper.engine.guard import Guard
-from booper.model.job import Answered, Request, Response
+from booper.model.job import Answered, Failed, Request, Response
 from tests.target import FakeTarget
 
 URL = "https://203.0.113.7/work"
@@ -31,6 +31,18 @@ class Chunks(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         """Note it."""
         self.is_closed = True
+
+
+async def test_an_error_whose_text_is_no_unicode_is_an_outcome() -> None:
+    """A library may put bytes it could not decode into its message, as lone surrogates."""
+    target = FakeTarget()
+    target.respond(httpx.ConnectError("no route to \udcff"))
+    guard = Guard(require_https=True, allow_private_networks=False, allow=["203.0.113.7"], own=None)
+    outcome = await Delivery(target, guard, LIMIT).send(
+        Request("GET", URL, {}, b"", {}, {}), timedelta(seconds=5)
+    )
+    assert isinstance(outcome, Failed)
+    assert (outcome.error, outcome.message) == ("connect", "no route to ?")
 
 
 async def answered(response: httpx.Response) -> Response:

@@ -79,7 +79,8 @@ class Delivery:
         except UnresolvableHost as error:
             return Failed("dns", str(error), timedelta(seconds=monotonic() - started))
         except (httpx.TransportError, ssl.SSLError, OSError) as error:
-            message = str(error) or type(error).__name__
+            # An error's text may hold half a surrogate pair, which no log entry can.
+            message = str(error).encode(errors="replace").decode() or type(error).__name__
             elapsed = timedelta(seconds=monotonic() - started)
             return Failed(_ERRORS.get(type(error), "network"), message, elapsed)
         return Answered(response, timedelta(seconds=monotonic() - started))
