@@ -34,13 +34,18 @@ _URL = re.compile(r"^booper \S+ serves \S+ on (http://\S+)$", re.MULTILINE)
 _KEY = re.compile(r"^ +(sk_\S+)$", re.MULTILINE)
 
 
+_news = threading.Condition()
+"""Notified when a request has reached a target of this process."""
+
+
 def nap() -> None:
-    """Let other processes go on for a moment."""
-    time.sleep(NAP_SECONDS)
+    """Wait for a request to reach a target, or a moment, for what other processes do quietly."""
+    with _news:
+        _news.wait(NAP_SECONDS)
 
 
 def until(look: Callable[[], T], what: str) -> T:
-    """Look again and again until there is something to see, and return that.
+    """Look at each news until there is something to see, and return that.
 
     Raises:
         TimeoutError: `what` did not come about within `DEADLINE_SECONDS`.
@@ -271,9 +276,14 @@ class LocalTarget:
         """Record a request; returns when it may be answered."""
         with self._changed:
             self.received.append(request)
-            if self._is_free(request):
-                return
-            self.held.append(request)
+            is_free = self._is_free(request)
+            if not is_free:
+                self.held.append(request)
+        with _news:
+            _news.notify_all()
+        if is_free:
+            return
+        with self._changed:
             self._changed.wait_for(lambda: self._is_free(request), timeout=DEADLINE_SECONDS)
             self.held.remove(request)
 
