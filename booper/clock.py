@@ -70,7 +70,8 @@ class VirtualClock:
 
     def __init__(self, start: datetime) -> None:
         self._now = start
-        self._waiting: set[tuple[datetime, asyncio.Future[None]]] = set()
+        # In the order in which they came, which holds among those of one moment: a seed replays.
+        self._waiting: dict[asyncio.Future[None], datetime] = {}
         self._stepped_back = asyncio.Event()
 
     def now(self) -> datetime:
@@ -87,7 +88,7 @@ class VirtualClock:
             self._stepped_back.set()
             self._stepped_back = asyncio.Event()
         self._now = to
-        for until, moment in sorted(self._waiting, key=lambda waiter: waiter[0]):
+        for moment, until in sorted(self._waiting.items(), key=lambda waiter: waiter[1]):
             if until <= to and not moment.done():
                 moment.set_result(None)
 
@@ -98,13 +99,13 @@ class VirtualClock:
             return
         if event.is_set() or until <= self._now:
             return
-        waiter = (until, asyncio.get_running_loop().create_future())
-        self._waiting.add(waiter)
+        moment = asyncio.get_running_loop().create_future()
+        self._waiting[moment] = until
         signal = asyncio.ensure_future(event.wait())
         try:
-            await asyncio.wait({signal, waiter[1]}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({signal, moment}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._waiting.discard(waiter)
+            self._waiting.pop(moment)
             signal.cancel()
 
     async def pause(self, duration: timedelta) -> None:

@@ -314,3 +314,17 @@ async def test_a_pause_ends_when_the_clock_moves_past_it_or_back(step: timedelta
     assert not pause.done()
     clock.advance(step)
     assert await ended(pause)
+
+
+async def test_waits_for_one_moment_end_in_the_order_in_which_they_began() -> None:
+    """Twenty waits for the same moment, so that no order but theirs comes about by chance."""
+    clock, ended_in = VirtualClock(START), list[int]()
+
+    async def wait(number: int) -> None:
+        await clock.wait(asyncio.Event(), START + HOUR)
+        ended_in.append(number)
+
+    waits = [await begun(wait(number)) for number in range(20)]
+    clock.advance(HOUR)
+    await asyncio.gather(*waits)
+    assert ended_in == list(range(20))

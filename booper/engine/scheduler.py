@@ -132,7 +132,7 @@ class Scheduler:
             async with asyncio.timeout(max(grace, RECORDING_GRACE).total_seconds()):
                 await self._ended.wait()
         await _wait(self._running, grace)
-        left = {task: self._running[task] for task in self._sending}
+        left = {task: job for task, job in self._running.items() if task in self._sending}
         for task in left:
             task.cancel()
         # What has its outcome already is only being recorded; cutting that off would send the
