@@ -10,12 +10,13 @@ from booper.model.event import EVENTS, LogEntry, NewEntry
 from booper.model.identity import uuid7
 from booper.model.job import OWN_KINDS
 from booper.store.base import Page
+from booper.store.sqlite import many
 from booper.store.sqlite.connection import Connection, Row
 from booper.store.sqlite.values import loaded, stored
 
 INSERT = """
 INSERT INTO logs (id, user_id, job_id, kind, event, inserted_at, payload)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+VALUES {rows}
 """
 
 GET = """
@@ -54,7 +55,8 @@ def append(
 ) -> list[UUID]:
     """Write entries within the change that is running; return their ids."""
     ids = [uuid7(entry.at, random) for entry in entries]
-    connection.executemany(
+    many.execute(
+        connection,
         INSERT,
         [
             (

@@ -14,6 +14,7 @@ from booper.errors import NotFound
 from booper.model.identity import uuid7
 from booper.model.job import Job, Kind, NewJob, State
 from booper.store.base import JobRef
+from booper.store.sqlite import many
 from booper.store.sqlite.connection import Row
 from booper.store.sqlite.values import (
     loaded,
@@ -38,10 +39,10 @@ INSERT = """
 INSERT INTO jobs (id, uuid, user_id, kind, schedule_id, parent_id, idempotency_key, key_until,
     name, description, host, args, max_attempts, inserted_at, scheduled_at, planned_at,
     state, attempt, interruptions)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'scheduled', 0, 0)
+SELECT *, 'scheduled', 0, 0 FROM (VALUES {rows})
 """
 
-INSERT_TAG = "INSERT OR IGNORE INTO job_tags (tag, job_id) VALUES (?, ?)"
+INSERT_TAG = "INSERT OR IGNORE INTO job_tags (tag, job_id) VALUES {rows}"
 
 DELETE_TAGS = "DELETE FROM job_tags WHERE job_id = :job_id"
 KEEP_KEY = "UPDATE jobs SET key_until = :key_until WHERE id = :job_id"
@@ -137,10 +138,9 @@ def insert_all(connection: sqlite3.Connection, new_rows: Sequence[NewRow]) -> li
         return []
     (first,) = connection.execute(NEXT_ID).fetchone()
     numbered = list(enumerate(new_rows, first))
-    connection.executemany(INSERT, [(number, *row.values) for number, row in numbered])
+    many.execute(connection, INSERT, [(number, *row.values) for number, row in numbered])
     tags = [(tag, number) for number, row in numbered for tag in row.new.tags]
-    if tags:
-        connection.executemany(INSERT_TAG, tags)
+    many.execute(connection, INSERT_TAG, tags)
     return [row.job(number) for number, row in numbered]
 
 
@@ -159,7 +159,7 @@ def replace_marks(connection: sqlite3.Connection, job: Job, new: NewJob) -> None
 def retag(connection: sqlite3.Connection, job: Job, tags: Sequence[str]) -> None:
     """Give a job other tags."""
     connection.execute(DELETE_TAGS, {"job_id": job.id})
-    connection.executemany(INSERT_TAG, [(tag, job.id) for tag in tags])
+    many.execute(connection, INSERT_TAG, [(tag, job.id) for tag in tags])
 
 
 def find(connection: sqlite3.Connection, job_id: int) -> Job | None:
@@ -198,7 +198,7 @@ def write_all(connection: sqlite3.Connection, pairs: Sequence[tuple[Job, Job]]) 
         seen = (before.id, before.state.value, before.attempt)
         by_columns.setdefault(columns, []).append((*values, *seen))
     for columns, rows in by_columns.items():
-        if columns and connection.executemany(_update(columns), rows).rowcount != len(rows):
+        if columns and many.execute(connection, _update(columns), rows) != len(rows):
             raise LostRace("a job has moved since it was read")
 
 
@@ -258,5 +258,12 @@ def _update(columns: tuple[str, ...]) -> str:
 
     Only what changes is set, for SQLite writes every index on a column anew that is.
     """
-    changes = ", ".join(f"{column} = ?" for column in columns)
-    return f"UPDATE jobs SET {changes} WHERE id = ? AND state = ? AND attempt = ?"
+    changes = ", ".join(
+        f"{column} = new.column{place}" for place, column in enumerate(columns, start=1)
+    )
+    seen = len(columns) + 1
+    return f"""
+    UPDATE jobs SET {changes} FROM (VALUES {{rows}}) AS new
+    WHERE id = new.column{seen} AND jobs.state = new.column{seen + 1}
+        AND jobs.attempt = new.column{seen + 2}
+    """
