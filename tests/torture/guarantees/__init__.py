@@ -13,6 +13,7 @@ from tests.torture.guarantees import (
     guard,
     isolation,
     kill,
+    limits,
     poison,
     power,
     secrets,
@@ -41,4 +42,5 @@ GUARANTEES: dict[str, Measure] = {
     "auth": auth.measure,
     "secrets": secrets.measure,
     "door": door.measure,
+    "limits": limits.measure,
 }
