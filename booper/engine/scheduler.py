@@ -176,9 +176,12 @@ class Scheduler:
 
     def _next_moment(self, now: datetime) -> datetime:
         """Return when there may be something to do even if nothing happens until then."""
+        # A suspect whose turn has come waits for the last of the others to end, which wakes us;
+        # to wait for a moment that has passed would be to go round without letting it end.
+        suspects = self._suspects
         moments = (
             self._timers.next_at,
-            self._suspects.turn_at,
+            None if suspects.stops_others(now) else suspects.turn_at,
             self._ready.next_probe_at(now),
             self._reread_at,
         )

@@ -1,0 +1,60 @@
+"""A suspect's turn that comes while others are on their way."""
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from booper.clock import VirtualClock
+from booper.config import Config
+from tests.conftest import START
+from tests.test_suspects import SECOND, Counting, after_three_crashes, arrival, create, running
+
+
+class Watched(VirtualClock):
+    """A clock that notes the moments somebody waited for that had come already."""
+
+    def __init__(self, start: datetime) -> None:
+        super().__init__(start)
+        self.passed: list[datetime] = []
+
+    async def wait(self, event: asyncio.Event, until: datetime | None) -> None:
+        """Wait, giving way to others in any case, so that a loop that never waits can be seen."""
+        if until is not None and until <= self.now():
+            self.passed.append(until)
+            await asyncio.sleep(0)  # noqa: TID251  no time passes
+        await super().wait(event, until)
+
+
+@pytest.mark.anyio
+async def test_a_suspect_whose_turn_comes_waits_for_those_on_their_way(
+    config: Config, tmp_path: Path
+) -> None:
+    """It is sent when the last of them has ended; until then the loop stands still.
+
+    The first suspect takes 10 s, so others have the next 10 s (contract §8: sent alone).
+    """
+    clock, target = Watched(START), Counting()
+    config = await after_three_crashes(config, clock, tmp_path)
+
+    def answer_one_and_hold(_: httpx.Request) -> httpx.Response:
+        target.hold()
+        return httpx.Response(200)
+
+    target.respond(answer_one_and_hold)
+    target.hold()
+    async with running(config, clock, target) as (booper, api):
+        await arrival(target, 1)
+        await create(api, "healthy")
+        clock.advance(10 * SECOND)
+        target.release()
+        await arrival(target, 2)
+        clock.advance(10 * SECOND)
+        await create(api, "later")
+        target.release()
+        await booper.wait_idle()
+    assert target.seen[:3] == [("bystander", 1), ("healthy", 1), ("poison", 1)]
+    assert ("later", 1) in target.seen
+    assert clock.passed == []
