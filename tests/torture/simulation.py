@@ -6,28 +6,25 @@ one seed gives one trace. The network and the moments of a crash are made up; no
 
 import asyncio
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+import sqlite3
+from collections.abc import Callable
+from contextlib import AsyncExitStack, closing, suppress
 from datetime import timedelta
 from pathlib import Path
 from random import Random
-from sqlite3 import Connection as RawConnection
-from sqlite3 import Error
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 
 from booper.clock import VirtualClock
-from booper.errors import StoreFull
-from booper.store.sqlite.connection import Connection, unavailable
+from booper.store.sqlite.schema import migrate
 from tests.conftest import START
+from tests.torture.inline import inline, spin
 from tests.torture.virtual import running
-
-T = TypeVar("T")
+from tests.torture.witness import WATCH, Witness
 
 SECOND = timedelta(seconds=1)
 SCHEDULES = 4
-DEADLINE_SECONDS = 60.0
 
 # What happens in a step, and how often beside the others.
 STEPS = {
@@ -36,6 +33,7 @@ STEPS = {
     "hold": 3,
     "release": 6,
     "cancel": 3,
+    "retry": 3,
     "disk": 3,
     "mend": 6,
     "jump": 2,
@@ -44,12 +42,17 @@ STEPS = {
     "schedule": 1,
     "toggle": 2,
 }
-PASSES = (0.5, 5, 59, 61, 700, 7_200)
+# Most lie around the minute after which a run counts as missed.
+PASSES = (0.5, 5, 59, 59, 59, 61, 61, 61, 700, 700, 3_700)
+# A hundred runs at a time are made up for by `all`: often, and little else would happen.
+MISFIRES = ("latest", "latest", "skip", "skip", "all")
 JUMPS = (-86_400, -3_600, 3_600, 28_800, 7 * 86_400)
+
+JUNK = b'{"$set": {"junk": "%s"}}' % (b"x" * 70_000)
 
 FATES: tuple[Callable[[], httpx.Response | Exception], ...] = (
     *(lambda: httpx.Response(200, json={"seen": 1}) for _ in range(8)),
-    lambda: httpx.Response(200, json={"$set": {"junk": "x" * 70_000}}),
+    lambda: httpx.Response(200, content=JUNK),
     lambda: httpx.Response(200, content=b"\xff\x00{" * 1_000),
     lambda: httpx.Response(500),
     lambda: httpx.Response(429, headers={"Retry-After": "-1 fortnight"}),
@@ -80,9 +83,12 @@ class Target(httpx.AsyncBaseTransport):
 
 
 class World:
-    """One booper after another over one database, and what was asked of them and came of it."""
+    """One booper after another over one database, and what was asked of them and came of it.
 
-    def __init__(self, seed: int, folder: Path) -> None:
+    `sabotage` is SQL that breaks the database, to show that it is found out.
+    """
+
+    def __init__(self, seed: int, folder: Path, sabotage: str = "") -> None:
         self.clock = VirtualClock(START)
         self.open = asyncio.Event()
         self.open.set()
@@ -90,9 +96,12 @@ class World:
         self.accepted: dict[int, str] = {}
         self.schedules: list[str] = []
         self.sent: list[tuple[int, str]] = []
+        self.faults: list[str] = []
+        self.witness = Witness()
         self.is_disk_bad = False
         self._random = Random(seed)
         self._folder = folder
+        self._sabotage = sabotage
         self._one_offs: list[int] = []
         self._latest = START
         self._is_kind = False
@@ -105,27 +114,34 @@ class World:
 
     async def live(self, steps: int) -> None:
         """Let so many things happen, then let everything come to its end."""
-        self.database.parent.mkdir()
-        with inline(self):
-            # Real time, for a world that stands still: nobody would ever wake it.
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                await self._steps(steps)
+        self._make_database()
+        with inline(self.disk_fails, self.look):
+            await self._start()
+            try:
+                for _ in range(steps):
+                    (step,) = self._random.choices(list(STEPS), weights=list(STEPS.values()))
+                    self._note(step)
+                    await self._step(step)
+                    # Not always does everything that follows happen before the next step.
+                    await spin(self._random.choice((None, None, 0, 3, 20)))
+                await self._end()
+            finally:
+                await self._stop()
 
-    async def _steps(self, steps: int) -> None:
-        await self._start()
-        for _ in range(steps):
-            (step,) = self._random.choices(list(STEPS), weights=list(STEPS.values()))
-            self._note(step)
-            await self._step(step)
-            # Not always does everything that follows happen before the next step.
-            await _spin(self._random.choice((None, None, 0, 3, 20)))
-        await self._end()
+    def look(self, opened: sqlite3.Connection) -> None:
+        """Note and judge the moves that have just been committed, if anybody will know of them."""
+        if self._target.is_gone:
+            return
+        for move in self.witness.look(opened):
+            self._note(str(move))
+            self._blame(self.witness.judge(move))
 
     def arrived(self, request: httpx.Request) -> None:
         """Note a request that reached the target."""
-        number = int(request.headers["booper-job-id"])
+        number, attempt = (int(request.headers[f"booper-{name}"]) for name in ("job-id", "attempt"))
         self.sent.append((number, request.url.path))
-        self._note(f"sent {number} attempt {request.headers['booper-attempt']}")
+        self._note(f"sent {number} attempt {attempt}")
+        self._blame(self.witness.judge_sent(number, attempt))
 
     def fate(self) -> httpx.Response | Exception:
         """Decide what a request is answered."""
@@ -147,9 +163,9 @@ class World:
                     self._one_offs.append(made["job_id"])
             case "schedule" if len(self.schedules) < SCHEDULES:
                 await self._schedule()
-            case "cancel" if self._one_offs:
+            case "cancel" | "retry" if self._one_offs:
                 number = self._random.choice(self._one_offs)
-                await self._post(f"/api/jobs/{number}/cancel", {})
+                await self._post(f"/api/jobs/{number}/{step}", {})
             case "toggle" if self.schedules:
                 action = self._random.choice(("disable", "enable", "enable"))
                 await self._post(f"/api/schedules/{self._random.choice(self.schedules)}/{action}")
@@ -184,7 +200,7 @@ class World:
     async def _schedule(self) -> None:
         made = await self._create(
             repeat_every=self._random.choice((60, 600, 86_400)),
-            misfire=self._random.choice(("latest", "skip", "all")),
+            misfire=self._random.choice(MISFIRES),
             overlap=self._random.choice(("skip", "queue", "allow")),
         )
         if made:
@@ -196,24 +212,31 @@ class World:
         self._note(f"{path}: {answer.status_code}")
         return answer
 
+    def _make_database(self) -> None:
+        self.database.parent.mkdir()
+        with closing(sqlite3.connect(self.database)) as opened:
+            migrate(opened, str(self.database))
+            opened.executescript(WATCH + self._sabotage)
+
     async def _start(self) -> None:
         self._lives += 1
         self._stack, self._target = AsyncExitStack(), Target(self)
         entering = running(self.database, self.clock, self._target, Random(self._lives))
         _, self._api = await self._stack.enter_async_context(entering)
-        await _spin()
+        await spin()
 
     async def _stop(self) -> None:
         """Stop without grace; what waits for the disk goes on first, as it would within seconds."""
         await self._recover()
         await self._stack.aclose()
+        self.witness.died()
 
     async def _recover(self) -> None:
         """Mend the disk, and let whoever waits for it go on."""
         self.is_disk_bad = False
-        await _spin()
+        await spin()
         self._pass(2)
-        await _spin()
+        await spin()
 
     async def _crash(self) -> None:
         """Go on with what the disk holds at this moment; the booper that wrote it is forgotten."""
@@ -232,48 +255,17 @@ class World:
         """Be kind to everybody until nothing but the next runs of schedules waits, and stop."""
         self.is_disk_bad, self._is_kind = False, True
         self.open.set()
-        await _spin()
+        await spin()
         for schedule in self.schedules:
             self._pass(2)
             await self._post(f"/api/schedules/{schedule}/enable")
         self.clock.set(self._latest)  # nobody could ask for anything from a later time
         for _ in range(6):  # past the longest wait and the latest retry, a day each
             self._pass(43_200)
-            await _spin()
-        await self._stop()
+            await spin()
 
     def _note(self, what: str) -> None:
-        self.trace.append(f"{self.clock.now():%m-%dT%H:%M:%S.%f} {what}")
+        self.trace.append(f"{self.clock.now()} {what}")
 
-
-@contextmanager
-def inline(world: World) -> Iterator[None]:
-    """Let SQLite work in the loop's own thread, on a disk that fails when the world says so.
-
-    Threads would make the order of things another one each time.
-    """
-    threaded = Connection.run
-
-    async def run(self: Connection, work: Callable[[RawConnection], T]) -> T:
-        # One turn of the loop, as a hop to a thread takes at least.
-        await asyncio.sleep(0)  # noqa: TID251  no time passes
-        if world.disk_fails():
-            raise StoreFull("the disk is full")
-        try:
-            return work(self._conn)
-        except Error as error:
-            raise unavailable(error) from error
-
-    Connection.run = run  # type: ignore[method-assign]  # the seam between loop and threads
-    try:
-        yield
-    finally:
-        Connection.run = threaded  # type: ignore[method-assign]
-
-
-async def _spin(turns: int | None = None) -> None:
-    """Let the loop go round so many times, or until nobody has anything left to do now."""
-    ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]  # what will run next
-    while ready if turns is None else turns:
-        turns = None if turns is None else turns - 1
-        await asyncio.sleep(0)  # noqa: TID251  no time passes
+    def _blame(self, faults: list[str]) -> None:
+        self.faults += [f"{fault} (line {len(self.trace)} of the trace)" for fault in faults]

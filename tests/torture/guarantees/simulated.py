@@ -1,6 +1,7 @@
 """Seeds of everything at once: nothing accepted is lost, nothing unasked sent, every time told.
 
-A failing seed is named; `python -m tests.torture.guarantees.simulated SEED` prints its trace.
+States move along the table alone. A failing seed is named;
+`python -m tests.torture.guarantees.simulated SEED` prints its trace.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from tempfile import TemporaryDirectory
 from booper.clock import EPOCH
 from tests.torture.line import Line, Size, line
 from tests.torture.simulation import World
+from tests.torture.witness import ARROWS, Arrow
 
 FINAL = {"completed", "discarded", "cancelled"}
 
@@ -26,27 +28,32 @@ def measure(size: Size) -> Line:
     seeds, steps = size.pick(1_000, 3), size.pick(1_000, 150)
     faults: list[str] = []
     sent = 0
+    walked: Counter[Arrow] = Counter()
     first, _ = lived(0, steps)
     for seed in range(seeds):
         world, found = lived(seed, steps)
         sent += len(world.sent)
+        walked += world.witness.walked
         faults += [f"seed {seed}: {fault}" for fault in found]
         if seed == 0 and world.trace != first.trace:
             faults.append("seed 0 replays to another trace")
-    figure = f"{seeds} seeds of {steps} steps, {sent} requests, each accounted for"
+    figure = (
+        f"{seeds} seeds of {steps} steps, {sent} requests, each accounted for; "
+        f"{walked.total()} moves along {len(walked)} of {len(ARROWS)} arrows"
+    )
     return line("simulated", figure, faults)
 
 
-def lived(seed: int, steps: int) -> tuple[World, list[str]]:
+def lived(seed: int, steps: int, sabotage: str = "") -> tuple[World, list[str]]:
     """Live through a seed; return the world it leaves and what is wrong with it."""
     with TemporaryDirectory() as name:
-        world = World(seed, Path(name))
+        world = World(seed, Path(name), sabotage)
         try:
             asyncio.run(world.live(steps))
         except Exception as error:  # whatever ends a world is a fault of its seed
-            return world, [f"{type(error).__name__}: {error}"]
+            return world, [*world.faults, f"{type(error).__name__}: {error}"]
         with closing(sqlite3.connect(world.database)) as connection:
-            return world, [*_jobs(world, connection), *_planned_times(connection)]
+            return world, [*world.faults, *_jobs(world, connection), *_planned_times(connection)]
 
 
 def _jobs(world: World, connection: sqlite3.Connection) -> list[str]:

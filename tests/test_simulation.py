@@ -1,0 +1,106 @@
+"""The simulation itself: it finds out whatever is broken on purpose."""
+
+import pytest
+
+from booper.model.lifecycle import TRANSITIONS
+from tests.torture.guarantees.simulated import lived
+from tests.torture.witness import ARROWS, Move, Witness
+
+SEED, STEPS = 3, 200
+
+COPY_OF_JOB = """
+INSERT INTO jobs (uuid, user_id, kind, schedule_id, host, args, state, attempt, max_attempts,
+    interruptions, inserted_at, scheduled_at, planned_at)
+SELECT randomblob(16), user_id, kind, schedule_id, host, {args}, state, attempt, max_attempts,
+    interruptions, inserted_at, scheduled_at, planned_at
+FROM jobs WHERE id = new.id;
+"""
+
+# What is broken, as SQL that does it behind booper's back -> what the simulation says of it.
+SABOTAGES = {
+    "a completed job comes back": (
+        "CREATE TRIGGER sabotage AFTER UPDATE ON jobs WHEN new.state = 'completed' BEGIN "
+        "UPDATE jobs SET state = 'retryable', completed_at = NULL WHERE id = new.id; END",
+        "off the table: job 1: completed 1 -> retryable 1",
+    ),
+    "an attempt is counted twice": (
+        "CREATE TRIGGER sabotage AFTER UPDATE ON jobs "
+        "WHEN new.state = 'completed' AND old.state = 'executing' BEGIN "
+        "UPDATE jobs SET attempt = attempt + 1 WHERE id = new.id; END",
+        "off the table: job 1: completed 1 -> completed 2",
+    ),
+    "an accepted job is dropped": (
+        "CREATE TRIGGER sabotage AFTER INSERT ON jobs WHEN new.id = 5 BEGIN "
+        "DELETE FROM jobs WHERE id = new.id; END",
+        "lost: ",
+    ),
+    "a job goes elsewhere than asked": (
+        "CREATE TRIGGER sabotage AFTER INSERT ON jobs WHEN new.id = 5 BEGIN "
+        "UPDATE jobs SET args = json_set(args, '$.url', 'https://h1.test/else') "
+        "WHERE id = new.id; END",
+        "kept and not accepted: ",
+    ),
+    "a job is made up": (
+        "CREATE TRIGGER sabotage AFTER INSERT ON jobs WHEN new.id = 5 BEGIN "
+        + COPY_OF_JOB.format(args="json_set(args, '$.url', 'https://h1.test/else')")
+        + "END",
+        "kept and not accepted: ",
+    ),
+    "a job is never due": (
+        "CREATE TRIGGER sabotage AFTER INSERT ON jobs WHEN new.id = 5 BEGIN "
+        "UPDATE jobs SET scheduled_at = 1 << 52 WHERE id = new.id; END",
+        "never ended: [5]",
+    ),
+    "a planned time runs twice": (
+        "DROP INDEX jobs_planned; "
+        "CREATE TRIGGER sabotage AFTER INSERT ON jobs WHEN new.kind = 'run' AND new.id % 3 = 0 "
+        f"BEGIN {COPY_OF_JOB.format(args='args')} END",
+        "told 2 times",
+    ),
+    "a gap is not logged": (
+        "CREATE TRIGGER sabotage AFTER INSERT ON logs WHEN new.event = 'schedule.skipped' BEGIN "
+        "DELETE FROM logs WHERE seq = new.seq; END",
+        "told 0 times",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SABOTAGES)
+def test_what_is_broken_is_found_out(what: str) -> None:
+    """A database that does what it may not makes its seed fail, and the fault says what it did."""
+    sabotage, fault = SABOTAGES[what]
+    _, faults = lived(SEED, STEPS, sabotage + ";")
+    assert any(fault in found for found in faults), faults[:5]
+
+
+def test_what_is_not_broken_has_no_fault() -> None:
+    """So it is the sabotage that the other tests see."""
+    assert lived(SEED, STEPS)[1] == []
+
+
+def test_the_moves_that_are_allowed_are_the_table() -> None:
+    """Besides the arrows of the model there is the creation alone."""
+    table = {(start.value, end.value) for start, ends in TRANSITIONS.items() for end in ends}
+    assert set(ARROWS) - {(None, "scheduled")} == table
+
+
+def test_a_move_begins_where_the_last_one_ended() -> None:
+    """What moved unseen, as a crash would make it that lost a commit, is a fault."""
+    witness = Witness()
+    assert witness.judge(Move(1, None, "scheduled", 0, 0)) == []
+    (fault,) = witness.judge(Move(1, "retryable", "executing", 1, 2))
+    assert fault.startswith("unseen before job 1: ")
+
+
+def test_an_attempt_that_was_begun_is_sent_once() -> None:
+    """Neither a second request nor one that nobody claimed, nor one of an earlier process."""
+    witness = Witness()
+    assert witness.judge_sent(1, 1) == ["sent without a claim: job 1, attempt 1"]
+    witness.judge(Move(1, None, "scheduled", 0, 0))
+    witness.judge(Move(1, "scheduled", "executing", 0, 1))
+    assert witness.judge_sent(1, 1) == []
+    assert witness.judge_sent(1, 1) != []
+    witness.judge(Move(1, "executing", "retryable", 1, 1))
+    witness.judge(Move(1, "retryable", "executing", 1, 2))
+    witness.died()
+    assert witness.judge_sent(1, 2) != []

@@ -1,0 +1,55 @@
+"""SQLite in the loop's own thread: threads would make the order of things another one each time."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from sqlite3 import Connection as RawConnection
+from sqlite3 import Error
+from typing import TypeVar
+
+from booper.errors import StoreFull
+from booper.store.sqlite import connection
+from booper.store.sqlite.connection import Connection, unavailable
+
+T = TypeVar("T")
+
+# So few that checkpoints come between crashes, and that a crash leaves little to copy.
+PAGES = 500
+
+
+@contextmanager
+def inline(fails: Callable[[], bool], look: Callable[[RawConnection], None]) -> Iterator[None]:
+    """Let SQLite work in the loop's own thread, on a disk that fails when `fails` says so.
+
+    `look` sees the connection after each commit.
+    """
+    threaded, pages = Connection.run, connection.CHECKPOINT_PAGES
+
+    async def run(self: Connection, work: Callable[[RawConnection], T]) -> T:
+        await spin(1)  # as many turns of the loop as a hop to a thread takes at least
+        if fails():
+            raise StoreFull("the disk is full")
+        written = self._conn.total_changes
+        try:
+            result = work(self._conn)
+        except Error as error:
+            raise unavailable(error) from error
+        if self._conn.total_changes != written:
+            look(self._conn)
+        return result
+
+    Connection.run = run  # type: ignore[method-assign]  # the seam between loop and threads
+    connection.CHECKPOINT_PAGES = PAGES
+    try:
+        yield
+    finally:
+        Connection.run = threaded  # type: ignore[method-assign]
+        connection.CHECKPOINT_PAGES = pages
+
+
+async def spin(turns: int | None = None) -> None:
+    """Let the loop go round so many times, or until nobody has anything left to do now."""
+    ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]  # what will run next
+    while ready if turns is None else turns:
+        turns = None if turns is None else turns - 1
+        await asyncio.sleep(0)  # noqa: TID251  no time passes
