@@ -1,9 +1,14 @@
-"""The simulation itself: it finds out whatever is broken on purpose."""
+"""The simulation itself: it replays, and it finds out whatever is broken on purpose."""
+
+import os
+import subprocess
+import sys
 
 import pytest
 
 from booper.model.lifecycle import TRANSITIONS
 from tests.torture.guarantees.simulated import lived
+from tests.torture.stuck import Stuck, alarm
 from tests.torture.witness import ARROWS, Move, Witness
 
 SEED, STEPS = 3, 200
@@ -104,3 +109,33 @@ def test_an_attempt_that_was_begun_is_sent_once() -> None:
     witness.judge(Move(1, "retryable", "executing", 1, 2))
     witness.died()
     assert witness.judge_sent(1, 2) != []
+
+
+def test_a_seed_replays_in_any_process() -> None:
+    """One that hashes otherwise, and has another place in memory, leaves the same trace."""
+    here, _ = lived(SEED, STEPS)
+    for hashing in ("1", "2"):
+        program = [sys.executable, "-m", "tests.torture.guarantees.simulated"]
+        told = subprocess.run(
+            [*program, str(SEED), str(STEPS)],
+            env=os.environ | {"PYTHONHASHSEED": hashing},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        assert told.stdout.splitlines() == here.trace
+
+
+def test_what_goes_round_without_end_is_stopped() -> None:
+    """Also where it never gives way and takes every error for somebody else's."""
+
+    def go_round() -> None:
+        while True:
+            try:
+                sum(range(100))
+            except Exception:
+                continue
+
+    with pytest.raises(Stuck, match=r"no end after 0\.05 s, at .*test_simulation\.py"), alarm(0.05):
+        go_round()
