@@ -97,6 +97,20 @@ def test_a_move_begins_where_the_last_one_ended() -> None:
     assert fault.startswith("unseen before job 1: ")
 
 
+def test_only_a_stop_gives_an_attempt_back() -> None:
+    """What a crash cut off stays counted (contract §8)."""
+    witness = Witness()
+    witness.judge(Move(1, None, "scheduled", 0, 0))
+    witness.judge(Move(1, "scheduled", "executing", 0, 1))
+    witness.is_stopping = True
+    assert witness.judge(Move(1, "executing", "scheduled", 1, 0)) == []
+    witness.died()
+    witness.judge(Move(1, "scheduled", "executing", 0, 1))
+    assert witness.judge(Move(1, "executing", "scheduled", 1, 0)) == [
+        "off the table: job 1: executing 1 -> scheduled 0"
+    ]
+
+
 def test_an_attempt_that_was_begun_is_sent_once() -> None:
     """Neither a second request nor one that nobody claimed, nor one of an earlier process."""
     witness = Witness()

@@ -228,6 +228,7 @@ class World:
     async def _stop(self) -> None:
         """Stop without grace; what waits for the disk goes on first, as it would within seconds."""
         await self._recover()
+        self.witness.is_stopping = True
         await self._stack.aclose()
         self.witness.died()
 

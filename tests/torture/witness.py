@@ -37,7 +37,7 @@ LATEST = "SELECT seq, job_id, old, new, before, attempt FROM moves WHERE seq > ?
 Arrow = tuple[str | None, str | None]
 
 # The table, as the contract has it (§2, §4, §8, §10), and by how much an arrow changes the number
-# of attempts: one begins, or a stop gives it back, as if it had never begun.
+# of attempts: one begins; or a stop, and nothing else, gives it back, as if it had never begun.
 ARROWS: dict[Arrow, frozenset[int]] = {
     (None, "scheduled"): frozenset({0}),
     ("scheduled", "executing"): frozenset({1}),
@@ -75,6 +75,7 @@ class Witness:
 
     def __init__(self) -> None:
         self.walked: Counter[Arrow] = Counter()
+        self.is_stopping = False
         self._last = 0
         self._known: dict[int, tuple[str | None, int]] = {}
         self._begun: dict[int, int] = {}
@@ -93,9 +94,10 @@ class Witness:
         self.walked[arrow] += 1
         if move.new == "executing":
             self._begun[move.job_id] = move.attempt
+        is_on_table = by in ARROWS.get(arrow, ()) and (by != -1 or self.is_stopping)
         return [
             *([f"unseen before {move}: {known}"] if known != (move.old, move.before) else []),
-            *([f"off the table: {move}"] if by not in ARROWS.get(arrow, ()) else []),
+            *([] if is_on_table else [f"off the table: {move}"]),
         ]
 
     def judge_sent(self, job_id: int, attempt: int) -> list[str]:
@@ -106,4 +108,5 @@ class Witness:
 
     def died(self) -> None:
         """Note that the process is gone: what it had begun it sends no more."""
+        self.is_stopping = False
         self._begun.clear()
