@@ -1,6 +1,7 @@
 """The simulation itself: it replays, and it finds out whatever is broken on purpose."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -12,6 +13,8 @@ from tests.torture.stuck import Stuck, alarm
 from tests.torture.witness import ARROWS, Move, Witness
 
 SEED, STEPS = 3, 200
+# What is broken need not show in each seed: the job of that number may be cancelled first.
+SEEDS = range(6)
 
 COPY_OF_JOB = """
 INSERT INTO jobs (uuid, user_id, kind, schedule_id, host, args, state, attempt, max_attempts,
@@ -26,13 +29,13 @@ SABOTAGES = {
     "a completed job comes back": (
         "CREATE TRIGGER sabotage AFTER UPDATE ON jobs WHEN new.state = 'completed' BEGIN "
         "UPDATE jobs SET state = 'retryable', completed_at = NULL WHERE id = new.id; END",
-        "off the table: job 1: completed 1 -> retryable 1",
+        r"off the table: job \d+: completed (\d+) -> retryable \1 ",
     ),
     "an attempt is counted twice": (
         "CREATE TRIGGER sabotage AFTER UPDATE ON jobs "
         "WHEN new.state = 'completed' AND old.state = 'executing' BEGIN "
         "UPDATE jobs SET attempt = attempt + 1 WHERE id = new.id; END",
-        "off the table: job 1: completed 1 -> completed 2",
+        r"off the table: job \d+: completed 1 -> completed 2 ",
     ),
     "an accepted job is dropped": (
         "CREATE TRIGGER sabotage AFTER INSERT ON jobs WHEN new.id = 5 BEGIN "
@@ -54,7 +57,7 @@ SABOTAGES = {
     "a job is never due": (
         "CREATE TRIGGER sabotage AFTER INSERT ON jobs WHEN new.id = 5 BEGIN "
         "UPDATE jobs SET scheduled_at = 1 << 52 WHERE id = new.id; END",
-        "never ended: [5]",
+        r"never ended: \[5\]",
     ),
     "a planned time runs twice": (
         "DROP INDEX jobs_planned; "
@@ -72,15 +75,15 @@ SABOTAGES = {
 
 @pytest.mark.parametrize("what", SABOTAGES)
 def test_what_is_broken_is_found_out(what: str) -> None:
-    """A database that does what it may not makes its seed fail, and the fault says what it did."""
+    """A database that does what it may not makes a seed fail, and the fault says what it did."""
     sabotage, fault = SABOTAGES[what]
-    _, faults = lived(SEED, STEPS, sabotage + ";")
-    assert any(fault in found for found in faults), faults[:5]
+    found = (lived(seed, STEPS, sabotage + ";")[1] for seed in SEEDS)
+    assert any(re.search(fault, text) for faults in found for text in faults)
 
 
 def test_what_is_not_broken_has_no_fault() -> None:
     """So it is the sabotage that the other tests see."""
-    assert lived(SEED, STEPS)[1] == []
+    assert [lived(seed, STEPS)[1] for seed in SEEDS] == [[] for _ in SEEDS]
 
 
 def test_the_moves_that_are_allowed_are_the_table() -> None:

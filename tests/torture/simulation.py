@@ -43,9 +43,10 @@ STEPS = {
     "toggle": 2,
 }
 # Most lie around the minute after which a run counts as missed.
-PASSES = (0.5, 5, 59, 59, 59, 61, 61, 61, 700, 700, 3_700)
+PASSES = (*(0.5, 5, 59, 61) * 4, 700, 3_700)
 # A hundred runs at a time are made up for by `all`: often, and little else would happen.
-MISFIRES = ("latest", "latest", "skip", "skip", "all")
+MISFIRES = (*("latest", "skip") * 3, "all")
+CRASHES = (1, 1, 1, 1, 4)  # in a row: after three, what was on its way goes alone
 JUMPS = (-86_400, -3_600, 3_600, 28_800, 7 * 86_400)
 
 JUNK = b'{"$set": {"junk": "%s"}}' % (b"x" * 70_000)
@@ -179,7 +180,8 @@ class World:
                 await self._stop()
                 await self._start()
             case "crash":
-                await self._crash()
+                for _ in range(self._random.choice(CRASHES)):
+                    await self._crash()
 
     def _pass(self, seconds: float) -> None:
         self.clock.advance(seconds * SECOND)
