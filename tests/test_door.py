@@ -15,10 +15,10 @@ from starlette.types import Receive, Scope, Send
 
 from booper.api.bodies import read_body
 from booper.api.problems import answer_expected
-from booper.cli.door import MOST_UNWANTED_BYTES, SPARE_CONNECTIONS, Limits
-from booper.cli.listener import Listener
 from booper.clock import monotonic
 from booper.errors import BodyTooLarge, MalformedBody
+from booper.server.door import MOST_UNWANTED_BYTES, SPARE_CONNECTIONS, Limits
+from booper.server.listener import Listener
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from booper.cli.protocol import MOST_HELD_BYTES, HTTPProtocol
+from booper.server.protocol import MOST_HELD_BYTES, HTTPProtocol
 
 DEADLINE_SECONDS = 5.0
 

@@ -14,10 +14,10 @@ import msgspec
 
 from booper.api.keys import KeyRequest, issue
 from booper.api.wire import KeyResource, NewKeyResource, key_resource
-from booper.cli.listener import socket_path
 from booper.clock import SystemClock
 from booper.config import Config
 from booper.errors import BooperError, NotFound, StartError
+from booper.server.listener import socket_path
 from booper.store.base import Keys
 from booper.store.sqlite import open_store
 

@@ -15,10 +15,10 @@ import uvloop
 
 from booper import __version__
 from booper.app import Booper
-from booper.cli.door import Limits
-from booper.cli.listener import Listener, admin_socket, check_socket_path
 from booper.config import Config
 from booper.errors import StartError
+from booper.server.door import Limits
+from booper.server.listener import Listener, admin_socket, check_socket_path
 
 BACKLOG = 2048
 MOST_FILES = 65_536

@@ -11,9 +11,9 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
-from booper.cli.door import Door, Limits
 from booper.clock import monotonic
 from booper.errors import StartError
+from booper.server.door import Door, Limits
 
 # sockaddr_un holds 108 bytes, the last of them 0 (unix(7)).
 LONGEST_SOCKET_PATH = 107

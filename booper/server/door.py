@@ -15,7 +15,6 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from booper.api.problems import MEDIA_TYPE, headers_of, problem_of
-from booper.cli.protocol import HTTPProtocol
 from booper.clock import monotonic
 from booper.errors import (
     BooperError,
@@ -25,6 +24,7 @@ from booper.errors import (
     TooManyConnections,
     URLTooLong,
 )
+from booper.server.protocol import HTTPProtocol
 
 # Refused connections that may still be reading why; one more is cut off without an answer.
 SPARE_CONNECTIONS = 64
