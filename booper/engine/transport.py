@@ -8,7 +8,7 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import lru_cache
 
 import certifi
@@ -24,7 +24,7 @@ Addresses = Callable[[], Awaitable[Sequence[str]]]
 """The IP addresses, in order, to which the request may go."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_METHODS_WITH_BODY = frozenset({b"POST", b"PUT", b"PATCH"})
 _OWN_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 _NOT_TOKEN = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
 _BREAKS_VALUE = re.compile(rb"[\r\n\0]")
@@ -223,19 +223,31 @@ def default_ssl_context() -> ssl.SSLContext:
 def encode_request(request: httpx.Request, body: bytes) -> tuple[bytes, bool]:
     """Return the request's bytes, and whether it lets the connection live on.
 
-    Framing is decided here alone: `Content-Length` and `Transfer-Encoding` of the caller are
-    replaced. GET, HEAD and DELETE without a body have neither (RFC 9110 §8.6).
+    Raises:
+        httpx.LocalProtocolError: see `encode`.
+    """
+    url, headers = request.url, request.headers.raw
+    return encode(request.method.encode(), url.raw_path, url.netloc, headers, body)
+
+
+def encode(
+    method: bytes, target: bytes, host: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes
+) -> tuple[bytes, bool]:
+    """Return a request's bytes, and whether it lets the connection live on.
+
+    `host` stands in where no header names one. Framing is decided here alone: `Content-Length` and
+    `Transfer-Encoding` of the caller are replaced. GET, HEAD and DELETE without a body have neither
+    (RFC 9110 §8.6).
 
     Raises:
         httpx.LocalProtocolError: a method, target or header would break out of its place
             (RFC 9112 §11.2).
     """
-    method, target, url = request.method, request.url.raw_path, request.url
-    if _NOT_TOKEN.search(method.encode()) or _BREAKS_TARGET.search(target) or not method:
+    if _NOT_TOKEN.search(method) or _BREAKS_TARGET.search(target) or not method:
         raise httpx.LocalProtocolError(f"invalid request line: {method!r} {target!r}")
-    lines = [b"%b %b HTTP/1.1" % (method.encode(), target)]
+    lines = [b"%b %b HTTP/1.1" % (method, target)]
     hosts, keep_alive = 0, True
-    for name, value in request.headers.raw:
+    for name, value in headers:
         lowered = _lowered_token(name)
         if not lowered or _BREAKS_VALUE.search(value):
             raise httpx.LocalProtocolError(f"invalid header {name[:80]!r}: {value[:80]!r}")
@@ -248,7 +260,7 @@ def encode_request(request: httpx.Request, body: bytes) -> tuple[bytes, bool]:
     if hosts > 1:
         raise httpx.LocalProtocolError("more than one Host header")
     if hosts == 0:
-        lines.insert(1, b"Host: " + url.netloc)
+        lines.insert(1, b"Host: " + host)
     if body or method in _METHODS_WITH_BODY:
         lines.append(b"Content-Length: %d" % len(body))
     lines += (b"", body)
