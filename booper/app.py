@@ -35,11 +35,13 @@ from booper.engine.scheduler import Scheduler
 from booper.engine.signing import Secret
 from booper.engine.transport import Transport
 from booper.errors import ConfigError, StartError
+from booper.follower import Faces, Follower, open_to_others
 from booper.model.key import NewKey, Scope, check_key, digest_of, new_key
 from booper.model.redaction import Redaction
 from booper.model.retry import parse_backoff
+from booper.server.door import Limits
 from booper.store.base import Store
-from booper.store.sqlite import open_store
+from booper.store.sqlite import DatabaseLocked, open_store
 
 log = logging.getLogger("booper")
 
@@ -59,6 +61,11 @@ class Booper:
     listen, if it does: jobs may then reach its helper paths, and a public one needs a key. `clock`,
     `random` and `transport` are the edges to the world, for tests and simulations.
 
+    Where several processes run one over the same database, as the workers of a web server do, one
+    of them holds it, and the others hand it their calls until they can take its place. Unless
+    `follow` is set, one that finds the database held does not start; nor does one with a `clock`
+    of its own, since others do not know its time.
+
     Raises:
         ConfigError: `api_key` cannot serve as a key, or `[targets] allow` is wrong.
     """
@@ -72,11 +79,16 @@ class Booper:
         clock: Clock | None = None,
         random: Random | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        follow: bool = True,
     ) -> None:
         self.config = config or Config()
         self.first_key: str | None = None
         self._address = address
         self._clock = clock or SystemClock()
+        self._is_shared = clock is None
+        self._follows = follow and self._is_shared
+        self._follower: Follower | None = None
+        self._faces = Faces(self.asgi, self.administration)
         self._random = random or Random()
         # Per process, so that nothing learned from one run opens the helpers of the next.
         self._own_secret = secrets.token_urlsafe(32)
@@ -107,13 +119,18 @@ class Booper:
             raise ConfigError(str(error)) from error
 
     async def __aenter__(self) -> "Booper":
-        """Open the store and start the loop.
+        """Open the store and start the loop; or follow the process that has the database open.
 
         Raises:
             StartError: the database cannot be used, or another process serves it.
         """
         async with AsyncExitStack() as stack:
-            await self._start(stack)
+            try:
+                await self._start(stack)
+            except DatabaseLocked:
+                if not self._follows:
+                    raise
+                self._follower = await stack.enter_async_context(self._follow())
             self._exit = stack.pop_all()
         return self
 
@@ -128,19 +145,34 @@ class Booper:
             yield
 
     async def drain(self) -> None:
-        """Claim no more, and give running attempts their grace; the API goes on answering."""
+        """Claim no more, and give running attempts their grace; the API goes on answering.
+
+        One that follows does not take over any more.
+        """
+        if self._follower is not None:
+            await self._follower.give_up()
         self._channels.close()  # an open feed would hold up whoever waits for connections
         if self._scheduler is not None:
             await self._scheduler.stop(timedelta(seconds=self.config.delivery.grace_seconds))
 
     async def wait_failed(self) -> None:
-        """Return when the loop has ended. Raises: whatever ended it before its time."""
+        """Return when the loop has ended. Raises: whatever ended it before its time.
+
+        One that follows has no loop until it takes over; then that one is meant.
+        """
+        if self._follower is not None:
+            await self._follower.wait()
+            if self._loop is None:
+                return  # drained before
         assert self._loop is not None, "booper is not running"
         await asyncio.shield(self._loop)
 
     async def wait_idle(self) -> None:
-        """Return once nothing is due at the clock's present time and nothing is on its way."""
-        assert self._scheduler is not None, "booper is not running"
+        """Return once nothing is due at the clock's present time and nothing is on its way.
+
+        Only the process that holds the database can know.
+        """
+        assert self._scheduler is not None, "booper is not running, or only follows"
         await self._scheduler.wait_idle()
 
     async def asgi(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
@@ -159,6 +191,10 @@ class Booper:
             open_store(Path(database.path), database.durability, self._random)
         )
         await self._ensure_key(store)
+        if self._is_shared:
+            server, grace = self.config.server, self.config.delivery.grace_seconds
+            limits = Limits(connections=server.max_connections)
+            await open_to_others(stack, Path(database.path), self._faces, grace, limits)
         stack.push_async_callback(self._transport.aclose)
         reports = Reports(self._guard, self._clock, self.config.retry.max_attempts, self._redaction)
         scheduler = self._make_scheduler(store, reports)
@@ -170,6 +206,25 @@ class Booper:
         self._application = create_application(services)
         self._administration = create_application(replace(services, is_administrator=True))
 
+    def _follow(self) -> Follower:
+        """Hand every call to the process that holds the database, until this one does.
+
+        Raises:
+            StartError: the holder cannot be reached.
+        """
+        follower = Follower(
+            Path(self.config.database.path),
+            self._faces,
+            self._start,
+            self._clock,
+            most_body_bytes=self._most_body_bytes(),
+        )
+        self._application, self._administration = follower.application, follower.administration
+        return follower
+
+    def _most_body_bytes(self) -> int:
+        return max(self.config.server.max_body_bytes, MAX_BATCH_BYTES)
+
     def _make_services(self, store: Store, scheduler: Scheduler, reports: Reports) -> Services:
         config = self.config
         return Services(
@@ -180,7 +235,7 @@ class Booper:
             guard=self._guard,
             clock=self._clock,
             max_body_bytes=config.server.max_body_bytes,
-            max_batch_bytes=max(config.server.max_body_bytes, MAX_BATCH_BYTES),
+            max_batch_bytes=self._most_body_bytes(),
             max_attempts=config.retry.max_attempts,
             backoff=parse_backoff(config.retry.backoff),
             redaction=self._redaction,

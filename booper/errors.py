@@ -17,7 +17,8 @@
     ├── HeadersTooLarge        431
     ├── TooManyConnections     503
     ├── StoreUnavailable       503  the store cannot write now, or booper is stopping
-    │   └── StoreFull          507  the disk is full
+    │   ├── StoreFull          507  the disk is full
+    │   └── HolderUnreachable  503  the process that writes is gone, or has not answered
     ├── TargetRefused          422  the guard does not let a request reach this target
     ├── UnresolvableHost            the target's name has no address now (an attempt fails)
     └── StartError                  booper cannot start; one line for the operator, exit 1
@@ -184,6 +185,12 @@ class StoreFull(StoreUnavailable):
 
     status = 507
     title = "Disk full"
+
+
+class HolderUnreachable(StoreUnavailable):
+    """Say that the process which holds the database is gone, or has not answered in time."""
+
+    title = "Holder unreachable"
 
 
 class TargetRefused(BooperError):

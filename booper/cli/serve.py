@@ -18,7 +18,7 @@ from booper.app import Booper
 from booper.config import Config
 from booper.errors import StartError
 from booper.server.door import Limits
-from booper.server.listener import Listener, admin_socket, check_socket_path
+from booper.server.listener import Listener, check_socket_path
 
 BACKLOG = 2048
 MOST_FILES = 65_536
@@ -34,6 +34,7 @@ def run(config: Config, api_key: str | None) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     _raise_file_limit()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(config, api_key))
@@ -45,32 +46,27 @@ async def _serve(config: Config, api_key: str | None) -> None:
     with _bind(config.server.host, config.server.port) as listening:
         host, port = listening.getsockname()[:2]
         check_socket_path(database)
-        booper = Booper(config, api_key=api_key, address=(host, port))
+        booper = Booper(config, api_key=api_key, address=(host, port), follow=False)
         async with booper:
-            # Only whoever holds the database may put its socket there.
-            path = admin_socket(database)
             grace = config.delivery.grace_seconds
             limits = Limits(connections=config.server.max_connections)
-            public = Listener(booper.asgi, grace, listening, limits)
-            private = Listener(booper.administration, grace, path, limits)
+            listener = Listener(booper.asgi, grace, listening, limits)
             _spare_collector()
             # A socket bound to the wildcard is reached over loopback.
             host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
             _greet(config, f"http://{_authority(host, port)}", booper.first_key)
-            await _until_stopped(booper, [public, private], stop)
+            await _until_stopped(booper, listener, stop)
 
 
-async def _until_stopped(booper: Booper, listeners: list[Listener], stop: asyncio.Event) -> None:
+async def _until_stopped(booper: Booper, listener: Listener, stop: asyncio.Event) -> None:
     """Listen until told to stop, or until the loop fails: without it nothing would be sent."""
     async with asyncio.TaskGroup() as group:
-        for listener in listeners:
-            group.create_task(listener.listen())
+        group.create_task(listener.listen())
         loop = asyncio.create_task(booper.wait_failed())
         told = asyncio.create_task(stop.wait())
         await asyncio.wait({loop, told}, return_when=asyncio.FIRST_COMPLETED)
         click.echo("booper is stopping; a second signal stops it at once", err=True)
-        for listener in listeners:
-            listener.close()
+        listener.close()
         await booper.drain()
     told.cancel()
     await loop

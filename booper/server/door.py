@@ -107,6 +107,7 @@ class Door(HTTPProtocol):
 
     def __init__(self, limits: Limits, **options: Any) -> None:
         super().__init__(**options)
+        self.access_log = False  # whoever runs this process decides what is logged
         self._limits: Final = limits
         self._deadline = inf
         self._stalled_until = inf

@@ -1,10 +1,10 @@
-"""HTTP listeners: uvicorn, on a socket that was bound before it, or on one in the file system."""
+"""HTTP listeners: uvicorn on sockets that were bound before it, and those beside a database."""
 
 import asyncio
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -18,35 +18,40 @@ from booper.server.door import Door, Limits
 # sockaddr_un holds 108 bytes, the last of them 0 (unix(7)).
 LONGEST_SOCKET_PATH = 107
 TICK_SECONDS = 1.0
+BACKLOG = 2048
 
 
 class Listener(uvicorn.Server):
-    """A uvicorn server that leaves signals alone and sleeps while it has nothing to do."""
+    """A uvicorn server that leaves signals alone and sleeps while it has nothing to do.
+
+    It may run inside another server's process: it does not touch how that one logs.
+    """
 
     def __init__(
-        self, app: ASGIApp, grace_seconds: float, where: socket.socket | Path, limits: Limits
+        self, app: ASGIApp, grace_seconds: float, where: socket.socket, limits: Limits
     ) -> None:
         config = uvicorn.Config(
             app,
-            uds=str(where) if isinstance(where, Path) else None,
             interface="asgi3",
             http=partial(Door, limits),  # type: ignore[arg-type]  # uvicorn only calls it
             ws="none",
             lifespan="off",
             log_config=None,
-            log_level="warning",
-            access_log=False,
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=max(1, round(grace_seconds)),
         )
         super().__init__(config)
-        self._sockets = [where] if isinstance(where, socket.socket) else None
+        self._sockets = [where]
         self._closing = asyncio.Event()
 
     async def listen(self) -> None:
-        """Answer requests until `close`."""
-        await self.serve(self._sockets)
+        """Answer requests until `close`. uvicorn's own `serve` would take the signals."""
+        self.config.load()
+        self.lifespan = self.config.lifespan_class(self.config)
+        await self.startup(self._sockets)
+        await self.main_loop()
+        await self.shutdown(self._sockets)
 
     def expire(self, now: float) -> None:
         """End the connections that have kept booper waiting for too long."""
@@ -59,11 +64,6 @@ class Listener(uvicorn.Server):
         self.should_exit = True
         self._closing.set()
 
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals to the process; uvicorn would take them."""
-        yield
-
     async def main_loop(self) -> None:
         """Wake once a second, for the Date header and deadlines, instead of ten times."""
         while not await self.on_tick(0):
@@ -73,8 +73,20 @@ class Listener(uvicorn.Server):
                     await self._closing.wait()
 
 
+@asynccontextmanager
+async def listening(*listeners: Listener) -> AsyncIterator[None]:
+    """Let listeners answer until the end of the block, and finish what they have then."""
+    tasks = [asyncio.create_task(listener.listen(), name="listener") for listener in listeners]
+    try:
+        yield
+    finally:
+        for listener in listeners:
+            listener.close()
+        await asyncio.gather(*tasks)
+
+
 def check_socket_path(database: Path) -> None:
-    """Check that a database's socket can have its path. Raises: StartError."""
+    """Check that a database's sockets can have their paths. Raises: StartError."""
     path = socket_path(database)
     if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
         raise StartError(
@@ -83,27 +95,37 @@ def check_socket_path(database: Path) -> None:
         )
 
 
-def admin_socket(database: Path) -> Path:
-    """Make `<database>.sock`, which only this user (and root) may open, ready to listen on.
+def private_socket(path: Path) -> socket.socket:
+    """Listen at a path, in place of what a dead process left; only this user (and root) may call.
 
-    uvicorn gives its socket the mode of the file that stands there, so one is put there first.
+    Nobody can connect before the mode is set: until then it does not listen.
 
     Raises:
-        StartError: it cannot be written.
+        StartError: it cannot be made.
     """
-    path = socket_path(database)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as placeholder:
-        try:
-            path.unlink(missing_ok=True)
-            placeholder.bind(str(path))
-            path.chmod(0o600)
-        except OSError as error:
-            raise StartError(f"cannot make the socket {path}: {error.strerror}") from error
-    return path
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.unlink(missing_ok=True)
+        bound.bind(str(path))
+        path.chmod(0o600)
+        bound.listen(BACKLOG)
+    except OSError as error:
+        bound.close()
+        raise StartError(f"cannot make the socket {path}: {error.strerror}") from error
+    return bound
 
 
 def socket_path(database: Path) -> Path:
-    """Return where a database's administration socket lies, by its shorter spelling."""
-    path = database.with_name(database.name + ".sock")
+    """Return where a database's administration listens, by its shorter spelling."""
+    return _beside(database, ".sock")
+
+
+def public_socket_path(database: Path) -> Path:
+    """Return where its API listens for what other processes were asked: a key is needed here."""
+    return _beside(database, ".api")
+
+
+def _beside(database: Path, suffix: str) -> Path:
+    path = database.with_name(database.name + suffix)
     relative = Path(os.path.relpath(path))
     return min(path, relative, key=lambda spelling: len(os.fsencode(spelling)))

@@ -11,6 +11,20 @@ from pathlib import Path
 from booper.errors import StartError
 
 
+# A lock is its holder's until all copies of its descriptor are closed, and fork makes one: a child
+# that outlives its parent would keep everybody else from the database.
+_held: set[int] = set()
+
+
+def _let_go() -> None:
+    for descriptor in _held:
+        os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
+
+
 class DatabaseLocked(StartError):
     """Say that another process serves this database."""
 
@@ -50,8 +64,11 @@ class ProcessLock:
         except OSError as error:
             os.close(self._descriptor)
             raise StartError(f"cannot write {self._path}: {error.strerror}") from error
+        _held.add(self._descriptor)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         """Give the lock back; the file stays, for removing it would race with the next holder."""
-        os.close(self._descriptor)
+        if self._descriptor in _held:  # or this is a fork
+            _held.remove(self._descriptor)
+            os.close(self._descriptor)

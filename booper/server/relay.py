@@ -1,0 +1,277 @@
+"""Handing calls to the process that holds the database, over a Unix socket beside it.
+
+What may be sent again, and when a call is given up, is decided here; who holds the database is not.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import httpx
+from starlette.requests import Request
+from starlette.routing import Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from booper.api.bodies import read_body
+from booper.api.problems import answer_expected
+from booper.clock import monotonic
+from booper.engine.answer import Answer, Phase
+from booper.engine.connection import Connection, Exchange
+from booper.engine.transport import IdleConnections, encode
+from booper.errors import BooperError, HolderUnreachable, MalformedRequest
+
+# How long a call waits for a process that can answer it: a takeover is over well before.
+PATIENCE_SECONDS = 5.0
+RETRY_SECONDS = 0.05
+# An answer takes milliseconds; a holder that takes longer hangs, or its disk does.
+ANSWER_SECONDS = 30.0
+# Less than a listener keeps them: none is closed just when it is used again.
+IDLE_SECONDS = 2.0
+MOST_IDLE = 64
+# A body is read to its end before it is handed on. Small ones are always taken.
+SMALL_BODY_BYTES = 64 << 10
+MOST_WAITING_BYTES = 64 << 20
+MOST_HEADER_BYTES = 64 << 10
+
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+"""What only reads, and so may be sent twice (RFC 9110 §9.2.1)."""
+
+_OF_ONE_CONNECTION: Final = frozenset(
+    {b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"expect"}
+)
+"""Headers that are not handed on (RFC 9110 §7.6.1)."""
+
+_LEFT_OUT: Final = _OF_ONE_CONNECTION | {b"date"}  # whoever listens writes that
+
+_PATH_CHARACTERS: Final = "/:@!$&'()*+,;=~"
+
+Headers = list[tuple[bytes, bytes]]
+
+_nothing = Router()
+
+
+class Relay:
+    """An ASGI application that is another process's, until this one has it itself.
+
+    `find` names the socket, by the spelling that fits just now.
+    """
+
+    def __init__(self, find: Callable[[], Path], most_body_bytes: int) -> None:
+        self._find = find
+        self._most_body_bytes = most_body_bytes
+        self._waiting_bytes = 0
+        self._connections: set[Connection] = set()
+        self._idle = IdleConnections(MOST_IDLE, MOST_IDLE, IDLE_SECONDS)
+        self._successor: ASGIApp | None = None
+        self._succeeded = asyncio.Event()
+
+    def hand_over(self, successor: ASGIApp) -> None:
+        """Let this process's own application answer what comes and what waits.
+
+        A process forked from the dead one may keep its connections open: nobody answers there.
+        """
+        self._successor = successor
+        self._succeeded.set()
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections; who waits for an answer on one gets none."""
+        for connection in tuple(self._connections):
+            connection.fail(httpx.ReadError("the holder is gone"))
+        self._idle.expire()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a call as the holder does, or say that there is none."""
+        if self._successor is not None:
+            await self._successor(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await _nothing(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        try:
+            async with self._body(request) as body:
+                answered = await self._ask(request.method, _encoded(request, body))
+        except BooperError as error:
+            response = await answer_expected(request, error)
+            await response(scope, receive, send)
+            return
+        match answered:
+            case Answered():
+                await _pass_on(answered, send)
+            case Exchange():
+                await _stream_on(answered, receive, send)
+            case successor:
+                await successor(scope, _again(body, receive), send)
+
+    @asynccontextmanager
+    async def _body(self, request: Request) -> AsyncIterator[bytes]:
+        """Read a body; all of them together may not take all the memory.
+
+        Raises:
+            BodyTooLarge, MalformedBody: as `read_body`.
+            HolderUnreachable: too many others are being read.
+        """
+        size = 0
+
+        async def receive() -> Message:
+            nonlocal size
+            message = await request.receive()
+            more = len(message.get("body", b""))
+            size += more
+            self._waiting_bytes += more
+            if size > SMALL_BODY_BYTES and self._waiting_bytes > MOST_WAITING_BYTES:
+                raise HolderUnreachable("too many large bodies at once; try again")
+            return message
+
+        try:
+            yield await read_body(Request(request.scope, receive), self._most_body_bytes)
+        finally:
+            self._waiting_bytes -= size
+
+    async def _ask(self, method: str, data: bytes) -> "Answered | Exchange | ASGIApp":
+        """Return an answer, an exchange whose answer is a stream, or who is here to answer now.
+
+        What may have been carried out is not sent again, unless it only reads.
+
+        Raises:
+            HolderUnreachable: nobody holds the database, or who does has not answered.
+        """
+        deadline = monotonic() + PATIENCE_SECONDS
+        while self._successor is None:
+            try:
+                connection = await self._connect()
+            except OSError:  # nothing was sent
+                if monotonic() > deadline:
+                    raise HolderUnreachable(
+                        "no process serves the database now; nothing was done, try again"
+                    ) from None
+                await self._nap()
+                continue
+            answer = Answer(is_head=method == "HEAD", max_header_bytes=MOST_HEADER_BYTES)
+            exchange = connection.start(data, answer, keep_alive=True)
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    return await _answered(exchange)
+            except (TimeoutError, httpx.TransportError):
+                if method not in _SAFE_METHODS or monotonic() > deadline:
+                    raise HolderUnreachable(
+                        "the process that serves the database has not answered; this may have "
+                        "been carried out or not"
+                    ) from None
+        return self._successor
+
+    async def _connect(self) -> Connection:
+        """Take a connection that is idle, or open one. Raises: OSError."""
+        path = str(self._find())
+        origin = ("unix", path, 0)
+        if (connection := self._idle.take(origin)) is not None:
+            return connection
+
+        def keep(connection: Connection) -> None:
+            self._idle.put(origin, connection)
+
+        def forget(connection: Connection) -> None:
+            self._connections.discard(connection)
+            self._idle.remove(origin, connection)
+
+        _, connection = await asyncio.get_running_loop().create_unix_connection(
+            lambda: Connection(keep, forget), path
+        )
+        self._connections.add(connection)
+        return connection
+
+    async def _nap(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RETRY_SECONDS):
+                await self._succeeded.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer that is all there."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+async def _answered(exchange: Exchange) -> Answered | Exchange:
+    """Wait for an answer: all of one that says where it ends, of a stream the head.
+
+    Raises:
+        httpx.TransportError: it did not come.
+    """
+    answer = await exchange.head()
+    headers = _headers(answer)
+    if answer.phase is Phase.BODY and not any(name == b"content-length" for name, _ in headers):
+        return exchange
+    return Answered(answer.status, headers, b"".join([piece async for piece in exchange]))
+
+
+async def _pass_on(answered: Answered, send: Send) -> None:
+    await send(_start(answered.status, answered.headers))
+    await send({"type": "http.response.body", "body": answered.body})
+
+
+async def _stream_on(exchange: Exchange, receive: Receive, send: Send) -> None:
+    """Send a stream on as it comes; when its reader goes, its connection is closed."""
+    watching = asyncio.create_task(_watch(receive, exchange), name="reader of a stream")
+    try:
+        await send(_start(exchange.answer.status, _headers(exchange.answer)))
+        with suppress(httpx.TransportError):  # a stream has no end that could be missed
+            async for piece in exchange:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        watching.cancel()
+        await exchange.aclose()
+
+
+async def _watch(receive: Receive, exchange: Exchange) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    await exchange.aclose()
+
+
+def _encoded(request: Request, body: bytes) -> bytes:
+    """Spell a request as this process has understood it. Raises: MalformedRequest."""
+    target = quote(_path(request.scope) or "/", _PATH_CHARACTERS, errors="replace").encode()
+    if query := request.scope["query_string"]:
+        target += b"?" + query
+    headers = [item for item in request.headers.raw if item[0].lower() not in _OF_ONE_CONNECTION]
+    try:
+        data, _ = encode(request.method.encode(), target, b"booper", headers, body)
+    except httpx.LocalProtocolError as error:
+        raise MalformedRequest(f"this cannot be handed on: {error}") from error
+    return data
+
+
+def _path(scope: Scope) -> str:
+    """Return a call's path without the prefix where this application is mounted."""
+    path: str = scope["path"]
+    rest = path.removeprefix(scope.get("root_path", ""))
+    return rest if rest[:1] in ("", "/") else path
+
+
+def _headers(answer: Answer) -> Headers:
+    headers = [(name.lower(), value) for name, value in answer.headers]
+    return [item for item in headers if item[0] not in _LEFT_OUT]
+
+
+def _start(status: int, headers: Headers) -> Message:
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Let a body that was read be received once more."""
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def received() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return received
