@@ -24,18 +24,28 @@ from booper.engine.connection import Connection, Exchange
 from booper.engine.transport import IdleConnections, encode
 from booper.errors import BooperError, HolderUnreachable, MalformedRequest
 
-# How long a call waits for a process that can answer it: a takeover is over well before.
-PATIENCE_SECONDS = 5.0
 RETRY_SECONDS = 0.05
-# An answer takes milliseconds; a holder that takes longer hangs, or its disk does.
-ANSWER_SECONDS = 30.0
 # Less than a listener keeps them: none is closed just when it is used again.
 IDLE_SECONDS = 2.0
 MOST_IDLE = 64
-# A body is read to its end before it is handed on. Small ones are always taken.
-SMALL_BODY_BYTES = 64 << 10
-MOST_WAITING_BYTES = 64 << 20
 MOST_HEADER_BYTES = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long a call waits, and how much of them.
+
+    `holder_seconds` is for somebody to be there: a takeover is over well before. An answer takes
+    milliseconds; where it takes `answer_seconds` the holder hangs, or its disk does. Bodies are
+    read to their ends before they are handed on; a large one is refused where all of them together
+    have `waiting_bytes`.
+    """
+
+    holder_seconds: float = 5.0
+    answer_seconds: float = 30.0
+    small_bytes: int = 64 << 10
+    waiting_bytes: int = 64 << 20
+
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """What only reads, and so may be sent twice (RFC 9110 §9.2.1)."""
@@ -60,9 +70,12 @@ class Relay:
     `find` names the socket, by the spelling that fits just now.
     """
 
-    def __init__(self, find: Callable[[], Path], most_body_bytes: int) -> None:
+    def __init__(
+        self, find: Callable[[], Path], most_body_bytes: int, bounds: Bounds | None = None
+    ) -> None:
         self._find = find
         self._most_body_bytes = most_body_bytes
+        self._bounds = bounds or Bounds()
         self._waiting_bytes = 0
         self._connections: set[Connection] = set()
         self._idle = IdleConnections(MOST_IDLE, MOST_IDLE, IDLE_SECONDS)
@@ -124,7 +137,8 @@ class Relay:
             more = len(message.get("body", b""))
             size += more
             self._waiting_bytes += more
-            if size > SMALL_BODY_BYTES and self._waiting_bytes > MOST_WAITING_BYTES:
+            is_large = size > self._bounds.small_bytes
+            if is_large and self._waiting_bytes > self._bounds.waiting_bytes:
                 raise HolderUnreachable("too many large bodies at once; try again")
             return message
 
@@ -141,7 +155,7 @@ class Relay:
         Raises:
             HolderUnreachable: nobody holds the database, or who does has not answered.
         """
-        deadline = monotonic() + PATIENCE_SECONDS
+        deadline = monotonic() + self._bounds.holder_seconds
         while self._successor is None:
             try:
                 connection = await self._connect()
@@ -155,7 +169,7 @@ class Relay:
             answer = Answer(is_head=method == "HEAD", max_header_bytes=MOST_HEADER_BYTES)
             exchange = connection.start(data, answer, keep_alive=True)
             try:
-                async with asyncio.timeout(ANSWER_SECONDS):
+                async with asyncio.timeout(self._bounds.answer_seconds):
                     return await _answered(exchange)
             except (TimeoutError, httpx.TransportError):
                 if method not in _SAFE_METHODS or monotonic() > deadline:

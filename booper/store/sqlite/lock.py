@@ -10,7 +10,6 @@ from pathlib import Path
 
 from booper.errors import StartError
 
-
 # A lock is its holder's until all copies of its descriptor are closed, and fork makes one: a child
 # that outlives its parent would keep everybody else from the database.
 _held: set[int] = set()
