@@ -20,6 +20,7 @@ from tests.torture.guarantees import (
     simulated,
     start,
     wal,
+    workers,
 )
 from tests.torture.line import Line, Size
 
@@ -43,4 +44,5 @@ GUARANTEES: dict[str, Measure] = {
     "secrets": secrets.measure,
     "door": door.measure,
     "limits": limits.measure,
+    "workers": workers.measure,
 }
