@@ -3,6 +3,8 @@
     config ──▶ store ──▶ scheduler (timers, delivery, guard) ──▶ API
 
 Constructing does no I/O; `async with booper:` opens the store, starts the loop, and stops both.
+Where another process has the store open, it follows that one (`booper.follower`), and does all of
+it once that one is gone.
 """
 
 import asyncio

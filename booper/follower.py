@@ -1,7 +1,8 @@
 """A process that shares its database with others: it follows the one that holds it, or takes over.
 
 Whoever has the lock of the database writes and sends. The others hand it their calls, and try the
-lock themselves, twice a second: it is free the moment its holder is dead, however it died.
+lock themselves, twice a second: it is free the moment its holder is dead, however it died. One that
+hangs and lives keeps it, and its calls are given up: two that write would be worse than none.
 """
 
 import asyncio

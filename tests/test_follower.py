@@ -222,7 +222,6 @@ async def test_a_follower_that_took_over_is_followed(config: Config, target: Fak
         for number, booper in enumerate(boopers):
             async with client_of(boopers[-1].asgi) as client:
                 fields = {"url": f"https://example.com/{number}", "schedule_in": [1, "hour"]}
-                # Who has not taken over yet tells nobody else that it is there.
                 made = await client.post("/api/jobs", json=fields)
                 assert made.status_code == 201
             if booper is not boopers[-1]:

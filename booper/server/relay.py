@@ -177,6 +177,7 @@ class Relay:
                         "the process that serves the database has not answered; this may have "
                         "been carried out or not"
                     ) from None
+                await self._nap()
         return self._successor
 
     async def _connect(self) -> Connection:

@@ -51,12 +51,15 @@ class ProcessLock:
             raise StartError(f"cannot open {self._path}: {error.strerror}") from error
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             holder = os.pread(self._descriptor, 20, 0).decode(errors="replace").strip() or "?"
             os.close(self._descriptor)
             raise DatabaseLocked(
                 f"{self._database} is already served by another booper (process {holder})"
             ) from error
+        except OSError as error:  # some file systems know no locks
+            os.close(self._descriptor)
+            raise StartError(f"cannot lock {self._path}: {error.strerror}") from error
         try:
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
