@@ -13,7 +13,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from random import Random
@@ -32,6 +32,7 @@ from booper.engine.channels import Channels
 from booper.engine.delivery import Delivery
 from booper.engine.executor import Defaults, Executor
 from booper.engine.guard import Guard
+from booper.engine.observer import Observers
 from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
 from booper.engine.signing import Secret
@@ -66,7 +67,8 @@ class Booper:
     Where several processes run one over the same database, as the workers of a web server do, one
     of them holds it, and the others hand it their calls until they can take its place. Unless
     `follow` is set, one that finds the database held does not start; nor does one with a `clock`
-    of its own, since others do not know its time.
+    of its own, since others do not know its time. Who is added to `observers` is told what the
+    engine does.
 
     Raises:
         ConfigError: `api_key` cannot serve as a key, or `[targets] allow` is wrong.
@@ -85,6 +87,7 @@ class Booper:
     ) -> None:
         self.config = config or Config()
         self.first_key: str | None = None
+        self.observers = Observers()
         self._address = address
         self._clock = clock or SystemClock()
         self._is_shared = clock is None
@@ -177,6 +180,14 @@ class Booper:
         assert self._scheduler is not None, "booper is not running, or only follows"
         await self._scheduler.wait_idle()
 
+    def next_at(self) -> datetime | None:
+        """Return when there may be something to send next, None if nothing waits for a time.
+
+        Exact while nothing is on its way: after `wait_idle`.
+        """
+        assert self._scheduler is not None, "booper is not running, or only follows"
+        return self._scheduler.next_at(self._clock.now())
+
     async def asgi(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         """Serve the API; usable from the start to the stop."""
         assert self._application is not None, "booper is not running"
@@ -263,7 +274,9 @@ class Booper:
             secrets=[Secret.parse(text) for text in self.config.webhooks.secret],
             redaction=self._redaction,
         )
-        executor = Executor(store.queue, sender, reports, self._clock, self._random, defaults)
+        executor = Executor(
+            store.queue, sender, reports, self._clock, self._random, defaults, self.observers
+        )
         return Scheduler(
             store,
             executor,
@@ -271,6 +284,7 @@ class Booper:
             self._clock,
             concurrency=delivery.concurrency,
             per_host=delivery.per_host,
+            observers=self.observers,
         )
 
     async def _end_loop(self, loop: asyncio.Task[None]) -> None:

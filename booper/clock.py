@@ -6,7 +6,8 @@ Inside booper a time is an aware UTC datetime; `EPOCH` is the origin of stored m
 
 import asyncio
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -91,6 +92,11 @@ class VirtualClock:
         for moment, until in sorted(self._waiting.items(), key=lambda waiter: waiter[1]):
             if until <= to and not moment.done():
                 moment.set_result(None)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Stand still meanwhile, as this clock always does."""
+        yield
 
     async def wait(self, event: asyncio.Event, until: datetime | None) -> None:
         """Wait for the event or for the clock to be moved to `until`; real time never ends it."""

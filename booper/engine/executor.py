@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from booper.clock import Clock, SystemClock
 from booper.engine import signing
 from booper.engine.delivery import Delivery
+from booper.engine.observer import Observers
 from booper.engine.reports import Reports
 from booper.errors import StoreUnavailable
 from booper.model import dynamic, lifecycle, outgoing
@@ -60,8 +61,10 @@ class Defaults:
 
 
 class Executed(msgspec.Struct, frozen=True, gc=False):
-    """An attempt that was made: what it brought, and what is to be written."""
+    """An attempt that was made: what left, what that brought, and what is to be written."""
 
+    attempt: Attempt
+    request: Request | None
     outcome: Outcome
     settlement: Settlement
 
@@ -77,6 +80,7 @@ class Executor:
         clock: Clock,
         random: Random,
         defaults: Defaults,
+        observers: Observers | None = None,
     ) -> None:
         self._queue = queue
         self._delivery = delivery
@@ -84,6 +88,7 @@ class Executor:
         self._clock = clock
         self._random = random
         self._defaults = defaults
+        self._observers = observers or Observers()
 
     def announce(self, attempt: Attempt) -> Sequence[NewJob]:
         """Say what reports an attempt's beginning; a request that cannot be built has none."""
@@ -98,14 +103,14 @@ class Executor:
         """Make one attempt; only a cancellation ends it without an outcome."""
         try:
             request, outcome = await self._send(attempt)
-            return Executed(outcome, self._decide(attempt, request, outcome))
+            return self._executed(attempt, request, outcome)
         # Whatever a job makes our own code raise must end that attempt only, never the loop.
         except Exception as error:
             job = attempt.job
             log.exception("job %d: attempt %d failed inside booper", job.id, job.attempt)
             message = f"{type(error).__name__}: {error}".encode(errors="replace").decode()
             outcome = Failed("internal", message, timedelta(0))
-            return Executed(outcome, self._decide(attempt, None, outcome))
+            return self._executed(attempt, None, outcome)
 
     async def record(self, executed: Executed) -> Settled:
         """Write a result; a store that cannot write now is asked again until it can."""
@@ -119,6 +124,9 @@ class Executor:
                 await self._clock.pause(STORE_PAUSE)
             else:
                 _report(settlement.claimed, executed.outcome, settled.job)
+                self._observers.settled(
+                    executed.attempt, executed.request, executed.outcome, settled.job
+                )
                 return settled
 
     async def _send(self, attempt: Attempt) -> tuple[Request | None, Outcome]:
@@ -127,6 +135,7 @@ class Executor:
             request = self._render(attempt)
         except RenderError as error:
             return None, Refused(str(error))
+        self._observers.sent(attempt, request)
         outcome = await self._delivery.send(
             self._signed(attempt.job, request),
             self._timeout(attempt),
@@ -149,6 +158,9 @@ class Executor:
     def _timeout(self, attempt: Attempt) -> timedelta:
         own = attempt.args.timeout
         return parse_duration(own) if own is not None else self._defaults.timeout
+
+    def _executed(self, attempt: Attempt, request: Request | None, outcome: Outcome) -> Executed:
+        return Executed(attempt, request, outcome, self._decide(attempt, request, outcome))
 
     def _decide(self, attempt: Attempt, request: Request | None, outcome: Outcome) -> Settlement:
         """Say what an outcome makes of the job, and what is written with it."""

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from booper.clock import Clock
 from booper.engine.breakers import Breakers
 from booper.engine.executor import STORE_PAUSE, Executor
+from booper.engine.observer import Observers
 from booper.engine.reports import Reports
 from booper.engine.suspects import Suspects
 from booper.engine.timers import Ready, Timers
@@ -45,11 +46,13 @@ class Scheduler:
         *,
         concurrency: int,
         per_host: int,
+        observers: Observers | None = None,
     ) -> None:
         self._store = store
         self._executor = executor
         self._reports = reports
         self._clock = clock
+        self._observers = observers or Observers()
         self.breakers = Breakers()
         self._ready = Ready(concurrency, per_host, self.breakers)
         self._timers = Timers()
@@ -75,8 +78,11 @@ class Scheduler:
     def arm(self, *jobs: Job) -> None:
         """Make the loop see jobs that were just written, those of them that wait."""
         for job in jobs:
-            if job.state in WAITING and self._timers.arm(Due(job.scheduled_at, job.id, job.host)):
+            if job.state not in WAITING:
+                continue
+            if self._timers.arm(Due(job.scheduled_at, job.id, job.host)):
                 self._wake.set()
+            self._observers.armed(job)
 
     def pause(self, host: str) -> None:
         """Send nothing to a host (or to `ALL_HOSTS`) until it is resumed."""
@@ -163,19 +169,22 @@ class Scheduler:
         now = self._clock.now()
         for due in self._timers.pop_due(now):
             self._ready.put(Seen(due, self._first_seen.get(due.id, now)))
-        if self._suspects.stops_others(now):
-            if self._suspects and not self._running:
+        suspects = self._suspects
+        if suspects.stops_others(now):
+            if suspects and not self._running:
                 await self._start_suspect(now)
                 return
         elif taken := self._ready.take(now):
             await self._start(taken)
             return
-        if not self._running and not self._ready.has_open(now) and not self._suspects:
+        if not self._running and not self._ready.has_open(now) and not suspects.stops_others(now):
             self._idle.set()
-        await self._clock.wait(self._wake, self._next_moment(now))
+        next_at = self.next_at(now)
+        until = self._reread_at if next_at is None else min(next_at, self._reread_at)
+        await self._clock.wait(self._wake, until)
 
-    def _next_moment(self, now: datetime) -> datetime:
-        """Return when there may be something to do even if nothing happens until then."""
+    def next_at(self, now: datetime) -> datetime | None:
+        """Return when there may be something to send next, None if nothing waits for a time."""
         # A suspect whose turn has come waits for the last of the others to end, which wakes us;
         # to wait for a moment that has passed would be to go round without letting it end.
         suspects = self._suspects
@@ -183,9 +192,8 @@ class Scheduler:
             self._timers.next_at,
             None if suspects.stops_others(now) else suspects.turn_at,
             self._ready.next_probe_at(now),
-            self._reread_at,
         )
-        return min(moment for moment in moments if moment is not None)
+        return min((moment for moment in moments if moment is not None), default=None)
 
     async def _refill(self) -> None:
         after, limit = self._timers.refill_begins()

@@ -1,0 +1,62 @@
+"""Who watches the engine: told what it does, as it does it, with no say in it.
+
+For consoles, time travel and tests. An observer is called in the loop's own thread, between two
+steps of it, and must be quick and raise nothing.
+"""
+
+from typing import Protocol
+
+from booper.model.job import Attempt, Job, Outcome, Request
+
+
+class Observer(Protocol):
+    """Be told of every job as it waits, leaves and comes to something."""
+
+    def armed(self, job: Job) -> None:
+        """Note that a job was just written that waits for its time: a new one, or once more."""
+        ...
+
+    def sent(self, attempt: Attempt, request: Request) -> None:
+        """Note that an attempt's request is about to leave, as it leaves."""
+        ...
+
+    def settled(
+        self, attempt: Attempt, request: Request | None, outcome: Outcome, job: Job
+    ) -> None:
+        """Note what came of an attempt, once that is written; `job` is the job after it.
+
+        `request` is None where it could not be built.
+        """
+        ...
+
+
+class Observers:
+    """Tell everyone who watches."""
+
+    def __init__(self) -> None:
+        self._watching: list[Observer] = []
+
+    def add(self, observer: Observer) -> None:
+        """Tell this one as well, until it is removed."""
+        self._watching.append(observer)
+
+    def remove(self, observer: Observer) -> None:
+        """Tell this one no more."""
+        self._watching.remove(observer)
+
+    def armed(self, job: Job) -> None:
+        """Pass it on."""
+        for observer in self._watching:
+            observer.armed(job)
+
+    def sent(self, attempt: Attempt, request: Request) -> None:
+        """Pass it on."""
+        for observer in self._watching:
+            observer.sent(attempt, request)
+
+    def settled(
+        self, attempt: Attempt, request: Request | None, outcome: Outcome, job: Job
+    ) -> None:
+        """Pass it on."""
+        for observer in self._watching:
+            observer.settled(attempt, request, outcome, job)

@@ -1,0 +1,193 @@
+"""Time travel: move a booper's clock, and let everything that falls due on the way happen first.
+
+The clock goes from one due moment to the next, and stands still at each until all that is to happen
+there has: attempts, their retries if due at once, reports, the next runs of schedules. All of it
+is the engine's doing; nothing here sends or decides.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from booper.app import Booper
+from booper.clock import VirtualClock
+from booper.errors import Conflict
+from booper.model.job import Answered, Attempt, Failed, Job, Kind, Outcome, Refused, Request, State
+
+MOST_KEPT = 1_000
+
+
+class Ran(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One attempt that was made on the way, and what became of its job.
+
+    `scheduled_at` is when it was due, `late` how long after that it began. `status` is what the
+    target answered, `error` a short word where it did not.
+    """
+
+    job_id: int
+    uuid: UUID
+    schedule_id: UUID | None
+    kind: Kind
+    method: str
+    url: str
+    attempt: int
+    scheduled_at: datetime
+    late: timedelta
+    duration: timedelta
+    status: int | None
+    error: str | None
+    state: State
+
+
+class Journey(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a journey went and what happened: `ran` in order, of many the first ones.
+
+    `count` is how many there were in all, `states` how many of them left their job in which state.
+    """
+
+    began_at: datetime
+    ended_at: datetime
+    count: int
+    states: Mapping[State, int]
+    ran: Sequence[Ran]
+
+
+class Travel:
+    """Move the clock of a running booper; of each journey at most `most_kept` attempts are told.
+
+    An exchange takes no time of this clock: a target that hangs is waited for in real time, for as
+    long as its job's timeout says. What a paused host holds back stays there. One journey waits
+    for the end of another.
+    """
+
+    def __init__(self, booper: Booper, clock: VirtualClock, most_kept: int = MOST_KEPT) -> None:
+        self._booper = booper
+        self._clock = clock
+        self._most_kept = most_kept
+        self._turn = asyncio.Lock()
+
+    async def by(self, duration: timedelta) -> Journey:
+        """Let so much time pass. Raises: Conflict, if it is negative."""
+        async with self._journey() as journal:
+            await self._go_to(self._clock.now() + duration)
+        return journal.closed_at(self._clock.now())
+
+    async def to(self, moment: datetime) -> Journey:
+        """Go to a moment, which is reached when all that is due then is done.
+
+        Raises: Conflict, if it has passed.
+        """
+        async with self._journey() as journal:
+            await self._go_to(moment)
+        return journal.closed_at(self._clock.now())
+
+    async def run_next(self) -> Journey:
+        """Go to the next moment at which something is sent; nowhere, if nothing waits."""
+        async with self._journey() as journal:
+            next_at = self._booper.next_at()
+            while not journal.count and next_at is not None:
+                await self._step(next_at)
+                next_at = self._booper.next_at()
+        return journal.closed_at(self._clock.now())
+
+    @asynccontextmanager
+    async def _journey(self) -> AsyncIterator["_Journal"]:
+        """Hold the clock, finish what is due already, and note what happens from then on."""
+        async with self._turn:
+            with self._clock.held():
+                journal = _Journal(self._clock.now(), self._most_kept)
+                self._booper.observers.add(journal)
+                try:
+                    await self._booper.wait_idle()
+                    yield journal
+                finally:
+                    self._booper.observers.remove(journal)
+
+    async def _go_to(self, moment: datetime) -> None:
+        now = self._clock.now()
+        if moment < now:
+            raise Conflict(
+                f"time only goes forward: it is {now.isoformat()}, got {moment.isoformat()}"
+            )
+        while (next_at := self._booper.next_at()) is not None and next_at <= moment:
+            await self._step(next_at)
+        await self._step(moment)
+
+    async def _step(self, moment: datetime) -> None:
+        self._clock.set(max(moment, self._clock.now()))
+        await self._booper.wait_idle()
+
+
+class _Journal:
+    """An observer that notes every attempt that comes to its end."""
+
+    def __init__(self, began_at: datetime, most_kept: int) -> None:
+        self._began_at = began_at
+        self._most_kept = most_kept
+        self._states: Counter[State] = Counter()
+        self._ran: list[Ran] = []
+
+    @property
+    def count(self) -> int:
+        """Return how many attempts were made so far."""
+        return self._states.total()
+
+    def closed_at(self, now: datetime) -> Journey:
+        """Return what was noted."""
+        return Journey(
+            began_at=self._began_at,
+            ended_at=now,
+            count=self.count,
+            states=self._states,
+            ran=self._ran,
+        )
+
+    def armed(self, job: Job) -> None:
+        """Leave it out."""
+
+    def sent(self, attempt: Attempt, request: Request) -> None:
+        """Leave it out until its end."""
+
+    def settled(
+        self, attempt: Attempt, request: Request | None, outcome: Outcome, job: Job
+    ) -> None:
+        """Count an attempt, and keep it while there is room."""
+        self._states[job.state] += 1
+        if len(self._ran) < self._most_kept:
+            self._ran.append(ran(attempt, request, outcome, job))
+
+
+def ran(attempt: Attempt, request: Request | None, outcome: Outcome, job: Job) -> Ran:
+    """Put together what an observer was told of an attempt's end."""
+    claimed = attempt.job
+    status, error, duration = _result(outcome)
+    return Ran(
+        job_id=job.id,
+        uuid=job.uuid,
+        schedule_id=job.schedule_id,
+        kind=job.kind,
+        method=request.method if request else (attempt.args.method or "get").upper(),
+        url=request.url if request else attempt.args.url,
+        attempt=claimed.attempt,
+        scheduled_at=claimed.scheduled_at,
+        late=(claimed.attempted_at or claimed.scheduled_at) - claimed.scheduled_at,
+        duration=duration,
+        status=status,
+        error=error,
+        state=job.state,
+    )
+
+
+def _result(outcome: Outcome) -> tuple[int | None, str | None, timedelta]:
+    match outcome:
+        case Answered(response=response, duration=duration):
+            return response.status, None, duration
+        case Failed(error=error, duration=duration):
+            return None, error, duration
+        case Refused():
+            return None, "refused", timedelta(0)
