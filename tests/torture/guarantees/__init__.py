@@ -19,6 +19,7 @@ from tests.torture.guarantees import (
     secrets,
     simulated,
     start,
+    travel,
     wal,
     workers,
 )
@@ -36,6 +37,7 @@ GUARANTEES: dict[str, Measure] = {
     "wal": wal.measure,
     "clock": clock.measure,
     "simulated": simulated.measure,
+    "travel": travel.measure,
     "isolation": isolation.measure,
     "deadline": deadline.measure,
     "carryover": carryover.measure,
