@@ -10,7 +10,7 @@ it once that one is gone.
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,15 +23,16 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as ASGIScope
 
 from booper import __version__
-from booper.api.application import create_application
+from booper.api.application import OPERATIONS, create_application
 from booper.api.limits import RateLimit
-from booper.api.routing import Services
+from booper.api.routing import Operation, Services
 from booper.clock import Clock, SystemClock
 from booper.config import Config, Server
 from booper.engine.channels import Channels
 from booper.engine.delivery import Delivery
 from booper.engine.executor import Defaults, Executor
 from booper.engine.guard import Guard
+from booper.engine.hosts import HostMap
 from booper.engine.observer import Observers
 from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
@@ -67,8 +68,10 @@ class Booper:
     Where several processes run one over the same database, as the workers of a web server do, one
     of them holds it, and the others hand it their calls until they can take its place. Unless
     `follow` is set, one that finds the database held does not start; nor does one with a `clock`
-    of its own, since others do not know its time. Who is added to `observers` is told what the
-    engine does.
+    of its own, since others do not know its time.
+
+    `hosts` sends requests elsewhere, `operations` are more of them for the API. Who is added to
+    `observers` is told what the engine does.
 
     Raises:
         ConfigError: `api_key` cannot serve as a key, or `[targets] allow` is wrong.
@@ -84,10 +87,14 @@ class Booper:
         random: Random | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         follow: bool = True,
+        hosts: HostMap | None = None,
+        operations: Sequence[Operation] = (),
     ) -> None:
         self.config = config or Config()
         self.first_key: str | None = None
         self.observers = Observers()
+        self._hosts = hosts
+        self._operations = (*OPERATIONS, *operations)
         self._address = address
         self._clock = clock or SystemClock()
         self._is_shared = clock is None
@@ -216,8 +223,10 @@ class Booper:
         stack.push_async_callback(self.drain)
         self._scheduler = scheduler
         services = self._make_services(store, scheduler, reports)
-        self._application = create_application(services)
-        self._administration = create_application(replace(services, is_administrator=True))
+        self._application = create_application(services, self._operations)
+        self._administration = create_application(
+            replace(services, is_administrator=True), self._operations
+        )
 
     def _follow(self) -> Follower:
         """Hand every call to the process that holds the database, until this one does.
@@ -266,6 +275,7 @@ class Booper:
             delivery.max_response_bytes,
             self._own_secret,
             self._redaction.names,
+            self._hosts,
         )
         defaults = Defaults(
             timeout=timedelta(seconds=delivery.timeout_seconds),

@@ -103,7 +103,7 @@ class VirtualClock:
         if until is None:
             await event.wait()
             return
-        if event.is_set() or until <= self._now:
+        if event.is_set() or until <= self.now():
             return
         moment = asyncio.get_running_loop().create_future()
         self._waiting[moment] = until
@@ -117,3 +117,67 @@ class VirtualClock:
     async def pause(self, duration: timedelta) -> None:
         """Wait until the clock was moved on by this much, or back."""
         await self.wait(self._stepped_back, self._now + duration)
+
+
+class RunningClock(VirtualClock):
+    """A virtual clock that goes at the pace of the machine's, unless it is frozen or held."""
+
+    def __init__(self, start: datetime, *, is_frozen: bool = False) -> None:
+        super().__init__(start)
+        self._machine = SystemClock()
+        self._since = None if is_frozen else self._machine.now()
+
+    @property
+    def is_frozen(self) -> bool:
+        """Say whether it stands still."""
+        return self._since is None
+
+    def now(self) -> datetime:
+        """Return the time it was last moved to, and what has passed since if it runs."""
+        passed = self._machine.now() - self._since if self._since else timedelta(0)
+        return self._now + passed
+
+    def set(self, to: datetime) -> None:
+        """Move the clock to a time, and run on from there if it runs."""
+        if self._since is not None:
+            self._since = self._machine.now()
+        super().set(to)
+
+    def freeze(self) -> None:
+        """Stand still."""
+        if self._since is not None:
+            self._now, self._since = self.now(), None
+
+    def run(self) -> None:
+        """Go on from the present time."""
+        if self._since is None:
+            self._since = self._machine.now()
+            for moment in self._waiting:  # by the machine's count from now on
+                if not moment.done():
+                    moment.set_result(None)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Stand still meanwhile."""
+        was_frozen = self.is_frozen
+        self.freeze()
+        try:
+            yield
+        finally:
+            if not was_frozen:
+                self.run()
+
+    async def wait(self, event: asyncio.Event, until: datetime | None) -> None:
+        """Wait as the machine's clock does while it runs, as a virtual one while it does not."""
+        if until is None:
+            await event.wait()
+            return
+        while not event.is_set() and (remaining := (until - self.now()).total_seconds()) > 0:
+            nap = None if self.is_frozen else min(remaining, NAP_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(nap):
+                    await super().wait(event, until)
+
+    async def pause(self, duration: timedelta) -> None:
+        """Sleep by the machine's own count: what is paused for does not wait for a traveller."""
+        await asyncio.sleep(duration.total_seconds())

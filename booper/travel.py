@@ -95,6 +95,10 @@ class Travel:
                 next_at = self._booper.next_at()
         return journal.closed_at(self._clock.now())
 
+    def next_at(self) -> datetime | None:
+        """Return the next moment at which something may be sent, None if nothing waits."""
+        return self._booper.next_at()
+
     @asynccontextmanager
     async def _journey(self) -> AsyncIterator["_Journal"]:
         """Hold the clock, finish what is due already, and note what happens from then on."""

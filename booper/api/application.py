@@ -1,5 +1,7 @@
 """The whole API as one ASGI application."""
 
+from collections.abc import Sequence
+
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -25,7 +27,7 @@ async def describe(call: Call) -> Response:
     """Describe this API as an OpenAPI document."""
     state = call.request.app.state
     if not hasattr(state, "document"):
-        state.document = msgspec.json.encode(document(OPERATIONS, call.services.clock.now()))
+        state.document = msgspec.json.encode(document(state.operations, call.services.clock.now()))
     return Response(state.document, media_type="application/json")
 
 
@@ -47,7 +49,9 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 
-def create_application(services: Services) -> Starlette:
+def create_application(
+    services: Services, operations: Sequence[Operation] = OPERATIONS
+) -> Starlette:
     """Build the API over its services; it acquires nothing of its own."""
     application = Starlette(
         exception_handlers={
@@ -56,5 +60,6 @@ def create_application(services: Services) -> Starlette:
             Exception: answer_unexpected,
         },
     )
-    application.router = DirectRouter(routes(OPERATIONS, services))
+    application.state.operations = operations
+    application.router = DirectRouter(routes(operations, services))
     return application

@@ -1,4 +1,4 @@
-"""The command line: `booper serve`, `booper check`, `booper backup`, `booper keys`.
+"""The command line: `booper serve`, `booper dev`, `booper check`, `booper backup`, `booper keys`.
 
 Commands read options and print; what they do is done elsewhere. Every expected error is one line
 on standard error: exit 2 for a wrong command line or configuration, exit 1 for the rest.
@@ -66,6 +66,39 @@ def serve(
 
     config = _read(config_path, host=host, port=port, database=database)
     run(config, os.environ.get("BOOPER_API_KEY") or None)
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=2667, show_default=True, help="The port to listen on.")
+@click.option("--database", help="Keep jobs in this file.  [default: none are kept]")
+@click.option(
+    "--map",
+    "maps",
+    multiple=True,
+    metavar="FROM=TO",
+    help="Send an origin's requests elsewhere: https://api.example.com=http://localhost:3000",
+)
+@click.option("--freeze", is_flag=True, help="Let the clock stand still but for what you move it.")
+@click.option(
+    "--console/--no-console", default=None, help="Show each job.  [default: on a terminal]"
+)
+def dev(
+    host: str,
+    port: int,
+    database: str | None,
+    maps: tuple[str, ...],
+    freeze: bool,
+    console: bool | None,
+) -> None:
+    """Run a scheduler to write programs against: any target, and time is yours.
+
+    The key of the published requests works, https://scheduler.booper.dev is booper itself, and
+    /dev/sink/ is a target to play with. Nothing is kept unless --database is given.
+    """
+    from booper.cli.dev import run  # what serving needs is slow to import
+
+    run(host, port, database, maps, is_frozen=freeze, is_shown=console)
 
 
 @main.command()

@@ -35,7 +35,7 @@ def run(config: Config, api_key: str | None) -> None:
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    _raise_file_limit()
+    raise_file_limit()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(config, api_key))
 
@@ -43,7 +43,7 @@ def run(config: Config, api_key: str | None) -> None:
 async def _serve(config: Config, api_key: str | None) -> None:
     stop = _stop_event()
     database = Path(config.database.path)
-    with _bind(config.server.host, config.server.port) as listening:
+    with bind(config.server.host, config.server.port) as listening:
         host, port = listening.getsockname()[:2]
         check_socket_path(database)
         booper = Booper(config, api_key=api_key, address=(host, port), follow=False)
@@ -51,10 +51,10 @@ async def _serve(config: Config, api_key: str | None) -> None:
             grace = config.delivery.grace_seconds
             limits = Limits(connections=config.server.max_connections)
             listener = Listener(booper.asgi, grace, listening, limits)
-            _spare_collector()
+            spare_collector()
             # A socket bound to the wildcard is reached over loopback.
             host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-            _greet(config, f"http://{_authority(host, port)}", booper.first_key)
+            _greet(config, f"http://{authority(host, port)}", booper.first_key)
             await _until_stopped(booper, listener, stop)
 
 
@@ -72,7 +72,7 @@ async def _until_stopped(booper: Booper, listener: Listener, stop: asyncio.Event
     await loop
 
 
-def _spare_collector() -> None:
+def spare_collector() -> None:
     """Keep what the imports have made, for good, out of each garbage collection.
 
     A full one would stop the loop for 20 ms to look through it again (measured).
@@ -96,7 +96,7 @@ def _stop_event() -> asyncio.Event:
     return stop
 
 
-def _raise_file_limit() -> None:
+def raise_file_limit() -> None:
     """Let as many files be open as may be: each connection is one, in and out."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
@@ -104,16 +104,18 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
+    """Listen on an address. Raises: StartError."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise StartError(f"cannot listen on {_authority(host, port)}: {reason}") from error
+        raise StartError(f"cannot listen on {authority(host, port)}: {reason}") from error
 
 
-def _authority(host: str, port: int) -> str:
+def authority(host: str, port: int) -> str:
+    """Spell an address as a URL has it."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

@@ -16,6 +16,7 @@ import httpx
 
 from booper.clock import monotonic
 from booper.engine.guard import Guard, Target
+from booper.engine.hosts import HostMap
 from booper.engine.redirects import MOST_HOPS, for_other_origin, is_redirect, redirected
 from booper.errors import TargetRefused, UnresolvableHost
 from booper.model.job import Answered, Failed, Outcome, Refused, Request, Response
@@ -37,7 +38,8 @@ class Delivery:
     """Send requests past the guard, each within its deadline and its size.
 
     `own_secret` goes with requests to booper's own helper paths. `secret_headers`, in lower case,
-    stay with the origin they were meant for when a redirect leads to another.
+    stay with the origin they were meant for when a redirect leads to another. `hosts` says which
+    origins stand for others.
     """
 
     def __init__(
@@ -47,12 +49,14 @@ class Delivery:
         max_response_bytes: int,
         own_secret: str = "",
         secret_headers: frozenset[str] = ALWAYS,
+        hosts: HostMap | None = None,
     ) -> None:
         self._transport = transport
         self._guard = guard
         self._max_response_bytes = max_response_bytes
         self._own_secret = own_secret
         self._secret_headers = secret_headers
+        self._hosts = hosts
 
     async def send(
         self,
@@ -87,17 +91,20 @@ class Delivery:
 
     async def _follow(self, request: Request, job_id: int, hops: int) -> Response:
         """Exchange, and go where the answer points for as many hops as are left."""
-        target = self._guard.check(request.url)
+        target = self._check(request.url)
         while True:
             response = await self._exchange(request, target, job_id)
             location = response.headers.get("location")
             if not hops or location is None or not is_redirect(response.status, location):
                 return response
             request = redirected(request, response.status, location, target)
-            following = self._guard.check(request.url)
+            following = self._check(request.url)
             if following.origin != target.origin:
                 request = for_other_origin(request, self._secret_headers)
             target, hops = following, hops - 1
+
+    def _check(self, url: str) -> Target:
+        return self._guard.check(self._hosts.applied_to(url) if self._hosts else url)
 
     async def _exchange(self, request: Request, target: Target, job_id: int) -> Response:
         headers = {"Host": target.authority, **request.headers}

@@ -1,0 +1,135 @@
+"""`booper dev`: the process around the bench: its folder, its socket, its terminal."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+import uvloop
+
+from booper import __version__
+from booper.cli.serve import authority, bind, raise_file_limit, spare_collector
+from booper.clock import RunningClock, SystemClock
+from booper.config import Config, Database, Delivery, Server, Targets
+from booper.dev.bench import PUBLIC_KEY, Bench
+from booper.dev.console import Console
+from booper.server.door import Limits
+from booper.server.listener import Listener, listening
+
+
+def run(
+    host: str,
+    port: int,
+    database: str | None,
+    maps: Sequence[str],
+    *,
+    is_frozen: bool,
+    is_shown: bool | None,
+) -> None:
+    """Serve a developer until `q` or a signal; `is_shown` is whether there is a console.
+
+    Raises:
+        StartError: it cannot start.
+    """
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # the sink breaks off on purpose
+    raise_file_limit()
+    with _database(database) as path, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        config = Config(
+            server=Server(host=host, port=port),
+            database=Database(path=str(path), durability="normal"),
+            targets=Targets(require_https=False, allow_private_networks=True),
+            delivery=Delivery(grace_seconds=0),
+        )
+        runner.run(_serve(config, maps, is_frozen=is_frozen, is_shown=is_shown))
+
+
+async def _serve(
+    config: Config, maps: Sequence[str], *, is_frozen: bool, is_shown: bool | None
+) -> None:
+    clock = RunningClock(SystemClock().now(), is_frozen=is_frozen)
+    console = _console(clock)
+    stop = _stop_event()
+    with bind(config.server.host, config.server.port) as socket:
+        host, port = socket.getsockname()[:2]
+        is_seen = sys.stdout.isatty() if is_shown is None else is_shown
+        observers = [console] if is_seen else []
+        bench = Bench(config, clock, address=(host, port), maps=maps, observers=observers)
+        limits = Limits(connections=config.server.max_connections)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(bench)
+            listener = Listener(bench.asgi, config.delivery.grace_seconds, socket, limits)
+            await stack.enter_async_context(listening(listener))
+            spare_collector()
+            _greet(f"http://{authority(host, port)}", clock)
+            if is_seen and sys.stdin.isatty():
+                _listen_to_keys(stack, bench, console, stop)
+            await _until_stopped(bench, stop)
+
+
+async def _until_stopped(bench: Bench, stop: asyncio.Event) -> None:
+    """Wait until told to stop. Raises: whatever ended the loop before that."""
+    loop = asyncio.create_task(bench.wait_failed())
+    told = asyncio.create_task(stop.wait())
+    await asyncio.wait({loop, told}, return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if not loop.done():
+        loop.cancel()
+    else:
+        loop.result()
+
+
+def _listen_to_keys(
+    stack: AsyncExitStack, bench: Bench, console: Console, stop: asyncio.Event
+) -> None:
+    from booper.dev.keys import HELP, Keys, pressed  # terminals are not everywhere
+
+    keys = Keys(bench, console, stop.set)
+    stack.push_async_callback(keys.close)
+    stack.enter_context(pressed(keys.press))
+    console.say(HELP)
+
+
+def _console(clock: RunningClock) -> Console:
+    is_colored = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return Console(clock, lambda line: click.echo(line, color=is_colored), is_colored=is_colored)
+
+
+def _stop_event() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+@contextmanager
+def _database(kept: str | None) -> Iterator[Path]:
+    """Return where the database is to be: where it is kept, or in a folder that goes at the end."""
+    if kept is not None:
+        yield Path(kept)
+        return
+    with TemporaryDirectory(prefix="booper-dev-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder) / "booper.db"
+
+
+def _greet(url: str, clock: RunningClock) -> None:
+    time = "stands still" if clock.is_frozen else "runs"
+    click.echo(
+        f"booper {__version__} for development on {url}, also as https://scheduler.booper.dev\n"
+        f"The key is {PUBLIC_KEY}; the clock {time} at {clock.now():%Y-%m-%d %H:%M:%S} UTC.\n\n"
+        "Try it: remind the sink in three days, and let them pass.\n\n"
+        f"    curl {url}/api/jobs -H 'Authorization: Bearer {PUBLIC_KEY}' \\\n"
+        "      -H 'Content-Type: application/json' \\\n"
+        f'      -d \'{{"method": "post", "url": "{url}/dev/sink/hello", '
+        '"schedule_in": [3, "days"]}\'\n'
+        f"    curl {url}/api/dev/clock -H 'Authorization: Bearer {PUBLIC_KEY}' \\\n"
+        "      -H 'Content-Type: application/json' -d '{\"advance\": [3, \"days\"]}'\n"
+        f"    curl {url}/api/dev/sink -H 'Authorization: Bearer {PUBLIC_KEY}'\n"
+    )
+    sys.stdout.flush()

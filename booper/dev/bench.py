@@ -1,0 +1,116 @@
+"""The bench: one booper after another on a clock, a map of hosts and a sink that stay."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+import httpx
+from starlette.types import Receive, Scope, Send
+
+from booper.app import Booper
+from booper.clock import RunningClock, SystemClock
+from booper.config import Config
+from booper.dev.operations import Operations
+from booper.dev.sink import PREFIX, Sink
+from booper.engine.hosts import HostMap
+from booper.engine.observer import Observer
+from booper.travel import Travel
+
+PUBLIC_KEY: Final = "sk_public_20230921"
+"""The key of the published requests."""
+
+HOSTED: Final = "https://scheduler.booper.dev"
+"""Where the published requests go, which here is this very process."""
+
+
+class Bench:
+    """A booper to develop against: its API, the sink, and the operations that move its time.
+
+    Raises:
+        ConfigError: an entry of `maps` is wrong.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        clock: RunningClock,
+        *,
+        address: tuple[str, int],
+        maps: Sequence[str] = (),
+        observers: Sequence[Observer] = (),
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        host, port = address
+        own = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self.clock = clock
+        self.sink = Sink(clock)
+        self._config = config
+        self._address = address
+        self._hosts = HostMap.parse(maps, {HOSTED: own})
+        self._observers = observers
+        self._transport = transport
+        self._start_at = None if not clock.is_frozen else clock.now()
+        self._stack = AsyncExitStack()
+        self._ready = asyncio.Event()
+        self._turn = asyncio.Lock()
+
+    async def __aenter__(self) -> "Bench":
+        """Start the first booper. Raises: StartError."""
+        await self._start()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Stop the last one."""
+        await self._stack.aclose()
+
+    async def asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the sink and the API; a call that meets a reset waits for its end."""
+        if scope["type"] == "http" and scope["path"].startswith(PREFIX + "/"):
+            await self.sink(scope, receive, send)
+            return
+        await self._ready.wait()
+        await self.booper.asgi(scope, receive, send)
+
+    async def reset(self) -> None:
+        """Forget all jobs, schedules, logs, keys and what the sink has, and set the clock back.
+
+        What is on its way is not waited for. A clock that runs goes back to the machine's time.
+        """
+        async with self._turn:
+            self._ready.clear()
+            await self._stack.aclose()
+            database = Path(self._config.database.path)
+            for suffix in ("", "-wal", "-shm"):
+                database.with_name(database.name + suffix).unlink(missing_ok=True)
+            self.sink.clear()
+            self.clock.set(self._start_at or SystemClock().now())
+            await self._start()
+
+    async def wait_failed(self) -> None:
+        """Return when the loop of a booper has ended though nobody asked for it."""
+        while True:
+            booper = self.booper
+            await booper.wait_failed()
+            async with self._turn:
+                if booper is self.booper:
+                    return
+
+    async def _start(self) -> None:
+        operations = Operations(self)
+        booper = Booper(
+            self._config,
+            api_key=PUBLIC_KEY,
+            address=self._address,
+            clock=self.clock,
+            transport=self._transport,
+            hosts=self._hosts,
+            operations=operations.all,
+        )
+        for observer in self._observers:
+            booper.observers.add(observer)
+        self._stack = AsyncExitStack()
+        self.booper = await self._stack.enter_async_context(booper)
+        self.travel = Travel(booper, self.clock)
+        self._ready.set()

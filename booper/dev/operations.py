@@ -1,0 +1,251 @@
+"""`/api/dev/…`: the clock, the sink's record and the reset, beside the API they are about."""
+
+from typing import Any, Protocol
+
+import msgspec
+from starlette.responses import Response
+
+from booper.api.bodies import read_body
+from booper.api.routing import (
+    Access,
+    Answer,
+    Call,
+    Data,
+    Documentation,
+    Operation,
+    Posted,
+    respond,
+)
+from booper.api.shapes import read_struct
+from booper.clock import RunningClock
+from booper.dev.sink import Arrived, Sink
+from booper.errors import Conflict, FieldError, InvalidRequest
+from booper.model.duration import Duration, InvalidDuration, parse_duration
+from booper.model.moment import InvalidMoment, Moment, parse_moment
+from booper.model.timestamps import precise, precise_or_none
+from booper.travel import Journey, Ran, Travel
+
+
+class Move(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the clock is to do: one of these."""
+
+    advance: Duration | None = None
+    to: Moment | None = None
+    run: str | None = None
+    freeze: bool | None = None
+
+
+class ClockResource(msgspec.Struct, frozen=True):
+    """The time, whether it stands still, and when something is due next."""
+
+    now: str
+    is_frozen: bool
+    next_at: str | None
+
+
+class RanResource(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt that was made on the way."""
+
+    job_id: int
+    uuid: str
+    schedule_id: str | None
+    kind: str
+    method: str
+    url: str
+    attempt: int
+    scheduled_at: str
+    late_seconds: float
+    duration_seconds: float
+    status: int | None
+    error: str | None
+    state: str
+
+
+class JourneyResource(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the clock went; `count` attempts were made, of which `ran` has the first ones."""
+
+    began_at: str
+    now: str
+    count: int
+    states: dict[str, int]
+    ran: list[RanResource]
+
+
+class World(Protocol):
+    """What these operations move."""
+
+    clock: RunningClock
+    sink: Sink
+    travel: Travel
+
+    async def reset(self) -> None: ...
+
+
+class Operations:
+    """The operations on one world; there is none of them in any other booper."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    @property
+    def all(self) -> tuple[Operation, ...]:
+        """Return them for the API."""
+        return (
+            Operation("GET", "/api/dev/clock", Access.READ, self.read_clock, _CLOCK),
+            Operation("POST", "/api/dev/clock", Access.ADMIN, self.move_clock, _MOVE),
+            Operation("GET", "/api/dev/sink", Access.READ, self.list_arrived, _ARRIVED),
+            Operation("POST", "/api/dev/reset", Access.ADMIN, self.reset, _RESET),
+        )
+
+    async def read_clock(self, call: Call) -> Response:
+        """Tell the time."""
+        return respond({"data": self._clock()})
+
+    async def move_clock(self, call: Call) -> Response:
+        """Move the clock, let everything due on the way happen, and tell what ran."""
+        body = await read_body(call.request, call.services.max_body_bytes)
+        move = read_struct(body, Move)
+        if move.freeze is not None and _only(move, "freeze"):
+            self._set_frozen(move.freeze)
+            return respond({"data": self._clock()})
+        return respond({"data": journey_resource(await self._travel(move))})
+
+    async def list_arrived(self, call: Call) -> Response:
+        """List what has reached the sink, the latest last; `path` picks one path of it."""
+        arrived = self._world.sink.arrived(call.request.query_params.get("path"))
+        return respond({"data": arrived})
+
+    async def reset(self, call: Call) -> Response:
+        """Forget all jobs, schedules, logs and keys and what the sink has; set the clock back."""
+        await self._world.reset()
+        return respond({"data": self._clock()})
+
+    def _set_frozen(self, is_frozen: bool) -> None:
+        if is_frozen:
+            self._world.clock.freeze()
+        else:
+            self._world.clock.run()
+
+    async def _travel(self, move: Move) -> Journey:
+        travel, now = self._world.travel, self._world.clock.now()
+        try:
+            if move.advance is not None and _only(move, "advance"):
+                return await travel.by(parse_duration(move.advance))
+            if move.to is not None and _only(move, "to"):
+                return await travel.to(parse_moment(move.to, now))
+        except InvalidDuration as error:
+            raise InvalidRequest([FieldError("/advance", str(error))]) from error
+        except InvalidMoment as error:
+            raise InvalidRequest([FieldError("/to", str(error))]) from error
+        if move.run == "next" and _only(move, "run"):
+            return await travel.run_next()
+        detail = (
+            'expected one of {"advance": [3, "days"]}, {"to": "2030-01-31T09:00:00Z"}, '
+            '{"run": "next"} and {"freeze": true}'
+        )
+        raise InvalidRequest([FieldError("", detail)])
+
+    def _clock(self) -> ClockResource:
+        clock, next_at = self._world.clock, self._world.travel.next_at()
+        return ClockResource(precise(clock.now()), clock.is_frozen, precise_or_none(next_at))
+
+
+def journey_resource(journey: Journey) -> JourneyResource:
+    """Spell a journey for an answer."""
+    return JourneyResource(
+        began_at=precise(journey.began_at),
+        now=precise(journey.ended_at),
+        count=journey.count,
+        states={str(state): count for state, count in journey.states.items()},
+        ran=[_ran_resource(ran) for ran in journey.ran],
+    )
+
+
+def _ran_resource(ran: Ran) -> RanResource:
+    return RanResource(
+        job_id=ran.job_id,
+        uuid=str(ran.uuid),
+        schedule_id=str(ran.schedule_id) if ran.schedule_id else None,
+        kind=ran.kind,
+        method=ran.method,
+        url=ran.url,
+        attempt=ran.attempt,
+        scheduled_at=precise(ran.scheduled_at),
+        late_seconds=ran.late.total_seconds(),
+        duration_seconds=ran.duration.total_seconds(),
+        status=ran.status,
+        error=ran.error,
+        state=ran.state,
+    )
+
+
+def _only(move: Move, name: str) -> bool:
+    given = [field for field in move.__struct_fields__ if getattr(move, field) is not None]
+    return given == [name]
+
+
+_NOW: dict[str, Any] = {
+    "now": "2030-01-01T12:00:00.000000Z",
+    "is_frozen": True,
+    "next_at": "2030-01-01T12:15:00.000000Z",
+}
+_RAN: dict[str, Any] = {
+    "job_id": 1,
+    "uuid": "5b0e3f0a-32a5-4c1f-9d57-0f6b1c5de8f1",
+    "schedule_id": None,
+    "kind": "request",
+    "method": "POST",
+    "url": "http://localhost:3000/remind",
+    "attempt": 1,
+    "scheduled_at": "2030-01-04T12:00:00.000000Z",
+    "late_seconds": 0.0,
+    "duration_seconds": 0.004,
+    "status": 200,
+    "error": None,
+    "state": "completed",
+}
+_WENT: dict[str, Any] = {
+    "began_at": "2030-01-01T12:00:00.000000Z",
+    "now": "2030-01-04T12:00:00.000000Z",
+    "count": 1,
+    "states": {"completed": 1},
+    "ran": [_RAN],
+}
+_SEEN: dict[str, Any] = {
+    "received_at": "2030-01-04T12:00:00.000000Z",
+    "method": "POST",
+    "path": "/orders",
+    "query": "respond=500,200",
+    "headers": {"content-type": "application/json"},
+    "body": "{}",
+    "answer": "500",
+}
+_TAG = "dev"
+_CLOCK = Documentation(
+    tag=_TAG, answers={200: Answer("The time", (Data(ClockResource),), {"data": _NOW})}
+)
+_MOVE = Documentation(
+    tag=_TAG,
+    posted=Posted(
+        Move,
+        {
+            "by a duration": {"advance": [3, "days"]},
+            "to a moment": {"to": "2130-01-31T09:00:00Z"},
+            "to the next job": {"run": "next"},
+            "not at all": {"freeze": True},
+        },
+    ),
+    answers={
+        200: Answer(
+            "What ran, or the time", (Data(JourneyResource), Data(ClockResource)), {"data": _WENT}
+        )
+    },
+    errors=(Conflict,),
+)
+_ARRIVED = Documentation(
+    tag=_TAG,
+    answers={200: Answer("The requests", (Data(Arrived, is_list=True),), {"data": [_SEEN]})},
+)
+_RESET = Documentation(
+    tag=_TAG, answers={200: Answer("The time", (Data(ClockResource),), {"data": _NOW})}
+)

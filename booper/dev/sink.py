@@ -1,0 +1,178 @@
+"""`/dev/sink/…`: a target to play with. It records what arrives and answers by script.
+
+    /dev/sink/orders?respond=500,500,429:Retry-After=2,200&delay=0.5
+
+Each request to a path gets the next answer of its script, and the last one again and again.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from typing import Final
+
+import msgspec
+from starlette.datastructures import QueryParams
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from booper.clock import Clock, SystemClock
+from booper.model.timestamps import precise
+
+PREFIX: Final = "/dev/sink"
+MOST_KEPT: Final = 500
+MOST_BODY_BYTES: Final = 65_536
+MOST_SCRIPTS: Final = 1_000
+LONGEST_DELAY_SECONDS: Final = 900.0
+HANG, CLOSE = "hang", "close"
+
+
+class Arrived(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A request that has reached the sink, and how it was answered; a long body is cut."""
+
+    received_at: str
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: str
+    answer: str
+
+
+class InvalidScript(ValueError):
+    """Say what is wrong with a script."""
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One answer of a script: a status and headers, or `hang`, or `close`."""
+
+    answer: str
+    headers: Mapping[str, str] = {}
+
+
+class Sink:
+    """Record what arrives, the latest `MOST_KEPT` of it, and answer as each path's script says."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._arrived: deque[Arrived] = deque(maxlen=MOST_KEPT)
+        self._scripts: dict[str, tuple[str, Iterator[Step]]] = {}
+
+    def arrived(self, path: str | None = None) -> list[Arrived]:
+        """Return what has arrived, at one path below `PREFIX` or all, the oldest first."""
+        return [one for one in self._arrived if path in (None, one.path)]
+
+    def clear(self) -> None:
+        """Forget what has arrived, and begin all scripts anew."""
+        self._arrived.clear()
+        self._scripts.clear()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Record a request and answer it."""
+        request = Request(scope, receive)
+        body = await _start_of_body(request)
+        try:
+            step, delay = self._next(request), _delay(request.query_params)
+        except InvalidScript as error:
+            step, delay = Step("422"), timedelta(0)
+            body_of_answer = {"detail": str(error)}
+        else:
+            body_of_answer = {"answer": step.answer}
+        self._record(request, body, step)
+        if delay:
+            await SystemClock().pause(delay)
+        match step.answer:
+            case "hang":
+                await _disconnected(receive)
+            case "close":
+                await _break_off(send)
+            case status:
+                content = b"" if status in ("204", "304") else msgspec.json.encode(body_of_answer)
+                await Response(content, int(status), step.headers, "application/json")(
+                    scope, receive, send
+                )
+
+    def _next(self, request: Request) -> Step:
+        """Return the next answer of a path's script; another script begins at its beginning."""
+        path, text = request.url.path, request.query_params.get("respond", "200")
+        known = self._scripts.get(path)
+        if known is None or known[0] != text:
+            known = self._scripts[path] = text, _steps(text)
+            if len(self._scripts) > MOST_SCRIPTS:
+                del self._scripts[next(iter(self._scripts))]
+        return next(known[1])
+
+    def _record(self, request: Request, body: bytes, step: Step) -> None:
+        self._arrived.append(
+            Arrived(
+                received_at=precise(self._clock.now()),
+                method=request.method,
+                path=request.url.path.removeprefix(PREFIX),
+                query=request.url.query,
+                headers=dict(request.headers),
+                body=body.decode(errors="replace"),
+                answer=step.answer,
+            )
+        )
+
+
+def _steps(text: str) -> Iterator[Step]:
+    """Return the answers of a script, the last one without end. Raises: InvalidScript."""
+    steps = [_step(item.strip()) for item in text.split(",")]
+
+    def endless() -> Iterator[Step]:
+        yield from steps
+        while True:
+            yield steps[-1]
+
+    return endless()
+
+
+def _step(item: str) -> Step:
+    if item in (HANG, CLOSE):
+        return Step(item)
+    status, *headers = item.split(":")
+    if not (status.isascii() and status.isdecimal() and 200 <= int(status[:4]) <= 599):
+        raise InvalidScript(
+            f"respond must list statuses from 200 to 599, such as 500,429:Retry-After=2,200, "
+            f"or hang or close; got {item[:40]!r}"
+        )
+    return Step(status, dict(_header(header) for header in headers))
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    is_name = name.replace("-", "").isalnum() and name.isascii()
+    if not (separator and is_name and value.isprintable() and value.isascii()):
+        raise InvalidScript(f"a header of an answer must be Name=value, got {text[:40]!r}")
+    return name, value
+
+
+def _delay(query: QueryParams) -> timedelta:
+    text = query.get("delay", "0")
+    with suppress(ValueError):
+        if 0 <= float(text) <= LONGEST_DELAY_SECONDS:
+            return timedelta(seconds=float(text))
+    raise InvalidScript(f"delay must be seconds from 0 to 900, got {text[:40]!r}")
+
+
+async def _start_of_body(request: Request) -> bytes:
+    """Return as much of a body as is kept; read the rest, too."""
+    kept = bytearray()
+    with suppress(ClientDisconnect):
+        async for chunk in request.stream():
+            kept += chunk[: MOST_BODY_BYTES - len(kept)]
+    return bytes(kept)
+
+
+async def _disconnected(receive: Receive) -> None:
+    """Answer nothing until the client goes away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _break_off(send: Send) -> None:
+    """Promise a body and send none: the server can only close the connection then."""
+    headers = [(b"content-length", b"1")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -1,0 +1,45 @@
+"""Origins that stand for others: a production URL that is to reach a port of this machine."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from booper.engine.target import Target, parse_target
+from booper.errors import ConfigError, TargetRefused
+
+EXAMPLE = "https://api.example.com=http://localhost:3000"
+
+
+class HostMap:
+    """Where requests to some origins really go; the rest of their URLs stays."""
+
+    def __init__(self, origins: Mapping[str, str]) -> None:
+        self._to = {_origin(from_).origin: _origin(to) for from_, to in origins.items()}
+
+    @classmethod
+    def parse(cls, entries: Sequence[str], own: Mapping[str, str]) -> "HostMap":
+        """Read entries `FROM=TO`, laid over `own`. Raises: ConfigError."""
+        origins = dict(own)
+        for entry in entries:
+            from_, separator, to = entry.partition("=")
+            if not separator:
+                raise ConfigError(f"a map must be FROM=TO, such as {EXAMPLE}, got {entry!r}")
+            origins[from_] = to
+        try:
+            return cls(origins)
+        except TargetRefused as error:
+            raise ConfigError(f"a map must be FROM=TO, such as {EXAMPLE}: {error}") from error
+
+    def applied_to(self, url: str) -> str:
+        """Return where a request really goes. Raises: TargetRefused, if `url` is none."""
+        target = parse_target(url)
+        to = self._to.get(target.origin)
+        if to is None:
+            return url
+        return replace(target, scheme=to.scheme, host=to.host, port=to.port).url
+
+
+def _origin(text: str) -> Target:
+    target = parse_target(text)
+    if target.path != "/" or target.query:
+        raise TargetRefused(f"expected an origin without a path, got {text!r}")
+    return target
