@@ -64,7 +64,8 @@ class Console:
         """Say where the clock went, and what happened on the way."""
         self._tell_left_out()
         states = ", ".join(f"{count:,} {state}" for state, count in journey.states.items())
-        self.say(f"it is {_moment(journey.ended_at)}; {journey.count:,} sent {states}".rstrip())
+        attempts = f"{_counted(journey.count)}: {states}" if states else "nothing was due"
+        self.say(f"it is {_moment(journey.ended_at)}; {attempts}")
 
     def say(self, text: str) -> None:
         """Print a line of the console's own."""
@@ -79,8 +80,7 @@ class Console:
         if self._lines > MOST_LINES_PER_SECOND:
             self._left_out += 1
             return
-        now = f"{self._clock.now():%H:%M:%S}"
-        self._write(f"{now}  {self._styled(f'{what:8}', color)} {rest}")
+        self._write(f"{_moment(self._clock.now())}  {self._styled(f'{what:8}', color)} {rest}")
 
     def _tell_left_out(self) -> None:
         if self._left_out:
@@ -95,6 +95,10 @@ def _answered(told: Ran) -> str:
     took, late = _milliseconds(told.duration), _milliseconds(told.late)
     where = f"#{told.job_id}  {told.method} {told.url}"
     return f"{where}  attempt {told.attempt}, in {took}, {late} late, {told.state}"
+
+
+def _counted(attempts: int) -> str:
+    return f"{attempts:,} attempt{'' if attempts == 1 else 's'}"
 
 
 def _milliseconds(duration: timedelta) -> str:

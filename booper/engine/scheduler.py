@@ -101,10 +101,16 @@ class Scheduler:
         self._wake.set()
 
     async def wait_idle(self) -> None:
-        """Return once nothing that may go is due now, and nothing is on its way."""
-        self._idle.clear()
-        self._wake.set()
-        await self._idle.wait()
+        """Return once nothing that may go is due now, and nothing is on its way.
+
+        Raises: StoreUnavailable, if the loop ends before.
+        """
+        if not self._ended.is_set():
+            self._idle.clear()
+            self._wake.set()
+            await self._idle.wait()
+        if self._ended.is_set():
+            raise StoreUnavailable("booper is stopping")
 
     async def run(self) -> None:
         """Send what falls due until `stop`; first make due again what a crash cut off."""
@@ -125,6 +131,7 @@ class Scheduler:
         finally:
             self._is_looping = False
             self._ended.set()
+            self._idle.set()  # or who waits for that would wait for ever
 
     async def stop(self, grace: timedelta) -> None:
         """Claim no more, give running attempts `grace` of real time, and give back the rest.

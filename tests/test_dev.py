@@ -1,0 +1,267 @@
+"""`booper dev` without its process: the clock, the map, the reset, the console."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from msgspec.structs import replace
+
+from booper.clock import RunningClock
+from booper.config import Config, Delivery
+from booper.dev.bench import PUBLIC_KEY, Bench
+from booper.dev.console import MOST_LINES_PER_SECOND, Console
+from tests.conftest import START
+from tests.target import FakeTarget
+
+pytestmark = pytest.mark.anyio
+
+MAPPED = "https://api.example.com=http://localhost:3000"
+PATHS = (
+    ("GET", "/api/dev/clock"),
+    ("POST", "/api/dev/clock"),
+    ("GET", "/api/dev/sink"),
+    ("POST", "/api/dev/reset"),
+    ("GET", "/dev/sink/hello"),
+    ("POST", "/dev/sink/hello"),
+)
+
+
+@pytest.fixture
+def lines() -> list[str]:
+    """Return what the console has printed."""
+    return []
+
+
+@pytest.fixture
+async def bench(config: Config, target: FakeTarget, lines: list[str]) -> AsyncIterator[Bench]:
+    """Run a bench on a frozen clock."""
+    clock = RunningClock(START, is_frozen=True)
+    console = Console(clock, lines.append, is_colored=False)
+    async with Bench(
+        replace(config, delivery=Delivery(grace_seconds=0)),
+        clock,
+        address=("127.0.0.1", 2667),
+        maps=[MAPPED],
+        observers=[console],
+        transport=target,
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+async def dev(bench: Bench) -> AsyncIterator[httpx.AsyncClient]:
+    """Return a client of it, with the published key."""
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(bench.asgi),
+        base_url="http://booper.test",
+        headers={"Authorization": f"Bearer {PUBLIC_KEY}"},
+    ) as client:
+        yield client
+
+
+async def create(dev: httpx.AsyncClient, url: str = "http://a.test/", **fields: object) -> None:
+    """Create a job."""
+    answer = await dev.post("/api/jobs", json={"method": "post", "url": url, **fields})
+    assert answer.status_code == 201, answer.text
+
+
+async def move(dev: httpx.AsyncClient, **fields: object) -> dict[str, Any]:
+    """Move the clock and return what is told of that."""
+    answer = await dev.post("/api/dev/clock", json=fields)
+    assert answer.status_code == 200, answer.text
+    data: dict[str, Any] = answer.json()["data"]
+    return data
+
+
+async def test_a_journey_tells_what_ran(dev: httpx.AsyncClient, target: FakeTarget) -> None:
+    """Each attempt with its job, its times, its answer and the job's state."""
+    target.respond(httpx.Response(500))
+    await create(dev, schedule_in=[1, "day"], backoff=[60])
+
+    journey = await move(dev, advance=[3, "days"])
+
+    assert journey["began_at"] == "2030-01-01T12:00:00.000000Z"
+    assert journey["now"] == "2030-01-04T12:00:00.000000Z"
+    assert (journey["count"], journey["states"]) == (2, {"retryable": 1, "completed": 1})
+    first, second = journey["ran"]
+    assert 0 <= first.pop("duration_seconds") < 30
+    assert len(first.pop("uuid")) == 36
+    assert first == {
+        "job_id": 1,
+        "schedule_id": None,
+        "kind": "request",
+        "method": "POST",
+        "url": "http://a.test/",
+        "attempt": 1,
+        "scheduled_at": "2030-01-02T12:00:00.000000Z",
+        "late_seconds": 0.0,
+        "status": 500,
+        "error": None,
+        "state": "retryable",
+    }
+    assert second["scheduled_at"] == "2030-01-02T12:01:00.000000Z"
+    assert (second["attempt"], second["status"], second["state"]) == (2, 200, "completed")
+
+
+async def test_the_clock_can_be_read_and_moved_in_each_way(dev: httpx.AsyncClient) -> None:
+    """By a duration, to a moment, to the next job; it can be let go and stopped."""
+    await create(dev, schedule_in=3_600)
+    await move(dev, advance=0)  # the loop has then seen the job
+    clock = (await dev.get("/api/dev/clock")).json()["data"]
+    assert clock == {
+        "now": "2030-01-01T12:00:00.000000Z",
+        "is_frozen": True,
+        "next_at": "2030-01-01T13:00:00.000000Z",
+    }
+    assert (await move(dev, advance=60))["now"] == "2030-01-01T12:01:00.000000Z"
+    assert (await move(dev, to="2030-01-01T12:30:00Z"))["count"] == 0
+    journey = await move(dev, run="next")
+    assert (journey["now"], journey["count"]) == ("2030-01-01T13:00:00.000000Z", 1)
+    assert (await move(dev, freeze=False))["is_frozen"] is False
+    assert (await move(dev, freeze=True))["is_frozen"] is True
+
+
+async def test_a_moment_that_has_passed_is_refused(dev: httpx.AsyncClient) -> None:
+    """The problem says what time it is and what was asked for."""
+    answer = await dev.post("/api/dev/clock", json={"to": "2029-01-01T00:00:00Z"})
+    assert answer.status_code == 409
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "2030-01-01T12:00:00" in answer.json()["detail"]
+    assert "2029-01-01T00:00:00" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"advance": 1, "to": "2030-01-02T00:00:00Z"},
+        {"advance": 1, "freeze": True},
+        {"advance": -1},
+        {"advance": [3, "yards"]},
+        {"to": "tomorrow"},
+        {"run": "all"},
+        {"rewind": 1},
+        [],
+    ],
+)
+async def test_a_move_that_means_nothing_is_refused(dev: httpx.AsyncClient, body: object) -> None:
+    """It is a 422 that says what would be right; the clock stays."""
+    assert (await dev.post("/api/dev/clock", json=body)).status_code == 422
+    assert (await dev.get("/api/dev/clock")).json()["data"]["now"].startswith("2030-01-01T12:00")
+
+
+async def test_urls_of_others_go_where_the_map_says(
+    dev: httpx.AsyncClient, target: FakeTarget
+) -> None:
+    """The published service is booper itself, and so are its redirects; other hosts are mapped."""
+    target.respond(httpx.Response(302, headers={"Location": "https://scheduler.booper.dev/x"}))
+    await create(dev, "https://api.example.com/a?b=c", follow_redirects=True)
+    await create(dev, "https://scheduler.booper.dev/api/ping")
+
+    journey = await move(dev, advance=0)
+
+    assert sorted(str(request.url) for request in target.received) == [
+        "http://127.0.0.1:2667/api/ping",
+        "http://127.0.0.1:2667/x",
+        "http://localhost:3000/a?b=c",
+    ]
+    assert {ran["url"] for ran in journey["ran"]} == {
+        "https://api.example.com/a?b=c",
+        "https://scheduler.booper.dev/api/ping",
+    }
+
+
+async def test_a_reset_leaves_nothing(dev: httpx.AsyncClient) -> None:
+    """Jobs, schedules, logs and the sink are empty, the clock is back, and it all works again."""
+    for _ in range(2):
+        await create(dev, cron="0 * * * *")
+        assert (await move(dev, advance=[1, "day"]))["count"] == 24
+        await dev.post("/dev/sink/hello")
+        assert len((await dev.get("/api/dev/sink", params={"path": "/hello"})).json()["data"]) == 1
+
+        reset = await dev.post("/api/dev/reset")
+
+        assert reset.json()["data"]["now"] == "2030-01-01T12:00:00.000000Z"
+        for path in ("/api/jobs", "/api/schedules", "/api/logs", "/api/dev/sink"):
+            assert (await dev.get(path)).json()["data"] == []
+
+
+async def test_a_reset_waits_for_no_target(dev: httpx.AsyncClient, target: FakeTarget) -> None:
+    """What is on its way is forgotten like the rest."""
+    target.hold()
+    await create(dev)
+    await target.arrived.wait()
+    assert (await dev.post("/api/dev/reset")).status_code == 200
+    assert (await dev.get("/api/jobs")).json()["data"] == []
+
+
+async def test_these_operations_need_a_key_and_stand_in_the_document(
+    dev: httpx.AsyncClient,
+) -> None:
+    """The API describes them like all others."""
+    for method, path in PATHS:
+        if path.startswith("/api"):
+            answer = await dev.request(method, path, headers={"Authorization": "Bearer sk_no"})
+            assert answer.status_code == 401
+    paths = (await dev.get("/openapi.json")).json()["paths"]
+    assert {path for path in paths if path.startswith("/api/dev")} == {
+        "/api/dev/clock",
+        "/api/dev/sink",
+        "/api/dev/reset",
+    }
+
+
+async def test_no_other_booper_has_any_of_it(api: httpx.AsyncClient) -> None:
+    """Each path is a 404 elsewhere, with a key or without, and the document is silent."""
+    for method, path in PATHS:
+        assert (await api.request(method, path, json={})).status_code == 404
+    assert "/dev/" not in (await api.get("/openapi.json")).text
+    answer = await api.get("/api/jobs", headers={"Authorization": f"Bearer {PUBLIC_KEY}"})
+    assert answer.status_code == 401
+
+
+async def test_the_console_has_a_line_for_each_step_of_a_job(
+    dev: httpx.AsyncClient, target: FakeTarget, lines: list[str]
+) -> None:
+    """Created, sent, answered: method, URL, status, duration, how late, and what is next."""
+    target.respond(httpx.Response(503))
+    await create(dev, schedule_in=60, backoff=[60])
+    await move(dev, advance=3_600)
+
+    stable = [line.split(", in ")[0] for line in lines]
+    assert stable == [
+        "2030-01-01 12:00:00  created  #1  POST http://a.test/  for 2030-01-01 12:01:00",
+        "2030-01-01 12:01:00  sent     #1  POST http://a.test/",
+        "2030-01-01 12:01:00  503      #1  POST http://a.test/  attempt 1",
+        "2030-01-01 12:02:00  sent     #1  POST http://a.test/",
+        "2030-01-01 12:02:00  200      #1  POST http://a.test/  attempt 2",
+    ]
+    assert lines[2].endswith(" ms, 0 ms late, retryable, again at 2030-01-01 12:02:00")
+    assert lines[4].endswith(" ms, 0 ms late, completed")
+
+
+async def test_the_console_leaves_out_what_nobody_could_read(
+    dev: httpx.AsyncClient, bench: Bench, lines: list[str]
+) -> None:
+    """A week of minutes is 30,000 lines; the console says how many it did not print."""
+    await create(dev, cron="* * * * *")
+    Console(bench.clock, lines.append, is_colored=False).went(
+        await bench.travel.by(timedelta(hours=6))
+    )
+    assert len(lines) < 3 * 360
+    assert len(lines) >= MOST_LINES_PER_SECOND
+    assert lines[-1] == "it is 2030-01-01 18:00:00; 360 attempts: 360 completed"
+
+
+async def test_a_reset_ends_a_journey(dev: httpx.AsyncClient, target: FakeTarget) -> None:
+    """Who waits for the end of a journey is told that there is none, and the next one goes."""
+    target.hold()
+    await create(dev, schedule_in=60)
+    going = asyncio.create_task(dev.post("/api/dev/clock", json={"advance": 3_600}))
+    await target.arrived.wait()
+    assert (await dev.post("/api/dev/reset")).status_code == 200
+    assert (await going).status_code == 503
+    assert (await move(dev, advance=3_600))["count"] == 0
