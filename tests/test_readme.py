@@ -51,6 +51,8 @@ def test_every_block_is_known_to_a_test() -> None:
         "curl",
         "curl",
         "curl",
+        "booper",
+        "curl",
         "[targets]",
         "booper",
         "booper",
