@@ -318,7 +318,7 @@ class Booper:
         if self._api_key is not None:
             await self._ensure_fixed_key(store, self._api_key)
         elif not await store.keys.list():
-            if self._address is not None and not _is_loopback(self._address[0]):
+            if self._address is not None and not is_loopback(self._address[0]):
                 raise StartError(
                     f"listening on {self._address[0]} needs a key of your own first: set "
                     f"{FIXED_KEY_NAME}, or make one with `booper keys create NAME`"
@@ -348,7 +348,7 @@ def _rate_limit(server: Server) -> RateLimit | None:
     return RateLimit(server.rate_limit, server.rate_burst)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     """Say whether only this machine reaches an address that is listened on."""
     try:
         return ip_address(host).is_loopback

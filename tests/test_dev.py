@@ -56,7 +56,7 @@ async def dev(bench: Bench) -> AsyncIterator[httpx.AsyncClient]:
     """Return a client of it, with the published key."""
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(bench.asgi),
-        base_url="http://booper.test",
+        base_url="http://localhost",
         headers={"Authorization": f"Bearer {PUBLIC_KEY}"},
     ) as client:
         yield client
@@ -265,3 +265,24 @@ async def test_a_reset_ends_a_journey(dev: httpx.AsyncClient, target: FakeTarget
     assert (await dev.post("/api/dev/reset")).status_code == 200
     assert (await going).status_code == 503
     assert (await move(dev, advance=3_600))["count"] == 0
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:2667", 200),
+        ("127.0.0.1:2667", 200),
+        ("[::1]:2667", 200),
+        ("scheduler.booper.dev", 200),
+        ("evil.example:2667", 403),
+        ("localhost.evil.example", 403),
+        ("a b", 403),
+    ],
+)
+async def test_names_of_others_are_not_answered(
+    dev: httpx.AsyncClient, host: str, status: int
+) -> None:
+    """A web page that leads its own name here does not get to use the key everybody knows."""
+    for path in ("/api/jobs", "/dev/sink/hello"):
+        answer = await dev.get(path, headers={"Host": host})
+        assert answer.status_code == status

@@ -69,8 +69,19 @@ def serve(
 
 
 @main.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=2667, show_default=True, help="The port to listen on.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="The address to listen on; whoever reaches it knows the key.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=2667,
+    show_default=True,
+    help="The port to listen on.",
+)
 @click.option("--database", help="Keep jobs in this file.  [default: none are kept]")
 @click.option(
     "--map",

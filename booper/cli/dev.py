@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -98,7 +98,12 @@ def _listen_to_keys(
 
 def _console(clock: RunningClock) -> Console:
     is_colored = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    return Console(clock, lambda line: click.echo(line, color=is_colored), is_colored=is_colored)
+
+    def write(line: str) -> None:
+        with suppress(OSError):  # whoever read it is gone, which is nothing to the jobs
+            click.echo(line, color=is_colored)
+
+    return Console(clock, write, is_colored=is_colored)
 
 
 def _stop_event() -> asyncio.Event:

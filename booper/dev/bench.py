@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import Final
 
 import httpx
+from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from booper.app import Booper
+from booper.api.problems import answer_expected
+from booper.app import Booper, is_loopback
 from booper.clock import RunningClock, SystemClock
 from booper.config import Config
 from booper.dev.operations import Operations
 from booper.dev.sink import PREFIX, Sink
 from booper.engine.hosts import HostMap
 from booper.engine.observer import Observer
+from booper.engine.target import ip_literal, parse_authority
+from booper.errors import Forbidden, TargetRefused
 from booper.travel import Travel
 
 PUBLIC_KEY: Final = "sk_public_20230921"
@@ -67,6 +72,11 @@ class Bench:
 
     async def asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the sink and the API; a call that meets a reset waits for its end."""
+        if not self._is_meant(Headers(scope=scope).get("host", "")):
+            error = Forbidden("this booper is for its own machine: call it localhost or 127.0.0.1")
+            answer = await answer_expected(Request(scope), error)
+            await answer(scope, receive, send)
+            return
         if scope["type"] == "http" and scope["path"].startswith(PREFIX + "/"):
             await self.sink(scope, receive, send)
             return
@@ -96,6 +106,22 @@ class Bench:
             async with self._turn:
                 if booper is self.booper:
                     return
+
+    def _is_meant(self, host: str) -> bool:
+        """Say whether a request may come from a program here, going by its Host header.
+
+        The key is known to everybody, also to a web page whose own name leads to this machine (DNS
+        rebinding): what listens here alone answers to no names of others.
+        """
+        try:
+            name, _ = parse_authority(host)
+        except TargetRefused:
+            return False
+        return (
+            not is_loopback(self._address[0])
+            or ip_literal(name) is not None
+            or name in ("localhost", HOSTED.removeprefix("https://"))
+        )
 
     async def _start(self) -> None:
         operations = Operations(self)
