@@ -58,3 +58,26 @@ async def test_a_suspect_whose_turn_comes_waits_for_those_on_their_way(
     assert target.seen[:3] == [("bystander", 1), ("healthy", 1), ("poison", 1)]
     assert ("later", 1) in target.seen
     assert clock.passed == []
+
+
+@pytest.mark.anyio
+async def test_a_suspect_whose_turn_has_not_come_holds_up_nobody_who_waits_for_rest(
+    config: Config, tmp_path: Path
+) -> None:
+    """Between two suspects nothing is on its way: a traveller goes on to the next one's turn."""
+    clock, target = VirtualClock(START), Counting()
+    config = await after_three_crashes(config, clock, tmp_path)
+    target.hold()
+    async with running(config, clock, target) as (booper, _):
+        await arrival(target, 1)
+        began_at = clock.now()
+        clock.advance(10 * SECOND)
+        target.release()
+
+        await booper.wait_idle()
+
+        assert [name for name, _ in target.seen] == ["bystander"]
+        assert booper.next_at() == began_at + 20 * SECOND
+        clock.advance(10 * SECOND)
+        await booper.wait_idle()
+        assert ("poison", 1) in target.seen
