@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from random import Random
 
@@ -23,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as ASGIScope
 
 from booper import __version__
+from booper.admission import FIXED_KEY_NAME, ensure_key
 from booper.api.application import create_application
 from booper.api.limits import RateLimit
 from booper.api.routing import Services
@@ -36,9 +36,9 @@ from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
 from booper.engine.signing import Secret
 from booper.engine.transport import Transport
-from booper.errors import ConfigError, StartError
+from booper.errors import ConfigError
 from booper.follower import Faces, Follower, open_to_others
-from booper.model.key import NewKey, Scope, check_key, digest_of, new_key
+from booper.model.key import check_key
 from booper.model.redaction import Redaction
 from booper.model.retry import parse_backoff
 from booper.server.door import Limits
@@ -51,9 +51,6 @@ USER_AGENT = f"booper/{__version__}"
 
 # A batch holds up to a thousand creates (contract §12).
 MAX_BATCH_BYTES = 16 << 20
-
-FIXED_KEY_NAME = "BOOPER_API_KEY"
-FIRST_KEY_NAME = "first"
 
 
 class Booper:
@@ -192,7 +189,8 @@ class Booper:
         store = await stack.enter_async_context(
             open_store(Path(database.path), database.durability, self._random)
         )
-        await self._ensure_key(store)
+        host = self._address[0] if self._address else None
+        self.first_key = await ensure_key(store, self._api_key, host, self._clock.now())
         if self._is_shared:
             server, grace = self.config.server, self.config.delivery.grace_seconds
             limits = Limits(connections=server.max_connections)
@@ -279,54 +277,8 @@ class Booper:
         if (error := loop.exception()) is not None:
             log.critical("the loop failed", exc_info=error)
 
-    async def _ensure_key(self, store: Store) -> None:
-        """Make sure that somebody can call the API: by the operator's key, or by a first one.
-
-        A first key is printed, and what a public server prints ends in logs that others read. So
-        where strangers can come, somebody must have made a key before: in the environment, or by
-        the command. Keys that were all revoked are no reason to refuse: nobody gets in, and what
-        waits is still sent.
-
-        Raises:
-            StartError: there has never been a key, and the API is to listen publicly.
-        """
-        now = self._clock.now()
-        if self._api_key is not None:
-            await self._ensure_fixed_key(store, self._api_key)
-        elif not await store.keys.list():
-            if self._address is not None and not _is_loopback(self._address[0]):
-                raise StartError(
-                    f"listening on {self._address[0]} needs a key of your own first: set "
-                    f"{FIXED_KEY_NAME}, or make one with `booper keys create NAME`"
-                )
-            key = new_key(secrets.token_bytes)
-            new = NewKey(FIRST_KEY_NAME, None, digest_of(key), Scope.ADMIN)
-            await store.keys.create(new, now)
-            self.first_key = key
-
-    async def _ensure_fixed_key(self, store: Store, key: str) -> None:
-        """Make the operator's key work, and an earlier one of the same origin no longer."""
-        now = self._clock.now()
-        digest = digest_of(key)
-        known = await store.keys.find(digest)
-        if known is not None and known.revoked_at is not None:
-            raise StartError(f"the key in {FIXED_KEY_NAME} was revoked; choose another")
-        if known is None:
-            await store.keys.create(NewKey(FIXED_KEY_NAME, None, digest, Scope.ADMIN), now)
-        for other in await store.keys.list():
-            if other.name == FIXED_KEY_NAME and other.digest != digest:
-                await store.keys.revoke(other.id, now)
-
 
 def _rate_limit(server: Server) -> RateLimit | None:
     if server.rate_limit == 0:
         return None
     return RateLimit(server.rate_limit, server.rate_burst)
-
-
-def _is_loopback(host: str) -> bool:
-    """Say whether only this machine reaches an address that is listened on."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"  # any other name may be anybody's
