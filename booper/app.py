@@ -21,33 +21,32 @@ import httpx
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as ASGIScope
 
-from booper import __version__
 from booper.admission import FIXED_KEY_NAME, ensure_key
 from booper.api.application import create_application
-from booper.api.limits import RateLimit
 from booper.api.routing import Services
 from booper.clock import Clock, SystemClock
-from booper.config import Config, Server
+from booper.config import Config
 from booper.engine.channels import Channels
 from booper.engine.delivery import Delivery
-from booper.engine.executor import Defaults, Executor
-from booper.engine.guard import Guard
 from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
-from booper.engine.signing import Secret
-from booper.engine.transport import Transport
 from booper.errors import ConfigError
 from booper.follower import Faces, Follower, open_to_others
 from booper.model.key import check_key
 from booper.model.redaction import Redaction
 from booper.model.retry import parse_backoff
+from booper.parts import (
+    USER_AGENT,
+    make_guard,
+    make_rate_limit,
+    make_scheduler,
+    make_transport,
+)
 from booper.server.door import Limits
 from booper.store.base import Store
 from booper.store.sqlite import DatabaseLocked, open_store
 
 log = logging.getLogger("booper")
-
-USER_AGENT = f"booper/{__version__}"
 
 # A batch holds up to a thousand creates (contract §12).
 MAX_BATCH_BYTES = 16 << 20
@@ -92,30 +91,18 @@ class Booper:
         # Per process, so that nothing learned from one run opens the helpers of the next.
         self._own_secret = secrets.token_urlsafe(32)
         self._channels = Channels(self._clock, self._random)
-        self._transport = transport or Transport(
-            max_idle_per_origin=self.config.delivery.per_host,
-            max_idle=4 * self.config.delivery.concurrency,
-        )
+        self._transport = transport or make_transport(self.config)
         self._exit = AsyncExitStack()
         self._scheduler: Scheduler | None = None
         self._loop: asyncio.Task[None] | None = None
         self._application: ASGIApp | None = None
         self._administration: ASGIApp | None = None
         self._redaction = Redaction.of(self.config.delivery.redact_headers)
-        targets = self.config.targets
         try:
             self._api_key = check_key(api_key) if api_key is not None else None
         except ValueError as error:
             raise ConfigError(f"{FIXED_KEY_NAME}: {error}") from error
-        try:
-            self._guard = Guard(
-                require_https=targets.require_https,
-                allow_private_networks=targets.allow_private_networks,
-                allow=targets.allow,
-                own=address,
-            )
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
+        self._guard = make_guard(self.config, address)
 
     async def __aenter__(self) -> "Booper":
         """Open the store and start the loop; or follow the process that has the database open.
@@ -242,43 +229,21 @@ class Booper:
             user_agent=USER_AGENT,
             own_secret=self._own_secret,
             forward_url=config.channels.discord or None,
-            rate_limit=_rate_limit(config.server),
+            rate_limit=make_rate_limit(config.server),
         )
 
     def _make_scheduler(self, store: Store, reports: Reports) -> Scheduler:
-        delivery = self.config.delivery
         sender = Delivery(
             self._transport,
             self._guard,
-            delivery.max_response_bytes,
+            self.config.delivery.max_response_bytes,
             self._own_secret,
             self._redaction.names,
         )
-        defaults = Defaults(
-            timeout=timedelta(seconds=delivery.timeout_seconds),
-            backoff=parse_backoff(self.config.retry.backoff),
-            user_agent=USER_AGENT,
-            secrets=[Secret.parse(text) for text in self.config.webhooks.secret],
-            redaction=self._redaction,
-        )
-        executor = Executor(store.queue, sender, reports, self._clock, self._random, defaults)
-        return Scheduler(
-            store,
-            executor,
-            reports,
-            self._clock,
-            concurrency=delivery.concurrency,
-            per_host=delivery.per_host,
-        )
+        return make_scheduler(self.config, store, reports, sender, self._clock, self._random)
 
     async def _end_loop(self, loop: asyncio.Task[None]) -> None:
         """Wait for the loop's own end; a failure of it was told through `wait_failed`."""
         await asyncio.wait({loop})
         if (error := loop.exception()) is not None:
             log.critical("the loop failed", exc_info=error)
-
-
-def _rate_limit(server: Server) -> RateLimit | None:
-    if server.rate_limit == 0:
-        return None
-    return RateLimit(server.rate_limit, server.rate_burst)
