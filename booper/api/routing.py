@@ -22,7 +22,7 @@ from booper.api.limits import RateLimit
 from booper.clock import Clock
 from booper.engine.channels import Channels
 from booper.engine.delivery import OWN_HEADER
-from booper.engine.guard import Guard
+from booper.engine.guard import Check, Guard
 from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
 from booper.errors import BooperError, Forbidden, Unauthenticated
@@ -54,7 +54,8 @@ _SCOPES = {
 class Services:
     """What operations work with; `is_administrator` marks the door that only an admin can open.
 
-    `own_secret` tells booper's own deliveries, `forward_url` is where the channel `discord` goes.
+    `own_secret` tells booper's own deliveries, `forward_url` is where the channel `discord` goes,
+    `has_app` says that there is a program around booper to deliver to.
     """
 
     store: Store
@@ -73,6 +74,17 @@ class Services:
     forward_url: str | None = None
     rate_limit: RateLimit | None = None
     is_administrator: bool = False
+    has_app: bool = False
+
+    @property
+    def check(self) -> Check:
+        """Return what judges the URLs of a create.
+
+        Only who may open the administrator's door, as the program around booper does, may name
+        that program: for others it would be a way to what it shows to nobody.
+        """
+        reaches_app = self.has_app and self.is_administrator
+        return self.guard.check_own if reaches_app else self.guard.check
 
     async def forward(self, user_id: UUID, body: Mapping[str, object]) -> None:
         """Send a channel's message on, as durably as any job, if the operator wants that."""

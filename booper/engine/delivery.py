@@ -37,7 +37,8 @@ class Delivery:
     """Send requests past the guard, each within its deadline and its size.
 
     `own_secret` goes with requests to booper's own helper paths. `secret_headers`, in lower case,
-    stay with the origin they were meant for when a redirect leads to another.
+    stay with the origin they were meant for when a redirect leads to another. `app` leads to the
+    program around booper, where there is one.
     """
 
     def __init__(
@@ -47,8 +48,10 @@ class Delivery:
         max_response_bytes: int,
         own_secret: str = "",
         secret_headers: frozenset[str] = ALWAYS,
+        app: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._transport = transport
+        self._app = app
         self._guard = guard
         self._max_response_bytes = max_response_bytes
         self._own_secret = own_secret
@@ -86,8 +89,13 @@ class Delivery:
         return Answered(response, timedelta(seconds=monotonic() - started))
 
     async def _follow(self, request: Request, job_id: int, hops: int) -> Response:
-        """Exchange, and go where the answer points for as many hops as are left."""
-        target = self._guard.check(request.url)
+        """Exchange, and go where the answer points for as many hops as are left.
+
+        Whose job may name the program around booper was judged when it was stored; no answer may
+        lead there, nor from there elsewhere.
+        """
+        target = self._guard.check_own(request.url)
+        hops = 0 if target.is_app else hops
         while True:
             response = await self._exchange(request, target, job_id)
             location = response.headers.get("location")
@@ -112,7 +120,7 @@ class Delivery:
             stream=httpx.ByteStream(request.content),
             extensions={"addresses": partial(self._guard.addresses, target)},
         )
-        answer = await self._transport.handle_async_request(outgoing)
+        answer = await self._way_to(target).handle_async_request(outgoing)
         stream = answer.stream
         assert isinstance(stream, httpx.AsyncByteStream)
         try:
@@ -120,6 +128,15 @@ class Delivery:
         finally:
             await stream.aclose()
         return Response(answer.status_code, _decoded(answer.headers.raw), body, is_cut)
+
+    def _way_to(self, target: Target) -> httpx.AsyncBaseTransport:
+        """Return what carries requests to a target. Raises: httpx.ConnectError."""
+        if not target.is_app:
+            return self._transport
+        if self._app is None:
+            # Not final: the program that has made the job will be back.
+            raise httpx.ConnectError("this process has no app; the program that made the job has")
+        return self._app
 
     async def _read(self, stream: httpx.AsyncByteStream) -> tuple[bytes, bool]:
         """Read the body's raw bytes up to the limit; the rest never leaves the socket."""
