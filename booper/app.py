@@ -28,6 +28,7 @@ from booper.clock import Clock, SystemClock
 from booper.config import Config
 from booper.engine.channels import Channels
 from booper.engine.delivery import Delivery
+from booper.engine.inside import DELIVERED, InsideTransport
 from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
 from booper.errors import ConfigError
@@ -64,6 +65,10 @@ class Booper:
     `follow` is set, one that finds the database held does not start; nor does one with a `clock`
     of its own, since others do not know its time.
 
+    `app` is the program that jobs with a url such as `app:/tasks/send-mail` are delivered to, in
+    this process; by `lifespan` it is the one that booper runs inside. Only `administration` takes
+    creates of such jobs.
+
     Raises:
         ConfigError: `api_key` cannot serve as a key, or `[targets] allow` is wrong.
     """
@@ -77,11 +82,13 @@ class Booper:
         clock: Clock | None = None,
         random: Random | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        app: ASGIApp | None = None,
         follow: bool = True,
     ) -> None:
         self.config = config or Config()
         self.first_key: str | None = None
         self._address = address
+        self._app = app
         self._clock = clock or SystemClock()
         self._is_shared = clock is None
         self._follows = follow and self._is_shared
@@ -125,8 +132,9 @@ class Booper:
         await self._exit.aclose()
 
     @asynccontextmanager
-    async def lifespan(self, app: object) -> AsyncIterator[None]:
+    async def lifespan(self, app: ASGIApp) -> AsyncIterator[None]:
         """Run inside another ASGI program, as its lifespan."""
+        self._app = self._app or app
         async with self:
             yield
 
@@ -184,7 +192,7 @@ class Booper:
             await open_to_others(stack, Path(database.path), self._faces, grace, limits)
         stack.push_async_callback(self._transport.aclose)
         reports = Reports(self._guard, self._clock, self.config.retry.max_attempts, self._redaction)
-        scheduler = self._make_scheduler(store, reports)
+        scheduler = self._make_scheduler(store, reports, self._way_inside(stack))
         self._loop = asyncio.create_task(scheduler.run(), name="scheduler")
         stack.push_async_callback(self._end_loop, self._loop)
         stack.push_async_callback(self.drain)
@@ -230,15 +238,28 @@ class Booper:
             own_secret=self._own_secret,
             forward_url=config.channels.discord or None,
             rate_limit=make_rate_limit(config.server),
+            has_app=self._app is not None,
         )
 
-    def _make_scheduler(self, store: Store, reports: Reports) -> Scheduler:
+    def _way_inside(self, stack: AsyncExitStack) -> InsideTransport | None:
+        """Return what delivers to the program around booper, if there is one."""
+        if self._app is None:
+            return None
+        grace, marks = self.config.delivery.grace_seconds, {DELIVERED: True}
+        inside = InsideTransport(self._app, marks=marks, grace_seconds=grace)
+        stack.push_async_callback(inside.aclose)
+        return inside
+
+    def _make_scheduler(
+        self, store: Store, reports: Reports, inside: InsideTransport | None
+    ) -> Scheduler:
         sender = Delivery(
             self._transport,
             self._guard,
             self.config.delivery.max_response_bytes,
             self._own_secret,
             self._redaction.names,
+            inside,
         )
         return make_scheduler(self.config, store, reports, sender, self._clock, self._random)
 

@@ -164,6 +164,7 @@ DISGUISES = {
     "another host": ({"Host": "booper"}, b""),
     "as if it came from the machine": ({"X-Forwarded-For": "127.0.0.1"}, b""),
     "no key": ({"Authorization": ""}, b""),
+    "the program's own user": ({"Booper-User": "app"}, b""),
 }
 
 

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Mapping
+from functools import partial
 from typing import Final
 from urllib.parse import unquote
 
@@ -50,7 +51,7 @@ class InsideTransport(httpx.AsyncBaseTransport):
         call = self._app({**_scope(request, body), **self._marks}, exchange.receive, exchange.send)
         task = asyncio.create_task(_called(call), name="call of the app")
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, exchange))
         start = await exchange.begin(task)
         if start is None:
             return httpx.Response(500, text="Internal Server Error")
@@ -63,9 +64,10 @@ class InsideTransport(httpx.AsyncBaseTransport):
             task.cancel()
         await _wait(self._tasks, _CUT_OFF_SECONDS)
 
-    def _ended(self, task: "asyncio.Task[None]") -> None:
+    def _ended(self, exchange: "_Exchange", task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not exchange.is_given_up:
             log.error("the app raised while a job was delivered to it", exc_info=error)
 
 
@@ -81,6 +83,11 @@ class _Exchange(httpx.AsyncByteStream):
         self._room = asyncio.Event()
         self._gone = asyncio.Event()
         self._task: asyncio.Task[None]
+
+    @property
+    def is_given_up(self) -> bool:
+        """Say whether its caller has gone before the answer was complete."""
+        return self._gone.is_set() and not self._is_complete
 
     async def receive(self) -> Message:
         """Give the application its request, and later that nobody reads its answer any more."""
@@ -140,6 +147,7 @@ class _Exchange(httpx.AsyncByteStream):
         try:
             await self._news.wait()
         except asyncio.CancelledError:
+            self._gone.set()
             # Not awaited: what it does in a thread cannot be cut off, and would keep us waiting.
             self._task.cancel()
             raise
