@@ -164,9 +164,14 @@ class Booper:
     async def wait_idle(self) -> None:
         """Return once nothing is due at the clock's present time and nothing is on its way.
 
-        Only the process that holds the database can know.
+        Raises:
+            RuntimeError: another process holds the database, and only that one can know.
         """
-        assert self._scheduler is not None, "booper is not running, or only follows"
+        if self._scheduler is None:
+            raise RuntimeError(
+                "this booper does not run, or only follows the process that holds the database, "
+                "which alone knows what is due; ask for the states of jobs instead"
+            )
         await self._scheduler.wait_idle()
 
     async def asgi(self, scope: ASGIScope, receive: Receive, send: Send) -> None:

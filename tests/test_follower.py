@@ -199,6 +199,12 @@ async def test_a_follower_serves_the_administrator(follower: Booper, holder: Boo
     assert [key["name"] for key in keys] == ["BOOPER_API_KEY"]
 
 
+async def test_a_follower_does_not_say_when_all_is_done(follower: Booper) -> None:
+    """It cannot know; to return at once, or never, would be worse than to say so."""
+    with pytest.raises(RuntimeError, match="only follows the process that holds the database"):
+        await follower.wait_idle()
+
+
 async def test_the_end_of_the_holder_is_no_end(
     config: Config, target: FakeTarget, follower: Booper, holder: Booper
 ) -> None:
