@@ -567,3 +567,21 @@ async def test_a_given_program_goes_over_that_of_the_lifespan(
     async with app.router.lifespan_context(app), inside(booper.administration) as own:
         await delivered(booper, own)
     assert len(program.received) == 1
+
+
+async def test_of_several_workers_the_holder_delivers_to_itself(
+    config: Config, program: Program
+) -> None:
+    """A follower's create is handed to it; all of them run the same program."""
+    other = Program()
+    async with (
+        asyncio.timeout(DEADLINE_SECONDS),
+        Booper(config, transport=FakeTarget(), app=program.app) as holder,
+        Booper(config, transport=FakeTarget(), app=other.app) as follower,
+        inside(follower.administration) as own,
+    ):
+        assert (await own.post("/api/jobs", json={"url": INSIDE})).status_code == 201
+        await holder.wait_idle()
+        async with inside(follower.asgi) as stranger:
+            assert (await stranger.post("/api/jobs", json={"url": INSIDE})).status_code == 401
+    assert (len(program.received), len(other.received)) == (1, 0)
