@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from random import Random
 
@@ -22,40 +21,38 @@ import httpx
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as ASGIScope
 
-from booper import __version__
+from booper.admission import FIXED_KEY_NAME, ensure_key
 from booper.api.application import OPERATIONS, create_application
-from booper.api.limits import RateLimit
 from booper.api.routing import Operation, Services
 from booper.clock import Clock, SystemClock
-from booper.config import Config, Server
+from booper.config import Config
 from booper.engine.channels import Channels
 from booper.engine.delivery import Delivery
-from booper.engine.executor import Defaults, Executor
-from booper.engine.guard import Guard
 from booper.engine.hosts import HostMap
+from booper.engine.inside import DELIVERED, InsideTransport
 from booper.engine.observer import Observers
 from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
-from booper.engine.signing import Secret
-from booper.engine.transport import Transport
-from booper.errors import ConfigError, StartError
+from booper.errors import ConfigError
 from booper.follower import Faces, Follower, open_to_others
-from booper.model.key import NewKey, Scope, check_key, digest_of, new_key
+from booper.model.key import check_key
 from booper.model.redaction import Redaction
 from booper.model.retry import parse_backoff
+from booper.parts import (
+    USER_AGENT,
+    make_guard,
+    make_rate_limit,
+    make_scheduler,
+    make_transport,
+)
 from booper.server.door import Limits
 from booper.store.base import Store
 from booper.store.sqlite import DatabaseLocked, open_store
 
 log = logging.getLogger("booper")
 
-USER_AGENT = f"booper/{__version__}"
-
 # A batch holds up to a thousand creates (contract §12).
 MAX_BATCH_BYTES = 16 << 20
-
-FIXED_KEY_NAME = "BOOPER_API_KEY"
-FIRST_KEY_NAME = "first"
 
 
 class Booper:
@@ -73,6 +70,10 @@ class Booper:
     `hosts` sends requests elsewhere, `operations` are more of them for the API. Who is added to
     `observers` is told what the engine does.
 
+    `app` is the program that jobs with a url such as `app:/tasks/send-mail` are delivered to, in
+    this process; by `lifespan` it is the one that booper runs inside. Only `administration` takes
+    creates of such jobs.
+
     Raises:
         ConfigError: `api_key` cannot serve as a key, or `[targets] allow` is wrong.
     """
@@ -86,6 +87,7 @@ class Booper:
         clock: Clock | None = None,
         random: Random | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        app: ASGIApp | None = None,
         follow: bool = True,
         hosts: HostMap | None = None,
         operations: Sequence[Operation] = (),
@@ -96,6 +98,7 @@ class Booper:
         self._hosts = hosts
         self._operations = (*OPERATIONS, *operations)
         self._address = address
+        self._app = app
         self._clock = clock or SystemClock()
         self._is_shared = clock is None
         self._follows = follow and self._is_shared
@@ -105,30 +108,18 @@ class Booper:
         # Per process, so that nothing learned from one run opens the helpers of the next.
         self._own_secret = secrets.token_urlsafe(32)
         self._channels = Channels(self._clock, self._random)
-        self._transport = transport or Transport(
-            max_idle_per_origin=self.config.delivery.per_host,
-            max_idle=4 * self.config.delivery.concurrency,
-        )
+        self._transport = transport or make_transport(self.config)
         self._exit = AsyncExitStack()
         self._scheduler: Scheduler | None = None
         self._loop: asyncio.Task[None] | None = None
         self._application: ASGIApp | None = None
         self._administration: ASGIApp | None = None
         self._redaction = Redaction.of(self.config.delivery.redact_headers)
-        targets = self.config.targets
         try:
             self._api_key = check_key(api_key) if api_key is not None else None
         except ValueError as error:
             raise ConfigError(f"{FIXED_KEY_NAME}: {error}") from error
-        try:
-            self._guard = Guard(
-                require_https=targets.require_https,
-                allow_private_networks=targets.allow_private_networks,
-                allow=targets.allow,
-                own=address,
-            )
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
+        self._guard = make_guard(self.config, address)
 
     async def __aenter__(self) -> "Booper":
         """Open the store and start the loop; or follow the process that has the database open.
@@ -151,8 +142,9 @@ class Booper:
         await self._exit.aclose()
 
     @asynccontextmanager
-    async def lifespan(self, app: object) -> AsyncIterator[None]:
+    async def lifespan(self, app: ASGIApp) -> AsyncIterator[None]:
         """Run inside another ASGI program, as its lifespan."""
+        self._app = self._app or app
         async with self:
             yield
 
@@ -182,9 +174,14 @@ class Booper:
     async def wait_idle(self) -> None:
         """Return once nothing is due at the clock's present time and nothing is on its way.
 
-        Only the process that holds the database can know.
+        Raises:
+            RuntimeError: another process holds the database, and only that one can know.
         """
-        assert self._scheduler is not None, "booper is not running, or only follows"
+        if self._scheduler is None:
+            raise RuntimeError(
+                "this booper does not run, or only follows the process that holds the database, "
+                "which alone knows what is due; ask for the states of jobs instead"
+            )
         await self._scheduler.wait_idle()
 
     def next_at(self) -> datetime | None:
@@ -210,14 +207,15 @@ class Booper:
         store = await stack.enter_async_context(
             open_store(Path(database.path), database.durability, self._random)
         )
-        await self._ensure_key(store)
+        host = self._address[0] if self._address else None
+        self.first_key = await ensure_key(store, self._api_key, host, self._clock.now())
         if self._is_shared:
             server, grace = self.config.server, self.config.delivery.grace_seconds
             limits = Limits(connections=server.max_connections)
             await open_to_others(stack, Path(database.path), self._faces, grace, limits)
         stack.push_async_callback(self._transport.aclose)
         reports = Reports(self._guard, self._clock, self.config.retry.max_attempts, self._redaction)
-        scheduler = self._make_scheduler(store, reports)
+        scheduler = self._make_scheduler(store, reports, self._way_inside(stack))
         self._loop = asyncio.create_task(scheduler.run(), name="scheduler")
         stack.push_async_callback(self._end_loop, self._loop)
         stack.push_async_callback(self.drain)
@@ -264,37 +262,33 @@ class Booper:
             user_agent=USER_AGENT,
             own_secret=self._own_secret,
             forward_url=config.channels.discord or None,
-            rate_limit=_rate_limit(config.server),
+            rate_limit=make_rate_limit(config.server),
+            has_app=self._app is not None,
         )
 
-    def _make_scheduler(self, store: Store, reports: Reports) -> Scheduler:
-        delivery = self.config.delivery
+    def _way_inside(self, stack: AsyncExitStack) -> InsideTransport | None:
+        """Return what delivers to the program around booper, if there is one."""
+        if self._app is None:
+            return None
+        grace, marks = self.config.delivery.grace_seconds, {DELIVERED: True}
+        inside = InsideTransport(self._app, marks=marks, grace_seconds=grace)
+        stack.push_async_callback(inside.aclose)
+        return inside
+
+    def _make_scheduler(
+        self, store: Store, reports: Reports, inside: InsideTransport | None
+    ) -> Scheduler:
         sender = Delivery(
             self._transport,
             self._guard,
-            delivery.max_response_bytes,
+            self.config.delivery.max_response_bytes,
             self._own_secret,
             self._redaction.names,
+            inside,
             self._hosts,
         )
-        defaults = Defaults(
-            timeout=timedelta(seconds=delivery.timeout_seconds),
-            backoff=parse_backoff(self.config.retry.backoff),
-            user_agent=USER_AGENT,
-            secrets=[Secret.parse(text) for text in self.config.webhooks.secret],
-            redaction=self._redaction,
-        )
-        executor = Executor(
-            store.queue, sender, reports, self._clock, self._random, defaults, self.observers
-        )
-        return Scheduler(
-            store,
-            executor,
-            reports,
-            self._clock,
-            concurrency=delivery.concurrency,
-            per_host=delivery.per_host,
-            observers=self.observers,
+        return make_scheduler(
+            self.config, store, reports, sender, self._clock, self._random, self.observers
         )
 
     async def _end_loop(self, loop: asyncio.Task[None]) -> None:
@@ -302,55 +296,3 @@ class Booper:
         await asyncio.wait({loop})
         if (error := loop.exception()) is not None:
             log.critical("the loop failed", exc_info=error)
-
-    async def _ensure_key(self, store: Store) -> None:
-        """Make sure that somebody can call the API: by the operator's key, or by a first one.
-
-        A first key is printed, and what a public server prints ends in logs that others read. So
-        where strangers can come, somebody must have made a key before: in the environment, or by
-        the command. Keys that were all revoked are no reason to refuse: nobody gets in, and what
-        waits is still sent.
-
-        Raises:
-            StartError: there has never been a key, and the API is to listen publicly.
-        """
-        now = self._clock.now()
-        if self._api_key is not None:
-            await self._ensure_fixed_key(store, self._api_key)
-        elif not await store.keys.list():
-            if self._address is not None and not is_loopback(self._address[0]):
-                raise StartError(
-                    f"listening on {self._address[0]} needs a key of your own first: set "
-                    f"{FIXED_KEY_NAME}, or make one with `booper keys create NAME`"
-                )
-            key = new_key(secrets.token_bytes)
-            new = NewKey(FIRST_KEY_NAME, None, digest_of(key), Scope.ADMIN)
-            await store.keys.create(new, now)
-            self.first_key = key
-
-    async def _ensure_fixed_key(self, store: Store, key: str) -> None:
-        """Make the operator's key work, and an earlier one of the same origin no longer."""
-        now = self._clock.now()
-        digest = digest_of(key)
-        known = await store.keys.find(digest)
-        if known is not None and known.revoked_at is not None:
-            raise StartError(f"the key in {FIXED_KEY_NAME} was revoked; choose another")
-        if known is None:
-            await store.keys.create(NewKey(FIXED_KEY_NAME, None, digest, Scope.ADMIN), now)
-        for other in await store.keys.list():
-            if other.name == FIXED_KEY_NAME and other.digest != digest:
-                await store.keys.revoke(other.id, now)
-
-
-def _rate_limit(server: Server) -> RateLimit | None:
-    if server.rate_limit == 0:
-        return None
-    return RateLimit(server.rate_limit, server.rate_burst)
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether only this machine reaches an address that is listened on."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"  # any other name may be anybody's

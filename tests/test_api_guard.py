@@ -33,6 +33,7 @@ BAD = [
     "https://8.8.8.8\\@127.0.0.1/",
     "ftp://8.8.8.8/",
     "http://127.0.0.1:2667/api/keys",
+    "app:/tasks",
 ]
 FIELDS = ["url", "callback_url", "webhook_url"]
 

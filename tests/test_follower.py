@@ -164,6 +164,7 @@ DISGUISES = {
     "another host": ({"Host": "booper"}, b""),
     "as if it came from the machine": ({"X-Forwarded-For": "127.0.0.1"}, b""),
     "no key": ({"Authorization": ""}, b""),
+    "the program's own user": ({"Booper-User": "app"}, b""),
 }
 
 
@@ -196,6 +197,12 @@ async def test_a_follower_serves_the_administrator(follower: Booper, holder: Boo
     async with client_of(follower.administration, None) as client:
         keys = (await client.get("/api/keys")).json()["data"]
     assert [key["name"] for key in keys] == ["BOOPER_API_KEY"]
+
+
+async def test_a_follower_does_not_say_when_all_is_done(follower: Booper) -> None:
+    """It cannot know; to return at once, or never, would be worse than to say so."""
+    with pytest.raises(RuntimeError, match="only follows the process that holds the database"):
+        await follower.wait_idle()
 
 
 async def test_the_end_of_the_holder_is_no_end(

@@ -1079,6 +1079,16 @@ async def test_a_named_user_is_made_once(store: Store) -> None:
     assert other.user_id != made[0].user_id
 
 
+async def test_a_user_may_have_no_key(store: Store) -> None:
+    """One is made by its name alone, once, and is the one that keys of that name are made for."""
+    users = await asyncio.gather(*(store.keys.user("carol", START) for _ in range(10)))
+    assert len(set(users)) == 1
+    made = await store.keys.create(key("carol's", user="carol"), START)
+    assert await store.keys.user("carol", START) == made.user_id == users[0]
+    dave = await store.keys.create(key("dave's", user="dave"), START)
+    assert await store.keys.user("dave", START) == dave.user_id
+
+
 async def test_keys_are_listed_in_order_of_creation(store: Store) -> None:
     """All keys of all users are in the list, revoked ones too."""
     keys = [

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from booper.api.bodies import FORM, decode_form, decode_json
 from booper.api.shapes import split
 from booper.api.values import Findings, check_values, read_moment, read_target_host
-from booper.engine.guard import Guard
+from booper.engine.guard import Check
 from booper.errors import InvalidRequest
 from booper.model.args import Args, encode_args
 from booper.model.duration import parse_duration
@@ -44,7 +44,7 @@ _SOME_URL: Final = msgspec.Raw(b'"https://booper.invalid/"')
 class Rules(msgspec.Struct, frozen=True, gc=False):
     """What creates are judged by."""
 
-    guard: Guard
+    check: Check
     max_attempts: int
 
 
@@ -67,8 +67,8 @@ def read_creation(
 
 def check(args: Args, rules: Rules, now: datetime, findings: Findings) -> str:
     """Note what is wrong with a create's fields; return the host of its URL."""
-    host = read_target_host(args, rules.guard, findings)
-    check_values(args, rules.guard, now, findings)
+    host = read_target_host(args, rules.check, findings)
+    check_values(args, rules.check, now, findings)
     return host
 
 

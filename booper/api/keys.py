@@ -23,7 +23,7 @@ from booper.api.schemas import UUID as UUID_SCHEMA
 from booper.api.shapes import read_struct
 from booper.api.wire import KeyResource, NewKeyResource, key_resource
 from booper.errors import FieldError, InvalidRequest, NotFound, UnsupportedMediaType
-from booper.model.key import LONGEST_NAME, NewKey, Scope, digest_of, new_key
+from booper.model.key import NewKey, Scope, check_name, digest_of, new_key
 from booper.store.base import Keys
 
 
@@ -42,11 +42,11 @@ async def issue(keys: Keys, asked: KeyRequest, now: datetime) -> NewKeyResource:
         InvalidRequest: a name is empty or too long.
     """
     for pointer, text in (("/name", asked.name), ("/user", asked.user)):
-        if text is None:
-            continue
-        if not (0 < len(text.strip()) <= LONGEST_NAME and text.isprintable()):
-            detail = f"must have 1 to {LONGEST_NAME} printable characters"
-            raise InvalidRequest([FieldError(pointer, detail)])
+        try:
+            if text is not None:
+                check_name(text)
+        except ValueError as error:
+            raise InvalidRequest([FieldError(pointer, str(error))]) from None
     if asked.scope not in list(Scope):
         detail = f"expected one of {', '.join(Scope)}, got {asked.scope[:40]!r}"
         raise InvalidRequest([FieldError("/scope", detail)])

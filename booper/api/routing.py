@@ -7,7 +7,8 @@ import hmac
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, Final
+from urllib.parse import unquote
 from uuid import UUID
 
 import msgspec
@@ -22,7 +23,7 @@ from booper.api.limits import RateLimit
 from booper.clock import Clock
 from booper.engine.channels import Channels
 from booper.engine.delivery import OWN_HEADER
-from booper.engine.guard import Guard
+from booper.engine.guard import Check, Guard
 from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
 from booper.errors import BooperError, Forbidden, Unauthenticated
@@ -30,6 +31,9 @@ from booper.model.key import ApiKey, Scope, digest_of
 from booper.model.redaction import Redaction
 from booper.model.retry import Backoff
 from booper.store.base import Creation, Store
+
+USER_HEADER: Final = "Booper-User"
+"""Names, percent-encoded, for whom an administrator acts; it means nothing at the other door."""
 
 
 class Access(Enum):
@@ -54,7 +58,8 @@ _SCOPES = {
 class Services:
     """What operations work with; `is_administrator` marks the door that only an admin can open.
 
-    `own_secret` tells booper's own deliveries, `forward_url` is where the channel `discord` goes.
+    `own_secret` tells booper's own deliveries, `forward_url` is where the channel `discord` goes,
+    `has_app` says that there is a program around booper to deliver to.
     """
 
     store: Store
@@ -73,6 +78,17 @@ class Services:
     forward_url: str | None = None
     rate_limit: RateLimit | None = None
     is_administrator: bool = False
+    has_app: bool = False
+
+    @property
+    def check(self) -> Check:
+        """Return what judges the URLs of a create.
+
+        Only who may open the administrator's door, as the program around booper does, may name
+        that program: for others it would be a way to what it shows to nobody.
+        """
+        reaches_app = self.has_app and self.is_administrator
+        return self.guard.check_own if reaches_app else self.guard.check
 
     async def forward(self, user_id: UUID, body: Mapping[str, object]) -> None:
         """Send a channel's message on, as durably as any job, if the operator wants that."""
@@ -244,8 +260,11 @@ async def _identify(request: Request, access: Access, services: Services) -> UUI
     if access is Access.OPEN:
         return None
     header = request.headers.get("authorization")
-    if header is None and services.is_administrator and access is Access.ADMIN:
-        return None
+    if header is None and services.is_administrator:
+        if name := request.headers.get(USER_HEADER):
+            return await services.store.keys.user(unquote(name), services.clock.now())
+        if access is Access.ADMIN:
+            return None
     if access is Access.OWN_OR_WRITE and (owner := await _own_user(request, services)):
         return owner
     key = await _key(header, services)

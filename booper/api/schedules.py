@@ -133,7 +133,7 @@ async def run(call: Call) -> Response:
     services, now = call.services, call.services.clock.now()
     body = await read_body(call.request, services.max_body_bytes)
     schedule = await services.store.schedules.get(call.user_id, _reference(call))
-    new = _extra_run(schedule, _merged(schedule, _run_body(call, body)), call, now)
+    new = _extra_run(schedule, _run_body(call, body), call, now)
     job = await services.store.schedules.run(call.user_id, schedule.id, new, now)
     services.scheduler.arm(job)
     location = {"Location": f"/api/jobs/{job.id}"}
@@ -289,13 +289,17 @@ def _run_body(call: Call, body: bytes) -> dict[str, msgspec.Raw]:
     return given
 
 
-def _extra_run(schedule: Schedule, fields: bytes, call: Call, now: datetime) -> NewJob:
+def _extra_run(
+    schedule: Schedule, given: dict[str, msgspec.Raw], call: Call, now: datetime
+) -> NewJob:
     findings = Findings()
-    args = read_args(fields, JSON, findings)
+    args = read_args(_merged(schedule, given), JSON, findings)
     check(args, rules_of(call.services), now, findings)
-    bad_body = [error for error in findings.errors if error.pointer.startswith("/body")]
-    if bad_body:
-        raise InvalidRequest(bad_body)
+    # Who brings a body of their own must be one who may send to the url.
+    judged = ("/body", "/url") if given else ("/body",)
+    errors = [error for error in findings.errors if error.pointer.startswith(judged)]
+    if errors:
+        raise InvalidRequest(errors)
     return NewJob(
         user_id=schedule.user_id,
         args=encode_args(args),

@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import msgspec
 
-from booper.engine.guard import Guard
+from booper.engine.guard import Check
 from booper.engine.headers import check_header
 from booper.errors import FieldError, TargetRefused, pointer_to
 from booper.model.args import METHODS, Args
@@ -61,7 +61,7 @@ class Findings:
         return None
 
 
-def check_values(args: Args, guard: Guard, now: datetime, findings: Findings) -> None:
+def check_values(args: Args, check: Check, now: datetime, findings: Findings) -> None:
     """Note what is wrong with the values of fields, taken one by one."""
     if args.method is not None:
         findings.read("/method", _check_method, args.method)
@@ -74,7 +74,7 @@ def check_values(args: Args, guard: Guard, now: datetime, findings: Findings) ->
             findings.read(f"/{field}", _check_text, text, longest)
     for field in ("callback_url", "webhook_url"):
         if (url := getattr(args, field)) is not None:
-            findings.read(f"/{field}", guard.check, url)
+            findings.read(f"/{field}", check, url)
     _check_delivery(args, findings)
     if args.tags is not None:
         _check_tags(args.tags, findings)
@@ -84,13 +84,13 @@ def check_values(args: Args, guard: Guard, now: datetime, findings: Findings) ->
     _check_recurrence(args, now, findings)
 
 
-def read_target_host(args: Args, guard: Guard, findings: Findings) -> str:
+def read_target_host(args: Args, check: Check, findings: Findings) -> str:
     """Return the host of the job's URL, as the guard reads it; empty where that is wrong."""
-    target = findings.read("/url", guard.check, args.url)
+    target = findings.read("/url", check, args.url)
     if target is None:
         return ""
     if args.query is not None and not args.is_recurring:
-        findings.read("/query", guard.check, with_query(args.url, args.query))
+        findings.read("/query", check, with_query(args.url, args.query))
     return target.host
 
 

@@ -11,8 +11,9 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
+from booper.admission import is_loopback
 from booper.api.problems import answer_expected
-from booper.app import Booper, is_loopback
+from booper.app import Booper
 from booper.clock import RunningClock, SystemClock
 from booper.config import Config
 from booper.dev.operations import Operations

@@ -38,8 +38,8 @@ class Delivery:
     """Send requests past the guard, each within its deadline and its size.
 
     `own_secret` goes with requests to booper's own helper paths. `secret_headers`, in lower case,
-    stay with the origin they were meant for when a redirect leads to another. `hosts` says which
-    origins stand for others.
+    stay with the origin they were meant for when a redirect leads to another. `app` leads to the
+    program around booper, where there is one; `hosts` says which origins stand for others.
     """
 
     def __init__(
@@ -49,9 +49,11 @@ class Delivery:
         max_response_bytes: int,
         own_secret: str = "",
         secret_headers: frozenset[str] = ALWAYS,
+        app: httpx.AsyncBaseTransport | None = None,
         hosts: HostMap | None = None,
     ) -> None:
         self._transport = transport
+        self._app = app
         self._guard = guard
         self._max_response_bytes = max_response_bytes
         self._own_secret = own_secret
@@ -90,21 +92,26 @@ class Delivery:
         return Answered(response, timedelta(seconds=monotonic() - started))
 
     async def _follow(self, request: Request, job_id: int, hops: int) -> Response:
-        """Exchange, and go where the answer points for as many hops as are left."""
-        target = self._check(request.url)
+        """Exchange, and go where the answer points for as many hops as are left.
+
+        Whose job may name the program around booper was judged when it was stored; no answer may
+        lead there, nor from there elsewhere.
+        """
+        target = self._guard.check_own(self._mapped(request.url))
+        hops = 0 if target.is_app else hops
         while True:
             response = await self._exchange(request, target, job_id)
             location = response.headers.get("location")
             if not hops or location is None or not is_redirect(response.status, location):
                 return response
             request = redirected(request, response.status, location, target)
-            following = self._check(request.url)
+            following = self._guard.check(self._mapped(request.url))
             if following.origin != target.origin:
                 request = for_other_origin(request, self._secret_headers)
             target, hops = following, hops - 1
 
-    def _check(self, url: str) -> Target:
-        return self._guard.check(self._hosts.applied_to(url) if self._hosts else url)
+    def _mapped(self, url: str) -> str:
+        return self._hosts.applied_to(url) if self._hosts else url
 
     async def _exchange(self, request: Request, target: Target, job_id: int) -> Response:
         headers = {"Host": target.authority, **request.headers}
@@ -119,7 +126,7 @@ class Delivery:
             stream=httpx.ByteStream(request.content),
             extensions={"addresses": partial(self._guard.addresses, target)},
         )
-        answer = await self._transport.handle_async_request(outgoing)
+        answer = await self._way_to(target).handle_async_request(outgoing)
         stream = answer.stream
         assert isinstance(stream, httpx.AsyncByteStream)
         try:
@@ -127,6 +134,15 @@ class Delivery:
         finally:
             await stream.aclose()
         return Response(answer.status_code, _decoded(answer.headers.raw), body, is_cut)
+
+    def _way_to(self, target: Target) -> httpx.AsyncBaseTransport:
+        """Return what carries requests to a target. Raises: httpx.ConnectError."""
+        if not target.is_app:
+            return self._transport
+        if self._app is None:
+            # Not final: the program that has made the job will be back.
+            raise httpx.ConnectError("this process has no app; the program that made the job has")
+        return self._app
 
     async def _read(self, stream: httpx.AsyncByteStream) -> tuple[bytes, bool]:
         """Read the body's raw bytes up to the limit; the rest never leaves the socket."""

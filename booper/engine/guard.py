@@ -18,7 +18,9 @@ from booper.errors import TargetRefused, UnresolvableHost
 # Verdicts, of URLs of at most 8 KiB: a few MB for what is typical, 32 MB at the worst.
 REMEMBERED = 4_096
 
-__all__ = ["Guard", "Resolve", "Target"]
+__all__ = ["Check", "Guard", "Resolve", "Target"]
+
+Check: TypeAlias = Callable[[str], Target]
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -68,12 +70,27 @@ class Guard:
         Raises:
             TargetRefused: it is malformed, or shows that the request may not go there.
         """
+        target = self._judged(url)
+        if target.is_app:
+            raise TargetRefused(
+                "an app: url is for jobs that a program with booper inside makes itself, by "
+                "booper.jobs of a Booper(config, app=…); from here, give an https:// url"
+            )
+        return target
+
+    def check_own(self, url: str) -> Target:
+        """Read and judge a URL that the program around booper has given: it may name itself.
+
+        Raises:
+            TargetRefused: see `check`.
+        """
         return self._judged(url)
 
     def _judge(self, url: str) -> Target:
         target = parse_target(url)
         # The raw string, since the exception for booper itself holds for one spelling only.
-        if self._is_own(url.partition("#")[0]) or self._is_allowed_host(target):
+        is_free = target.is_app or self._is_allowed_host(target)
+        if is_free or self._is_own(url.partition("#")[0]):
             return target
         address = ip_literal(target.host)
         if address is not None:
@@ -101,6 +118,8 @@ class Guard:
             TargetRefused: one of the addresses may not be reached. This is final.
             UnresolvableHost: the name has no address now. This may be retried.
         """
+        if target.is_app:
+            return ()
         found = await self._look_up(target)
         if not self._is_own(target.url) and not self._is_allowed_host(target):
             for address in found:

@@ -179,7 +179,7 @@ class Reports:
     def _host(self, url: str) -> str:
         """Return the host whose slots a report takes; one refused by now is discarded when sent."""
         try:
-            return self._guard.check(url).host
+            return self._guard.check_own(url).host
         except TargetRefused:
             return ""
 

@@ -23,6 +23,10 @@ MAX_LABEL_LENGTH = 63
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
+APP_SCHEME = "app"
+# What slots, pauses and breakers know it by; no host has such a name.
+APP_HOST = "app:"
+
 # Lone surrogates have no UTF-8; parsers disagree about all the others.
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f-\x9f\\\ud800-\udfff]")
 _AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*\]|[^\[\]:]*)(?P<colon>:(?P<port>.*))?")
@@ -51,9 +55,16 @@ class Target:
     path: str
     query: str
 
+    @property
+    def is_app(self) -> bool:
+        """Say whether this is the program around booper, and no host."""
+        return self.scheme == APP_SCHEME
+
     @cached_property
     def authority(self) -> str:
         """Return the value of the Host header: no port if it is the scheme's default."""
+        if self.is_app:
+            return APP_SCHEME
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
@@ -66,7 +77,8 @@ class Target:
     def url(self) -> str:
         """Return the URL in its normal form, without fragment."""
         query = f"?{self.query}" if self.query else ""
-        return f"{self.scheme}://{self.authority}{self.path}{query}"
+        where = APP_HOST if self.is_app else f"{self.scheme}://{self.authority}"
+        return f"{where}{self.path}{query}"
 
     @cached_property
     def parsed_url(self) -> httpx.URL:
@@ -78,16 +90,18 @@ def parse_target(url: str) -> Target:
     """Read a raw URL.
 
     Raises:
-        TargetRefused: `url` is no http or https URL that every parser reads alike.
+        TargetRefused: `url` is neither an http or https URL that every parser reads alike nor
+            the program around booper with a path, `app:/…`.
     """
     _check_length(url)
     _check_characters(url)
+    if url[: len(APP_HOST)].lower() == APP_HOST:
+        return _parse_app(url)
     scheme, separator, rest = url.partition("://")
     scheme = scheme.lower()
     if not separator or scheme not in DEFAULT_PORTS:
         raise TargetRefused(f"url must begin with https:// or http://, got {_shown(url)}")
-    rest = rest.partition("#")[0]
-    before_query, _, query = rest.partition("?")
+    before_query, query = _split(rest)
     authority, slash, path = before_query.partition("/")
     host, port = parse_authority(authority)
     target = Target(
@@ -128,6 +142,22 @@ def ip_literal(host: str) -> Address | None:
     if ":" in host:
         return IPv6Address(host)
     return IPv4Address(host) if _is_numeric(host) else None
+
+
+def _parse_app(url: str) -> Target:
+    path, query = _split(url[len(APP_HOST) :])
+    if not path.startswith("/") or path.startswith("//"):
+        raise TargetRefused(f"url must be app: and a path, such as app:/tasks, got {_shown(url)}")
+    path, query = _encoded(path, _PATH_SAFE), _encoded(query, _QUERY_SAFE)
+    target = Target(APP_SCHEME, APP_HOST, 0, path, query)
+    _check_length(target.url)
+    return target
+
+
+def _split(rest: str) -> tuple[str, str]:
+    """Return what comes before the query, and the query; the fragment is never sent."""
+    before_query, _, query = rest.partition("#")[0].partition("?")
+    return before_query, query
 
 
 def _check_length(url: str) -> None:

@@ -63,6 +63,17 @@ def digest_of(key: str) -> bytes:
     return hashlib.sha256(key.encode(errors="surrogateescape")).digest()
 
 
+def check_name(name: str) -> str:
+    """Return the name of a key or a user if it can serve as one.
+
+    Raises:
+        ValueError: it is empty, too long, or cannot be printed.
+    """
+    if not (0 < len(name.strip()) <= LONGEST_NAME and name.isprintable()):
+        raise ValueError(f"must have 1 to {LONGEST_NAME} printable characters")
+    return name
+
+
 def check_key(key: str) -> str:
     """Return a key that an operator chose if it can serve as one.
 

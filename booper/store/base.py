@@ -366,6 +366,10 @@ class Keys(Protocol):
         """Return the key with this SHA-256 digest, revoked or not, or None."""
         ...
 
+    async def user(self, name: str, now: datetime) -> UUID:
+        """Return the user of this name; one is made where there is none."""
+        ...
+
 
 class Store(Protocol):
     """The whole database."""

@@ -43,6 +43,8 @@ class SQLiteKeys:
         self._writer = writer
         self._random = random
         self._by_digest: dict[bytes, ApiKey] = {}
+        self._users: dict[str, UUID] = {}
+        """Users that were asked for; there is no way to lose one or to give it another name."""
 
     def load(self, connection: sqlite3.Connection) -> None:
         """Read all keys into memory, once, when the store is opened."""
@@ -104,6 +106,13 @@ class SQLiteKeys:
         """
         key = self._by_digest.get(digest)
         return key if key is not None and hmac.compare_digest(key.digest, digest) else None
+
+    async def user(self, name: str, now: datetime) -> UUID:
+        """Return the user of this name; one is made where there is none."""
+        if name not in self._users:
+            user_id, _ = await self._writer.run(lambda change: self._user(change, name, now))
+            self._users[name] = user_id
+        return self._users[name]
 
     def _user(
         self, connection: sqlite3.Connection, name: str | None, now: datetime

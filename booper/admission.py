@@ -1,0 +1,61 @@
+"""Who can call the API of a fresh start: the operator with a key of theirs, or with a first one."""
+
+import secrets
+from datetime import datetime
+from ipaddress import ip_address
+
+from booper.errors import StartError
+from booper.model.key import NewKey, Scope, digest_of, new_key
+from booper.store.base import Store
+
+FIXED_KEY_NAME = "BOOPER_API_KEY"
+FIRST_KEY_NAME = "first"
+
+
+async def ensure_key(
+    store: Store, fixed_key: str | None, host: str | None, now: datetime
+) -> str | None:
+    """Make sure that somebody can call the API at `host`, if any; return a key made for that.
+
+    A first key is printed, and what a public server prints ends in logs that others read. So
+    where strangers can come, somebody must have made a key before: in the environment, or by
+    the command. Keys that were all revoked are no reason to refuse: nobody gets in, and what
+    waits is still sent.
+
+    Raises:
+        StartError: there has never been a key, and the API is to listen publicly.
+    """
+    if fixed_key is not None:
+        await _ensure_fixed_key(store, fixed_key, now)
+        return None
+    if await store.keys.list():
+        return None
+    if host is not None and not is_loopback(host):
+        raise StartError(
+            f"listening on {host} needs a key of your own first: set "
+            f"{FIXED_KEY_NAME}, or make one with `booper keys create NAME`"
+        )
+    key = new_key(secrets.token_bytes)
+    await store.keys.create(NewKey(FIRST_KEY_NAME, None, digest_of(key), Scope.ADMIN), now)
+    return key
+
+
+async def _ensure_fixed_key(store: Store, key: str, now: datetime) -> None:
+    """Make the operator's key work, and an earlier one of the same origin no longer."""
+    digest = digest_of(key)
+    known = await store.keys.find(digest)
+    if known is not None and known.revoked_at is not None:
+        raise StartError(f"the key in {FIXED_KEY_NAME} was revoked; choose another")
+    if known is None:
+        await store.keys.create(NewKey(FIXED_KEY_NAME, None, digest, Scope.ADMIN), now)
+    for other in await store.keys.list():
+        if other.name == FIXED_KEY_NAME and other.digest != digest:
+            await store.keys.revoke(other.id, now)
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine reaches an address that is listened on."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"  # any other name may be anybody's

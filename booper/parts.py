@@ -1,0 +1,82 @@
+"""The parts of a booper as its configuration wants them; `booper.app` puts them together."""
+
+from datetime import timedelta
+from random import Random
+
+from booper import __version__
+from booper.api.limits import RateLimit
+from booper.clock import Clock
+from booper.config import Config, Server
+from booper.engine.delivery import Delivery
+from booper.engine.executor import Defaults, Executor
+from booper.engine.guard import Guard
+from booper.engine.observer import Observers
+from booper.engine.reports import Reports
+from booper.engine.scheduler import Scheduler
+from booper.engine.signing import Secret
+from booper.engine.transport import Transport
+from booper.errors import ConfigError
+from booper.model.redaction import Redaction
+from booper.model.retry import parse_backoff
+from booper.store.base import Store
+
+USER_AGENT = f"booper/{__version__}"
+
+
+def make_guard(config: Config, own: tuple[str, int] | None) -> Guard:
+    """Make the guard; `own` is where booper listens. Raises: ConfigError."""
+    targets = config.targets
+    try:
+        return Guard(
+            require_https=targets.require_https,
+            allow_private_networks=targets.allow_private_networks,
+            allow=targets.allow,
+            own=own,
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def make_transport(config: Config) -> Transport:
+    """Make what sends over sockets."""
+    return Transport(
+        max_idle_per_origin=config.delivery.per_host,
+        max_idle=4 * config.delivery.concurrency,
+    )
+
+
+def make_scheduler(
+    config: Config,
+    store: Store,
+    reports: Reports,
+    sender: Delivery,
+    clock: Clock,
+    random: Random,
+    observers: Observers,
+) -> Scheduler:
+    """Make the loop and what makes its attempts."""
+    delivery = config.delivery
+    defaults = Defaults(
+        timeout=timedelta(seconds=delivery.timeout_seconds),
+        backoff=parse_backoff(config.retry.backoff),
+        user_agent=USER_AGENT,
+        secrets=[Secret.parse(text) for text in config.webhooks.secret],
+        redaction=Redaction.of(delivery.redact_headers),
+    )
+    executor = Executor(store.queue, sender, reports, clock, random, defaults, observers)
+    return Scheduler(
+        store,
+        executor,
+        reports,
+        clock,
+        concurrency=delivery.concurrency,
+        per_host=delivery.per_host,
+        observers=observers,
+    )
+
+
+def make_rate_limit(server: Server) -> RateLimit | None:
+    """Make the limit of each key, if there is one."""
+    if server.rate_limit == 0:
+        return None
+    return RateLimit(server.rate_limit, server.rate_burst)
