@@ -13,7 +13,7 @@ from tests.processes import Daemon, allow_local_targets, run, serving
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-BLOCKS: list[tuple[str, str]] = re.findall(r"```(sh|toml)\n(.*?)```", README, re.DOTALL)
+BLOCKS: list[tuple[str, str]] = re.findall(r"```(sh|toml|python|js)\n(.*?)```", README, re.DOTALL)
 
 
 def block(kind: str, beginning: str) -> str:
@@ -53,6 +53,8 @@ def test_every_block_is_known_to_a_test() -> None:
         "curl",
         "booper",
         "curl",
+        "from",
+        "const",
         "[targets]",
         "booper",
         "booper",

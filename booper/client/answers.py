@@ -1,0 +1,187 @@
+"""What booper answers, as frozen values; times are aware. Keys that are not here are ignored."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import force_setattr
+
+from booper.client.errors import Problem
+
+FINISHED = frozenset({"completed", "discarded", "cancelled"})
+
+
+class JobState(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a job has come."""
+
+    id: int
+    state: str
+    scheduled_at: datetime
+    inserted_at: datetime
+    attempted_at: datetime | None = None
+    completed_at: datetime | None = None
+    discarded_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    has_conflict: bool = msgspec.field(default=False, name="has_confict")
+    attempt: int = 0
+    max_attempts: int | None = None
+    last_error: str | None = None
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A job: `id` is its UUID, `job_id` its number; `args` are the fields it was created with."""
+
+    id: UUID
+    job_id: int
+    job: JobState
+    args: dict[str, Any]
+    inserted_at: datetime
+    user_id: UUID
+    schedule_id: UUID | None = None
+    idempotency_key: str | None = None
+    name: str | None = None
+    description: str | None = None
+
+    def __post_init__(self) -> None:
+        _make_aware(self)
+
+    @property
+    def state(self) -> str:
+        """Return scheduled, available, executing, retryable, completed, discarded or cancelled."""
+        return self.job.state
+
+    @property
+    def scheduled_at(self) -> datetime:
+        """Return when it is sent, or sent again."""
+        return self.job.scheduled_at
+
+    @property
+    def has_conflict(self) -> bool:
+        """Say whether this is the earlier job that held the idempotency key of a create."""
+        return self.job.has_conflict
+
+    @property
+    def is_finished(self) -> bool:
+        """Say whether nothing more will come of it."""
+        return self.job.state in FINISHED
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+    """A schedule; `frequency` is its `repeat_every`, or its `cron` and `timezone`."""
+
+    id: UUID
+    args: dict[str, Any]
+    frequency: dict[str, Any]
+    inserted_at: datetime
+    user_id: UUID
+    disabled_at: datetime | None = None
+    name: str | None = None
+    description: str | None = None
+
+    def __post_init__(self) -> None:
+        _make_aware(self)
+
+
+class ScheduleDetail(Schedule, frozen=True, kw_only=True):
+    """A schedule and when it runs next, in UTC and in its own zone."""
+
+    next_runs: tuple[datetime, ...] = ()
+    next_runs_local: tuple[datetime, ...] = ()
+
+
+class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """What was sent, what came back, or what was left out; `event` says which."""
+
+    id: UUID
+    event: str
+    inserted_at: datetime
+    job_id: int
+    payload: Any
+    user_id: UUID
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """An API key, without the key."""
+
+    id: UUID
+    name: str
+    user: str
+    user_id: UUID
+    scope: str
+    inserted_at: datetime
+    revoked_at: datetime | None = None
+
+
+class NewKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that was just made: the only time `key` is shown."""
+
+    id: UUID
+    name: str
+    user: str
+    scope: str
+    key: str
+
+
+class Breaker(msgspec.Struct, frozen=True, kw_only=True):
+    """A host that failed so often that it is only probed for now."""
+
+    host: str
+    failures: int
+    opened_at: datetime | None = None
+    probe_at: datetime | None = None
+
+
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
+    """How many jobs matched and could change, and how many did."""
+
+    matched: int
+    changed: int
+
+
+class PreviewedRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as it would be sent."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: str | None = None
+
+
+class GuardVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the request would be let out."""
+
+    allowed: bool
+    reason: str | None = None
+
+
+class Preview(msgspec.Struct, frozen=True, kw_only=True):
+    """What a create would do; `conflict` is the job that holds its idempotency key."""
+
+    request: PreviewedRequest
+    next_runs: tuple[datetime, ...]
+    retries: tuple[datetime, ...]
+    guard: GuardVerdict
+    conflict: Job | None = None
+
+
+class Created(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to one create of many: its job, or the problem it has."""
+
+    status: int
+    data: Job | None = None
+    error: Problem | None = None
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A message as it was posted to a channel."""
+
+    content: str
+    channel: str | None = None
+    author: str | None = None
+
+
+def _make_aware(value: Job | Schedule) -> None:
+    """Give the zone to the one time that comes without: UTC (contract §4)."""
+    if value.inserted_at.tzinfo is None:
+        force_setattr(value, "inserted_at", value.inserted_at.replace(tzinfo=UTC))

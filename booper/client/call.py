@@ -1,0 +1,110 @@
+"""A call as a value: what is asked, and how its answer is read. Nothing here sends."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+
+from booper.client.errors import Unreadable
+
+T = TypeVar("T")
+
+Query = Mapping[str, str]
+
+
+class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """One request to booper and the reading of its answer.
+
+    `is_repeatable` says that doing it twice is as good as once, so that it can be tried again when
+    nobody knows whether it was done.
+    """
+
+    method: str
+    path: str
+    query: Query = {}
+    body: bytes | None = None
+    read: Callable[[bytes], T]
+    is_repeatable: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """A part of a list; `next_cursor` leads to the part behind it, None if there is none."""
+
+    data: tuple[T, ...]
+    next_cursor: str | None = None
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+class _Data(msgspec.Struct, Generic[T], frozen=True):
+    data: T
+
+
+def bare(kind: type[T]) -> Callable[[bytes], T]:
+    """Return what reads an answer as a type; fields that the type does not have are ignored."""
+
+    wanted: Any = kind
+
+    def read(body: bytes) -> T:
+        try:
+            value: T = _decoder(wanted).decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Unreadable(f"{error}; is it booper that answers there?") from error
+        return value
+
+    return read
+
+
+def data(kind: type[T]) -> Callable[[bytes], T]:
+    """Return what reads an answer `{"data": …}`."""
+    read = bare(_Data[kind])  # type: ignore[valid-type]  # mypy knows no type made of a value
+
+    return lambda body: read(body).data
+
+
+def page(kind: type[T]) -> Callable[[bytes], Page[T]]:
+    """Return what reads a page of a list."""
+    return bare(Page[kind])  # type: ignore[valid-type]  # mypy knows no type made of a value
+
+
+def nothing(body: bytes) -> None:
+    """Read an answer that has no body."""
+
+
+def encode(value: object) -> bytes:
+    """Write a body as JSON."""
+    return msgspec.json.encode(value)
+
+
+def query(**parameters: Any) -> Query:
+    """Write query parameters; those that are None are left out."""
+    return {name: _text(value) for name, value in parameters.items() if value is not None}
+
+
+def _text(value: Any) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case datetime():
+            return value.astimezone(UTC).isoformat()
+        case list() | tuple():
+            return ",".join(map(_text, value))
+        case _:
+            return str(value)
+
+
+@cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+MOST_ON_A_PAGE: Final = 100

@@ -1,0 +1,146 @@
+"""What can go wrong with a call, as one tree; each says what, where, and what would be right.
+
+ClientError
+├── InvalidArgument        a value that cannot be sent; told before anything is (a ValueError)
+├── Unreachable            no answer came; `may_have_happened` tells whether it was carried out
+├── Unreadable             an answer came, but not one of booper's
+└── Refused                booper said no; carries `status`, `title` and `detail`
+    ├── Unauthenticated    401  no key, an unknown one, a revoked one
+    ├── Forbidden          403  the key is good, but not for this
+    ├── NotFound           404  not there, or another user's
+    ├── Conflict           409  the thing is not in a state that allows this
+    ├── Invalid            400, 413, 415, 422  carries `fields`, one for each wrong field
+    ├── TooManyRequests    429  carries `retry_after`, in seconds
+    └── ServerError        5xx  booper failed, or cannot do it now; carries `retry_after` too
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import msgspec
+
+
+class ClientError(Exception):
+    """Be the root of all errors of a call; `str(error)` is what a person reads."""
+
+
+class InvalidArgument(ClientError, ValueError):
+    """Say which argument cannot be sent and what would be right."""
+
+
+class Unreadable(ClientError):
+    """Say that an answer is none of booper's: something else may be listening there."""
+
+
+class Unreachable(ClientError):
+    """Say that no answer came, from where, and what to do.
+
+    `may_have_happened` is true where the request may have left before the connection broke; it is
+    false where there was no connection at all.
+    """
+
+    def __init__(self, call: str, url: str, reason: str, *, may_have_happened: bool) -> None:
+        if may_have_happened:
+            advice = "it may have been carried out all the same; look before you do it again"
+        else:
+            advice = (
+                "is booper running there? `booper serve` starts it; another address is given as "
+                "base_url, or in BOOPER_URL where from_env() reads it"
+            )
+        super().__init__(f"{call}: no answer from {url} ({reason}): {advice}")
+        self.url = url
+        self.may_have_happened = may_have_happened
+
+
+class WrongField(msgspec.Struct, frozen=True):
+    """One wrong field: a JSON Pointer (RFC 6901) into the body or the query, and what is right."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """The problem details of an answer (RFC 9457 §3.1), as far as they were given."""
+
+    title: str = ""
+    detail: str = ""
+    errors: tuple[WrongField, ...] = ()
+
+
+class Refused(ClientError):
+    """Say that booper answered no, to which call, and why."""
+
+    advice = ""
+
+    def __init__(
+        self, call: str, status: int, problem: Problem, retry_after: float | None = None
+    ) -> None:
+        self.status = status
+        self.title = problem.title or _phrase(status)
+        self.detail = problem.detail
+        self.fields = problem.errors
+        self.retry_after = retry_after
+        said = f"{self.title}: {self.detail}" if self.detail else self.title
+        super().__init__(f"{call}: {status} {said}{self.advice}")
+
+
+class Unauthenticated(Refused):
+    """Say that the key is missing, unknown or revoked."""
+
+    advice = " (a key is given as api_key, or in BOOPER_API_KEY where from_env() reads it)"
+
+
+class Forbidden(Refused):
+    """Say that the key is good, but not for this."""
+
+    advice = " (`booper keys create NAME --scope SCOPE` makes another)"
+
+
+class NotFound(Refused):
+    """Say that a thing is not there, or belongs to another user."""
+
+
+class Conflict(Refused):
+    """Say that a thing's state does not allow what was asked."""
+
+
+class Invalid(Refused):
+    """Say which `fields` are wrong and what would be right."""
+
+
+class TooManyRequests(Refused):
+    """Say that the key's rate is used up; `retry_after` is in how many seconds it is not."""
+
+
+class ServerError(Refused):
+    """Say that booper failed, or cannot do it now; `retry_after` is when it may be able to."""
+
+
+_BY_STATUS: Mapping[int, type[Refused]] = {
+    400: Invalid,
+    401: Unauthenticated,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    413: Invalid,
+    415: Invalid,
+    422: Invalid,
+    429: TooManyRequests,
+}
+
+
+def refusal(call: str, status: int, body: bytes, retry_after: float | None) -> Refused:
+    """Return the error that an answer of another status than 2xx is."""
+    try:
+        problem = msgspec.json.decode(body, type=Problem)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        problem = Problem()  # a proxy's page, as a rule: the status says all
+    kind = _BY_STATUS.get(status, ServerError if status >= 500 else Refused)
+    return kind(call, status, problem, retry_after)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Refused"

@@ -1,0 +1,242 @@
+"""How one definition of an operation gets two faces: a blocking one, and one to be awaited.
+
+An operation is a method that builds a `Call`; these descriptors have it sent by whatever the
+resource holds. The rules of trying again are `exchange`, which neither sends nor waits: both
+senders are led by it.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar, overload
+
+import httpx
+import msgspec
+
+from booper.client.call import Call, Page
+from booper.client.errors import ClientError, Unreachable, refusal
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Outcome = httpx.Response | httpx.TransportError
+
+# Together longer than another worker takes to go on for one that died.
+PAUSES: Final = (0.25, 1.0, 4.0)
+LONGEST_PAUSE: Final = 30.0
+"""Seconds; a server that asks for more is answered by the error, and the caller decides."""
+
+_NOTHING_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_PASSING = frozenset({502, 503, 504, 507})
+_TOO_MANY = 429
+
+
+def exchange(call: Call[T], url: str, now: Callable[[], datetime]) -> Generator[float, Outcome, T]:
+    """Lead a call to its end: yield how many seconds to wait before it is sent, take what came.
+
+    A call is tried again where that is safe: it has not left, it was turned away unread (429), or
+    doing it twice is as good as once.
+
+    Raises:
+        ClientError: booper refused, or no answer came.
+    """
+    outcome = yield 0.0
+    for pause in PAUSES:
+        if isinstance(outcome, httpx.Response) and outcome.is_success:
+            return call.read(outcome.content)
+        asked = _retry_after(outcome, now)
+        if not _may_repeat(call, outcome) or (asked or 0) > LONGEST_PAUSE:
+            break
+        outcome = yield pause if asked is None else asked
+    if isinstance(outcome, httpx.Response) and outcome.is_success:
+        return call.read(outcome.content)
+    raise _error(call, url, outcome, now)
+
+
+def _may_repeat(call: Call[Any], outcome: Outcome) -> bool:
+    if isinstance(outcome, httpx.Response):
+        is_passing = outcome.status_code in _PASSING and call.is_repeatable
+        return is_passing or outcome.status_code == _TOO_MANY
+    if isinstance(outcome, httpx.UnsupportedProtocol):
+        return False
+    return call.is_repeatable or isinstance(outcome, _NOTHING_LEFT)
+
+
+def _error(call: Call[Any], url: str, outcome: Outcome, now: Callable[[], datetime]) -> ClientError:
+    if isinstance(outcome, httpx.Response):
+        retry_after = _retry_after(outcome, now)
+        return refusal(str(call), outcome.status_code, outcome.content, retry_after)
+    reason = str(outcome) or type(outcome).__name__
+    left = not isinstance(outcome, (*_NOTHING_LEFT, httpx.UnsupportedProtocol))
+    return Unreachable(str(call), url, reason, may_have_happened=left and call.method != "GET")
+
+
+def _retry_after(outcome: Outcome, now: Callable[[], datetime]) -> float | None:
+    """Return the seconds that Retry-After asks for (RFC 9110 §10.2.3), if it is there."""
+    if not isinstance(outcome, httpx.Response):
+        return None
+    text = outcome.headers.get("retry-after", "")
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)  # RFC 5322: `-0000` is UTC of an unknown place
+    return max(0.0, (moment - now()).total_seconds())
+
+
+class Blocking:
+    """Send calls and wait for their answers."""
+
+    def __init__(
+        self, http: httpx.Client, sleep: Callable[[float], None], now: Callable[[], datetime]
+    ) -> None:
+        self.http = http
+        self._sleep = sleep
+        self._now = now
+
+    def send(self, call: Call[T]) -> T:
+        """Return what was answered. Raises: ClientError."""
+        steps = exchange(call, str(self.http.base_url), self._now)
+        pause = next(steps)
+        while True:
+            if pause:
+                self._sleep(pause)
+            try:
+                pause = steps.send(self._try(call))
+            except StopIteration as end:
+                value: T = end.value
+                return value
+
+    def _try(self, call: Call[Any]) -> Outcome:
+        try:
+            return self.http.send(_request(self.http, call))
+        except httpx.TransportError as error:
+            return error
+
+    def items(self, call: Call[Page[T]]) -> Iterator[T]:
+        """Yield what all pages of a list hold."""
+        following: Call[Page[T]] | None = call
+        while following is not None:
+            page = self.send(following)
+            yield from page
+            following = _following(following, page)
+
+
+class Asynchronous:
+    """Send calls and await their answers."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        sleep: Callable[[float], Awaitable[None]],
+        now: Callable[[], datetime],
+    ) -> None:
+        self.http = http
+        self._sleep = sleep
+        self._now = now
+
+    async def send(self, call: Call[T]) -> T:
+        """Return what was answered. Raises: ClientError."""
+        steps = exchange(call, str(self.http.base_url), self._now)
+        pause = next(steps)
+        while True:
+            if pause:
+                await self._sleep(pause)
+            try:
+                pause = steps.send(await self._try(call))
+            except StopIteration as end:
+                value: T = end.value
+                return value
+
+    async def _try(self, call: Call[Any]) -> Outcome:
+        try:
+            return await self.http.send(_request(self.http, call))
+        except httpx.TransportError as error:
+            return error
+
+    async def items(self, call: Call[Page[T]]) -> AsyncIterator[T]:
+        """Yield what all pages of a list hold."""
+        following: Call[Page[T]] | None = call
+        while following is not None:
+            page = await self.send(following)
+            for item in page:
+                yield item
+            following = _following(following, page)
+
+
+def _request(http: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:
+    headers = {"Content-Type": "application/json"} if call.body is not None else {}
+    return http.build_request(
+        call.method, call.path, params=call.query or None, content=call.body, headers=headers
+    )
+
+
+def _following(call: Call[Page[T]], page: Page[T]) -> Call[Page[T]] | None:
+    if page.next_cursor is None:
+        return None
+    query = {name: value for name, value in call.query.items() if name != "offset"}
+    return msgspec.structs.replace(call, query={**query, "cursor": page.next_cursor})
+
+
+S = TypeVar("S", bound=Blocking | Asynchronous)
+
+
+class Resource(Generic[S]):
+    """What has operations, and what sends them."""
+
+    def __init__(self, sender: S) -> None:
+        self._sender = sender
+
+
+class Operation(Generic[P, T]):
+    """Make a method that builds a call one that returns its answer, or one that awaits it."""
+
+    def __init__(self, build: Callable[Concatenate[Any, P], Call[T]]) -> None:
+        self.build = build
+        self.__doc__ = build.__doc__
+
+    @overload
+    def __get__(self, resource: None, owner: type) -> "Operation[P, T]": ...
+    @overload
+    def __get__(self, resource: Resource[Blocking], owner: type) -> Callable[P, T]: ...
+    @overload
+    def __get__(
+        self, resource: Resource[Asynchronous], owner: type
+    ) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __get__(self, resource: Any, owner: type) -> Any:
+        if resource is None:
+            return self
+        return _bound(self.build, resource, resource._sender.send)
+
+
+class Iteration(Generic[P, T]):
+    """Make a method that builds the call of a page one that iterates over all of them."""
+
+    def __init__(self, build: Callable[Concatenate[Any, P], Call[Page[T]]]) -> None:
+        self.build = build
+        self.__doc__ = build.__doc__
+
+    @overload
+    def __get__(self, resource: None, owner: type) -> "Iteration[P, T]": ...
+    @overload
+    def __get__(self, resource: Resource[Blocking], owner: type) -> Callable[P, Iterator[T]]: ...
+    @overload
+    def __get__(
+        self, resource: Resource[Asynchronous], owner: type
+    ) -> Callable[P, AsyncIterator[T]]: ...
+    def __get__(self, resource: Any, owner: type) -> Any:
+        if resource is None:
+            return self
+        return _bound(self.build, resource, resource._sender.items)
+
+
+def _bound(build: Callable[..., Call[Any]], resource: Any, send: Callable[..., Any]) -> Any:
+    def operation(*args: Any, **kwargs: Any) -> Any:
+        return send(build(resource, *args, **kwargs))
+
+    operation.__name__, operation.__qualname__ = build.__name__, build.__qualname__
+    operation.__doc__ = build.__doc__
+    return operation

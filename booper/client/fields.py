@@ -1,0 +1,152 @@
+"""The fields of a create and of a change, and how their times are written on the wire."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, Required, TypedDict
+
+from booper.client.errors import InvalidArgument
+from booper.model.duration import UNITS
+
+Unit = Literal[
+    "second",
+    "seconds",
+    "minute",
+    "minutes",
+    "hour",
+    "hours",
+    "day",
+    "days",
+    "week",
+    "weeks",
+]
+Duration = timedelta | tuple[float, Unit] | str | float
+"""`timedelta(minutes=45)`, `(45, "minutes")`, `"45 minutes"`, or seconds."""
+
+Moment = datetime | str | float
+"""An aware datetime, ISO 8601 text, or a Unix time."""
+
+Method = Literal["get", "post", "put", "patch", "delete", "GET", "POST", "PUT", "PATCH", "DELETE"]
+Status = int | Literal["1xx", "2xx", "3xx", "4xx", "5xx"]
+
+
+class _Common(TypedDict, total=False):
+    method: Method | None
+    query: Mapping[str, Any] | None
+    headers: Mapping[str, str | float | bool] | None
+    body: Any
+    schedule_in: Duration | None
+    scheduled_at: Moment | None
+    repeat_every: Duration | None
+    cron: str | None
+    timezone: str | None
+    starts_at: Moment | None
+    ends_at: Moment | None
+    max_runs: int | None
+    jitter: Duration | None
+    overlap: Literal["skip", "queue", "allow"] | None
+    misfire: Literal["latest", "skip", "all"] | None
+    callback_url: str | None
+    webhook_url: str | None
+    metadata: bool | None
+    tags: Sequence[str] | None
+    name: str | None
+    description: str | None
+    max_attempts: int | None
+    backoff: Literal["exponential"] | Sequence[Duration] | None
+    timeout: Duration | None
+    follow_redirects: bool | None
+    expect_status: Sequence[Status] | None
+
+
+class Creation(_Common, total=False):
+    """The fields of a create; only `url` is required."""
+
+    url: Required[str]
+    idempotency_key: str | None
+    idempotency_ttl: Duration | None
+    on_conflict: Literal["ignore", "replace", "reject"] | None
+
+
+class Change(_Common, total=False):
+    """The fields of a change; None takes one away, what is not given stays."""
+
+    url: str
+
+
+_TEXT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", re.IGNORECASE)
+_EXPECTED: Final = 'expected timedelta(minutes=45), (45, "minutes"), "45 minutes" or seconds'
+
+
+def duration(name: str, value: Any) -> Any:
+    """Write a duration as the contract has it: seconds, or `[n, unit]`.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    match value:
+        case timedelta():
+            return _seconds(value)
+        case str():
+            return _from_text(name, value)
+        case datetime():
+            raise InvalidArgument(f"{name}: {_EXPECTED}, got the time {value}; use scheduled_at")
+        case _:
+            return value
+
+
+def moment(name: str, value: Any) -> Any:
+    """Write a point in time as ISO 8601 text; text and Unix times are sent as they are.
+
+    Raises:
+        InvalidArgument: it is a datetime without a zone, or a duration.
+    """
+    match value:
+        case datetime() if value.utcoffset() is None:
+            raise InvalidArgument(
+                f"{name}: expected a datetime with a zone, got {value!r}, which could be any of 24 "
+                "hours; give it tzinfo=UTC, or call its .astimezone() if it is in local time"
+            )
+        case datetime():
+            return value.isoformat()
+        case timedelta():
+            raise InvalidArgument(f"{name}: expected a time, got the duration {value}")
+        case _:
+            return value
+
+
+def _backoff(name: str, value: Any) -> Any:
+    return value if isinstance(value, str) else [duration(name, delay) for delay in value]
+
+
+_WRITERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
+    **dict.fromkeys(("schedule_in", "repeat_every", "jitter", "timeout"), duration),
+    **dict.fromkeys(("scheduled_at", "starts_at", "ends_at", "before", "after"), moment),
+    "idempotency_ttl": duration,
+    "backoff": _backoff,
+}
+
+
+def written(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Write fields as they go on the wire.
+
+    Raises:
+        InvalidArgument: a time among them is none, or has no zone.
+    """
+    return {
+        name: _WRITERS[name](name, value) if name in _WRITERS and value is not None else value
+        for name, value in fields.items()
+    }
+
+
+def _seconds(length: timedelta) -> float:
+    seconds = length.total_seconds()
+    return int(seconds) if seconds.is_integer() else seconds
+
+
+def _from_text(name: str, text: str) -> list[Any]:
+    found = _TEXT.fullmatch(text)
+    if found is None or found[2].lower().removesuffix("s") not in UNITS:
+        raise InvalidArgument(f"{name}: {_EXPECTED}, got {text!r}")
+    number = float(found[1])
+    return [int(number) if number.is_integer() else number, found[2].lower()]

@@ -1,0 +1,348 @@
+"""The operations: each is defined here, once, as the call that it makes."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, TypedDict, TypeVar, Unpack
+from urllib.parse import quote
+from uuid import UUID, uuid4
+
+from booper.client.answers import (
+    Breaker,
+    Changed,
+    Created,
+    Job,
+    Key,
+    LogEntry,
+    Message,
+    NewKey,
+    Preview,
+    Schedule,
+    ScheduleDetail,
+)
+from booper.client.call import MOST_ON_A_PAGE, Call, Page, bare, data, encode, nothing, page, query
+from booper.client.errors import InvalidArgument
+from booper.client.faces import Asynchronous, Blocking, Iteration, Operation, Resource
+from booper.client.fields import Change, Creation, Moment, written
+
+S = TypeVar("S", bound=Blocking | Asynchronous)
+
+State = Literal[
+    "scheduled", "available", "executing", "retryable", "completed", "discarded", "cancelled"
+]
+_KEY_TTL = [1, "hour"]
+
+
+class JobFilter(TypedDict, total=False):
+    """Which jobs; what is not given does not matter."""
+
+    state: State | Sequence[State]
+    tag: str
+    schedule_id: UUID | str
+    url_prefix: str
+    before: Moment
+    after: Moment
+
+
+class Jobs(Resource[S]):
+    """`/api/jobs`. A job is named by its number or its UUID."""
+
+    @Operation
+    def create(self, **fields: Unpack[Creation]) -> Call[Job]:
+        """Create a job, or a schedule and its first job.
+
+        Without an `idempotency_key` it gets one of its own, kept for an hour, so that trying
+        again never makes a second job. With one that is taken, the earlier job is returned, and
+        its `has_conflict` is true.
+        """
+        return _post("/api/jobs", encode(_keyed(fields)), data(Job), is_repeatable=True)
+
+    @Operation
+    def create_many(self, jobs: Iterable[Creation], *, atomic: bool = False) -> Call[list[Created]]:
+        """Create up to 1,000 jobs; there is an answer for each, in their order.
+
+        If `atomic`, one wrong job is an error (Invalid), and none is created.
+        """
+        body = encode({"jobs": [_keyed(job) for job in jobs]})
+        parameters = query(atomic=atomic or None)
+        return Call(
+            method="POST",
+            path="/api/jobs/batch",
+            query=parameters,
+            body=body,
+            read=data(list[Created]),
+            is_repeatable=True,
+        )
+
+    @Operation
+    def preview(self, **fields: Unpack[Creation]) -> Call[Preview]:
+        """Tell what a create would do; nothing is stored."""
+        return Call(
+            method="POST",
+            path="/api/jobs",
+            query={"dry_run": "true"},
+            body=encode(written(fields)),
+            read=data(Preview),
+            is_repeatable=True,
+        )
+
+    @Operation
+    def get(self, job_id: int | UUID | str) -> Call[Job]:
+        """Return a job. Raises: NotFound."""
+        return _get(_path("jobs", job_id), data(Job))
+
+    @Operation
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        order_by: str | None = None,
+        cursor: str | None = None,
+        **which: Unpack[JobFilter],
+    ) -> Call[Page[Job]]:
+        """Return a page of jobs, 10 unless `limit` says more (at most 100), newest first."""
+        parameters = query(
+            limit=limit, offset=offset, order_by=order_by, cursor=cursor, **written(which)
+        )
+        return _get("/api/jobs", page(Job), parameters)
+
+    @Iteration
+    def iterate(
+        self, *, order_by: str | None = None, **which: Unpack[JobFilter]
+    ) -> Call[Page[Job]]:
+        """Iterate over all jobs, asking for page after page."""
+        parameters = query(limit=MOST_ON_A_PAGE, order_by=order_by, **written(which))
+        return _get("/api/jobs", page(Job), parameters)
+
+    @Operation
+    def cancel(self, job_id: int | UUID | str) -> Call[Job]:
+        """Cancel a job; a finished one is returned as it is."""
+        return _post(f"{_path('jobs', job_id)}/cancel", None, data(Job), is_repeatable=True)
+
+    @Operation
+    def retry(self, job_id: int | UUID | str) -> Call[Job]:
+        """Send a discarded or cancelled job again. Raises: Conflict, in another state."""
+        return _post(f"{_path('jobs', job_id)}/retry", None, data(Job))
+
+    @Operation
+    def run(self, job_id: int | UUID | str) -> Call[Job]:
+        """Send a waiting job now. Raises: Conflict, if it does not wait."""
+        return _post(f"{_path('jobs', job_id)}/run", None, data(Job))
+
+    @Operation
+    def cancel_many(self, *, dry_run: bool = False, **which: Unpack[JobFilter]) -> Call[Changed]:
+        """Cancel all jobs that a filter, which must not be empty, matches."""
+        return _many("/api/jobs/cancel", dry_run, written(which))
+
+    @Operation
+    def retry_many(self, *, dry_run: bool = False, **which: Unpack[JobFilter]) -> Call[Changed]:
+        """Send all jobs again that a filter, which must not be empty, matches."""
+        return _many("/api/jobs/retry", dry_run, written(which))
+
+
+class Schedules(Resource[S]):
+    """`/api/schedules`. One is made by `jobs.create` with `repeat_every` or `cron`."""
+
+    @Operation
+    def get(
+        self,
+        schedule_id: UUID | str,
+        *,
+        next_runs: int | None = None,
+        after: Moment | None = None,
+    ) -> Call[ScheduleDetail]:
+        """Return a schedule with the times of its next runs, 5 unless `next_runs` says more."""
+        parameters = query(next_runs=next_runs, **written({"after": after}))
+        return _get(_path("schedules", schedule_id), data(ScheduleDetail), parameters)
+
+    @Operation
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        order_by: str | None = None,
+        cursor: str | None = None,
+    ) -> Call[Page[Schedule]]:
+        """Return a page of schedules, 10 unless `limit` says more (at most 100), newest first."""
+        parameters = query(limit=limit, offset=offset, order_by=order_by, cursor=cursor)
+        return _get("/api/schedules", page(Schedule), parameters)
+
+    @Iteration
+    def iterate(self) -> Call[Page[Schedule]]:
+        """Iterate over all schedules, asking for page after page."""
+        return _get("/api/schedules", page(Schedule), query(limit=MOST_ON_A_PAGE))
+
+    @Operation
+    def update(self, schedule_id: UUID | str, **changes: Unpack[Change]) -> Call[Schedule]:
+        """Change a schedule's fields; None takes one away, what is not given stays."""
+        body = encode(written(changes))
+        path = _path("schedules", schedule_id)
+        return Call(method="PATCH", path=path, body=body, read=data(Schedule))
+
+    @Operation
+    def disable(self, schedule_id: UUID | str) -> Call[Schedule]:
+        """Stop running it until it is enabled; its waiting run is cancelled."""
+        path = f"{_path('schedules', schedule_id)}/disable"
+        return _post(path, None, data(Schedule), is_repeatable=True)
+
+    @Operation
+    def enable(self, schedule_id: UUID | str) -> Call[Schedule]:
+        """Go on with it: the next run after now is planned."""
+        path = f"{_path('schedules', schedule_id)}/enable"
+        return _post(path, None, data(Schedule), is_repeatable=True)
+
+    @Operation
+    def delete(self, schedule_id: UUID | str) -> Call[None]:
+        """Delete it and cancel its waiting run; past jobs stay."""
+        return Call(method="DELETE", path=_path("schedules", schedule_id), read=nothing)
+
+    @Operation
+    def run(self, schedule_id: UUID | str, *, body: Any = None) -> Call[Job]:
+        """Run it now, beside its plan, with another body if one is given."""
+        sent = None if body is None else encode({"body": body})
+        return _post(f"{_path('schedules', schedule_id)}/run", sent, data(Job))
+
+
+class Logs(Resource[S]):
+    """`/api/logs`: what was sent, what came back, what was left out."""
+
+    @Operation
+    def get(self, log_id: UUID | str) -> Call[LogEntry]:
+        """Return an entry. Raises: NotFound."""
+        return _get(_path("logs", log_id), data(LogEntry))
+
+    @Operation
+    def list(
+        self,
+        *,
+        job_id: int | None = None,
+        event: str | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        order_by: str | None = None,
+        cursor: str | None = None,
+    ) -> Call[Page[LogEntry]]:
+        """Return a page of entries, 10 unless `limit` says more (at most 100), newest first."""
+        parameters = query(
+            job_id=job_id,
+            event=event,
+            limit=limit,
+            offset=offset,
+            order_by=order_by,
+            cursor=cursor,
+        )
+        return _get("/api/logs", page(LogEntry), parameters)
+
+    @Iteration
+    def iterate(
+        self, *, job_id: int | None = None, event: str | None = None
+    ) -> Call[Page[LogEntry]]:
+        """Iterate over all entries, asking for page after page."""
+        parameters = query(job_id=job_id, event=event, limit=MOST_ON_A_PAGE)
+        return _get("/api/logs", page(LogEntry), parameters)
+
+
+class Keys(Resource[S]):
+    """`/api/keys`, for a key that administers."""
+
+    @Operation
+    def create(
+        self,
+        name: str,
+        *,
+        user: str | None = None,
+        scope: Literal["read", "write", "admin"] = "write",
+    ) -> Call[NewKey]:
+        """Make a key, for the first user unless another is named; it is shown this once."""
+        return _post(
+            "/api/keys", encode({"name": name, "user": user, "scope": scope}), data(NewKey)
+        )
+
+    @Operation
+    def list(self) -> Call[list[Key]]:
+        """Return all keys, revoked ones too."""
+        return _get("/api/keys", data(list[Key]))
+
+    @Operation
+    def revoke(self, key_id: UUID | str) -> Call[Key]:
+        """Revoke a key; it is refused from the next request on."""
+        return Call(method="DELETE", path=_path("keys", key_id), read=data(Key))
+
+
+class Root(Resource[S]):
+    """What both clients have: the resources, and the operations that belong to none."""
+
+    def __init__(self, sender: S) -> None:
+        super().__init__(sender)
+        self.jobs: Jobs[S] = Jobs(sender)
+        self.schedules: Schedules[S] = Schedules(sender)
+        self.logs: Logs[S] = Logs(sender)
+        self.keys: Keys[S] = Keys(sender)
+
+    @Operation
+    def ping(self) -> Call[dict[str, Any]]:
+        """Ask whether booper is there; no key is needed."""
+        return _get("/api/ping", bare(dict[str, Any]))
+
+    @Operation
+    def status(self) -> Call[dict[str, Any]]:
+        """Ask whether a job accepted now would be kept and sent. Raises: ServerError."""
+        return _get("/readyz", bare(dict[str, Any]))
+
+    @Operation
+    def pause(self, host: str | None = None) -> Call[dict[str, Any]]:
+        """Hold back what goes to one host, or to all; needs a key that administers."""
+        return _post("/api/pause", encode({"host": host}), data(dict[str, Any]), is_repeatable=True)
+
+    @Operation
+    def resume(self, host: str | None = None) -> Call[dict[str, Any]]:
+        """Go on sending to one host, or to all; needs a key that administers."""
+        return _post(
+            "/api/resume", encode({"host": host}), data(dict[str, Any]), is_repeatable=True
+        )
+
+    @Operation
+    def breakers(self) -> Call[list[Breaker]]:
+        """Return the hosts that are only probed because they failed again and again."""
+        return _get("/api/breakers", data(list[Breaker]))
+
+    @Operation
+    def broadcast(
+        self, content: str, *, channel: str | None = None, author: str | None = None
+    ) -> Call[Message]:
+        """Post a message to a channel."""
+        body = {"content": content, "channel": channel, "author": author}
+        given = {name: value for name, value in body.items() if value is not None}
+        return _post("/api/broadcast", encode(given), bare(Message))
+
+
+def _get(path: str, read: Any, parameters: Any = None) -> Call[Any]:
+    return Call(method="GET", path=path, query=parameters or {}, read=read, is_repeatable=True)
+
+
+def _post(path: str, body: bytes | None, read: Any, *, is_repeatable: bool = False) -> Call[Any]:
+    return Call(method="POST", path=path, body=body, read=read, is_repeatable=is_repeatable)
+
+
+def _many(path: str, dry_run: bool, which: dict[str, Any]) -> Call[Any]:
+    """Change many jobs; doing it twice changes nothing more."""
+    body = encode({"filter": which, "dry_run": dry_run})
+    return _post(path, body, data(Changed), is_repeatable=True)
+
+
+def _path(collection: str, item: int | UUID | str) -> str:
+    """Return where a thing is. Raises: InvalidArgument, for a name that would lead elsewhere."""
+    text = str(item)
+    if text.strip(".") == "":
+        raise InvalidArgument(f"expected the id of one of the {collection}, got {text!r}")
+    return f"/api/{collection}/{quote(text, safe='')}"
+
+
+def _keyed(fields: Any) -> dict[str, Any]:
+    """Write a create's fields, with a key of its own where none is given."""
+    sent = written(fields)
+    if sent.get("idempotency_key") is None:
+        sent["idempotency_key"] = str(uuid4())
+        if sent.get("idempotency_ttl") is None:
+            sent["idempotency_ttl"] = _KEY_TTL
+    return sent

@@ -1,0 +1,59 @@
+"""The programs of the README, in Python and in Node, run against a daemon as they stand there."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from booper.client import Client
+from tests.processes import allow_local_targets, serving
+from tests.test_readme import block
+
+KEY = "sk_readme_0123456789"
+
+
+def program(command: Sequence[str], url: str, folder: Path) -> str:
+    """Run a program to its end, and return what it printed."""
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        cwd=folder,
+        env={**os.environ, "BOOPER_URL": url, "BOOPER_API_KEY": KEY},
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_python_program_makes_a_job_and_calls_it_off(tmp_path: Path) -> None:
+    """It prints the job that waits, and leaves it cancelled."""
+    allow_local_targets(tmp_path)
+    (tmp_path / "hello.py").write_text(block("python", "from datetime"))
+    with serving(tmp_path, key=KEY) as daemon:
+        printed = program([sys.executable, "hello.py"], daemon.url, tmp_path)
+        with Client(daemon.url, KEY) as client:
+            (job,) = client.jobs.list()
+    assert printed == f"{job.job_id} {job.scheduled_at}\n"
+    assert job.state == "cancelled"
+
+
+def test_the_node_program_makes_a_job(tmp_path: Path) -> None:
+    """Nothing but the base URL says that this is not the hosted service."""
+    node = shutil.which("node")
+    if node is None and "CI" not in os.environ:
+        pytest.skip("needs Node 18 or newer; the checks on a new machine install it")
+    assert node is not None
+    allow_local_targets(tmp_path)
+    (tmp_path / "hello.mjs").write_text(block("js", "const base"))
+    with serving(tmp_path, key=KEY) as daemon:
+        printed = program([node, "hello.mjs"], daemon.url, tmp_path)
+        with Client(daemon.url, KEY) as client:
+            (job,) = client.jobs.list()
+    assert printed == f"{job.job_id} scheduled\n"
+    assert (job.idempotency_key, job.args["body"]) == ("hello-node", {"content": "Hello from Node"})

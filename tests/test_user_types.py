@@ -1,0 +1,51 @@
+"""What users write against booper is checked by their type checker: mypy, strict."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+USER = """
+from datetime import timedelta
+from typing import assert_type
+
+from booper.client import AsyncClient, Client, Creation, Invalid, Job
+
+
+def remind(client: Client) -> Job:
+    with client:
+        job = client.jobs.create(url="https://example.com", schedule_in=timedelta(days=3))
+        assert_type(job, Job)
+        for other in client.jobs.iterate(state="completed"):
+            assert_type(other.job.attempt, int)
+    return job
+
+
+async def remind_soon() -> int:
+    async with AsyncClient.from_env() as client:
+        fields: Creation = {"url": "https://example.com", "method": "post", "body": {"a": 1}}
+        try:
+            job = await client.jobs.create(**fields)
+        except Invalid as error:
+            return len(error.fields)
+        assert_type(job, Job)
+        return len([entry.event async for entry in client.logs.iterate(job_id=job.job_id)])
+
+
+WRONG = Client().jobs.create(url="https://example.com", schedule_inn=5)  # type: ignore[call-arg]
+NAMELESS = Client().jobs.create(cron="@daily")  # type: ignore[call-arg]
+"""
+
+
+def test_a_users_file_passes_mypy_strict(tmp_path: Path) -> None:
+    """The types reach the user; a misspelt field and a missing one are found."""
+    path = tmp_path / "user.py"
+    path.write_text(USER)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--warn-unused-ignores", path.name],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
