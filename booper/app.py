@@ -38,6 +38,7 @@ from booper.follower import Faces, Follower, open_to_others
 from booper.model.key import check_key
 from booper.model.redaction import Redaction
 from booper.model.retry import parse_backoff
+from booper.own import APP_USER, OwnCalls, check_user, own_client
 from booper.parts import (
     USER_AGENT,
     make_guard,
@@ -55,7 +56,7 @@ log = logging.getLogger("booper")
 MAX_BATCH_BYTES = 16 << 20
 
 
-class Booper:
+class Booper(OwnCalls):
     """A scheduler in this process: the loop, the store and the API over it.
 
     `api_key` is a key that must work beside those in the store. `address` is where the API will
@@ -74,6 +75,8 @@ class Booper:
     this process; by `lifespan` it is the one that booper runs inside. Only `administration` takes
     creates of such jobs.
 
+    Its `jobs`, `schedules`, `logs` and `keys` act for `user`.
+
     Raises:
         ConfigError: `api_key` cannot serve as a key, or `[targets] allow` is wrong.
     """
@@ -88,6 +91,7 @@ class Booper:
         random: Random | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         app: ASGIApp | None = None,
+        user: str = APP_USER,
         follow: bool = True,
         hosts: HostMap | None = None,
         operations: Sequence[Operation] = (),
@@ -99,6 +103,7 @@ class Booper:
         self._operations = (*OPERATIONS, *operations)
         self._address = address
         self._app = app
+        self._user = check_user(user)
         self._clock = clock or SystemClock()
         self._is_shared = clock is None
         self._follows = follow and self._is_shared
@@ -135,11 +140,13 @@ class Booper:
                     raise
                 self._follower = await stack.enter_async_context(self._follow())
             self._exit = stack.pop_all()
+        self._client = own_client(self.administration, self._user)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Stop: running attempts get their grace, everything else is kept for the next start."""
         await self._exit.aclose()
+        self._client = None
 
     @asynccontextmanager
     async def lifespan(self, app: ASGIApp) -> AsyncIterator[None]:

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.test_readme import BLOCKS
+
 USER = """
 from datetime import timedelta
 from typing import assert_type
@@ -37,11 +39,16 @@ NAMELESS = Client().jobs.create(cron="@daily")  # type: ignore[call-arg]
 
 
 def test_a_users_file_passes_mypy_strict(tmp_path: Path) -> None:
-    """The types reach the user; a misspelt field and a missing one are found."""
-    path = tmp_path / "user.py"
-    path.write_text(USER)
+    """The types reach the user; a misspelt field and a missing one are found.
+
+    The README's programs, with the client and with booper inside, are users' files as well.
+    """
+    (tmp_path / "user.py").write_text(USER)
+    programs = [text for kind, text in BLOCKS if kind == "python"]
+    for number, text in enumerate(programs):
+        (tmp_path / f"program{number}.py").write_text(text)
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--warn-unused-ignores", path.name],
+        [sys.executable, "-m", "mypy", "--strict", "--warn-unused-ignores", "."],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -51,6 +51,9 @@ from booper.clock import SystemClock
 __all__ = [
     "AsyncClient",
     "AsyncJobs",
+    "AsyncKeys",
+    "AsyncLogs",
+    "AsyncSchedules",
     "Breaker",
     "Change",
     "Changed",
@@ -85,6 +88,9 @@ __all__ = [
 
 DEFAULT_URL = "http://127.0.0.1:2667"
 AsyncJobs = Jobs[Asynchronous]
+AsyncSchedules = Schedules[Asynchronous]
+AsyncLogs = Logs[Asynchronous]
+AsyncKeys = Keys[Asynchronous]
 
 _now = SystemClock().now
 

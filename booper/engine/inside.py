@@ -8,7 +8,7 @@ other target.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from functools import partial
 from typing import Final
 from urllib.parse import unquote
@@ -28,7 +28,7 @@ _CUT_OFF_SECONDS: Final = 1.0
 
 
 class InsideTransport(httpx.AsyncBaseTransport):
-    """Send requests to `app`, each with `marks` in its scope.
+    """Send requests to `app`, each with these headers as well, and with `marks` in its scope.
 
     An application that raises has answered 500, as with any server. One whose caller does not wait
     for it any more is cut off; one whose answer is not read to its end is told so, and goes on.
@@ -36,9 +36,15 @@ class InsideTransport(httpx.AsyncBaseTransport):
     """
 
     def __init__(
-        self, app: ASGIApp, *, marks: Mapping[str, object] = _NO_MARKS, grace_seconds: float = 0
+        self,
+        app: ASGIApp,
+        *,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+        marks: Mapping[str, object] = _NO_MARKS,
+        grace_seconds: float = 0,
     ) -> None:
         self._app = app
+        self._headers = headers
         self._marks = marks
         self._grace_seconds = grace_seconds
         self._tasks: set[asyncio.Task[None]] = set()
@@ -48,7 +54,9 @@ class InsideTransport(httpx.AsyncBaseTransport):
         stream = request.stream
         body = b"".join(stream if isinstance(stream, httpx.ByteStream) else [await request.aread()])
         exchange = _Exchange(body)
-        call = self._app({**_scope(request, body), **self._marks}, exchange.receive, exchange.send)
+        call = self._app(
+            {**_scope(request, body, self._headers), **self._marks}, exchange.receive, exchange.send
+        )
         task = asyncio.create_task(_called(call), name="call of the app")
         self._tasks.add(task)
         task.add_done_callback(partial(self._ended, exchange))
@@ -157,9 +165,9 @@ async def _called(call: Awaitable[None]) -> None:
     await call
 
 
-def _scope(request: httpx.Request, body: bytes) -> Scope:
+def _scope(request: httpx.Request, body: bytes, more: Sequence[tuple[bytes, bytes]]) -> Scope:
     path, _, query = request.url.raw_path.partition(b"?")
-    headers = [(name.lower(), value) for name, value in request.headers.raw]
+    headers = [*((name.lower(), value) for name, value in request.headers.raw), *more]
     if (body or request.method in _METHODS_WITH_BODY) and "content-length" not in request.headers:
         headers.append((b"content-length", b"%d" % len(body)))
     return {

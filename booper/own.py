@@ -1,0 +1,61 @@
+"""A program's own way to the booper inside it: the client's calls, with no HTTP between."""
+
+from urllib.parse import quote
+
+from starlette.types import ASGIApp
+
+from booper.api.routing import USER_HEADER
+from booper.client import AsyncClient, AsyncJobs, AsyncKeys, AsyncLogs, AsyncSchedules
+from booper.engine.inside import InsideTransport
+from booper.errors import ConfigError
+from booper.model.key import check_name
+
+APP_USER = "app"
+
+
+class OwnCalls:
+    """The resources of `booper.client.AsyncClient`, over the booper that has them."""
+
+    _client: AsyncClient | None = None
+
+    @property
+    def jobs(self) -> AsyncJobs:
+        """Return what `AsyncClient.jobs` is. Raises: RuntimeError, while booper does not run."""
+        return self._running_client().jobs
+
+    @property
+    def schedules(self) -> AsyncSchedules:
+        """Return what `AsyncClient.schedules` is. Raises: RuntimeError, as above."""
+        return self._running_client().schedules
+
+    @property
+    def logs(self) -> AsyncLogs:
+        """Return what `AsyncClient.logs` is. Raises: RuntimeError, as above."""
+        return self._running_client().logs
+
+    @property
+    def keys(self) -> AsyncKeys:
+        """Return what `AsyncClient.keys` is. Raises: RuntimeError, as above."""
+        return self._running_client().keys
+
+    def _running_client(self) -> AsyncClient:
+        if self._client is None:
+            raise RuntimeError(
+                "booper does not run yet, or no more: call it inside `async with booper:`, or "
+                "while a program with lifespan=booper.lifespan runs"
+            )
+        return self._client
+
+
+def check_user(name: str) -> str:
+    """Return the name of a user if it can serve as one. Raises: ConfigError."""
+    try:
+        return check_name(name)
+    except ValueError as error:
+        raise ConfigError(f"user {error}, got {name!r}") from error
+
+
+def own_client(administration: ASGIApp, user: str) -> AsyncClient:
+    """Return a client that acts for a user by the administrator's door, in this process."""
+    headers = [(USER_HEADER.lower().encode(), quote(user).encode())]
+    return AsyncClient("http://booper", transport=InsideTransport(administration, headers=headers))
