@@ -1,5 +1,6 @@
 """What tests share: a running booper on a virtual clock, a target, and clients of its API."""
 
+import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,13 @@ from tests.target import FakeTarget
 
 START = datetime(2030, 1, 1, 12, 0, 0, tzinfo=UTC)
 KEY = "sk_test_0123456789abcdef"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Share the whole suite among the cores; what is named on the command line runs right here."""
+    is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return os.cpu_count() or 1 if is_whole else 0
 
 
 @pytest.fixture
