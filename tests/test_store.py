@@ -326,7 +326,7 @@ async def test_a_taken_key_can_be_a_conflict(store: Store, alice: UUID) -> None:
     assert await ids(store, alice, page()) == [job.id]
 
 
-@pytest.mark.parametrize("state", WAITING)
+@pytest.mark.parametrize("state", sorted(WAITING))
 async def test_a_waiting_job_can_be_replaced_in_place(
     store: Store, alice: UUID, state: State
 ) -> None:
