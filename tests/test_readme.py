@@ -28,7 +28,11 @@ def shell(script: str, daemon: Daemon, folder: Path) -> str:
     script = re.sub(r"^curl", "curl -sS --fail-with-body", script, flags=re.MULTILINE)
     script = re.sub(r"^booper", f"{sys.executable} -m booper", script, flags=re.MULTILINE)
     assert daemon.key is not None
-    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "BOOPER_API_KEY": daemon.key}
+    environment = {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "BOOPER_API_KEY": daemon.key,
+        "BOOPER_URL": daemon.url,
+    }
     done = subprocess.run(
         ["bash", "-euc", script],
         capture_output=True,
@@ -53,6 +57,7 @@ def test_every_block_is_known_to_a_test() -> None:
         "curl",
         "booper",
         "curl",
+        "booper",
         "from",
         "const",
         "from",
@@ -84,6 +89,16 @@ def test_the_ten_lines_and_what_follows_them(tmp_path: Path) -> None:
         assert following.count('"data"') == 3
         answers = shell(recurring, daemon, tmp_path)
         assert '"frequency":{"cron":"0 9 * * MON-FRI","timezone":"Europe/Berlin"}' in answers
+
+
+def test_the_commands_ask_the_running_booper(tmp_path: Path) -> None:
+    """A job is made and called off, a schedule is listed, and booper is ready."""
+    allow_local_targets(tmp_path)
+    with serving(tmp_path) as daemon:
+        printed = shell(block("sh", "booper run"), daemon, tmp_path)
+    assert "job 1: cancelled" in printed
+    assert "0 9 * * MON-FRI Europe/Berlin" in printed
+    assert printed.endswith("booper is ready\n")
 
 
 def test_the_configuration_is_accepted(tmp_path: Path) -> None:

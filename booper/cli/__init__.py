@@ -1,4 +1,4 @@
-"""The command line: `booper serve`, `booper dev`, `booper check`, `booper backup`, `booper keys`.
+"""The command line: what runs booper or works on its files; `remote.py` has what asks one.
 
 Commands read options and print; what they do is done elsewhere. Every expected error is one line
 on standard error: exit 2 for a wrong command line or configuration, exit 1 for the rest.
@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from booper import __version__
+from booper.cli import remote
 from booper.config import Config, read_config
 from booper.errors import BooperError, StartError
 
@@ -191,3 +192,8 @@ def _read(
         "database": {"path": database},
     }
     return read_config(path, overrides)
+
+
+for command in (remote.jobs, remote.logs, remote.run, remote.schedules, remote.status):
+    main.add_command(command)
+main.add_command(remote.run, "create")  # its older name

@@ -98,7 +98,8 @@ _now = SystemClock().now
 class Client(Root[Blocking]):
     """A blocking client; safe to share between threads.
 
-    `timeout` is in seconds, for each part of an exchange. `sleep` waits between two tries.
+    `timeout` is in seconds, for each part of an exchange. What is safe to is tried again up to
+    `retries` times, after a `sleep`.
 
     Raises:
         InvalidArgument: `base_url` is no http URL, or `api_key` cannot be one.
@@ -110,6 +111,7 @@ class Client(Root[Blocking]):
         api_key: str | None = None,
         *,
         timeout: float = 30.0,
+        retries: int = 3,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,  # noqa: TID251 - between two tries alone
         now: Callable[[], datetime] = _now,
@@ -117,7 +119,7 @@ class Client(Root[Blocking]):
         http = httpx.Client(
             base_url=_url(base_url), headers=_headers(api_key), timeout=timeout, transport=transport
         )
-        super().__init__(Blocking(http, sleep, now))
+        super().__init__(Blocking(http, retries, sleep, now))
 
     @classmethod
     def from_env(cls) -> Self:
@@ -153,6 +155,7 @@ class AsyncClient(Root[Asynchronous]):
         api_key: str | None = None,
         *,
         timeout: float = 30.0,
+        retries: int = 3,
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,  # noqa: TID251 - as above
         now: Callable[[], datetime] = _now,
@@ -160,7 +163,7 @@ class AsyncClient(Root[Asynchronous]):
         http = httpx.AsyncClient(
             base_url=_url(base_url), headers=_headers(api_key), timeout=timeout, transport=transport
         )
-        super().__init__(Asynchronous(http, sleep, now))
+        super().__init__(Asynchronous(http, retries, sleep, now))
 
     @classmethod
     def from_env(cls) -> Self:

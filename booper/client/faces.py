@@ -8,6 +8,7 @@ senders are led by it.
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from itertools import chain, islice, repeat
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar, overload
 
 import httpx
@@ -31,7 +32,9 @@ _PASSING = frozenset({502, 503, 504, 507})
 _TOO_MANY = 429
 
 
-def exchange(call: Call[T], url: str, now: Callable[[], datetime]) -> Generator[float, Outcome, T]:
+def exchange(
+    call: Call[T], url: str, retries: int, now: Callable[[], datetime]
+) -> Generator[float, Outcome, T]:
     """Lead a call to its end: yield how many seconds to wait before it is sent, take what came.
 
     A call is tried again where that is safe: it has not left, it was turned away unread (429), or
@@ -41,7 +44,7 @@ def exchange(call: Call[T], url: str, now: Callable[[], datetime]) -> Generator[
         ClientError: booper refused, or no answer came.
     """
     outcome = yield 0.0
-    for pause in PAUSES:
+    for pause in islice(chain(PAUSES, repeat(PAUSES[-1])), retries):
         if isinstance(outcome, httpx.Response) and outcome.is_success:
             return call.read(outcome.content)
         asked = _retry_after(outcome, now)
@@ -91,15 +94,20 @@ class Blocking:
     """Send calls and wait for their answers."""
 
     def __init__(
-        self, http: httpx.Client, sleep: Callable[[float], None], now: Callable[[], datetime]
+        self,
+        http: httpx.Client,
+        retries: int,
+        sleep: Callable[[float], None],
+        now: Callable[[], datetime],
     ) -> None:
         self.http = http
+        self._retries = retries
         self._sleep = sleep
         self._now = now
 
     def send(self, call: Call[T]) -> T:
         """Return what was answered. Raises: ClientError."""
-        steps = exchange(call, str(self.http.base_url), self._now)
+        steps = exchange(call, str(self.http.base_url), self._retries, self._now)
         pause = next(steps)
         while True:
             if pause:
@@ -131,16 +139,18 @@ class Asynchronous:
     def __init__(
         self,
         http: httpx.AsyncClient,
+        retries: int,
         sleep: Callable[[float], Awaitable[None]],
         now: Callable[[], datetime],
     ) -> None:
         self.http = http
+        self._retries = retries
         self._sleep = sleep
         self._now = now
 
     async def send(self, call: Call[T]) -> T:
         """Return what was answered. Raises: ClientError."""
-        steps = exchange(call, str(self.http.base_url), self._now)
+        steps = exchange(call, str(self.http.base_url), self._retries, self._now)
         pause = next(steps)
         while True:
             if pause:

@@ -1,0 +1,178 @@
+"""Asking a running booper for a command: the client, what is printed, and how errors end.
+
+Exit codes: 1 booper refused, 2 what was typed cannot be sent, 3 no answer came.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from booper.client import (
+    Client,
+    ClientError,
+    InvalidArgument,
+    Job,
+    LogEntry,
+    Schedule,
+    Unreachable,
+)
+from booper.config import read_config
+
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A client of the booper that is asked, and whether a program reads what is printed."""
+
+    client: Client
+    is_json: bool
+
+    def show(self, value: Any, text: str) -> None:
+        """Print a value: as JSON for programs, as `text` for people."""
+        click.echo(msgspec.json.encode(value).decode() if self.is_json else printable(text))
+
+    def jobs(self, jobs: Sequence[Job]) -> None:
+        """Print jobs."""
+        self._table(jobs, [_job_row(job) for job in jobs], ("id", "state", "scheduled at", "what"))
+
+    def schedules(self, schedules: Sequence[Schedule]) -> None:
+        """Print schedules."""
+        rows = [
+            (
+                str(each.id),
+                "disabled" if each.disabled_at else "enabled",
+                _frequency(each.frequency),
+                _request(each.args),
+            )
+            for each in schedules
+        ]
+        self._table(schedules, rows, ("id", "state", "runs", "what"))
+
+    def logs(self, entries: Sequence[LogEntry]) -> None:
+        """Print log entries."""
+        rows = [
+            (str(each.id), _time(each.inserted_at), str(each.job_id), _event(each))
+            for each in entries
+        ]
+        self._table(entries, rows, ("id", "at", "job", "event"))
+
+    def _table(
+        self, values: Sequence[Any], rows: Sequence[tuple[str, ...]], heads: tuple[str, ...]
+    ) -> None:
+        if self.is_json:
+            click.echo(msgspec.json.encode(values).decode())
+            return
+        widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+        for row in (heads, *rows):
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            click.echo(printable("  ".join(cells).rstrip()))
+
+
+@contextmanager
+def asking(
+    url: str | None, key: str | None, config: Path | None, is_json: bool
+) -> Iterator[Asking]:
+    """Ask the booper at `url`, or where the configuration has it listen; end with an exit code."""
+    try:
+        with Client(url or _configured_url(config), key, retries=1) as client:
+            yield Asking(client, is_json)
+    except ClientError as error:
+        click.echo(printable(f"booper: {error}"), err=True)
+        sys.exit(_exit_code(error))
+
+
+def _exit_code(error: ClientError) -> int:
+    match error:
+        case InvalidArgument():
+            return 2
+        case Unreachable():
+            return 3
+        case _:
+            return 1
+
+
+def _configured_url(path: Path | None) -> str:
+    server = read_config(path, {}).server
+    host = _ANYWHERE.get(server.host, server.host)
+    return f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}"
+
+
+def printable(text: str) -> str:
+    """Return text that a terminal shows as it is: what others wrote must not steer it."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def told(job: Job) -> str:
+    """Tell a person of one job."""
+    lines = [f"job {job.job_id}: {job.state}, {_request(job.args)}"]
+    if not job.is_finished:
+        lines.append(f"  at        {_time(job.scheduled_at)}")
+    if job.schedule_id is not None:
+        lines.append(f"  schedule  {job.schedule_id}")
+    if job.has_conflict:
+        lines.append("  it was there before, with this idempotency key")
+    if job.job.last_error:
+        lines.append(f"  failed    {job.job.last_error} (attempt {job.job.attempt})")
+    return "\n".join(lines)
+
+
+def _job_row(job: Job) -> tuple[str, ...]:
+    return str(job.job_id), job.state, _time(job.scheduled_at), _request(job.args)
+
+
+def _request(args: dict[str, Any]) -> str:
+    return f"{str(args.get('method') or 'get').upper()} {args.get('url')}"
+
+
+def _time(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _frequency(frequency: dict[str, Any]) -> str:
+    if "cron" in frequency:
+        return f"{frequency['cron']} {frequency.get('timezone', 'UTC')}"
+    every = frequency.get("repeat_every")
+    return f"every {every} s" if not isinstance(every, list) else f"every {every[0]} {every[1]}"
+
+
+def _event(entry: LogEntry) -> str:
+    payload = entry.payload if isinstance(entry.payload, dict) else {}
+    detail = payload.get("status") or payload.get("message") or payload.get("url") or ""
+    return f"{entry.event} {detail}".rstrip()
+
+
+def fields_of(pairs: Sequence[str]) -> dict[str, Any]:
+    """Read `--data`: one JSON object, or `name=value` as often as there are fields.
+
+    Raises:
+        InvalidArgument: one is neither.
+    """
+    if len(pairs) == 1 and pairs[0].lstrip().startswith("{"):
+        try:
+            value: dict[str, Any] = json.loads(pairs[0])
+        except ValueError as error:
+            raise InvalidArgument(f"--data: expected JSON or name=value: {error}") from error
+        return value
+    return split_pairs("--data", pairs, "=")
+
+
+def split_pairs(option: str, pairs: Sequence[str], sign: str) -> dict[str, Any]:
+    """Read pairs of a name and a value. Raises: InvalidArgument, also for a name given twice."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, is_pair, value = pair.partition(sign)
+        if not is_pair or not name.strip():
+            raise InvalidArgument(f"{option}: expected name{sign}value, got {pair!r}")
+        if name in found:
+            raise InvalidArgument(f"{option}: {name!r} is given twice; JSON can hold a list")
+        found[name] = value.strip() if sign == ":" else value
+    return found

@@ -1,0 +1,246 @@
+"""The commands that ask a running booper: `run`, `jobs`, `schedules`, `logs`, `status`.
+
+Here are their options and what each asks for; `booper.cli.asking` asks and prints, and is imported
+by a command that runs: it takes a tenth of a second.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from booper.cli.asking import Asking
+    from booper.client.fields import Method
+
+_OPTIONS = (
+    click.option("--url", envvar="BOOPER_URL", show_envvar=True, help="Where booper listens."),
+    click.option("--key", envvar="BOOPER_API_KEY", show_envvar=True, help="The API key."),
+    click.option(
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path),
+        envvar="BOOPER_CONFIG",
+        show_envvar=True,
+        help="The TOML file that says where, unless --url does.",
+    ),
+    click.option("--json", "is_json", is_flag=True, help="Print JSON, for programs."),
+)
+_MOST = click.option(
+    "--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="How many."
+)
+
+
+def asks(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of all that ask, and an `Asking`."""
+
+    @wraps(function)
+    def command(
+        url: str | None, key: str | None, config_path: Path | None, is_json: bool, **given: Any
+    ) -> None:
+        from booper.cli.asking import asking
+
+        with asking(url, key, config_path, is_json) as ask:
+            function(ask, **given)
+
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument(
+    "method", type=click.Choice(["get", "post", "put", "patch", "delete"], case_sensitive=False)
+)
+@click.argument("target", metavar="URL")
+@click.option("--data", "-d", multiple=True, metavar="NAME=VALUE", help="The body, or its JSON.")
+@click.option("--header", "-H", multiple=True, metavar="NAME:VALUE", help="A header.")
+@click.option("--in", "schedule_in", metavar="DURATION", help="When: '30 seconds'.")
+@click.option("--at", "scheduled_at", metavar="TIME", help="When: ISO 8601, or a Unix time.")
+@click.option("--schedule", hidden=True, help="The older spelling: 'in 30 seconds'.")
+@click.option("--every", "repeat_every", metavar="DURATION", help="Again and again: '5 minutes'.")
+@click.option("--cron", metavar="CRON", help="Again and again: '0 9 * * MON-FRI'.")
+@click.option("--timezone", metavar="ZONE", help="The zone of --cron: Europe/Berlin.")
+@click.option("--idempotency-key", metavar="KEY", help="Creates with the same key are one.")
+@click.option("--name", help="What to call it.")
+@asks
+def run(
+    ask: "Asking",
+    method: "Method",
+    target: str,
+    data: tuple[str, ...],
+    header: tuple[str, ...],
+    schedule: str | None,
+    **fields: Any,
+) -> None:
+    """Send a request to URL: now, later, or again and again.
+
+    With GET, --data becomes the query.
+    """
+    from booper.cli.asking import fields_of, split_pairs, told
+
+    if schedule is not None:
+        if fields["schedule_in"] is not None:
+            raise click.UsageError("--schedule is the older spelling of --in; give one of them")
+        fields["schedule_in"] = schedule.removeprefix("in ")
+    if data:
+        fields["query" if method == "get" else "body"] = fields_of(data)
+    if header:
+        fields["headers"] = split_pairs("--header", header, ":")
+    job = ask.client.jobs.create(method=method, url=target, **fields)
+    ask.show(job, told(job))
+
+
+@click.group()
+def jobs() -> None:
+    """Look at jobs, and change what becomes of them."""
+
+
+@jobs.command("list")
+@click.option("--state", help="Of this state alone, such as scheduled or discarded.")
+@click.option("--tag", help="With this tag alone.")
+@_MOST
+@asks
+def list_jobs(ask: "Asking", limit: int, **which: Any) -> None:
+    """List jobs, the newest first."""
+    given = {name: value for name, value in which.items() if value is not None}
+    ask.jobs(ask.client.jobs.list(limit=limit, **given).data)
+
+
+@jobs.command("get")
+@click.argument("job_id")
+@asks
+def get_job(ask: "Asking", job_id: str) -> None:
+    """Show one job."""
+    _show_job(ask, ask.client.jobs.get(job_id))
+
+
+@jobs.command("cancel")
+@click.argument("job_id")
+@asks
+def cancel_job(ask: "Asking", job_id: str) -> None:
+    """Call a job off; a finished one stays as it is."""
+    _show_job(ask, ask.client.jobs.cancel(job_id))
+
+
+@jobs.command("retry")
+@click.argument("job_id")
+@asks
+def retry_job(ask: "Asking", job_id: str) -> None:
+    """Send a discarded or cancelled job again."""
+    _show_job(ask, ask.client.jobs.retry(job_id))
+
+
+@jobs.command("run")
+@click.argument("job_id")
+@asks
+def run_job(ask: "Asking", job_id: str) -> None:
+    """Send a waiting job now."""
+    _show_job(ask, ask.client.jobs.run(job_id))
+
+
+@click.group()
+def schedules() -> None:
+    """Look at schedules, and start and stop them."""
+
+
+@schedules.command("list")
+@_MOST
+@asks
+def list_schedules(ask: "Asking", limit: int) -> None:
+    """List schedules, the newest first."""
+    ask.schedules(ask.client.schedules.list(limit=limit).data)
+
+
+@schedules.command("get")
+@click.argument("schedule_id")
+@asks
+def get_schedule(ask: "Asking", schedule_id: str) -> None:
+    """Show one schedule."""
+    ask.schedules([ask.client.schedules.get(schedule_id)])
+
+
+@schedules.command("next")
+@click.argument("schedule_id")
+@click.option("--count", type=click.IntRange(1, 100), default=5, show_default=True)
+@asks
+def next_runs(ask: "Asking", schedule_id: str, count: int) -> None:
+    """Tell when a schedule runs next, in its own zone."""
+    found = ask.client.schedules.get(schedule_id, next_runs=count)
+    times = found.next_runs_local
+    ask.show(times, "\n".join(at.isoformat(" ") for at in times) or "it does not run again")
+
+
+@schedules.command("disable")
+@click.argument("schedule_id")
+@asks
+def disable_schedule(ask: "Asking", schedule_id: str) -> None:
+    """Stop a schedule; its waiting run is cancelled."""
+    ask.schedules([ask.client.schedules.disable(schedule_id)])
+
+
+@schedules.command("enable")
+@click.argument("schedule_id")
+@asks
+def enable_schedule(ask: "Asking", schedule_id: str) -> None:
+    """Go on with a schedule."""
+    ask.schedules([ask.client.schedules.enable(schedule_id)])
+
+
+@schedules.command("run")
+@click.argument("schedule_id")
+@asks
+def run_schedule(ask: "Asking", schedule_id: str) -> None:
+    """Run a schedule now, beside its plan."""
+    _show_job(ask, ask.client.schedules.run(schedule_id))
+
+
+@schedules.command("delete")
+@click.argument("schedule_id")
+@asks
+def delete_schedule(ask: "Asking", schedule_id: str) -> None:
+    """Delete a schedule; its past jobs stay."""
+    ask.client.schedules.delete(schedule_id)
+    ask.show({"deleted": schedule_id}, f"schedule {schedule_id} is deleted")
+
+
+@click.group()
+def logs() -> None:
+    """Look at what was sent and what came back."""
+
+
+@logs.command("list")
+@click.option("--job", "job_id", type=int, help="Of this job alone.")
+@click.option("--event", help="Of this event alone, such as worker.http.response.")
+@_MOST
+@asks
+def list_logs(ask: "Asking", **which: Any) -> None:
+    """List log entries, the newest first."""
+    ask.logs(ask.client.logs.list(**which).data)
+
+
+@logs.command("get")
+@click.argument("log_id")
+@asks
+def get_log(ask: "Asking", log_id: str) -> None:
+    """Show one entry with all it holds."""
+    import msgspec
+
+    entry = ask.client.logs.get(log_id)
+    ask.show(entry, msgspec.json.format(msgspec.json.encode(entry)).decode())
+
+
+@click.command()
+@asks
+def status(ask: "Asking") -> None:
+    """Tell whether a job accepted now would be kept and sent."""
+    found = ask.client.status()
+    ask.show(found, f"booper is {found.get('status')}")
+
+
+def _show_job(ask: "Asking", job: Any) -> None:
+    from booper.cli.asking import told
+
+    ask.show(job, told(job))

@@ -1,0 +1,150 @@
+"""The commands that ask a running booper: what they send, what they print, how they end."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from booper.cli import main
+from booper.cli.asking import printable
+from tests.processes import Daemon, allow_local_targets, serving, until
+
+Booper = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """Run a booper that may reach this machine."""
+    folder = tmp_path_factory.mktemp("served")
+    allow_local_targets(folder)
+    with serving(folder) as running:
+        yield running
+
+
+@pytest.fixture
+def booper(daemon: Daemon) -> Booper:
+    """Run a command against it, with its key in the environment."""
+    environment = {"BOOPER_URL": daemon.url, "BOOPER_API_KEY": daemon.key}
+
+    def run(*arguments: str, code: int = 0, **more: str) -> Result:
+        result = CliRunner().invoke(main, arguments, env={**environment, **more})
+        assert result.exit_code == code, result.output
+        return result
+
+    return run
+
+
+def answered(result: Result) -> Any:
+    """Return the JSON that was printed."""
+    return json.loads(result.stdout)
+
+
+def test_run_sends_what_was_typed(booper: Booper) -> None:
+    """Data are the body, and with GET the query; times are as the hosted command has them."""
+    options = ("--data", "content=Hi there", "-H", "X-Mood: good", "--in", "30 seconds")
+    posted = answered(booper("run", "POST", "https://example.com/a", *options, "--json"))["args"]
+    assert posted["body"] == {"content": "Hi there"}
+    assert posted["headers"] == {"X-Mood": "good"}
+    assert posted["schedule_in"] == [30, "seconds"]
+    got = ("run", "get", "https://example.com/", "-d", "a=b", "--every", "5 minutes", "--json")
+    asked = answered(booper(*got))["args"]
+    assert (asked["query"], asked["repeat_every"]) == ({"a": "b"}, [5, "minutes"])
+    older = ("create", "get", "https://example.com/", "--schedule", "in 2 hours", "--json")
+    assert answered(booper(*older))["args"]["schedule_in"] == [2, "hours"]
+    whole = ("run", "put", "https://example.com/", "-d", '{"a": [1]}', "--in", "9 days", "--json")
+    assert answered(booper(*whole))["args"]["body"] == {"a": [1]}
+
+
+def test_a_job_is_shown_called_off_and_sent_again(booper: Booper) -> None:
+    """People read a table or a few lines."""
+    made = answered(booper("run", "get", "https://example.com/job", "--in", "1 day", "--json"))
+    number = str(made["job_id"])
+    heads, first, *_ = booper("jobs", "list").stdout.splitlines()
+    assert heads.split() == ["id", "state", "scheduled", "at", "what"]
+    assert first.split()[:2] == [number, "scheduled"]
+    assert first.endswith("GET https://example.com/job")
+    assert "scheduled, GET https://example.com/job" in booper("jobs", "get", number).stdout
+    assert f"job {number}: cancelled" in booper("jobs", "cancel", number).stdout
+    assert [
+        job["job_id"] for job in answered(booper("jobs", "list", "--state", "cancelled", "--json"))
+    ]
+    assert "cancelled" not in booper("jobs", "retry", number).stdout
+
+
+def test_the_same_idempotency_key_is_told(booper: Booper) -> None:
+    """A second create is the first job, and says so."""
+    create = ("run", "get", "https://example.com/", "--in", "1 day", "--idempotency-key", "twice")
+    assert "it was there before" not in booper(*create).stdout
+    assert "it was there before" in booper(*create).stdout
+
+
+def test_what_was_sent_is_in_the_logs(booper: Booper, daemon: Daemon) -> None:
+    """The newest first, with the status that came back."""
+    made = answered(booper("run", "get", f"{daemon.url}/api/ping", "--json"))
+    number = str(made["job_id"])
+
+    def finished() -> bool:
+        return str(answered(booper("jobs", "get", number, "--json"))["job"]["state"]) == "completed"
+
+    until(finished, "the request was answered")
+    _, response, request = booper("logs", "list", "--job", number).stdout.splitlines()
+    assert response.endswith("worker.http.response 200")
+    assert request.endswith(f"worker.http.request {daemon.url}/api/ping")
+    assert json.loads(booper("logs", "get", response.split()[0]).stdout)["payload"]["status"] == 200
+
+
+def test_a_schedule_is_looked_at_stopped_and_deleted(booper: Booper) -> None:
+    """Its next times are told in its own zone: nine o'clock stays nine o'clock."""
+    weekly = ("--cron", "0 9 * * MON", "--timezone", "Europe/Berlin", "--json")
+    made = answered(booper("run", "get", "https://example.com/", *weekly))
+    schedule = made["schedule_id"]
+    assert schedule in booper("schedules", "list").stdout
+    times = booper("schedules", "next", schedule, "--count", "3").stdout.splitlines()
+    assert [line[11:19] for line in times] == ["09:00:00"] * 3
+    assert "disabled" in booper("schedules", "disable", schedule).stdout
+    assert "enabled" in booper("schedules", "enable", schedule).stdout
+    assert "0 9 * * MON Europe/Berlin" in booper("schedules", "get", schedule).stdout
+    assert "is deleted" in booper("schedules", "delete", schedule).stdout
+    booper("schedules", "get", schedule, code=1)
+
+
+def test_status_tells_that_booper_is_ready(booper: Booper) -> None:
+    """No key is needed."""
+    assert booper("status", BOOPER_API_KEY="").stdout == "booper is ready\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("jobs", "get", "999999"), 1, "404 Not found"),
+        (("jobs", "get", ".."), 2, "expected the id"),
+        (("run", "get", "nonsense"), 1, "/url"),
+        (("run", "get", "https://example.com", "--in", "soon"), 2, "45 minutes"),
+        (("run", "get", "https://example.com", "-d", "x"), 2, "--data: expected name=value"),
+        (("run", "get", "https://example.com", "-d", "{"), 2, "--data: expected JSON"),
+        (("run", "get", "https://example.com", "-d", "a=1", "-d", "a=2"), 2, "given twice"),
+        (("run", "get", "https://example.com", "-H", "x"), 2, "--header: expected name:value"),
+        (("run", "get", "https://example.com", "--in", "1 day", "--schedule", "x"), 2, "older"),
+        (("run", "walk", "https://example.com"), 2, "walk"),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_line(
+    booper: Booper, arguments: tuple[str, ...], code: int, told: str
+) -> None:
+    """1 means that booper refused, 2 that it cannot be sent."""
+    assert told in booper(*arguments, code=code).stderr
+
+
+def test_a_wrong_key_and_a_silent_server_are_told(booper: Booper) -> None:
+    """3 means that no answer came; both say what to do next."""
+    refused = booper("jobs", "list", "--key", "sk_nobody_0123456789", code=1).stderr
+    assert "BOOPER_API_KEY" in refused
+    assert "sk_nobody" not in refused
+    assert "booper serve" in booper("status", "--url", "http://127.0.0.1:1", code=3).stderr
+
+
+def test_what_others_wrote_does_not_steer_the_terminal() -> None:
+    """Escape sequences arrive as signs that stand for nothing."""
+    assert printable("a\x1b[31mb\x07\x9b\n") == "a\ufffd[31mb\ufffd\ufffd\n"
