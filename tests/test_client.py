@@ -319,6 +319,58 @@ def test_what_must_not_happen_twice_is_not_tried_twice() -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "tries"),
+    [
+        ({}, 4),
+        ({"idempotency_key": "k"}, 1),
+        ({"idempotency_key": "k", "idempotency_ttl": 3600}, 4),
+        ({"idempotency_key": "k", "cron": "@daily"}, 4),
+        ({"idempotency_key": "k", "repeat_every": 60}, 4),
+        ({"idempotency_key": "k", "idempotency_ttl": 3600, "on_conflict": "reject"}, 1),
+    ],
+)
+def test_a_create_is_tried_again_only_under_a_key_that_stays_taken(fields: Any, tries: int) -> None:
+    """A job's own key is free once it has finished (contract §5): a second try would be a second
+    job; and one that is rejected would be told of as an error."""
+    alone, among_others = (Script(*[httpx.ReadError("reset")] * 4) for _ in range(2))
+    with pytest.raises(Unreachable, match="look before"):
+        alone.client.jobs.create(url=URL, **fields)
+    with pytest.raises(Unreachable, match="look before"):
+        among_others.client.jobs.create_many([{"url": URL}, {"url": URL, **fields}])
+    assert (len(alone.bodies), len(among_others.bodies)) == (tries, tries)
+
+
+def test_retrying_many_is_not_tried_twice() -> None:
+    """What failed again in between would be sent once more; counting them does no harm."""
+    for dry_run, tries in ((False, 1), (True, 4)):
+        script = Script(*[httpx.ReadError("reset")] * 4)
+        with pytest.raises(Unreachable):
+            script.client.jobs.retry_many(tag="x", dry_run=dry_run)
+        assert len(script.bodies) == tries
+
+
+async def test_a_create_whose_answer_is_lost_makes_one_job(booper: Booper) -> None:
+    """Whoever's key it has, and though its job has finished before a second try could come."""
+    inside = httpx.ASGITransport(booper.asgi)
+
+    class Lossy(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            answer = await inside.handle_async_request(request)
+            if request.method == "POST" and answer.status_code == 201:
+                await booper.wait_idle()
+                raise httpx.ReadError("reset")
+            return answer
+
+    async def no_time(seconds: float) -> None: ...
+
+    async with AsyncClient("http://booper.test", KEY, transport=Lossy(), sleep=no_time) as client:
+        assert (await client.jobs.create(url=URL)).state == "completed"
+        with pytest.raises(Unreachable, match="look before"):
+            await client.jobs.create(url=URL, idempotency_key="mine")
+        assert len(await client.jobs.list()) == 2
+
+
+@pytest.mark.parametrize(
     ("header", "pauses"),
     [("7", [7.0]), ("Tue, 01 Jan 2030 12:00:09 GMT", [9.0]), ("soon", [0.25]), ("", [0.25])],
 )

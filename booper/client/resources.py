@@ -51,9 +51,11 @@ class Jobs(Resource[S]):
 
         Without an `idempotency_key` it gets one of its own, kept for an hour, so that trying
         again never makes a second job. With one that is taken, the earlier job is returned, and
-        its `has_conflict` is true.
+        its `has_conflict` is true. A key of yours is free again once its job has finished: give
+        it an `idempotency_ttl` to have a create tried again that may have been carried out.
         """
-        return _post("/api/jobs", encode(_keyed(fields)), data(Job), is_repeatable=True)
+        sent = _keyed(fields)
+        return _post("/api/jobs", encode(sent), data(Job), is_repeatable=_is_kept(sent))
 
     @Operation
     def create_many(self, jobs: Iterable[Creation], *, atomic: bool = False) -> Call[list[Created]]:
@@ -61,15 +63,14 @@ class Jobs(Resource[S]):
 
         If `atomic`, one wrong job is an error (Invalid), and none is created.
         """
-        body = encode({"jobs": [_keyed(job) for job in jobs]})
-        parameters = query(atomic=atomic or None)
+        sent = [_keyed(job) for job in jobs]
         return Call(
             method="POST",
             path="/api/jobs/batch",
-            query=parameters,
-            body=body,
+            query=query(atomic=atomic or None),
+            body=encode({"jobs": sent}),
             read=data(list[Created]),
-            is_repeatable=True,
+            is_repeatable=all(map(_is_kept, sent)),
         )
 
     @Operation
@@ -131,12 +132,13 @@ class Jobs(Resource[S]):
     @Operation
     def cancel_many(self, *, dry_run: bool = False, **which: Unpack[JobFilter]) -> Call[Changed]:
         """Cancel all jobs that a filter, which must not be empty, matches."""
-        return _many("/api/jobs/cancel", dry_run, written(which))
+        return _many("/api/jobs/cancel", dry_run, written(which), is_repeatable=True)
 
     @Operation
     def retry_many(self, *, dry_run: bool = False, **which: Unpack[JobFilter]) -> Call[Changed]:
         """Send all jobs again that a filter, which must not be empty, matches."""
-        return _many("/api/jobs/retry", dry_run, written(which))
+        # Those that fail again in between would be sent once more.
+        return _many("/api/jobs/retry", dry_run, written(which), is_repeatable=dry_run)
 
 
 class Schedules(Resource[S]):
@@ -324,10 +326,9 @@ def _post(path: str, body: bytes | None, read: Any, *, is_repeatable: bool = Fal
     return Call(method="POST", path=path, body=body, read=read, is_repeatable=is_repeatable)
 
 
-def _many(path: str, dry_run: bool, which: dict[str, Any]) -> Call[Any]:
-    """Change many jobs; doing it twice changes nothing more."""
+def _many(path: str, dry_run: bool, which: dict[str, Any], *, is_repeatable: bool) -> Call[Any]:
     body = encode({"filter": which, "dry_run": dry_run})
-    return _post(path, body, data(Changed), is_repeatable=True)
+    return _post(path, body, data(Changed), is_repeatable=is_repeatable)
 
 
 def _path(collection: str, item: int | UUID | str) -> str:
@@ -346,3 +347,13 @@ def _keyed(fields: Any) -> dict[str, Any]:
         if sent.get("idempotency_ttl") is None:
             sent["idempotency_ttl"] = _KEY_TTL
     return sent
+
+
+def _is_kept(sent: dict[str, Any]) -> bool:
+    """Say whether the key of a create outlives its job, so that a second try finds it taken.
+
+    A schedule keeps its key (contract §5). With `reject` a second try is refused what was done.
+    """
+    kept = ("idempotency_ttl", "cron", "repeat_every")
+    is_kept = any(sent.get(name) is not None for name in kept)
+    return is_kept and sent.get("on_conflict") != "reject"
