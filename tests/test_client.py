@@ -335,8 +335,9 @@ def test_a_create_is_tried_again_only_under_a_key_that_stays_taken(fields: Any, 
     alone, among_others = (Script(*[httpx.ReadError("reset")] * 4) for _ in range(2))
     with pytest.raises(Unreachable, match="look before"):
         alone.client.jobs.create(url=URL, **fields)
+    jobs: Any = [{"url": URL}, {"url": URL, **fields}]
     with pytest.raises(Unreachable, match="look before"):
-        among_others.client.jobs.create_many([{"url": URL}, {"url": URL, **fields}])
+        among_others.client.jobs.create_many(jobs)
     assert (len(alone.bodies), len(among_others.bodies)) == (tries, tries)
 
 
