@@ -32,6 +32,7 @@ from booper.client.resources import Jobs, Keys, Logs, Root, Schedules
 from tests.conftest import KEY, START
 
 pytestmark = pytest.mark.anyio
+NO_LIST: Any = {"backoff": 60}
 ID = "41d7f28b-dfbe-44b8-b716-b91898bb0ce0"
 URL = "https://target.test/hook"
 LEFT_OUT = {
@@ -127,6 +128,8 @@ async def test_a_job_that_waits_can_be_sent_now_and_found_in_the_logs(
     await client.jobs.run(job.id)
     await booper.wait_idle()
     assert (await client.jobs.get(job.id)).state == "completed"
+    assert [each.id for each in await client.jobs.list(kind=["request", "callback"])] == [job.id]
+    assert len(await client.jobs.list(kind="callback")) == 0
     entries = [entry async for entry in client.logs.iterate(job_id=job.job_id)]
     assert {entry.event for entry in entries} == {"worker.http.request", "worker.http.response"}
     assert await client.logs.get(entries[0].id) == entries[0]
@@ -139,7 +142,9 @@ async def test_all_pages_are_iterated_over(client: AsyncClient) -> None:
     ids = [job.job_id async for job in client.jobs.iterate(order_by="id,asc")]
     assert ids == [answer.data.job_id for answer in made if answer.data is not None]
     assert (await client.jobs.cancel_many(state="scheduled")).changed == 205
-    assert (await client.jobs.retry_many(state="cancelled", dry_run=True)).matched == 205
+    assert (await client.jobs.retry_many(all=True, dry_run=True)).matched == 205
+    with pytest.raises(Invalid, match="every job"):
+        await client.jobs.retry_many(dry_run=True)
 
 
 async def test_one_wrong_job_of_many_has_its_own_answer(client: AsyncClient) -> None:
@@ -180,7 +185,8 @@ async def test_a_schedule_lives_its_life(client: AsyncClient, booper: Booper) ->
     detail = await client.schedules.get(first.schedule_id, next_runs=2)
     tomorrow = datetime(2030, 1, 2, 9, tzinfo=UTC)
     assert detail.next_runs == (tomorrow, tomorrow + timedelta(days=1))
-    assert (await client.schedules.update(detail.id, name="standup")).name == "standup"
+    changed = await client.schedules.update(detail.id, name="standup")
+    assert (changed.name, changed.next_runs[0]) == ("standup", tomorrow)
     assert (await client.schedules.disable(detail.id)).disabled_at == START
     assert (await client.schedules.enable(detail.id)).disabled_at is None
     assert (await client.schedules.run(detail.id)).schedule_id == detail.id
@@ -417,6 +423,11 @@ def test_an_answer_that_is_not_boopers_is_told() -> None:
     """A page of something else that listens there is no job."""
     with pytest.raises(Unreadable, match="is it booper"):
         Script(httpx.Response(200, text="<html>")).client.jobs.get(1)
+    broken = httpx.ByteStream(b"plain")
+    with pytest.raises(Unreadable, match="encodes"):
+        Script(
+            httpx.Response(200, headers={"content-encoding": "gzip"}, stream=broken)
+        ).client.ping()
     with pytest.raises(ServerError, match="500 Internal Server Error"):
         Script(httpx.Response(500, text="<html>")).client.jobs.get(1)
 
@@ -430,6 +441,8 @@ def test_an_answer_that_is_not_boopers_is_told() -> None:
         (lambda: Client().jobs.get(".."), "expected the id"),
         (lambda: Client().jobs.create(url=URL, scheduled_at=datetime(2030, 1, 1)), "zone"),
         (lambda: Client().jobs.create(url=URL, schedule_in="soon"), "45 minutes"),
+        (lambda: Client().jobs.create(url=URL, body=object()), "JSON"),
+        (lambda: Client().jobs.create(url=URL, **NO_LIST), "list of waits"),
     ],
 )
 def test_what_cannot_be_sent_is_told_before(act: Callable[[], Any], told: str) -> None:

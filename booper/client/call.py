@@ -7,7 +7,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from booper.client.errors import Unreadable
+from booper.client.errors import InvalidArgument, Unreadable
 
 T = TypeVar("T")
 
@@ -81,8 +81,11 @@ def nothing(body: bytes) -> None:
 
 
 def encode(value: object) -> bytes:
-    """Write a body as JSON."""
-    return msgspec.json.encode(value)
+    """Write a body as JSON. Raises: InvalidArgument, for what JSON has no form of."""
+    try:
+        return msgspec.json.encode(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument(f"{error}; expected what JSON can say") from error
 
 
 def query(**parameters: Any) -> Query:

@@ -15,7 +15,7 @@ import httpx
 import msgspec
 
 from booper.client.call import Call, Page
-from booper.client.errors import ClientError, Unreachable, refusal
+from booper.client.errors import ClientError, Unreachable, Unreadable, refusal
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -123,6 +123,8 @@ class Blocking:
             return self.http.send(_request(self.http, call))
         except httpx.TransportError as error:
             return error
+        except httpx.DecodingError as error:
+            raise _undecodable(call, error) from error
 
     def items(self, call: Call[Page[T]]) -> Iterator[T]:
         """Yield what all pages of a list hold."""
@@ -166,6 +168,8 @@ class Asynchronous:
             return await self.http.send(_request(self.http, call))
         except httpx.TransportError as error:
             return error
+        except httpx.DecodingError as error:
+            raise _undecodable(call, error) from error
 
     async def items(self, call: Call[Page[T]]) -> AsyncIterator[T]:
         """Yield what all pages of a list hold."""
@@ -175,6 +179,10 @@ class Asynchronous:
             for item in page:
                 yield item
             following = _following(following, page)
+
+
+def _undecodable(call: Call[Any], error: httpx.DecodingError) -> Unreadable:
+    return Unreadable(f"{call}: {error}; what stands between encodes answers wrongly")
 
 
 def _request(http: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:

@@ -116,7 +116,11 @@ def moment(name: str, value: Any) -> Any:
 
 
 def _backoff(name: str, value: Any) -> Any:
-    return value if isinstance(value, str) else [duration(name, delay) for delay in value]
+    if isinstance(value, list | tuple):
+        return [duration(name, delay) for delay in value]
+    if not isinstance(value, str):
+        raise InvalidArgument(f'{name}: expected "exponential" or a list of waits, got {value!r}')
+    return value
 
 
 _WRITERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {

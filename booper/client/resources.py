@@ -28,6 +28,7 @@ S = TypeVar("S", bound=Blocking | Asynchronous)
 State = Literal[
     "scheduled", "available", "executing", "retryable", "completed", "discarded", "cancelled"
 ]
+Kind = Literal["request", "run", "callback", "webhook"]
 _KEY_TTL = [1, "hour"]
 
 
@@ -40,6 +41,18 @@ class JobFilter(TypedDict, total=False):
     url_prefix: str
     before: Moment
     after: Moment
+
+
+class Listed(JobFilter, total=False):
+    """Which jobs to list: booper's own too, by their kind."""
+
+    kind: Kind | Sequence[Kind]
+
+
+class Many(JobFilter, total=False):
+    """Which jobs to change: `all` says that every one is meant."""
+
+    all: bool
 
 
 class Jobs(Resource[S]):
@@ -98,7 +111,7 @@ class Jobs(Resource[S]):
         offset: int | None = None,
         order_by: str | None = None,
         cursor: str | None = None,
-        **which: Unpack[JobFilter],
+        **which: Unpack[Listed],
     ) -> Call[Page[Job]]:
         """Return a page of jobs, 10 unless `limit` says more (at most 100), newest first."""
         parameters = query(
@@ -107,9 +120,7 @@ class Jobs(Resource[S]):
         return _get("/api/jobs", page(Job), parameters)
 
     @Iteration
-    def iterate(
-        self, *, order_by: str | None = None, **which: Unpack[JobFilter]
-    ) -> Call[Page[Job]]:
+    def iterate(self, *, order_by: str | None = None, **which: Unpack[Listed]) -> Call[Page[Job]]:
         """Iterate over all jobs, asking for page after page."""
         parameters = query(limit=MOST_ON_A_PAGE, order_by=order_by, **written(which))
         return _get("/api/jobs", page(Job), parameters)
@@ -130,13 +141,13 @@ class Jobs(Resource[S]):
         return _post(f"{_path('jobs', job_id)}/run", None, data(Job))
 
     @Operation
-    def cancel_many(self, *, dry_run: bool = False, **which: Unpack[JobFilter]) -> Call[Changed]:
-        """Cancel all jobs that a filter, which must not be empty, matches."""
+    def cancel_many(self, *, dry_run: bool = False, **which: Unpack[Many]) -> Call[Changed]:
+        """Cancel all jobs that a filter matches; `all=True` means every one."""
         return _many("/api/jobs/cancel", dry_run, written(which), is_repeatable=True)
 
     @Operation
-    def retry_many(self, *, dry_run: bool = False, **which: Unpack[JobFilter]) -> Call[Changed]:
-        """Send all jobs again that a filter, which must not be empty, matches."""
+    def retry_many(self, *, dry_run: bool = False, **which: Unpack[Many]) -> Call[Changed]:
+        """Send all jobs again that a filter matches; `all=True` means every one."""
         # Those that fail again in between would be sent once more.
         return _many("/api/jobs/retry", dry_run, written(which), is_repeatable=dry_run)
 
@@ -175,11 +186,11 @@ class Schedules(Resource[S]):
         return _get("/api/schedules", page(Schedule), query(limit=MOST_ON_A_PAGE))
 
     @Operation
-    def update(self, schedule_id: UUID | str, **changes: Unpack[Change]) -> Call[Schedule]:
+    def update(self, schedule_id: UUID | str, **changes: Unpack[Change]) -> Call[ScheduleDetail]:
         """Change a schedule's fields; None takes one away, what is not given stays."""
         body = encode(written(changes))
         path = _path("schedules", schedule_id)
-        return Call(method="PATCH", path=path, body=body, read=data(Schedule))
+        return Call(method="PATCH", path=path, body=body, read=data(ScheduleDetail))
 
     @Operation
     def disable(self, schedule_id: UUID | str) -> Call[Schedule]:
