@@ -1,9 +1,10 @@
-"""The fields of a create and of a change, and how their times are written on the wire."""
+"""The fields of a create, a change and a filter, and how their times are written on the wire."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, Required, TypedDict
+from uuid import UUID
 
 from booper.client.errors import InvalidArgument
 from booper.model.duration import UNITS
@@ -26,6 +27,10 @@ Duration = timedelta | tuple[float, Unit] | str | float
 Moment = datetime | str | float
 """An aware datetime, ISO 8601 text, or a Unix time."""
 
+State = Literal[
+    "scheduled", "available", "executing", "retryable", "completed", "discarded", "cancelled"
+]
+Kind = Literal["request", "run", "callback", "webhook"]
 Method = Literal["get", "post", "put", "patch", "delete", "GET", "POST", "PUT", "PATCH", "DELETE"]
 Status = int | Literal["1xx", "2xx", "3xx", "4xx", "5xx"]
 
@@ -72,6 +77,29 @@ class Change(_Common, total=False):
     """The fields of a change; None takes one away, what is not given stays."""
 
     url: str
+
+
+class JobFilter(TypedDict, total=False):
+    """Which jobs; what is not given does not matter."""
+
+    state: State | Sequence[State]
+    tag: str
+    schedule_id: UUID | str
+    url_prefix: str
+    before: Moment
+    after: Moment
+
+
+class Listed(JobFilter, total=False):
+    """Which jobs to list: booper's own too, by their kind."""
+
+    kind: Kind | Sequence[Kind]
+
+
+class Many(JobFilter, total=False):
+    """Which jobs to change: `all` says that every one is meant."""
+
+    all: bool
 
 
 _TEXT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", re.IGNORECASE)

@@ -1,9 +1,8 @@
 """The operations: each is defined here, once, as the call that it makes."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal, TypedDict, TypeVar, Unpack
-from urllib.parse import quote
-from uuid import UUID, uuid4
+from collections.abc import Iterable
+from typing import Any, Literal, TypeVar, Unpack
+from uuid import UUID
 
 from booper.client.answers import (
     Breaker,
@@ -19,40 +18,11 @@ from booper.client.answers import (
     ScheduleDetail,
 )
 from booper.client.call import MOST_ON_A_PAGE, Call, Page, bare, data, encode, nothing, page, query
-from booper.client.errors import InvalidArgument
 from booper.client.faces import Asynchronous, Blocking, Iteration, Operation, Resource
-from booper.client.fields import Change, Creation, Moment, written
+from booper.client.fields import Change, Creation, Listed, Many, Moment, written
+from booper.client.requests import changing, is_kept, keyed, place, posting, reading
 
 S = TypeVar("S", bound=Blocking | Asynchronous)
-
-State = Literal[
-    "scheduled", "available", "executing", "retryable", "completed", "discarded", "cancelled"
-]
-Kind = Literal["request", "run", "callback", "webhook"]
-_KEY_TTL = [1, "hour"]
-
-
-class JobFilter(TypedDict, total=False):
-    """Which jobs; what is not given does not matter."""
-
-    state: State | Sequence[State]
-    tag: str
-    schedule_id: UUID | str
-    url_prefix: str
-    before: Moment
-    after: Moment
-
-
-class Listed(JobFilter, total=False):
-    """Which jobs to list: booper's own too, by their kind."""
-
-    kind: Kind | Sequence[Kind]
-
-
-class Many(JobFilter, total=False):
-    """Which jobs to change: `all` says that every one is meant."""
-
-    all: bool
 
 
 class Jobs(Resource[S]):
@@ -67,8 +37,8 @@ class Jobs(Resource[S]):
         its `has_conflict` is true. A key of yours is free again once its job has finished: give
         it an `idempotency_ttl` to have a create tried again that may have been carried out.
         """
-        sent = _keyed(fields)
-        return _post("/api/jobs", encode(sent), data(Job), is_repeatable=_is_kept(sent))
+        sent = keyed(fields)
+        return posting("/api/jobs", encode(sent), data(Job), is_repeatable=is_kept(sent))
 
     @Operation
     def create_many(self, jobs: Iterable[Creation], *, atomic: bool = False) -> Call[list[Created]]:
@@ -76,14 +46,14 @@ class Jobs(Resource[S]):
 
         If `atomic`, one wrong job is an error (Invalid), and none is created.
         """
-        sent = [_keyed(job) for job in jobs]
+        sent = [keyed(job) for job in jobs]
         return Call(
             method="POST",
             path="/api/jobs/batch",
             query=query(atomic=atomic or None),
             body=encode({"jobs": sent}),
             read=data(list[Created]),
-            is_repeatable=all(map(_is_kept, sent)),
+            is_repeatable=all(map(is_kept, sent)),
         )
 
     @Operation
@@ -101,7 +71,7 @@ class Jobs(Resource[S]):
     @Operation
     def get(self, job_id: int | UUID | str) -> Call[Job]:
         """Return a job. Raises: NotFound."""
-        return _get(_path("jobs", job_id), data(Job))
+        return reading(place("jobs", job_id), data(Job))
 
     @Operation
     def list(
@@ -117,39 +87,39 @@ class Jobs(Resource[S]):
         parameters = query(
             limit=limit, offset=offset, order_by=order_by, cursor=cursor, **written(which)
         )
-        return _get("/api/jobs", page(Job), parameters)
+        return reading("/api/jobs", page(Job), parameters)
 
     @Iteration
     def iterate(self, *, order_by: str | None = None, **which: Unpack[Listed]) -> Call[Page[Job]]:
         """Iterate over all jobs, asking for page after page."""
         parameters = query(limit=MOST_ON_A_PAGE, order_by=order_by, **written(which))
-        return _get("/api/jobs", page(Job), parameters)
+        return reading("/api/jobs", page(Job), parameters)
 
     @Operation
     def cancel(self, job_id: int | UUID | str) -> Call[Job]:
         """Cancel a job; a finished one is returned as it is."""
-        return _post(f"{_path('jobs', job_id)}/cancel", None, data(Job), is_repeatable=True)
+        return posting(f"{place('jobs', job_id)}/cancel", None, data(Job), is_repeatable=True)
 
     @Operation
     def retry(self, job_id: int | UUID | str) -> Call[Job]:
         """Send a discarded or cancelled job again. Raises: Conflict, in another state."""
-        return _post(f"{_path('jobs', job_id)}/retry", None, data(Job))
+        return posting(f"{place('jobs', job_id)}/retry", None, data(Job))
 
     @Operation
     def run(self, job_id: int | UUID | str) -> Call[Job]:
         """Send a waiting job now. Raises: Conflict, if it does not wait."""
-        return _post(f"{_path('jobs', job_id)}/run", None, data(Job))
+        return posting(f"{place('jobs', job_id)}/run", None, data(Job))
 
     @Operation
     def cancel_many(self, *, dry_run: bool = False, **which: Unpack[Many]) -> Call[Changed]:
         """Cancel all jobs that a filter matches; `all=True` means every one."""
-        return _many("/api/jobs/cancel", dry_run, written(which), is_repeatable=True)
+        return changing("/api/jobs/cancel", dry_run, written(which), is_repeatable=True)
 
     @Operation
     def retry_many(self, *, dry_run: bool = False, **which: Unpack[Many]) -> Call[Changed]:
         """Send all jobs again that a filter matches; `all=True` means every one."""
         # Those that fail again in between would be sent once more.
-        return _many("/api/jobs/retry", dry_run, written(which), is_repeatable=dry_run)
+        return changing("/api/jobs/retry", dry_run, written(which), is_repeatable=dry_run)
 
 
 class Schedules(Resource[S]):
@@ -165,7 +135,7 @@ class Schedules(Resource[S]):
     ) -> Call[ScheduleDetail]:
         """Return a schedule with the times of its next runs, 5 unless `next_runs` says more."""
         parameters = query(next_runs=next_runs, **written({"after": after}))
-        return _get(_path("schedules", schedule_id), data(ScheduleDetail), parameters)
+        return reading(place("schedules", schedule_id), data(ScheduleDetail), parameters)
 
     @Operation
     def list(
@@ -178,42 +148,42 @@ class Schedules(Resource[S]):
     ) -> Call[Page[Schedule]]:
         """Return a page of schedules, 10 unless `limit` says more (at most 100), newest first."""
         parameters = query(limit=limit, offset=offset, order_by=order_by, cursor=cursor)
-        return _get("/api/schedules", page(Schedule), parameters)
+        return reading("/api/schedules", page(Schedule), parameters)
 
     @Iteration
     def iterate(self) -> Call[Page[Schedule]]:
         """Iterate over all schedules, asking for page after page."""
-        return _get("/api/schedules", page(Schedule), query(limit=MOST_ON_A_PAGE))
+        return reading("/api/schedules", page(Schedule), query(limit=MOST_ON_A_PAGE))
 
     @Operation
     def update(self, schedule_id: UUID | str, **changes: Unpack[Change]) -> Call[ScheduleDetail]:
         """Change a schedule's fields; None takes one away, what is not given stays."""
         body = encode(written(changes))
-        path = _path("schedules", schedule_id)
+        path = place("schedules", schedule_id)
         return Call(method="PATCH", path=path, body=body, read=data(ScheduleDetail))
 
     @Operation
     def disable(self, schedule_id: UUID | str) -> Call[Schedule]:
         """Stop running it until it is enabled; its waiting run is cancelled."""
-        path = f"{_path('schedules', schedule_id)}/disable"
-        return _post(path, None, data(Schedule), is_repeatable=True)
+        path = f"{place('schedules', schedule_id)}/disable"
+        return posting(path, None, data(Schedule), is_repeatable=True)
 
     @Operation
     def enable(self, schedule_id: UUID | str) -> Call[Schedule]:
         """Go on with it: the next run after now is planned."""
-        path = f"{_path('schedules', schedule_id)}/enable"
-        return _post(path, None, data(Schedule), is_repeatable=True)
+        path = f"{place('schedules', schedule_id)}/enable"
+        return posting(path, None, data(Schedule), is_repeatable=True)
 
     @Operation
     def delete(self, schedule_id: UUID | str) -> Call[None]:
         """Delete it and cancel its waiting run; past jobs stay."""
-        return Call(method="DELETE", path=_path("schedules", schedule_id), read=nothing)
+        return Call(method="DELETE", path=place("schedules", schedule_id), read=nothing)
 
     @Operation
     def run(self, schedule_id: UUID | str, *, body: Any = None) -> Call[Job]:
         """Run it now, beside its plan, with another body if one is given."""
         sent = None if body is None else encode({"body": body})
-        return _post(f"{_path('schedules', schedule_id)}/run", sent, data(Job))
+        return posting(f"{place('schedules', schedule_id)}/run", sent, data(Job))
 
 
 class Logs(Resource[S]):
@@ -222,7 +192,7 @@ class Logs(Resource[S]):
     @Operation
     def get(self, log_id: UUID | str) -> Call[LogEntry]:
         """Return an entry. Raises: NotFound."""
-        return _get(_path("logs", log_id), data(LogEntry))
+        return reading(place("logs", log_id), data(LogEntry))
 
     @Operation
     def list(
@@ -244,7 +214,7 @@ class Logs(Resource[S]):
             order_by=order_by,
             cursor=cursor,
         )
-        return _get("/api/logs", page(LogEntry), parameters)
+        return reading("/api/logs", page(LogEntry), parameters)
 
     @Iteration
     def iterate(
@@ -252,7 +222,7 @@ class Logs(Resource[S]):
     ) -> Call[Page[LogEntry]]:
         """Iterate over all entries, asking for page after page."""
         parameters = query(job_id=job_id, event=event, limit=MOST_ON_A_PAGE)
-        return _get("/api/logs", page(LogEntry), parameters)
+        return reading("/api/logs", page(LogEntry), parameters)
 
 
 class Keys(Resource[S]):
@@ -267,19 +237,19 @@ class Keys(Resource[S]):
         scope: Literal["read", "write", "admin"] = "write",
     ) -> Call[NewKey]:
         """Make a key, for the first user unless another is named; it is shown this once."""
-        return _post(
+        return posting(
             "/api/keys", encode({"name": name, "user": user, "scope": scope}), data(NewKey)
         )
 
     @Operation
     def list(self) -> Call[list[Key]]:
         """Return all keys, revoked ones too."""
-        return _get("/api/keys", data(list[Key]))
+        return reading("/api/keys", data(list[Key]))
 
     @Operation
     def revoke(self, key_id: UUID | str) -> Call[Key]:
         """Revoke a key; it is refused from the next request on."""
-        return Call(method="DELETE", path=_path("keys", key_id), read=data(Key))
+        return Call(method="DELETE", path=place("keys", key_id), read=data(Key))
 
 
 class Root(Resource[S]):
@@ -295,29 +265,31 @@ class Root(Resource[S]):
     @Operation
     def ping(self) -> Call[dict[str, Any]]:
         """Ask whether booper is there; no key is needed."""
-        return _get("/api/ping", bare(dict[str, Any]))
+        return reading("/api/ping", bare(dict[str, Any]))
 
     @Operation
     def status(self) -> Call[dict[str, Any]]:
         """Ask whether a job accepted now would be kept and sent. Raises: ServerError."""
-        return _get("/readyz", bare(dict[str, Any]))
+        return reading("/readyz", bare(dict[str, Any]))
 
     @Operation
     def pause(self, host: str | None = None) -> Call[dict[str, Any]]:
         """Hold back what goes to one host, or to all; needs a key that administers."""
-        return _post("/api/pause", encode({"host": host}), data(dict[str, Any]), is_repeatable=True)
+        return posting(
+            "/api/pause", encode({"host": host}), data(dict[str, Any]), is_repeatable=True
+        )
 
     @Operation
     def resume(self, host: str | None = None) -> Call[dict[str, Any]]:
         """Go on sending to one host, or to all; needs a key that administers."""
-        return _post(
+        return posting(
             "/api/resume", encode({"host": host}), data(dict[str, Any]), is_repeatable=True
         )
 
     @Operation
     def breakers(self) -> Call[list[Breaker]]:
         """Return the hosts that are only probed because they failed again and again."""
-        return _get("/api/breakers", data(list[Breaker]))
+        return reading("/api/breakers", data(list[Breaker]))
 
     @Operation
     def broadcast(
@@ -326,45 +298,4 @@ class Root(Resource[S]):
         """Post a message to a channel."""
         body = {"content": content, "channel": channel, "author": author}
         given = {name: value for name, value in body.items() if value is not None}
-        return _post("/api/broadcast", encode(given), bare(Message))
-
-
-def _get(path: str, read: Any, parameters: Any = None) -> Call[Any]:
-    return Call(method="GET", path=path, query=parameters or {}, read=read, is_repeatable=True)
-
-
-def _post(path: str, body: bytes | None, read: Any, *, is_repeatable: bool = False) -> Call[Any]:
-    return Call(method="POST", path=path, body=body, read=read, is_repeatable=is_repeatable)
-
-
-def _many(path: str, dry_run: bool, which: dict[str, Any], *, is_repeatable: bool) -> Call[Any]:
-    body = encode({"filter": which, "dry_run": dry_run})
-    return _post(path, body, data(Changed), is_repeatable=is_repeatable)
-
-
-def _path(collection: str, item: int | UUID | str) -> str:
-    """Return where a thing is. Raises: InvalidArgument, for a name that would lead elsewhere."""
-    text = str(item)
-    if text.strip(".") == "":
-        raise InvalidArgument(f"expected the id of one of the {collection}, got {text!r}")
-    return f"/api/{collection}/{quote(text, safe='')}"
-
-
-def _keyed(fields: Any) -> dict[str, Any]:
-    """Write a create's fields, with a key of its own where none is given."""
-    sent = written(fields)
-    if sent.get("idempotency_key") is None:
-        sent["idempotency_key"] = str(uuid4())
-        if sent.get("idempotency_ttl") is None:
-            sent["idempotency_ttl"] = _KEY_TTL
-    return sent
-
-
-def _is_kept(sent: dict[str, Any]) -> bool:
-    """Say whether the key of a create outlives its job, so that a second try finds it taken.
-
-    A schedule keeps its key (contract §5). With `reject` a second try is refused what was done.
-    """
-    kept = ("idempotency_ttl", "cron", "repeat_every")
-    is_kept = any(sent.get(name) is not None for name in kept)
-    return is_kept and sent.get("on_conflict") != "reject"
+        return posting("/api/broadcast", encode(given), bare(Message))
