@@ -57,5 +57,10 @@ def check_user(name: str) -> str:
 
 def own_client(administration: ASGIApp, user: str) -> AsyncClient:
     """Return a client that acts for a user by the administrator's door, in this process."""
+    return AsyncClient("http://booper", transport=own_transport(administration, user))
+
+
+def own_transport(administration: ASGIApp, user: str) -> InsideTransport:
+    """Return what carries such a client's calls."""
     headers = [(USER_HEADER.lower().encode(), quote(user).encode())]
-    return AsyncClient("http://booper", transport=InsideTransport(administration, headers=headers))
+    return InsideTransport(administration, headers=headers)

@@ -59,6 +59,7 @@ def test_every_block_is_known_to_a_test() -> None:
         "curl",
         "booper",
         "from",
+        "from",
         "const",
         "from",
         "from",

@@ -10,7 +10,9 @@ USER = """
 from datetime import timedelta
 from typing import assert_type
 
+import httpx
 from booper.client import AsyncClient, Client, Creation, Invalid, Job
+from booper.testing import Journey, Sent, VirtualBooper
 
 
 def remind(client: Client) -> Job:
@@ -33,6 +35,14 @@ async def remind_soon() -> int:
         return len([entry.event async for entry in client.logs.iterate(job_id=job.job_id)])
 
 
+def test_it(booper: VirtualBooper) -> None:
+    booper.respond("https://example.com", 500, TimeoutError(), httpx.Response(200, json={}))
+    remind(booper.client)
+    assert_type(booper.advance(days=3), Journey)
+    assert_type(booper.sent.to("*").one(), Sent)
+    booper.respond("https://example.com", "500")  # type: ignore[arg-type]
+
+
 WRONG = Client().jobs.create(url="https://example.com", schedule_inn=5)  # type: ignore[call-arg]
 NAMELESS = Client().jobs.create(cron="@daily")  # type: ignore[call-arg]
 """
@@ -41,7 +51,7 @@ NAMELESS = Client().jobs.create(cron="@daily")  # type: ignore[call-arg]
 def test_a_users_file_passes_mypy_strict(tmp_path: Path) -> None:
     """The types reach the user; a misspelt field and a missing one are found.
 
-    The README's programs, with the client and with booper inside, are users' files as well.
+    The README's programs, with the client, booper inside and the fixture, are users' files as well.
     """
     (tmp_path / "user.py").write_text(USER)
     programs = [text for kind, text in BLOCKS if kind == "python"]

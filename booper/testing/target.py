@@ -1,0 +1,92 @@
+"""The world as a test wants it: every request that booper sends is answered here, by script."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+import anyio
+import httpx
+
+from booper.testing.sent import is_match
+
+Answer = int | httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
+"""A status, a whole answer, a failure such as `TimeoutError()`, or what makes one of a request."""
+
+
+class Rule:
+    """What answers the requests to a URL: answers in order, the last one again and again."""
+
+    def __init__(self, url: str, answers: Sequence[Answer], method: str | None) -> None:
+        self._url = url
+        self._method = method.upper() if method else None
+        self._answers = list(answers) or [200]
+
+    def is_for(self, request: httpx.Request) -> bool:
+        """Say whether it answers a request."""
+        return self._method in (None, request.method) and is_match(self._url, str(request.url))
+
+    def next(self) -> Answer:
+        """Return the answer whose turn it is."""
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+
+class ScriptedTarget(httpx.AsyncBaseTransport):
+    """Answer by the newest rule for a request; 200 without a body where there is none.
+
+    Functions run in threads of their own, so they may ask booper. What they raise is kept for the
+    test, and answered by 500; failures of the network are failures of the network.
+    """
+
+    def __init__(self) -> None:
+        self._rules: list[Rule] = []
+        self._errors: list[Exception] = []
+        self._here = threading.local()
+
+    @property
+    def is_answering(self) -> bool:
+        """Say whether the caller was called to answer a request."""
+        return getattr(self._here, "is_answering", False)
+
+    def add(self, rule: Rule) -> None:
+        """Answer by this rule, rather than by older ones."""
+        self._rules.insert(0, rule)
+
+    def raise_error(self) -> None:
+        """Raise what a function has raised and nobody was told of."""
+        if self._errors:
+            error = self._errors[0]
+            self._errors.clear()
+            raise error
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request."""
+        await request.aread()
+        answer = next((rule.next() for rule in self._rules if rule.is_for(request)), 200)
+        match answer:
+            case int():
+                return httpx.Response(answer)
+            case Exception():
+                raise answer
+            case httpx.Response():
+                return _copied(answer)
+        return await anyio.to_thread.run_sync(self._asked, answer, request, abandon_on_cancel=True)
+
+    def _asked(
+        self, function: Callable[[httpx.Request], httpx.Response], request: httpx.Request
+    ) -> httpx.Response:
+        self._here.is_answering = True
+        try:
+            return _copied(function(request))
+        except (httpx.TransportError, OSError):
+            raise
+        except Exception as error:
+            self._errors.append(error)
+            return httpx.Response(500, text=f"{type(error).__name__}: {error}")
+        finally:
+            self._here.is_answering = False
+
+
+def _copied(answer: httpx.Response) -> httpx.Response:
+    """Return an answer that can be read, whoever has read this one."""
+    return httpx.Response(
+        answer.status_code, headers=answer.headers, stream=httpx.ByteStream(answer.content)
+    )

@@ -1,0 +1,240 @@
+"""A booper for tests: in a thread of its own, on a clock that stands still, with no world around.
+
+Owns the thread, the temporary database and the listener; moving time is `booper.travel`'s.
+"""
+
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from functools import cached_property, partial
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Final, Self
+
+import anyio
+import httpx
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from msgspec.structs import replace
+from starlette.types import ASGIApp
+
+from booper.app import Booper
+from booper.client import AsyncClient, Client
+from booper.clock import SystemClock, VirtualClock
+from booper.config import Config, Database, Targets
+from booper.model.key import DEFAULT_USER
+from booper.own import own_transport
+from booper.server.door import Limits
+from booper.server.listener import Listener, listening
+from booper.testing.sent import Recorder, SentRequests
+from booper.testing.target import Answer, Rule, ScriptedTarget
+from booper.travel import Journey, Travel
+
+KEY: Final = "sk_test_virtual_booper"
+"""The API key that works at `VirtualBooper.url`."""
+
+_OPEN: Final = Config(targets=Targets(require_https=False, allow_private_networks=True))
+
+
+class VirtualBooper:
+    """A booper whose time is the test's, and whose requests reach what the test says.
+
+        with VirtualBooper(start=datetime(2030, 1, 31, 9, 0, tzinfo=UTC)) as booper:
+            ...
+
+    The clock stands at `start`, else at the machine's present time, until it is moved. Any target
+    is fine unless a `config` says what is; its database is always a new one. Jobs with a url
+    such as `app:/tasks/mail` go to `app`; all other requests are answered by what `respond` was
+    told. Chance is the same in each test.
+
+    Raises:
+        ValueError: `start` says no time zone.
+    """
+
+    def __init__(
+        self,
+        *,
+        start: datetime | None = None,
+        config: Config | None = None,
+        app: ASGIApp | None = None,
+    ) -> None:
+        self._clock = VirtualClock(_aware(start) if start else SystemClock().now())
+        self._config = config or _OPEN
+        self._app = app
+        self._target = ScriptedTarget()
+        self._recorder = Recorder()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="booper-test-")))
+            portal = stack.enter_context(start_blocking_portal("asyncio"))
+            booper = self._make(folder / "booper.db")
+            stack.enter_context(portal.wrap_async_context_manager(booper))
+            self._portal, self._booper = portal, booper
+            self._travel = Travel(booper, self._clock, is_gapless=True)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+        if error is None:
+            self._target.raise_error()
+
+    @property
+    def now(self) -> datetime:
+        """Return the time it is for booper, in UTC."""
+        return self._clock.now()
+
+    @property
+    def key(self) -> str:
+        """Return the API key for `url`."""
+        return KEY
+
+    @property
+    def sent(self) -> SentRequests:
+        """Return what has been sent until now: each attempt of a job, each callback and webhook.
+
+        What is due now may still be on its way: after `advance` and `drain` it has arrived.
+        """
+        return self._recorder.so_far()
+
+    @cached_property
+    def client(self) -> Client:
+        """Return a blocking client, with no socket between; its jobs are also those of `key`."""
+        client = Client("http://booper.test", transport=self._bridge, retries=0)
+        self._stack.callback(client.close)
+        return client
+
+    @cached_property
+    def async_client(self) -> AsyncClient:
+        """Return the same to be awaited, in the loop of any test."""
+        return AsyncClient("http://booper.test", transport=self._bridge, retries=0)
+
+    @cached_property
+    def url(self) -> str:
+        """Return where the API listens, from the first time this is asked on."""
+        bound = socket.create_server(("127.0.0.1", 0))
+        listener = Listener(self._booper.asgi, 1, bound, Limits())
+        self._stack.callback(bound.close)
+        self._stack.enter_context(self._portal.wrap_async_context_manager(listening(listener)))
+        return f"http://127.0.0.1:{bound.getsockname()[1]}"
+
+    def respond(self, url: str, *answers: Answer, method: str | None = None) -> None:
+        """Answer requests to a URL with these in order, and with the last one from then on.
+
+        In the URL `*` stands for anything; its query may be left out. An answer is a status, an
+        `httpx.Response`, an exception that the network raises (`TimeoutError()`,
+        `httpx.ConnectError("refused")`), or a function from an `httpx.Request` to a response.
+        A later call goes over an earlier one.
+        """
+        self._target.add(Rule(url, answers, method))
+
+    def forget_sent(self) -> None:
+        """Let `sent` begin anew."""
+        self._recorder.forget()
+
+    def advance(
+        self,
+        duration: timedelta = timedelta(0),
+        *,
+        weeks: float = 0,
+        days: float = 0,
+        hours: float = 0,
+        minutes: float = 0,
+        seconds: float = 0,
+    ) -> Journey:
+        """Let so much time pass, and all that falls due on the way happen, each at its time.
+
+        Returns what ran since the last such call. A target's answer takes no time.
+
+        Raises:
+            Conflict: the duration is negative.
+            Exception: whatever a function given to `respond` has raised.
+        """
+        passing = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+        return self._travelled(partial(self._travel.by, duration + passing))
+
+    def advance_to(self, moment: datetime) -> Journey:
+        """Let time pass until a moment. Raises: as `advance`, and ValueError without a zone."""
+        return self._travelled(partial(self._travel.to, _aware(moment)))
+
+    def run_next(self) -> Journey:
+        """Let time pass until something is sent; none, if nothing waits. Raises: as `advance`."""
+        return self._travelled(self._travel.run_next)
+
+    def drain(self) -> Journey:
+        """Wait until all that is due by now has been sent and answered. Raises: as `advance`."""
+        return self.advance()
+
+    def _travelled(self, travel: Callable[[], Awaitable[Journey]]) -> Journey:
+        if self._target.is_answering:
+            raise RuntimeError(
+                "time cannot move while a request is answered: a function given to `respond` "
+                "may ask booper, but not advance or drain it"
+            )
+        journey = self._portal.call(travel)
+        self._target.raise_error()
+        return journey
+
+    def _make(self, database: Path) -> Booper:
+        config = replace(
+            self._config,
+            # Nothing here pulls the plug, and nobody waits at the end.
+            database=Database(path=str(database), durability="normal"),
+            delivery=replace(self._config.delivery, grace_seconds=0),
+        )
+        booper = Booper(
+            config,
+            api_key=KEY,
+            clock=self._clock,
+            random=Random(1),
+            transport=self._target,
+            app=self._app,
+            user=DEFAULT_USER,
+        )
+        booper.observers.add(self._recorder)
+        return booper
+
+    @cached_property
+    def _bridge(self) -> "_Bridge":
+        return _Bridge(self._portal, own_transport(self._booper.administration, DEFAULT_USER))
+
+
+class _Bridge(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Carry requests to booper's thread, from any other one."""
+
+    def __init__(self, portal: BlockingPortal, inside: httpx.AsyncBaseTransport) -> None:
+        self._portal = portal
+        self._inside = inside
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Exchange, and block until it is done."""
+        return self._portal.call(self._exchange, request)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Exchange, and let the loop go on meanwhile."""
+        return await anyio.to_thread.run_sync(self.handle_request, request)
+
+    async def _exchange(self, request: httpx.Request) -> httpx.Response:
+        answer = await self._inside.handle_async_request(request)
+        stream = answer.stream
+        assert isinstance(stream, httpx.AsyncByteStream)
+        content = b"".join([chunk async for chunk in stream])
+        return httpx.Response(
+            answer.status_code, headers=answer.headers, stream=httpx.ByteStream(content)
+        )
+
+
+def _aware(moment: datetime) -> datetime:
+    """Return a moment in UTC. Raises: ValueError, it could be any."""
+    if moment.tzinfo is None:
+        raise ValueError(f"expected a datetime with a time zone, such as UTC, got {moment!r}")
+    return moment.astimezone(UTC)
