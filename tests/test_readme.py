@@ -24,7 +24,9 @@ def block(kind: str, beginning: str) -> str:
 def shell(script: str, daemon: Daemon, folder: Path) -> str:
     """Run a block as a person would paste it, against a daemon on another port."""
     script = script.replace("http://127.0.0.1:2667", daemon.url)
-    script = script.replace('[5, "seconds"]', '[0.2, "seconds"]')
+    script = script.replace('[5, "seconds"]', '[0.2, "seconds"]').replace(
+        "2 seconds", "0.2 seconds"
+    )
     script = re.sub(r"^curl", "curl -sS --fail-with-body", script, flags=re.MULTILINE)
     script = re.sub(r"^booper", f"{sys.executable} -m booper", script, flags=re.MULTILINE)
     assert daemon.key is not None
@@ -58,6 +60,7 @@ def test_every_block_is_known_to_a_test() -> None:
         "booper",
         "curl",
         "booper",
+        "eval",
         "from",
         "from",
         "const",
@@ -93,13 +96,35 @@ def test_the_ten_lines_and_what_follows_them(tmp_path: Path) -> None:
 
 
 def test_the_commands_ask_the_running_booper(tmp_path: Path) -> None:
-    """A job is made and called off, a schedule is listed, and booper is ready."""
+    """A job is watched to its end, another called off, a schedule listed, and booper is ready."""
     allow_local_targets(tmp_path)
     with serving(tmp_path) as daemon:
         printed = shell(block("sh", "booper run"), daemon, tmp_path)
-    assert "job 1: cancelled" in printed
+    assert "job 1: completed" in printed
+    assert "job 2: cancelled" in printed
     assert "0 9 * * MON-FRI Europe/Berlin" in printed
     assert printed.endswith("booper is ready\n")
+
+
+def test_the_shell_completes_what_is_typed(tmp_path: Path) -> None:
+    """With the line for bash, TAB after `booper jobs ca` knows what follows; zsh's is a script."""
+    bash, zsh = block("sh", "eval").splitlines()
+    installed = Path(sys.executable).parent
+    typed = "COMP_WORDS=(booper jobs ca) COMP_CWORD=2; _booper_completion booper; echo $COMPREPLY"
+    for script, answer in (
+        (f"{bash}\n{typed}", "cancel\n"),
+        (zsh.replace("eval", "echo"), "compdef"),
+    ):
+        done = subprocess.run(
+            ["bash", "-c", script],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            cwd=tmp_path,
+            env={"PATH": f"{installed}:/usr/local/bin:/usr/bin:/bin"},
+            check=False,
+        )
+        assert answer in done.stdout, done.stderr
 
 
 def test_the_configuration_is_accepted(tmp_path: Path) -> None:

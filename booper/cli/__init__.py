@@ -38,6 +38,16 @@ class Commands(click.Group):
             click.echo(f"booper: {error}", err=True)
             sys.exit(error.exit_code if isinstance(error, StartError) else 1)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List those that ask a running booper apart from those that need none."""
+        for title, is_asking in (("Commands", False), ("Commands that ask a running one", True)):
+            names = [name for name in self.list_commands(ctx) if (name in _ASKING) is is_asking]
+            room = formatter.width - 6 - max(map(len, names))
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name, self.commands[name].get_short_help_str(room)) for name in names]
+                )
+
 
 @click.group(cls=Commands)
 @click.version_option(__version__, message="booper %(version)s")
@@ -194,6 +204,14 @@ def _read(
     return read_config(path, overrides)
 
 
-for command in (remote.jobs, remote.logs, remote.run, remote.schedules, remote.status):
-    main.add_command(command)
-main.add_command(remote.run, "create")  # its older name
+_ASKING = {
+    "create": remote.run,  # its older name
+    "jobs": remote.jobs,
+    "logs": remote.logs,
+    "run": remote.run,
+    "schedules": remote.schedules,
+    "status": remote.status,
+}
+for name, command in _ASKING.items():
+    main.add_command(command, name)
+main.add_command(remote.demo)

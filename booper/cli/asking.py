@@ -65,6 +65,12 @@ class Asking:
         ]
         self._table(entries, rows, ("id", "at", "job", "event"))
 
+    def entries(self, entries: Sequence[LogEntry]) -> None:
+        """Print entries as they come, a line each."""
+        for entry in entries:
+            line = f"{_time(entry.inserted_at)}  job {entry.job_id}  {_event(entry)}"
+            self.show(entry, line)
+
     def _table(
         self, values: Sequence[Any], rows: Sequence[tuple[str, ...]], heads: tuple[str, ...]
     ) -> None:

@@ -5,8 +5,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,6 +19,7 @@ from booper.clock import RunningClock, SystemClock
 from booper.config import Config, Database, Delivery, Server, Targets
 from booper.dev.bench import PUBLIC_KEY, Bench
 from booper.dev.console import Console
+from booper.engine.observer import Observer
 from booper.server.door import Limits
 from booper.server.listener import Listener, listening
 
@@ -40,14 +41,46 @@ def run(
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # the sink breaks off on purpose
     raise_file_limit()
-    with _database(database) as path, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        config = Config(
-            server=Server(host=host, port=port),
-            database=Database(path=str(path), durability="normal"),
-            targets=Targets(require_https=False, allow_private_networks=True),
-            delivery=Delivery(grace_seconds=0),
-        )
+    kept = nullcontext(Path(database)) if database is not None else temporary_database()
+    with kept as path, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        config = throwaway(path, host, port)
         runner.run(_serve(config, maps, is_frozen=is_frozen, is_shown=is_shown))
+
+
+def throwaway(database: Path, host: str, port: int) -> Config:
+    """Return settings for a booper that nobody relies on: any target is fine."""
+    return Config(
+        server=Server(host=host, port=port),
+        database=Database(path=str(database), durability="normal"),
+        targets=Targets(require_https=False, allow_private_networks=True),
+        delivery=Delivery(grace_seconds=0),
+    )
+
+
+@contextmanager
+def temporary_database() -> Iterator[Path]:
+    """Return where a database may lie, in a folder that goes at the end."""
+    with TemporaryDirectory(prefix="booper-dev-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder) / "booper.db"
+
+
+@asynccontextmanager
+async def benching(
+    config: Config,
+    clock: RunningClock,
+    *,
+    maps: Sequence[str] = (),
+    observers: Sequence[Observer] = (),
+) -> AsyncIterator[tuple[Bench, str]]:
+    """Run a bench that listens, and tell its URL. Raises: StartError."""
+    with bind(config.server.host, config.server.port) as socket:
+        host, port = socket.getsockname()[:2]
+        bench = Bench(config, clock, address=(host, port), maps=maps, observers=observers)
+        limits = Limits(connections=config.server.max_connections)
+        async with bench:
+            listener = Listener(bench.asgi, config.delivery.grace_seconds, socket, limits)
+            async with listening(listener):
+                yield bench, f"http://{authority(host, port)}"
 
 
 async def _serve(
@@ -56,21 +89,17 @@ async def _serve(
     clock = RunningClock(SystemClock().now(), is_frozen=is_frozen)
     console = _console(clock)
     stop = _stop_event()
-    with bind(config.server.host, config.server.port) as socket:
-        host, port = socket.getsockname()[:2]
-        is_seen = sys.stdout.isatty() if is_shown is None else is_shown
-        observers = [console] if is_seen else []
-        bench = Bench(config, clock, address=(host, port), maps=maps, observers=observers)
-        limits = Limits(connections=config.server.max_connections)
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(bench)
-            listener = Listener(bench.asgi, config.delivery.grace_seconds, socket, limits)
-            await stack.enter_async_context(listening(listener))
-            spare_collector()
-            _greet(f"http://{authority(host, port)}", clock)
-            if is_seen and sys.stdin.isatty():
-                _listen_to_keys(stack, bench, console, stop)
-            await _until_stopped(bench, stop)
+    is_seen = sys.stdout.isatty() if is_shown is None else is_shown
+    observers = [console] if is_seen else []
+    async with AsyncExitStack() as stack:
+        bench, url = await stack.enter_async_context(
+            benching(config, clock, maps=maps, observers=observers)
+        )
+        spare_collector()
+        _greet(url, clock)
+        if is_seen and sys.stdin.isatty():
+            _listen_to_keys(stack, bench, console, stop)
+        await _until_stopped(bench, stop)
 
 
 async def _until_stopped(bench: Bench, stop: asyncio.Event) -> None:
@@ -111,16 +140,6 @@ def _stop_event() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
-
-
-@contextmanager
-def _database(kept: str | None) -> Iterator[Path]:
-    """Return where the database is to be: where it is kept, or in a folder that goes at the end."""
-    if kept is not None:
-        yield Path(kept)
-        return
-    with TemporaryDirectory(prefix="booper-dev-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder) / "booper.db"
 
 
 def _greet(url: str, clock: RunningClock) -> None:

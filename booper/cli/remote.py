@@ -4,7 +4,10 @@ Here are their options and what each asks for; `booper.cli.asking` asks and prin
 by a command that runs: it takes a tenth of a second.
 """
 
+import sys
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +30,24 @@ _OPTIONS = (
         help="The TOML file that says where, unless --url does.",
     ),
     click.option("--json", "is_json", is_flag=True, help="Print JSON, for programs."),
+)
+# Spelled out, not imported: what knows them takes a tenth of a second to import.
+_STATES = (
+    "scheduled",
+    "available",
+    "executing",
+    "retryable",
+    "completed",
+    "discarded",
+    "cancelled",
+)
+_EVERY = click.option(
+    "--every",
+    type=click.FloatRange(0.01, 3_600),
+    default=1.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often to ask.",
 )
 _MOST = click.option(
     "--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="How many."
@@ -99,7 +120,7 @@ def jobs() -> None:
 
 
 @jobs.command("list")
-@click.option("--state", help="Of this state alone, such as scheduled or discarded.")
+@click.option("--state", type=click.Choice(_STATES), help="Of this state alone.")
 @click.option("--tag", help="With this tag alone.")
 @_MOST
 @asks
@@ -123,6 +144,21 @@ def get_job(ask: "Asking", job_id: str) -> None:
 def cancel_job(ask: "Asking", job_id: str) -> None:
     """Call a job off; a finished one stays as it is."""
     _show_job(ask, ask.client.jobs.cancel(job_id))
+
+
+@jobs.command("watch")
+@click.argument("job_id")
+@_EVERY
+@asks
+def watch_job(ask: "Asking", job_id: str, every: float) -> None:
+    """Show a job as it changes, until it is finished.
+
+    Exits with 0 if it is completed, with 1 if it was discarded or cancelled.
+    """
+    from booper.cli.following import stopped, watch
+
+    if not watch(ask, job_id, every, stopped()):
+        sys.exit(1)
 
 
 @jobs.command("retry")
@@ -230,6 +266,38 @@ def get_log(ask: "Asking", log_id: str) -> None:
 
     entry = ask.client.logs.get(log_id)
     ask.show(entry, msgspec.json.format(msgspec.json.encode(entry)).decode())
+
+
+@logs.command("tail")
+@click.option("--job", "job_id", type=int, help="Of this job alone.")
+@click.option("--event", help="Of this event alone, such as worker.http.response.")
+@click.option(
+    "--lines",
+    type=click.IntRange(0, 100),
+    default=10,
+    show_default=True,
+    help="How many of the past ones come first.",
+)
+@_EVERY
+@asks
+def tail_logs(ask: "Asking", **options: Any) -> None:
+    """Show log entries as they are written, until Ctrl-C."""
+    from booper.cli.following import stopped, tail
+
+    with suppress(KeyboardInterrupt):
+        tail(ask, pause=stopped(), **options)
+
+
+@click.command()
+@click.option("--json", "is_json", is_flag=True, help="Print JSON, for programs.")
+def demo(is_json: bool) -> None:
+    """Check that booper works here: it sends itself a request in two seconds.
+
+    It runs on a free port, in a folder that goes at the end, and touches nothing else.
+    """
+    from booper.cli.demo import run  # what serving needs is slow to import
+
+    run(timedelta(seconds=2), is_json=is_json)
 
 
 @click.command()

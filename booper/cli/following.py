@@ -1,0 +1,113 @@
+"""Following what a running booper does: one job to its end, the log entries as they are written.
+
+booper is asked again and again: a poll costs it one short read, and survives its restarts.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from threading import Event
+from typing import Final
+from uuid import UUID
+
+import click
+
+from booper.cli.asking import Asking, told
+from booper.client import Client, Job, LogEntry, Unreachable
+
+_MOST_AT_FIRST: Final = 100
+# Entries of one moment are written by several commits; those that came late are looked for so far
+# back.
+_OVERLAP: Final = timedelta(seconds=2)
+
+Pause = Callable[[float], object]
+
+
+def watch(ask: Asking, job_id: str, every: float, pause: Pause) -> bool:
+    """Show a job whenever it has changed, until it is finished; tell whether it is completed.
+
+    Raises:
+        ClientError: it cannot be asked for any more.
+    """
+    shown: Job | None = None
+    while True:
+        job = ask.client.jobs.get(job_id)
+        if shown is None or job.job != shown.job:
+            ask.show(job, told(job))
+            shown = job
+        if job.is_finished:
+            return job.state == "completed"
+        pause(every)
+
+
+def tail(
+    ask: Asking, job_id: int | None, event: str | None, lines: int, every: float, pause: Pause
+) -> None:
+    """Show the last entries, and each new one, for ever.
+
+    Raises:
+        ClientError: booper refused, or was not there to begin with.
+    """
+    following = Tail()
+    first = ask.client.logs.list(job_id=job_id, event=event, limit=_MOST_AT_FIRST).data
+    past = following.begin(first)
+    ask.entries(past[len(past) - min(lines, len(past)) :])
+    for entries in _polls(ask.client, job_id, event, every, pause):
+        ask.entries(following.fresh(entries))
+
+
+def stopped() -> Pause:
+    """Return what waits so many seconds, and ends at once when the process is interrupted."""
+    return Event().wait
+
+
+def _polls(
+    client: Client, job_id: int | None, event: str | None, every: float, pause: Pause
+) -> Iterator[Iterable[LogEntry]]:
+    """Yield all entries, newest first, again and again; say once when booper is gone."""
+    is_gone = False
+    while True:
+        pause(every)
+        try:
+            yield client.logs.iterate(job_id=job_id, event=event)
+            is_gone = False
+        except Unreachable as error:
+            if not is_gone:
+                click.echo(f"booper: {error}; asking again until it answers", err=True)
+            is_gone = True
+
+
+class Tail:
+    """What is new in a list of entries that is read from its newest end again and again."""
+
+    def __init__(self) -> None:
+        self._seen: dict[UUID, datetime] = {}
+        self._horizon: datetime | None = None
+
+    def begin(self, page: Iterable[LogEntry]) -> list[LogEntry]:
+        """Take the newest entries for seen, and all that are older; return them, oldest first."""
+        entries = self.fresh(page)
+        if len(entries) == _MOST_AT_FIRST and self._horizon is not None:
+            # There may be more of that time, which were not read.
+            self._horizon = max(self._horizon, entries[0].inserted_at)
+        return entries
+
+    def fresh(self, newest_first: Iterable[LogEntry]) -> list[LogEntry]:
+        """Return what has not been seen, oldest first; no more is read than is needed for that."""
+        found: list[LogEntry] = []
+        for entry in newest_first:
+            if self._horizon is not None and entry.inserted_at < self._horizon:
+                break
+            if entry.id not in self._seen:
+                found.append(entry)
+        found.reverse()
+        self._seen.update((entry.id, entry.inserted_at) for entry in found)
+        self._look_ahead()
+        return found
+
+    def _look_ahead(self) -> None:
+        """Forget what lies too far back to be met again."""
+        if not self._seen:
+            return
+        horizon = max(self._seen.values()) - _OVERLAP
+        self._horizon = max(horizon, self._horizon or horizon)
+        self._seen = {each: at for each, at in self._seen.items() if at >= self._horizon}
