@@ -127,6 +127,16 @@ def test_what_was_sent_can_be_found(booper: VirtualBooper) -> None:
     assert (sent[0].job_id, sent[0].attempt, sent[0].kind) == (1, 1, Kind.REQUEST)
 
 
+@pytest.mark.parametrize("url", ["https://bare.test", "https://bare.test/", "https://bare.test*"])
+def test_a_url_without_a_path_is_that_with_an_empty_one(booper: VirtualBooper, url: str) -> None:
+    """However it is written in the job, the answer's rule and the matcher."""
+    booper.respond(url, 500)
+    for written in ("https://bare.test", "https://bare.test/"):
+        booper.client.jobs.create(url=written, max_attempts=1)
+    assert booper.drain().states == {State.DISCARDED: 2}
+    assert len(booper.sent.to(url)) == 2
+
+
 def test_one_says_what_there_is_instead(booper: VirtualBooper) -> None:
     """None, or each with its time, method, URL and body."""
     with pytest.raises(AssertionError, match="expected one request, got no request"):

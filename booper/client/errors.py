@@ -45,7 +45,7 @@ class Unreachable(ClientError):
         else:
             advice = (
                 "is booper running there? `booper serve` starts it; another address is given as "
-                "base_url, or in BOOPER_URL where from_env() reads it"
+                "base_url or --url; from_env() and commands read BOOPER_URL"
             )
         super().__init__(f"{call}: no answer from {url} ({reason}): {advice}")
         self.url = url
@@ -87,7 +87,7 @@ class Refused(ClientError):
 class Unauthenticated(Refused):
     """Say that the key is missing, unknown or revoked."""
 
-    advice = " (a key is given as api_key, or in BOOPER_API_KEY where from_env() reads it)"
+    advice = " (a key is given as api_key or --key; from_env() and commands read BOOPER_API_KEY)"
 
 
 class Forbidden(Refused):

@@ -10,6 +10,8 @@ import msgspec
 
 from booper.model.job import Attempt, Job, Kind, Outcome, Request
 
+_BARE = re.compile(r"https?://[^/?*]+")
+
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
     """One request that left: of which job, which attempt at it, and when (by booper's clock).
@@ -112,8 +114,13 @@ class Recorder:
 
 def is_match(pattern: str, url: str) -> bool:
     """Say whether a pattern with `*` for anything means a URL, with its query or without it."""
-    expression = _compiled(pattern)
+    expression, url = _compiled(_with_path(pattern)), _with_path(url)
     return any(expression.fullmatch(form) for form in (url, url.partition("?")[0]))
+
+
+def _with_path(url: str) -> str:
+    """Return a URL with the path that one without any means (RFC 9110 §4.2.3)."""
+    return f"{url}/" if _BARE.fullmatch(url) else url
 
 
 @cache
