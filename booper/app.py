@@ -223,7 +223,7 @@ class Booper(OwnCalls):
         stack.push_async_callback(self._transport.aclose)
         reports = Reports(self._guard, self._clock, self.config.retry.max_attempts, self._redaction)
         scheduler = self._make_scheduler(store, reports, self._way_inside(stack))
-        self._loop = asyncio.create_task(scheduler.run(), name="scheduler")
+        self._loop = scheduler.start()
         stack.push_async_callback(self._end_loop, self._loop)
         stack.push_async_callback(self.drain)
         self._scheduler = scheduler

@@ -251,6 +251,20 @@ async def test_a_follower_waits_for_the_failure_of_its_own_loop(
         await waiting
 
 
+async def test_what_took_over_is_ready_at_once(
+    follower: Booper, holder: Booper, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A call that was there before the new loop's first turn is answered: ready.
+
+    Whoever goes round with the event loop comes before what is begun there.
+    """
+    await holder.__aexit__(None, None, None)
+    async with client_of(follower.asgi) as client:
+        while "its holder is gone" not in caplog.text:
+            await checkpoint()
+        assert (await client.get("/readyz")).status_code == 200
+
+
 async def test_a_drained_follower_takes_nothing_over(follower: Booper, holder: Booper) -> None:
     """Once it is to end, the database is somebody else's; until then its calls are handed on."""
     await follower.drain()

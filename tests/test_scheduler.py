@@ -1,7 +1,8 @@
 """The loop: when requests leave, what their outcomes make of jobs, how it stops."""
 
 import sqlite3
-from contextlib import closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from random import Random
 
@@ -11,6 +12,7 @@ import pytest
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config
+from booper.errors import StoreUnavailable
 from tests.conftest import KEY
 from tests.target import FakeTarget
 
@@ -217,6 +219,41 @@ async def test_a_job_that_nobody_armed_is_found_within_a_minute(
     clock.advance(timedelta(minutes=1))
     await booper.wait_idle()
     assert len(target.received) == 1
+
+
+@asynccontextmanager
+async def calling(booper: Booper) -> AsyncIterator[httpx.AsyncClient]:
+    """Call a booper that a test starts by itself."""
+    transport = httpx.ASGITransport(booper.administration)
+    async with httpx.AsyncClient(transport=transport, base_url="http://booper.test") as client:
+        yield client
+
+
+async def test_what_has_started_is_ready_and_what_stops_is_not(
+    config: Config, clock: VirtualClock, target: FakeTarget
+) -> None:
+    """From the first call on, which may come before the loop's first turn, until the stop."""
+    booper = Booper(config, clock=clock, random=Random(1), transport=target)
+    async with booper, calling(booper) as client:
+        assert (await client.get("/readyz")).status_code == 200
+        await booper.drain()
+        assert (await client.get("/readyz")).status_code == 503
+
+
+async def test_where_the_loop_has_failed_nothing_is_ready(
+    config: Config, clock: VirtualClock, target: FakeTarget, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A loop that cannot read its pauses ends; the probe, whoever waits and the log tell of it."""
+    async with Booper(config, clock=clock, transport=target):
+        pass
+    with closing(sqlite3.connect(config.database.path)) as database, database:
+        database.execute("DROP TABLE pauses")
+    booper = Booper(config, clock=clock, transport=target)
+    async with booper, calling(booper) as client:
+        with pytest.raises(StoreUnavailable, match="no such table: pauses"):
+            await booper.wait_failed()
+        assert (await client.get("/readyz")).status_code == 503
+    assert "the loop failed" in caplog.text
 
 
 async def test_a_stop_gives_running_attempts_their_grace(

@@ -112,26 +112,13 @@ class Scheduler:
         if self._ended.is_set():
             raise StoreUnavailable("booper is stopping")
 
-    async def run(self) -> None:
-        """Send what falls due until `stop`; first make due again what a crash cut off."""
+    def start(self) -> asyncio.Task[None]:
+        """Send what falls due until `stop`, from now on; return the loop, which ends then.
+
+        It is running before its first turn comes: a call may be answered earlier than that.
+        """
         self._is_looping = True
-        try:
-            for host in await self._store.pauses.list():
-                self._ready.pause(host)
-            await self._rescue()
-            while not self._is_stopping:
-                # Cleared before the timers are looked at: a wake-up that comes while we look
-                # is then kept, not lost.
-                self._wake.clear()
-                try:
-                    await self._step()
-                except StoreUnavailable as error:
-                    log.error("the loop waits for the store: %s", error)
-                    await self._clock.pause(STORE_PAUSE)
-        finally:
-            self._is_looping = False
-            self._ended.set()
-            self._idle.set()  # or who waits for that would wait for ever
+        return asyncio.create_task(self._loop(), name="scheduler")
 
     async def stop(self, grace: timedelta) -> None:
         """Claim no more, give running attempts `grace` of real time, and give back the rest.
@@ -157,6 +144,26 @@ class Scheduler:
         if released:
             log.info("%d running attempts were given back", len(released))
             await self._store.queue.release(released)
+
+    async def _loop(self) -> None:
+        """Go round until `stop`; first make due again what a crash cut off."""
+        try:
+            for host in await self._store.pauses.list():
+                self._ready.pause(host)
+            await self._rescue()
+            while not self._is_stopping:
+                # Cleared before the timers are looked at: a wake-up that comes while we look
+                # is then kept, not lost.
+                self._wake.clear()
+                try:
+                    await self._step()
+                except StoreUnavailable as error:
+                    log.error("the loop waits for the store: %s", error)
+                    await self._clock.pause(STORE_PAUSE)
+        finally:
+            self._is_looping = False
+            self._ended.set()
+            self._idle.set()  # or who waits for that would wait for ever
 
     async def _rescue(self) -> None:
         rescued = await self._store.queue.rescue(self._clock.now(), self._reports.cut_off)
