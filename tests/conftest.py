@@ -8,6 +8,7 @@ from random import Random
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 
 from booper.app import Booper
 from booper.clock import VirtualClock
@@ -16,6 +17,10 @@ from tests.target import FakeTarget
 
 START = datetime(2030, 1, 1, 12, 0, 0, tzinfo=UTC)
 KEY = "sk_test_0123456789abcdef"
+
+# How long an example takes says more about the machine, which may be busy, than about booper.
+settings.register_profile("booper", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("booper")
 
 
 @pytest.hookimpl(optionalhook=True)

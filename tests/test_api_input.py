@@ -840,7 +840,6 @@ BYTES = st.binary(max_size=60) | st.lists(FRAGMENTS | st.binary(max_size=3)).map
 
 bounded = settings(
     max_examples=120,
-    deadline=None,
     derandomize=True,
     database=None,
     # One booper serves all examples: what it has stored before must not matter either.

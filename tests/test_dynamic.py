@@ -492,21 +492,21 @@ CONTEXTS = st.builds(Context, job=OBJECTS, previous=ANY_JSON, state=OBJECTS)
 WITHOUT_DOLLARS = json_values(SCALARS.filter(lambda v: not str(v).startswith("$")))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(WITHOUT_DOLLARS, CONTEXTS)
 def test_a_value_without_dollars_is_left_as_it_is(value: Any, context: Context) -> None:
     """A body that uses no dynamic field is sent exactly as configured."""
     assert msgspec.json.encode(render(value, context)) == msgspec.json.encode(value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TEXT, CONTEXTS)
 def test_any_text_can_be_sent_by_escaping_it(text: str, context: Context) -> None:
     """Whatever a string means, with a `$` before its first `$` it means itself."""
     assert render("$$" + text, context) == "$" + text
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ANY_JSON, ANY_JSON)
 def test_what_a_target_answered_arrives_unchanged(answer: Any, other: Any) -> None:
     """A reference to the whole answer gives the same JSON, whatever strings it holds."""
@@ -515,7 +515,7 @@ def test_what_a_target_answered_arrives_unchanged(answer: Any, other: Any) -> No
     assert sent == msgspec.json.encode({"p": answer, "q": [other]})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ANY_JSON, CONTEXTS)
 def test_rendering_gives_json_and_changes_nothing_it_was_given(
     value: Any, context: Context
@@ -527,7 +527,7 @@ def test_rendering_gives_json_and_changes_nothing_it_was_given(
     assert (value, context) == before
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(OBJECTS, OBJECTS)
 def test_a_merged_state_has_the_changes_over_the_old_keys(
     state: dict[str, Any], changes: dict[str, Any]

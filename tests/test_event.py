@@ -269,7 +269,7 @@ def test_a_whole_response_does_not_mention_truncation() -> None:
     assert set(response_payload(answered())) == {"status", "headers", "body", "duration_ms"}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @example(b'"\\ud83d"', JSON, False)
 @example(b"1" * 5_000, JSON, False)
 @given(

@@ -486,7 +486,7 @@ def test_no_retry_falls_at_or_after_the_schedules_next_run(
     assert settled.state is state
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(sorted(MOVES)), max_size=30), st.integers(1, 4))
 def test_any_walk_keeps_what_is_always_true(names: list[str], max_attempts: int) -> None:
     """Exactly one end time is set at the end, none before; planned time and identity never move."""

@@ -145,7 +145,7 @@ def test_no_query_leaves_the_url_as_it_was_written() -> None:
     assert request_of(url=url, query=None).url == request_of(url=url).url == url
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.dictionaries(st.text(max_size=8), st.text(max_size=20), min_size=1, max_size=4),
     st.sampled_from(["", "?x=0"]),

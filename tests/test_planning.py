@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count, product
-from time import perf_counter
+from time import thread_time
 
 import msgspec
 import pytest
@@ -363,9 +363,9 @@ def test_a_week_of_downtime_is_one_gap_and_quickly_told(calendar: str, misfire: 
     now = begin + timedelta(days=7, seconds=30)
     coming = Coming(begin, begin, now, 0, False)
     take_turn(plan, coming, now)  # the zone's table is built once per process
-    started = perf_counter()
+    started = thread_time()  # what others do on this machine is not counted
     turn = take_turn(plan, coming, now)
-    assert perf_counter() - started < 0.05
+    assert thread_time() - started < 0.05
     dropped = 9_981 if misfire is Misfire.ALL else 10_080
     first_run = begin + dropped * MINUTE
     gap = Gap(MISFIRE, begin, first_run - MINUTE, dropped)
@@ -713,5 +713,5 @@ class PlayedSchedule(RuleBasedStateMachine):
 
 TestPlayedSchedule = PlayedSchedule.TestCase
 PlayedSchedule.TestCase.settings = settings(
-    max_examples=250, stateful_step_count=40, deadline=None, derandomize=True
+    max_examples=250, stateful_step_count=40, derandomize=True
 )

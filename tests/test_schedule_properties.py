@@ -22,7 +22,7 @@ from typing import Any
 
 import httpx
 import msgspec
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from booper.app import Booper
@@ -397,12 +397,7 @@ def check_received(plan: Plan, world: World, runs: dict[int, datetime]) -> None:
 
 
 @given(plan=plans(), steps=st.lists(STEPS, min_size=3, max_size=14))
-@settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+@settings(max_examples=60, derandomize=True)
 def test_every_planned_time_is_accounted_for_once(plan: Plan, steps: list[str | int]) -> None:
     """Through slow targets, failures, restarts, crashes, pauses: run, cancelled or in one gap."""
     with tempfile.TemporaryDirectory() as folder:

@@ -118,7 +118,7 @@ NUMBERS = (
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @example(10**400)
 @given(NUMBERS | st.tuples(NUMBERS, st.sampled_from(sorted(UNITS)) | st.text(max_size=12)))
 def test_no_duration_raises_anything_but_its_own_error(value: Duration) -> None:
@@ -255,7 +255,7 @@ def test_the_end_of_a_day_is_the_next_midnight_or_refused() -> None:
     assert moment == datetime(2030, 2, 1, tzinfo=UTC)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @example(10**400)
 @example("0001-01-01T00:00:00+23:59")
 @given(
@@ -280,7 +280,7 @@ def test_no_moment_raises_anything_but_its_own_error(value: Moment) -> None:
 OFFSETS = st.integers(-1_439, 1_439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.datetimes(datetime(1900, 1, 1), datetime(2129, 1, 1), timezones=OFFSETS))
 def test_an_iso_time_of_any_offset_is_that_instant(at: datetime) -> None:
     """What `isoformat` writes is read as the same instant."""
@@ -363,7 +363,7 @@ def test_the_fraction_of_the_millisecond_follows_it(microseconds: int, fraction:
     assert made.int >> 64 & 0xFFF == fraction
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.datetimes(datetime(1970, 1, 1), timezones=st.just(UTC)),
     st.sampled_from([0, 1, 2**61, 2**62 - 1]),

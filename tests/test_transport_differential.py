@@ -302,7 +302,6 @@ def split(data: bytes, points: list[int]) -> list[bytes]:
 @settings(
     derandomize=True,
     max_examples=1500,
-    deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),
 )
