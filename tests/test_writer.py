@@ -383,3 +383,69 @@ async def test_a_call_for_many_that_raises_is_made_for_each_alone(
         assert isinstance(bad, sqlite3.IntegrityError)
         assert (first, last) == ((1, 0), (1, 0))
     assert await notes(connection) == ["one", "one", "two", "two"]
+
+
+def notes_by_a_statement(connection: sqlite3.Connection, texts: Sequence[str]) -> list[str]:
+    """Write notes by one statement, and return what was asked for."""
+    rows = ", ".join("(?)" for _ in texts)
+    connection.execute(f"INSERT INTO notes (text) VALUES {rows}", texts)
+    return list(texts)
+
+
+async def test_changes_by_a_statement_need_no_transaction_around_it(
+    writer: Writer, connection: Connection
+) -> None:
+    """What waits for such changes alone is committed by the statement itself, all of it."""
+    seen: list[str] = []
+    await connection.run(lambda raw: raw.set_trace_callback(seen.append))
+    texts = ["one", "two", "three"]
+    results = await asyncio.gather(
+        *(writer.run_together(notes_by_a_statement, text, is_statement=True) for text in texts)
+    )
+    assert results == texts
+    assert await notes(connection) == texts
+    assert not [statement for statement in seen if statement.startswith(("BEGIN", "COMMIT"))]
+
+
+async def test_a_statement_that_raises_is_made_for_each_alone(
+    writer: Writer, connection: Connection
+) -> None:
+    """A violated constraint is the one's who asked for it; the others are written."""
+    results = await asyncio.gather(
+        *(
+            writer.run_together(notes_by_a_statement, text, is_statement=True)
+            for text in ("one", "bad", "three")
+        ),
+        return_exceptions=True,
+    )
+    assert [results[0], results[2]] == ["one", "three"]
+    assert isinstance(results[1], sqlite3.IntegrityError)
+    assert await notes(connection) == ["one", "three"]
+
+
+async def test_a_statement_beside_other_changes_shares_their_transaction(
+    writer: Writer, connection: Connection
+) -> None:
+    """Changes of both sorts that wait together are committed together, in the order they came."""
+    seen: list[str] = []
+    await connection.run(lambda raw: raw.set_trace_callback(seen.append))
+    await asyncio.gather(
+        writer.run(note("one")),
+        writer.run_together(notes_by_a_statement, "two", is_statement=True),
+    )
+    assert await notes(connection) == ["one", "two"]
+    assert [statement for statement in seen if statement.startswith("COMMIT")] == ["COMMIT"]
+
+
+async def test_a_full_disk_refuses_a_statement_and_changes_nothing(
+    writer: Writer, connection: Connection
+) -> None:
+    """Each caller is told so, and the next one is served as soon as there is space."""
+    await limit_pages(connection, 0)
+    large = "x" * 100_000
+    with pytest.raises(StoreFull):
+        await writer.run_together(notes_by_a_statement, large, is_statement=True)
+    assert await notes(connection) == []
+    await limit_pages(connection, 1_000)
+    await writer.run_together(notes_by_a_statement, large, is_statement=True)
+    assert await notes(connection) == [large]

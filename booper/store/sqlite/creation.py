@@ -90,23 +90,26 @@ def prepare(asked: Creation, now: datetime, random: Random) -> Prepared:
 def create_all(
     connection: sqlite3.Connection, asked: Sequence[Prepared]
 ) -> list[Created | BooperError]:
-    """Write what many creates ask for, each with its answer, in order.
-
-    Jobs without an idempotency key, most of them, are written by one statement.
-    """
+    """Write what many creates ask for, each with its answer, in order."""
     answers: list[Created | BooperError] = []
-    for is_plain, items in groupby(asked, _is_plain):
-        if is_plain:
-            new_rows = [item.row for item in items if isinstance(item.row, rows.NewRow)]
-            made = rows.insert_all(connection, new_rows)
-            answers += [Created(job, is_duplicate=False) for job in made]
+    for together, items in groupby(asked, is_plain):
+        if together:
+            answers += create_plain(connection, list(items))
         else:
             answers += [_create(connection, item) for item in items]
     return answers
 
 
-def _is_plain(item: Prepared) -> bool:
-    return item.key is None and isinstance(item.row, rows.NewRow)
+def is_plain(item: Prepared) -> bool:
+    """Say whether a create is one row that nothing can be in the way of, as most are."""
+    return item.key is None and isinstance(item.row, rows.NewRow) and not item.row.new.tags
+
+
+def create_plain(connection: sqlite3.Connection, asked: Sequence[Prepared]) -> list[Created]:
+    """Write what plain creates ask for: up to `many.MOST_ROWS` by one statement."""
+    new_rows = [item.row for item in asked if isinstance(item.row, rows.NewRow)]
+    made = rows.insert_all(connection, new_rows)
+    return [Created(job, is_duplicate=False) for job in made]
 
 
 def _create(connection: sqlite3.Connection, item: Prepared) -> Created | BooperError:

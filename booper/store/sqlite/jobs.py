@@ -46,6 +46,10 @@ class SQLiteJobs:
     async def create(self, asked: Creation, now: datetime) -> Created:
         """Store a job or a schedule with its first run, unless its idempotency key is taken."""
         prepared = creation.prepare(asked, now, self._random)
+        if creation.is_plain(prepared):
+            return await self._writer.run_together(
+                creation.create_plain, prepared, is_statement=True
+            )
         answer = await self._writer.run_together(creation.create_all, prepared)
         if isinstance(answer, BooperError):
             raise answer

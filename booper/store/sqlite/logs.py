@@ -16,7 +16,7 @@ from booper.store.sqlite.values import loaded, stored
 
 INSERT = """
 INSERT INTO logs (id, user_id, job_id, kind, event, inserted_at, payload)
-VALUES {rows}
+SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
 """
 
 GET = """

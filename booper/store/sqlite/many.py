@@ -8,9 +8,10 @@ makes one step, so the writing thread works beside the loop and not by turns wit
 import sqlite3
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 
-# The sizes of statements are powers of two, so that there are few to keep prepared.
 MOST_ROWS = 64
+"""How many rows one statement takes."""
 
 
 def execute(
@@ -20,23 +21,36 @@ def execute(
 ) -> int:
     """Run a statement with rows for its `{rows}`; return how many rows it changed.
 
-    All rows are of one length. One that fails leaves those of earlier parts written: whoever calls
-    this has a savepoint to go back to.
+    All rows are of one length. The statement must pass over a row of NULLs: up to a power of two
+    is filled with them, so that there are few statements to keep prepared. One that fails leaves
+    those of earlier parts written: whoever calls this is in a transaction.
     """
-    changed = 0
-    for part in _parts(rows):
-        values = [value for row in part for value in row]
-        changed += connection.execute(_sized(statement, len(part[0]), len(part)), values).rowcount
-    return changed
+    return sum(cursor.rowcount for cursor in _run(connection, statement, rows))
 
 
-def _parts(rows: Sequence[Sequence[object]]) -> Iterator[Sequence[Sequence[object]]]:
-    start, size = 0, MOST_ROWS
-    while start < len(rows):
-        while size > len(rows) - start:
-            size //= 2
-        yield rows[start : start + size]
-        start += size
+def insert(
+    connection: sqlite3.Connection, statement: str, rows: Sequence[Sequence[object]]
+) -> Sequence[int]:
+    """Insert rows into an empty place of a table that numbers them itself; return their numbers.
+
+    An AUTOINCREMENT number is by one greater than the greatest there ever was
+    (https://www.sqlite.org/autoinc.html), so those of one statement follow each other.
+    """
+    numbers: list[int] = []
+    for cursor in _run(connection, statement, rows):
+        assert cursor.lastrowid is not None
+        numbers += range(cursor.lastrowid - cursor.rowcount + 1, cursor.lastrowid + 1)
+    return numbers
+
+
+def _run(
+    connection: sqlite3.Connection, statement: str, rows: Sequence[Sequence[object]]
+) -> Iterator[sqlite3.Cursor]:
+    for start in range(0, len(rows), MOST_ROWS):
+        part = rows[start : start + MOST_ROWS]
+        width, size = len(part[0]), 1 << (len(part) - 1).bit_length()
+        values = [*chain.from_iterable(part), *[None] * (width * (size - len(part)))]
+        yield connection.execute(_sized(statement, width, size), values)
 
 
 @lru_cache(maxsize=256)

@@ -31,18 +31,18 @@ state, attempt, max_attempts, interruptions, inserted_at, scheduled_at, planned_
 attempted_at, completed_at, discarded_at, cancelled_at, last_error
 """
 
-# Numbered by us: one statement then writes many, and nothing has to be read back.
-NEXT_ID = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'jobs'), 0) + 1"
-
 # In the order of `NewRow.values`: by name each row would cost as much again.
 INSERT = """
-INSERT INTO jobs (id, uuid, user_id, kind, schedule_id, parent_id, idempotency_key, key_until,
+INSERT INTO jobs (uuid, user_id, kind, schedule_id, parent_id, idempotency_key, key_until,
     name, description, host, args, max_attempts, inserted_at, scheduled_at, planned_at,
     state, attempt, interruptions)
-SELECT *, 'scheduled', 0, 0 FROM (VALUES {rows})
+SELECT *, 'scheduled', 0, 0 FROM (VALUES {rows}) WHERE column1 IS NOT NULL
 """
 
-INSERT_TAG = "INSERT OR IGNORE INTO job_tags (tag, job_id) VALUES {rows}"
+INSERT_TAG = """
+INSERT OR IGNORE INTO job_tags (tag, job_id)
+SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
+"""
 
 DELETE_TAGS = "DELETE FROM job_tags WHERE job_id = :job_id"
 KEEP_KEY = "UPDATE jobs SET key_until = :key_until WHERE id = :job_id"
@@ -136,9 +136,8 @@ def insert_all(connection: sqlite3.Connection, new_rows: Sequence[NewRow]) -> li
     """Write new jobs and return them, numbered in this order."""
     if not new_rows:
         return []
-    (first,) = connection.execute(NEXT_ID).fetchone()
-    numbered = list(enumerate(new_rows, first))
-    many.execute(connection, INSERT, [(number, *row.values) for number, row in numbered])
+    numbers = many.insert(connection, INSERT, [row.values for row in new_rows])
+    numbered = list(zip(numbers, new_rows, strict=True))
     tags = [(tag, number) for number, row in numbered for tag in row.new.tags]
     many.execute(connection, INSERT_TAG, tags)
     return [row.job(number) for number, row in numbered]

@@ -17,6 +17,7 @@ import msgspec
 
 from booper.errors import StoreUnavailable
 from booper.store.sqlite.connection import Connection, unavailable
+from booper.store.sqlite.many import MOST_ROWS
 
 log = logging.getLogger("booper.store")
 
@@ -30,11 +31,15 @@ MOST_TOGETHER = 500
 
 
 class Change(msgspec.Struct, frozen=True, eq=False):
-    """One change that waits: what makes it, what it is made for, and who is told."""
+    """One change that waits: what makes it, what it is made for, and who is told.
+
+    `is_statement` says that `work` makes it, and others with it, by a single statement.
+    """
 
     work: Work[Any, Any]
     item: Any
     future: asyncio.Future[Any]
+    is_statement: bool = False
 
 
 class Writer:
@@ -56,11 +61,12 @@ class Writer:
         """
         return await self.run_together(_alone, work)
 
-    async def run_together(self, work: Work[A, T], item: A) -> T:
+    async def run_together(self, work: Work[A, T], item: A, *, is_statement: bool = False) -> T:
         """Make a change as `run` does, by one call with the others that wait for this `work`.
 
         They are made where the first of them stands. A call with several items that raises is
         undone and made again for each item by itself, so `work` may do nothing but write.
+        `is_statement` promises that it writes up to `MOST_ROWS` items by one statement.
 
         Raises:
             StoreUnavailable: nothing was changed.
@@ -68,7 +74,7 @@ class Writer:
         if self._is_closed:
             raise StoreUnavailable("booper is stopping")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(Change(work, item, future))
+        self._waiting.append(Change(work, item, future, is_statement))
         self._arrived.set()
         return await future
 
@@ -129,10 +135,42 @@ def _by_kind(group: Sequence[Change]) -> list[list[Change]]:
 def _commit_together(
     kinds: Sequence[Sequence[Change]], connection: sqlite3.Connection
 ) -> list[Outcome]:
-    """Make changes in one transaction; each has its result or its error, none both."""
+    """Make changes in one transaction; each has its result or its error, none both.
+
+    Nearly all succeed, so they are first made without savepoints: each step of one waits for the
+    event loop to give up the interpreter's lock. If any raises, all are made anew within them.
+    """
+    try:
+        if len(kinds) == 1 and kinds[0][0].is_statement and len(kinds[0]) <= MOST_ROWS:
+            return _stated(kinds[0], connection)
+        return _transaction(kinds, connection, _made)
+    except _Undone:
+        return _transaction(kinds, connection, _isolated)
+
+
+class _Undone(Exception):
+    """Say that a change raised and can be told from the others: the transaction goes on."""
+
+
+def _stated(changes: Sequence[Change], connection: sqlite3.Connection) -> list[Outcome]:
+    """Make changes by one statement, which is a transaction by itself. Raises: _Undone."""
+    try:
+        results = changes[0].work(connection, [change.item for change in changes])
+    except sqlite3.OperationalError:
+        raise  # of the disk or the file: nothing was changed, and nothing can be now
+    except Exception as error:
+        raise _Undone from error
+    return [(change, result, None) for change, result in zip(changes, results, strict=True)]
+
+
+def _transaction(
+    kinds: Sequence[Sequence[Change]],
+    connection: sqlite3.Connection,
+    make: Callable[[Sequence[Change], sqlite3.Connection], list[Outcome]],
+) -> list[Outcome]:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        outcomes = [outcome for kind in kinds for outcome in _isolated(kind, connection)]
+        outcomes = [outcome for kind in kinds for outcome in make(kind, connection)]
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -141,23 +179,33 @@ def _commit_together(
     return outcomes
 
 
-def _isolated(changes: Sequence[Change], connection: sqlite3.Connection) -> list[Outcome]:
-    connection.execute("SAVEPOINT change")
+def _made(changes: Sequence[Change], connection: sqlite3.Connection) -> list[Outcome]:
+    """Make changes of one kind. Raises: _Undone."""
     try:
         results = changes[0].work(connection, [change.item for change in changes])
-        outcomes: list[Outcome] = [
-            (change, result, None) for change, result in zip(changes, results, strict=True)
-        ]
     except Exception as error:  # a change may raise anything; it must not take the others along
         # A full disk or an I/O error ends the whole transaction by itself
         # (https://www.sqlite.org/lang_transaction.html §3); then all of the group failed.
         if not connection.in_transaction:
             raise
+        raise _Undone from error
+    return [(change, result, None) for change, result in zip(changes, results, strict=True)]
+
+
+def _isolated(changes: Sequence[Change], connection: sqlite3.Connection) -> list[Outcome]:
+    """Make changes of one kind so that those which raise are undone alone."""
+    connection.execute("SAVEPOINT change")
+    try:
+        outcomes = _made(changes, connection)
+    except _Undone as undone:
         connection.execute("ROLLBACK TO change")
         connection.execute("RELEASE change")
         if len(changes) > 1:
             return [outcome for change in changes for outcome in _isolated([change], connection)]
-        problem = unavailable(error) if isinstance(error, sqlite3.OperationalError) else error
-        return [(changes[0], None, problem)]
+        return [(changes[0], None, _problem(undone.__cause__))]
     connection.execute("RELEASE change")
     return outcomes
+
+
+def _problem(error: BaseException | None) -> BaseException | None:
+    return unavailable(error) if isinstance(error, sqlite3.OperationalError) else error
