@@ -57,6 +57,15 @@ def test_run_sends_what_was_typed(booper: Booper) -> None:
     assert answered(booper(*whole))["args"]["body"] == {"a": [1]}
 
 
+def test_a_number_is_seconds_or_a_unix_time(booper: Booper) -> None:
+    """1,893,456,000 s after 1970 it is 2030-01-01 (21,915 days of 86,400 s)."""
+    get = ("run", "get", "https://example.com/", "--json")
+    assert answered(booper(*get, "--in", "90"))["args"]["schedule_in"] == 90
+    assert answered(booper(*get, "--in", "9", "--every", "1.5"))["args"]["repeat_every"] == 1.5
+    at = answered(booper(*get, "--at", "1893456000"))["job"]["scheduled_at"]
+    assert at == "2030-01-01T00:00:00Z"
+
+
 def test_a_job_is_shown_called_off_and_sent_again(booper: Booper) -> None:
     """People read a table or a few lines."""
     made = answered(booper("run", "get", "https://example.com/job", "--in", "1 day", "--json"))
@@ -121,13 +130,27 @@ def test_status_tells_that_booper_is_ready(booper: Booper) -> None:
         (("jobs", "get", "999999"), 1, "404 Not found"),
         (("jobs", "get", ".."), 2, "expected the id"),
         (("run", "get", "nonsense"), 1, "/url"),
-        (("run", "get", "https://example.com", "--in", "soon"), 2, "45 minutes"),
+        (
+            ("run", "get", "https://example.com", "--in", "soon"),
+            2,
+            "--in: expected a duration such as",
+        ),
+        (
+            ("run", "get", "https://example.com", "--every", "inf"),
+            2,
+            "--every: expected a duration",
+        ),
+        (
+            ("run", "get", "https://example.com", "--at", "soon"),
+            1,
+            "/scheduled_at: expected an ISO",
+        ),
         (("run", "get", "https://example.com", "-d", "x"), 2, "--data: expected name=value"),
         (("run", "get", "https://example.com", "-d", "{"), 2, "--data: expected JSON"),
         (("run", "get", "https://example.com", "-d", "a=1", "-d", "a=2"), 2, "given twice"),
         (("run", "get", "https://example.com", "-H", "x"), 2, "--header: expected name:value"),
         (("run", "get", "https://example.com", "--in", "1 day", "--schedule", "x"), 2, "older"),
-        (("run", "walk", "https://example.com"), 2, "walk"),
+        (("run", "walk", "https://example.com"), 2, "'METHOD': 'walk' is not one of 'get'"),
     ],
 )
 def test_what_is_wrong_is_told_in_a_line(

@@ -4,6 +4,7 @@ Exit codes: 1 booper refused, 2 what was typed cannot be sent, 3 no answer came.
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,8 +25,10 @@ from booper.client import (
     Schedule,
     Unreachable,
 )
+from booper.client.fields import duration
 from booper.config import read_config
 
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
@@ -182,3 +185,28 @@ def split_pairs(option: str, pairs: Sequence[str], sign: str) -> dict[str, Any]:
             raise InvalidArgument(f"{option}: {name!r} is given twice; JSON can hold a list")
         found[name] = value.strip() if sign == ":" else value
     return found
+
+
+def duration_of(option: str, text: str) -> str | float:
+    """Read a duration: an amount and a unit, or seconds.
+
+    Raises:
+        InvalidArgument: it is neither.
+    """
+    read = number_or_text(text)
+    try:
+        duration(option, read)
+    except InvalidArgument as error:
+        raise InvalidArgument(
+            f"{option}: expected a duration such as '30 seconds', '5 minutes' or '3 days', "
+            f"got {text!r}"
+        ) from error
+    return read
+
+
+def number_or_text(text: str) -> str | float:
+    """Read a number that was typed; what is none stays text, for others to read."""
+    found = _NUMBER.fullmatch(text.strip())
+    if found is None:
+        return text
+    return float(text) if found[1] else int(text)

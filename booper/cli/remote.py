@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,12 +73,16 @@ def asks(function: Callable[..., None]) -> Callable[..., None]:
 
 @click.command()
 @click.argument(
-    "method", type=click.Choice(["get", "post", "put", "patch", "delete"], case_sensitive=False)
+    "method",
+    type=click.Choice(["get", "post", "put", "patch", "delete"], case_sensitive=False),
+    metavar="METHOD",
 )
 @click.argument("target", metavar="URL")
 @click.option("--data", "-d", multiple=True, metavar="NAME=VALUE", help="The body, or its JSON.")
 @click.option("--header", "-H", multiple=True, metavar="NAME:VALUE", help="A header.")
-@click.option("--in", "schedule_in", metavar="DURATION", help="When: '30 seconds'.")
+@click.option(
+    "--in", "schedule_in", metavar="DURATION", help="When: '30 seconds'; a number is seconds."
+)
 @click.option("--at", "scheduled_at", metavar="TIME", help="When: ISO 8601, or a Unix time.")
 @click.option("--schedule", hidden=True, help="The older spelling: 'in 30 seconds'.")
 @click.option("--every", "repeat_every", metavar="DURATION", help="Again and again: '5 minutes'.")
@@ -98,7 +102,7 @@ def run(
 ) -> None:
     """Send a request to URL: now, later, or again and again.
 
-    With GET, --data becomes the query.
+    METHOD is get, post, put, patch or delete. With get, --data becomes the query.
     """
     from booper.cli.asking import fields_of, split_pairs, told
 
@@ -106,12 +110,25 @@ def run(
         if fields["schedule_in"] is not None:
             raise click.UsageError("--schedule is the older spelling of --in; give one of them")
         fields["schedule_in"] = schedule.removeprefix("in ")
+    fields |= _times(fields)
     if data:
         fields["query" if method == "get" else "body"] = fields_of(data)
     if header:
         fields["headers"] = split_pairs("--header", header, ":")
     job = ask.client.jobs.create(method=method, url=target, **fields)
     ask.show(job, told(job))
+
+
+def _times(fields: dict[str, Any]) -> dict[str, Any]:
+    """Read the times among what was typed. Raises: InvalidArgument."""
+    from booper.cli.asking import duration_of, number_or_text
+
+    read: dict[str, Callable[[str], Any]] = {
+        "schedule_in": partial(duration_of, "--in"),
+        "repeat_every": partial(duration_of, "--every"),
+        "scheduled_at": number_or_text,
+    }
+    return {name: read[name](fields[name]) for name in read if fields[name] is not None}
 
 
 @click.group()
