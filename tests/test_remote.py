@@ -119,6 +119,14 @@ def test_a_schedule_is_looked_at_stopped_and_deleted(booper: Booper) -> None:
     booper("schedules", "get", schedule, code=1)
 
 
+@pytest.mark.parametrize("command", ["get", "disable", "enable"])
+def test_one_schedule_is_no_list_for_programs(booper: Booper, command: str) -> None:
+    """As with one job, they find its fields at the top."""
+    made = answered(booper("run", "get", "https://example.com/", "--cron", "@daily", "--json"))
+    schedule = made["schedule_id"]
+    assert answered(booper("schedules", command, schedule, "--json"))["id"] == schedule
+
+
 def test_status_tells_that_booper_is_ready(booper: Booper) -> None:
     """No key is needed."""
     assert booper("status", BOOPER_API_KEY="").stdout == "booper is ready\n"

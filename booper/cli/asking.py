@@ -28,6 +28,7 @@ from booper.client import (
 from booper.client.fields import duration
 from booper.config import read_config
 
+_SCHEDULE = ("id", "state", "runs", "what")
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
@@ -49,16 +50,11 @@ class Asking:
 
     def schedules(self, schedules: Sequence[Schedule]) -> None:
         """Print schedules."""
-        rows = [
-            (
-                str(each.id),
-                "disabled" if each.disabled_at else "enabled",
-                _frequency(each.frequency),
-                _request(each.args),
-            )
-            for each in schedules
-        ]
-        self._table(schedules, rows, ("id", "state", "runs", "what"))
+        self._table(schedules, [_schedule_row(each) for each in schedules], _SCHEDULE)
+
+    def schedule(self, schedule: Schedule) -> None:
+        """Print one schedule: a table of one row, but no list in JSON."""
+        self._table(schedule, [_schedule_row(schedule)], _SCHEDULE)
 
     def logs(self, entries: Sequence[LogEntry]) -> None:
         """Print log entries."""
@@ -74,11 +70,9 @@ class Asking:
             line = f"{_time(entry.inserted_at)}  job {entry.job_id}  {_event(entry)}"
             self.show(entry, line)
 
-    def _table(
-        self, values: Sequence[Any], rows: Sequence[tuple[str, ...]], heads: tuple[str, ...]
-    ) -> None:
+    def _table(self, value: Any, rows: Sequence[tuple[str, ...]], heads: tuple[str, ...]) -> None:
         if self.is_json:
-            click.echo(msgspec.json.encode(values).decode())
+            click.echo(msgspec.json.encode(value).decode())
             return
         widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
         for row in (heads, *rows):
@@ -136,6 +130,12 @@ def told(job: Job) -> str:
 
 def _job_row(job: Job) -> tuple[str, ...]:
     return str(job.job_id), job.state, _time(job.scheduled_at), _request(job.args)
+
+
+def _schedule_row(schedule: Schedule) -> tuple[str, ...]:
+    state = "disabled" if schedule.disabled_at else "enabled"
+    what = _request(schedule.args)
+    return str(schedule.id), state, _frequency(schedule.frequency), what
 
 
 def _request(args: dict[str, Any]) -> str:

@@ -212,7 +212,7 @@ def list_schedules(ask: "Asking", limit: int) -> None:
 @asks
 def get_schedule(ask: "Asking", schedule_id: str) -> None:
     """Show one schedule."""
-    ask.schedules([ask.client.schedules.get(schedule_id)])
+    ask.schedule(ask.client.schedules.get(schedule_id))
 
 
 @schedules.command("next")
@@ -231,7 +231,7 @@ def next_runs(ask: "Asking", schedule_id: str, count: int) -> None:
 @asks
 def disable_schedule(ask: "Asking", schedule_id: str) -> None:
     """Stop a schedule; its waiting run is cancelled."""
-    ask.schedules([ask.client.schedules.disable(schedule_id)])
+    ask.schedule(ask.client.schedules.disable(schedule_id))
 
 
 @schedules.command("enable")
@@ -239,7 +239,7 @@ def disable_schedule(ask: "Asking", schedule_id: str) -> None:
 @asks
 def enable_schedule(ask: "Asking", schedule_id: str) -> None:
     """Go on with a schedule."""
-    ask.schedules([ask.client.schedules.enable(schedule_id)])
+    ask.schedule(ask.client.schedules.enable(schedule_id))
 
 
 @schedules.command("run")
