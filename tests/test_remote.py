@@ -113,6 +113,7 @@ def test_a_schedule_is_looked_at_stopped_and_deleted(booper: Booper) -> None:
     times = booper("schedules", "next", schedule, "--count", "3").stdout.splitlines()
     assert [line[11:19] for line in times] == ["09:00:00"] * 3
     assert "disabled" in booper("schedules", "disable", schedule).stdout
+    assert "booper schedules enable" in booper("schedules", "next", schedule).stdout
     assert "enabled" in booper("schedules", "enable", schedule).stdout
     assert "0 9 * * MON Europe/Berlin" in booper("schedules", "get", schedule).stdout
     assert "is deleted" in booper("schedules", "delete", schedule).stdout

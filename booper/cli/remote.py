@@ -16,6 +16,7 @@ import click
 
 if TYPE_CHECKING:
     from booper.cli.asking import Asking
+    from booper.client import Schedule
     from booper.client.fields import Method
 
 _OPTIONS = (
@@ -223,7 +224,13 @@ def next_runs(ask: "Asking", schedule_id: str, count: int) -> None:
     """Tell when a schedule runs next, in its own zone."""
     found = ask.client.schedules.get(schedule_id, next_runs=count)
     times = found.next_runs_local
-    ask.show(times, "\n".join(at.isoformat(" ") for at in times) or "it does not run again")
+    ask.show(times, "\n".join(at.isoformat(" ") for at in times) or _no_run(found))
+
+
+def _no_run(schedule: "Schedule") -> str:
+    if schedule.disabled_at is None:
+        return "it does not run again"
+    return f"it is disabled; `booper schedules enable {schedule.id}` goes on with it"
 
 
 @schedules.command("disable")
