@@ -15,7 +15,7 @@ from booper.cli.asking import Asking
 from booper.cli.following import Tail, tail, watch
 from booper.client import Client, LogEntry, Unreachable
 from booper.testing import VirtualBooper
-from tests.processes import allow_local_targets, run, serving, until
+from tests.processes import DEADLINE_SECONDS, allow_local_targets, run, serving, until
 
 START = datetime(2030, 1, 1, 12, 0, tzinfo=UTC)
 
@@ -206,3 +206,23 @@ def test_the_commands_follow_a_real_booper(tmp_path: Path) -> None:
         refused = run(tmp_path, "jobs", "watch", "99", environment=environment)
         assert (refused.returncode, refused.stdout) == (1, "")
         assert "404 Not found" in refused.stderr
+
+
+def test_a_watch_that_is_broken_off_says_nothing_of_the_job(tmp_path: Path) -> None:
+    """1 would mean that the job was discarded or cancelled."""
+    with serving(tmp_path) as daemon, Client(daemon.url, daemon.key) as client:
+        assert daemon.key is not None
+        number = client.jobs.create(url="https://a.test/", schedule_in="1 day").job_id
+        environment = {"BOOPER_URL": daemon.url, "BOOPER_API_KEY": daemon.key}
+        with subprocess.Popen(
+            [sys.executable, "-m", "booper", "jobs", "watch", str(number), "--json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            text=True,
+        ) as watching:
+            assert watching.stdout is not None
+            assert json.loads(watching.stdout.readline())["job_id"] == number
+            watching.send_signal(signal.SIGINT)
+            assert watching.communicate(timeout=DEADLINE_SECONDS) == ("", "")
+            assert watching.returncode == 130

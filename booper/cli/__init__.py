@@ -2,6 +2,7 @@
 
 Commands read options and print; what they do is done elsewhere. Every expected error is one line
 on standard error: exit 2 for a wrong command line or configuration, exit 1 for the rest.
+Ctrl-C needs no line.
 """
 
 import os
@@ -15,6 +16,9 @@ from booper import __version__
 from booper.cli import remote
 from booper.config import Config, read_config
 from booper.errors import BooperError, StartError
+
+# 128 and the number of SIGINT, as in a shell: it says nothing of what was waited for.
+_INTERRUPTED = 130
 
 config_option = click.option(
     "--config",
@@ -37,6 +41,8 @@ class Commands(click.Group):
         except BooperError as error:
             click.echo(f"booper: {error}", err=True)
             sys.exit(error.exit_code if isinstance(error, StartError) else 1)
+        except KeyboardInterrupt:
+            sys.exit(_INTERRUPTED)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List those that ask a running booper apart from those that need none."""
