@@ -1,5 +1,6 @@
 """`booper keys`, with a daemon that serves the database and without one."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,6 +109,18 @@ def test_two_keys_of_one_name_are_told_apart_by_id(daemon: Daemon) -> None:
     # Keys are listed in order of creation: the later twin is the one that a dict keeps.
     revoke(daemon.folder, listed(daemon.folder)["twin"][0])
     assert [status(daemon, key) for key in keys] == [200, 401]
+
+
+def test_programs_read_json(daemon: Daemon) -> None:
+    """What was made, a list of all, and what was revoked; the key itself is in the first alone."""
+    made, listed, revoked = (
+        json.loads(run(daemon.folder, "keys", *command, "--json").stdout)
+        for command in (("create", "ci", "--scope", "read"), ("list",), ("revoke", "ci"))
+    )
+    assert status(daemon, made["key"]) == 401  # revoked by now
+    assert [key["scope"] for key in listed if key["id"] == made["id"]] == ["read"]
+    assert (revoked["id"], revoked["revoked_at"] is None) == (made["id"], False)
+    assert made["key"] not in json.dumps([listed, revoked])
 
 
 def test_keys_are_managed_while_nothing_serves(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import click
 
 from booper import __version__
 from booper.cli import remote
+from booper.cli.remote import json_option
 from booper.config import Config, read_config
 from booper.errors import BooperError, StartError
 
@@ -166,34 +167,42 @@ def keys() -> None:
 )
 @config_option
 @database_option
+@json_option
 def create_key(
-    name: str, user: str | None, scope: str, config_path: Path | None, database: str | None
+    name: str,
+    user: str | None,
+    scope: str,
+    config_path: Path | None,
+    database: str | None,
+    is_json: bool,
 ) -> None:
     """Make an API key called NAME and print it, this once."""
     from booper.cli import keyring
 
-    keyring.create(_read(config_path, database=database), name, user, scope)
+    keyring.create(_read(config_path, database=database), name, user, scope, is_json=is_json)
 
 
 @keys.command("list")
 @config_option
 @database_option
-def list_keys(config_path: Path | None, database: str | None) -> None:
+@json_option
+def list_keys(config_path: Path | None, database: str | None, is_json: bool) -> None:
     """List all API keys."""
     from booper.cli import keyring
 
-    keyring.list_all(_read(config_path, database=database))
+    keyring.list_all(_read(config_path, database=database), is_json=is_json)
 
 
 @keys.command("revoke")
 @click.argument("key")
 @config_option
 @database_option
-def revoke_key(key: str, config_path: Path | None, database: str | None) -> None:
+@json_option
+def revoke_key(key: str, config_path: Path | None, database: str | None, is_json: bool) -> None:
     """Revoke an API key, given by its id or its name."""
     from booper.cli import keyring
 
-    keyring.revoke(_read(config_path, database=database), key)
+    keyring.revoke(_read(config_path, database=database), key, is_json=is_json)
 
 
 def _read(

@@ -1,4 +1,7 @@
-"""`booper keys`: through the daemon that serves the database, or on the file if none does."""
+"""`booper keys`: through the daemon that serves the database, or on the file if none does.
+
+What is printed is for people, unless `is_json`: then it is what the API answers, in JSON.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -24,7 +27,7 @@ from booper.store.sqlite import open_store
 T = TypeVar("T")
 
 
-def create(config: Config, name: str, user: str | None, scope: str) -> None:
+def create(config: Config, name: str, user: str | None, scope: str, *, is_json: bool) -> None:
     """Make a key and print it."""
 
     async def work() -> NewKeyResource:
@@ -32,11 +35,14 @@ def create(config: Config, name: str, user: str | None, scope: str) -> None:
             return await keys.create(KeyRequest(name, user, scope))
 
     made = asyncio.run(work())
+    if is_json:
+        _show(made)
+        return
     click.echo(f"API key {made.name!r} of user {made.user!r}; it is shown only this once:\n")
     click.echo(f"    {made.key}\n")
 
 
-def list_all(config: Config) -> None:
+def list_all(config: Config, *, is_json: bool) -> None:
     """Print a line for each key."""
 
     async def work() -> Sequence[KeyResource]:
@@ -44,6 +50,9 @@ def list_all(config: Config) -> None:
             return await keys.list()
 
     found = asyncio.run(work())
+    if is_json:
+        _show(found)
+        return
     click.echo(f"{'id':36}  {'name':20}  {'user':16}  {'scope':5}  {'created':20}  revoked")
     for key in found:
         revoked = key.revoked_at[:19] if key.revoked_at else "-"
@@ -53,14 +62,22 @@ def list_all(config: Config) -> None:
         )
 
 
-def revoke(config: Config, wanted: str) -> None:
+def revoke(config: Config, wanted: str, *, is_json: bool) -> None:
     """Revoke the key with this id or name."""
 
     async def work() -> KeyResource:
         async with _keyring(config) as keys:
             return await keys.revoke(_find(await keys.list(), wanted))
 
-    click.echo(f"revoked the API key {asyncio.run(work()).name!r}")
+    revoked = asyncio.run(work())
+    if is_json:
+        _show(revoked)
+        return
+    click.echo(f"revoked the API key {revoked.name!r}")
+
+
+def _show(value: KeyResource | NewKeyResource | Sequence[KeyResource]) -> None:
+    click.echo(msgspec.json.encode(value).decode())
 
 
 class Keyring(Protocol):

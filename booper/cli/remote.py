@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from booper.client import Schedule
     from booper.client.fields import Method
 
+json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON, for programs.")
 _OPTIONS = (
     click.option("--url", envvar="BOOPER_URL", show_envvar=True, help="Where booper listens."),
     click.option("--key", envvar="BOOPER_API_KEY", show_envvar=True, help="The API key."),
@@ -30,7 +31,7 @@ _OPTIONS = (
         show_envvar=True,
         help="The TOML file that says where, unless --url does.",
     ),
-    click.option("--json", "is_json", is_flag=True, help="Print JSON, for programs."),
+    json_option,
 )
 # Spelled out, not imported: what knows them takes a tenth of a second to import.
 _STATES = (
@@ -313,7 +314,7 @@ def tail_logs(ask: "Asking", **options: Any) -> None:
 
 
 @click.command()
-@click.option("--json", "is_json", is_flag=True, help="Print JSON, for programs.")
+@json_option
 def demo(is_json: bool) -> None:
     """Check that booper works here: it sends itself a request in two seconds.
 
