@@ -115,6 +115,10 @@ class FieldError:
     pointer: str
     detail: str
 
+    def __str__(self) -> str:
+        # An empty pointer means the whole (RFC 6901 §5), which needs no name.
+        return f"{self.pointer}: {self.detail}" if self.pointer else self.detail
+
 
 def pointer_to(parent: str, name: str) -> str:
     """Point at a member of an object (RFC 6901 §3), cutting a name nobody would read."""
@@ -131,7 +135,7 @@ class InvalidRequest(BooperError):
     MOST_IN_WORDS = 3
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
-        shown = [f"{error.pointer}: {error.detail}" for error in errors[: self.MOST_IN_WORDS]]
+        shown = [str(error) for error in errors[: self.MOST_IN_WORDS]]
         more = len(errors) - len(shown)
         super().__init__("; ".join(shown) + (f"; and {more} more" if more else ""))
         self.errors = errors[: self.MOST_ERRORS]

@@ -153,6 +153,13 @@ async def test_a_move_that_means_nothing_is_refused(dev: httpx.AsyncClient, body
     assert (await dev.get("/api/dev/clock")).json()["data"]["now"].startswith("2030-01-01T12:00")
 
 
+async def test_what_is_wrong_with_all_of_a_body_needs_no_pointer(dev: httpx.AsyncClient) -> None:
+    """The empty pointer is there for programs (RFC 6901 §5); people read what was expected."""
+    problem = (await dev.post("/api/dev/clock", json={})).json()
+    assert problem["detail"].startswith("expected one of")
+    assert problem["errors"] == [{"pointer": "", "detail": problem["detail"]}]
+
+
 async def test_urls_of_others_go_where_the_map_says(
     dev: httpx.AsyncClient, target: FakeTarget
 ) -> None:
