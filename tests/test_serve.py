@@ -145,10 +145,16 @@ def test_a_refused_daemon_leaves_the_running_one_its_socket(first: Daemon) -> No
 
 
 def test_a_taken_port_is_named(first: Daemon, tmp_path: Path) -> None:
-    """A daemon whose port is taken ends with one line that names the address."""
+    """A daemon whose port is taken ends with one line: the address, and how to choose another."""
     port = str(first.api.base_url.port)
     done = run(tmp_path, "serve", "--port", port)
-    assert_refused(done, 1, f"127.0.0.1:{port}", "in use")
+    assert_refused(done, 1, f"127.0.0.1:{port}: something listens there already", "--port")
+
+
+def test_an_address_of_another_machine_is_named(tmp_path: Path) -> None:
+    """192.0.2.1 is nobody's (RFC 5737 §3)."""
+    done = run(tmp_path, "serve", "--host", "192.0.2.1", "--port", "0")
+    assert_refused(done, 1, "192.0.2.1:0: this machine has no such address", "--host")
 
 
 def test_a_second_start_prints_no_key_and_the_first_key_still_works(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`booper serve`: the daemon's process: its sockets, its signals, its log and its first words."""
 
 import asyncio
+import errno
 import gc
 import logging
 import os
@@ -110,8 +111,18 @@ def bind(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise StartError(f"cannot listen on {authority(host, port)}: {reason}") from error
+        raise StartError(f"cannot listen on {authority(host, port)}: {_reason(error)}") from error
+
+
+def _reason(error: OSError | UnicodeError) -> str:
+    """Say why an address cannot be listened on, and what to do where that is known."""
+    match getattr(error, "errno", None):
+        case errno.EADDRINUSE:
+            return "something listens there already; --port chooses another, 0 any free one"
+        case errno.EADDRNOTAVAIL:
+            return "this machine has no such address; --host chooses another"
+        case _:
+            return getattr(error, "strerror", None) or str(error)
 
 
 def authority(host: str, port: int) -> str:
