@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -174,6 +175,25 @@ def test_a_later_answer_goes_over_an_earlier_one(booper: VirtualBooper) -> None:
     for method, url in (("post", URL), ("put", URL), ("post", "https://elsewhere.test/")):
         booper.client.jobs.create(method=method, url=url, max_attempts=1)  # type: ignore[arg-type]
     assert sorted(ran.status or 0 for ran in booper.drain().ran) == [200, 404, 410]
+
+
+@pytest.mark.parametrize(
+    ("url", "answer", "told"),
+    [
+        ("/remind", 500, "expected a URL such as"),
+        ("api.example.com/remind", 500, "expected a URL such as"),
+        ("app:/remind", 500, "expected a URL such as"),
+        (URL, "500", "expected a status"),
+        (URL, 42, "expected a status"),
+        (URL, TimeoutError, r"TimeoutError\(\)"),
+    ],
+)
+def test_an_answer_that_nothing_would_get_is_told_at_once(
+    booper: VirtualBooper, url: str, answer: Any, told: str
+) -> None:
+    """Else the test would go on with the 200 that answers what nobody has spoken of."""
+    with pytest.raises(ValueError, match=told):
+        booper.respond(url, answer)
 
 
 def test_a_whole_answer_reaches_the_next_run(booper: VirtualBooper) -> None:

@@ -13,12 +13,16 @@ Answer = int | httpx.Response | Exception | Callable[[httpx.Request], httpx.Resp
 
 
 class Rule:
-    """What answers the requests to a URL: answers in order, the last one again and again."""
+    """What answers the requests to a URL: answers in order, the last one again and again.
+
+    Raises:
+        ValueError: the URL can be that of no request, or one of the answers is none.
+    """
 
     def __init__(self, url: str, answers: Sequence[Answer], method: str | None) -> None:
-        self._url = url
+        self._url = _checked_url(url)
         self._method = method.upper() if method else None
-        self._answers = list(answers) or [200]
+        self._answers = [_checked_answer(answer) for answer in answers] or [200]
 
     def is_for(self, request: httpx.Request) -> bool:
         """Say whether it answers a request."""
@@ -83,6 +87,27 @@ class ScriptedTarget(httpx.AsyncBaseTransport):
             return httpx.Response(500, text=f"{type(error).__name__}: {error}")
         finally:
             self._here.is_answering = False
+
+
+def _checked_url(url: str) -> str:
+    if not url.startswith(("http://", "https://", "*")):
+        raise ValueError(
+            f"expected a URL such as https://api.example.com/*, in which * stands for anything, "
+            f"got {url!r}"
+        )
+    return url
+
+
+def _checked_answer(answer: Answer) -> Answer:
+    is_status = not isinstance(answer, int) or 100 <= answer <= 599
+    # The class of an exception can be called, but makes no answer.
+    is_kind = isinstance(answer, int | httpx.Response | Exception) or callable(answer)
+    if not is_status or not is_kind or isinstance(answer, type):
+        raise ValueError(
+            "expected a status from 100 to 599, an httpx.Response, an exception such as "
+            f"TimeoutError(), or a function of the request, got {answer!r}"
+        )
+    return answer
 
 
 def _copied(answer: httpx.Response) -> httpx.Response:

@@ -134,6 +134,9 @@ class VirtualBooper:
         `httpx.Response`, an exception that the network raises (`TimeoutError()`,
         `httpx.ConnectError("refused")`), or a function from an `httpx.Request` to a response.
         A later call goes over an earlier one.
+
+        Raises:
+            ValueError: no request can be to such a URL, or an answer is none of these.
         """
         self._target.add(Rule(url, answers, method))
 
