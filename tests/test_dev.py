@@ -221,6 +221,17 @@ async def test_these_operations_need_a_key_and_stand_in_the_document(
     }
 
 
+@pytest.mark.parametrize("query", [{"path": "hello"}, {"pth": "/hello"}])
+async def test_a_question_about_the_sink_that_finds_nothing_is_refused(
+    dev: httpx.AsyncClient, query: dict[str, str]
+) -> None:
+    """An empty list would say that nothing came."""
+    await dev.post("/dev/sink/hello")
+    answer = await dev.get("/api/dev/sink", params=query)
+    assert answer.status_code == 422
+    assert "path" in answer.json()["detail"]
+
+
 async def test_no_other_booper_has_any_of_it(api: httpx.AsyncClient) -> None:
     """Each path is a 404 elsewhere, with a key or without, and the document is silent."""
     for method, path in PATHS:

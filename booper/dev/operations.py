@@ -3,9 +3,11 @@
 from typing import Any, Protocol
 
 import msgspec
+from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from booper.api.bodies import read_body
+from booper.api.paging import unknown_parameters
 from booper.api.routing import (
     Access,
     Answer,
@@ -13,9 +15,11 @@ from booper.api.routing import (
     Data,
     Documentation,
     Operation,
+    Parameter,
     Posted,
     respond,
 )
+from booper.api.schemas import matching
 from booper.api.shapes import read_struct
 from booper.clock import RunningClock
 from booper.dev.sink import Arrived, Sink
@@ -112,7 +116,7 @@ class Operations:
 
     async def list_arrived(self, call: Call) -> Response:
         """List what has reached the sink, the latest last; `path` picks one path of it."""
-        arrived = self._world.sink.arrived(call.request.query_params.get("path"))
+        arrived = self._world.sink.arrived(_asked_path(call.request.query_params))
         return respond({"data": arrived})
 
     async def reset(self, call: Call) -> Response:
@@ -148,6 +152,17 @@ class Operations:
     def _clock(self) -> ClockResource:
         clock, next_at = self._world.clock, self._world.travel.next_at()
         return ClockResource(precise(clock.now()), clock.is_frozen, precise_or_none(next_at))
+
+
+def _asked_path(query: QueryParams) -> str | None:
+    """Read which path is asked for, if one is. Raises: InvalidRequest."""
+    errors = unknown_parameters(query, ("path",))
+    path = query.get("path")
+    if path is not None and not path.startswith("/"):
+        errors.append(FieldError("/path", f"expected a path such as /orders, got {path[:100]!r}"))
+    if errors:
+        raise InvalidRequest(errors)
+    return path
 
 
 def journey_resource(journey: Journey) -> JourneyResource:
@@ -244,6 +259,11 @@ _MOVE = Documentation(
 )
 _ARRIVED = Documentation(
     tag=_TAG,
+    parameters=(
+        Parameter(
+            "path", "Only what came to this path below /dev/sink", matching("/.*"), "/orders"
+        ),
+    ),
     answers={200: Answer("The requests", (Data(Arrived, is_list=True),), {"data": [_SEEN]})},
 )
 _RESET = Documentation(
