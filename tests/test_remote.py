@@ -1,7 +1,11 @@
 """The commands that ask a running booper: what they send, what they print, how they end."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +14,7 @@ from click.testing import CliRunner, Result
 from booper.cli import main
 from booper.cli.asking import printable
 from tests.processes import Daemon, allow_local_targets, serving, until
+from tests.test_readme import BLOCKS
 
 Booper = Callable[..., Result]
 
@@ -175,6 +180,37 @@ def test_a_wrong_key_and_a_silent_server_are_told(booper: Booper) -> None:
     assert "BOOPER_API_KEY" in refused
     assert "sk_nobody" not in refused
     assert "booper serve" in booper("status", "--url", "http://127.0.0.1:1", code=3).stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"), [("jobs w", "watch"), ("jobs list --state ca", "cancelled")]
+)
+def test_a_shell_completes_what_is_typed(tmp_path: Path, typed: str, offered: str) -> None:
+    """By the line that the README has in ~/.bashrc; its function is called as bash does."""
+    (line,) = (
+        line
+        for kind, text in BLOCKS
+        if kind == "sh"
+        for line in text.splitlines()
+        if "bash_source" in line
+    )
+    words = f"booper {typed}"
+    script = f"""
+        {line}
+        COMP_WORDS=({words}) COMP_CWORD={len(words.split()) - 1}
+        _booper_completion booper
+        echo "${{COMPREPLY[@]}}"
+    """
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", script],
+        env={"PATH": path},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [offered]
 
 
 def test_what_others_wrote_does_not_steer_the_terminal() -> None:
