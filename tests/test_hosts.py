@@ -50,3 +50,11 @@ def test_a_bad_entry_says_what_would_be_right(entry: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as raised:
         HostMap.parse([entry], {})
     assert "https://api.example.com=http://localhost:3000" in str(raised.value)
+
+
+def test_an_origin_goes_to_one_place() -> None:
+    """Of two places neither is taken in silence; the same place twice is no contradiction."""
+    first, second = "https://a.test=http://b.test", "https://a.test=http://c.test"
+    with pytest.raises(ConfigError, match=r"a\.test is mapped twice, to http://b\.test and to"):
+        HostMap.parse([first, second], {})
+    assert HostMap.parse([first, first], {}).applied_to("https://a.test/") == "http://b.test/"

@@ -18,14 +18,15 @@ class HostMap:
     @classmethod
     def parse(cls, entries: Sequence[str], own: Mapping[str, str]) -> "HostMap":
         """Read entries `FROM=TO`, laid over `own`. Raises: ConfigError."""
-        origins = dict(own)
+        given: dict[str, str] = {}
         for entry in entries:
             from_, separator, to = entry.partition("=")
             if not separator:
                 raise ConfigError(f"a map must be FROM=TO, such as {EXAMPLE}, got {entry!r}")
-            origins[from_] = to
+            if given.setdefault(from_, to) != to:
+                raise ConfigError(f"{from_} is mapped twice, to {given[from_]} and to {to}")
         try:
-            return cls(origins)
+            return cls({**own, **given})
         except TargetRefused as error:
             raise ConfigError(f"a map must be FROM=TO, such as {EXAMPLE}: {error}") from error
 
