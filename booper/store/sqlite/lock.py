@@ -47,6 +47,11 @@ class ProcessLock:
         """
         try:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError as error:
+            folder = self._path.parent
+            raise StartError(
+                f"cannot open {self._database}: there is no folder {folder}"
+            ) from error
         except OSError as error:
             raise StartError(f"cannot open {self._path}: {error.strerror}") from error
         try:
