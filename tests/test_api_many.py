@@ -665,7 +665,8 @@ async def test_only_a_discarded_or_cancelled_job_is_retried(
     number = await reach(state, api, booper, target)
     before, sent = await read(api, number), len(target.received)
     details = problem(await api.post(f"/api/jobs/{number}/retry"), 409)
-    assert state in details["detail"]
+    wanted = "only a discarded or cancelled one can be sent again"
+    assert details["detail"] == f"job {number} is {state}; {wanted}"
     after = await read(api, number)
     target.release()
     await booper.wait_idle()

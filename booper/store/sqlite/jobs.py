@@ -117,7 +117,10 @@ class SQLiteJobs:
         def change(connection: sqlite3.Connection) -> Job:
             job = rows.get(connection, user_id, ref)
             if job.state not in RETRYABLE_STATES:
-                raise Conflict(f"job {job.id} is {job.state}; only a discarded or cancelled one")
+                raise Conflict(
+                    f"job {job.id} is {job.state}; only a discarded or cancelled one can be sent "
+                    "again"
+                )
             return _retry(connection, job, now)
 
         return await self._writer.run(change)
