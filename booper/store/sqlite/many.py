@@ -31,7 +31,7 @@ def execute(
 def insert(
     connection: sqlite3.Connection, statement: str, rows: Sequence[Sequence[object]]
 ) -> Sequence[int]:
-    """Insert rows into an empty place of a table that numbers them itself; return their numbers.
+    """Insert rows into a table that numbers them itself; return their numbers, in order.
 
     An AUTOINCREMENT number is by one greater than the greatest there ever was
     (https://www.sqlite.org/autoinc.html), so those of one statement follow each other.
