@@ -23,6 +23,7 @@ PATHS = (
     ("GET", "/api/dev/clock"),
     ("POST", "/api/dev/clock"),
     ("GET", "/api/dev/sink"),
+    ("GET", "/api/dev/sink/hello"),
     ("POST", "/api/dev/reset"),
     ("GET", "/dev/sink/hello"),
     ("POST", "/dev/sink/hello"),
@@ -187,7 +188,7 @@ async def test_a_reset_leaves_nothing(dev: httpx.AsyncClient) -> None:
         await create(dev, cron="0 * * * *")
         assert (await move(dev, advance=[1, "day"]))["count"] == 24
         await dev.post("/dev/sink/hello")
-        assert len((await dev.get("/api/dev/sink", params={"path": "/hello"})).json()["data"]) == 1
+        assert len((await dev.get("/api/dev/sink/hello")).json()["data"]) == 1
 
         reset = await dev.post("/api/dev/reset")
 
@@ -217,19 +218,37 @@ async def test_these_operations_need_a_key_and_stand_in_the_document(
     assert {path for path in paths if path.startswith("/api/dev")} == {
         "/api/dev/clock",
         "/api/dev/sink",
+        "/api/dev/sink/{name}",
         "/api/dev/reset",
     }
+    (name,) = paths["/api/dev/sink/{name}"]["get"]["parameters"]
+    assert (name["name"], name["in"], name["required"]) == ("name", "path", True)
 
 
-@pytest.mark.parametrize("query", [{"path": "hello"}, {"pth": "/hello"}])
-async def test_a_question_about_the_sink_that_finds_nothing_is_refused(
-    dev: httpx.AsyncClient, query: dict[str, str]
+NAMES = ("hello", "a", "a/b", "a/b/", "a//b", "", "path:x", "a b", "%C3%BC", "a%3Fb%23c", "a%2Fc")
+
+
+async def test_the_sink_tells_what_it_caught_at_a_name(dev: httpx.AsyncClient) -> None:
+    """A name is all that follows the sink's path, slashes too (contract §10)."""
+    for name in NAMES:
+        await dev.post(f"/dev/sink/{name}?respond=503", content=name)
+    for name in NAMES:
+        caught = (await dev.get(f"/api/dev/sink/{name}")).json()["data"]
+        assert [one["body"] for one in caught] == [name]
+    assert len((await dev.get("/api/dev/sink")).json()["data"]) == len(NAMES)
+    assert (await dev.get("/api/dev/sink/other")).json()["data"] == []
+
+
+@pytest.mark.parametrize("path", ["/api/dev/sink", "/api/dev/sink/hello"])
+async def test_no_parameter_picks_a_part_of_what_the_sink_caught(
+    dev: httpx.AsyncClient, path: str
 ) -> None:
-    """An empty list would say that nothing came."""
-    await dev.post("/dev/sink/hello")
-    answer = await dev.get("/api/dev/sink", params=query)
+    """One that was ignored would make the answer seem to be that part."""
+    answer = await dev.get(path, params={"path": "/hello"})
     assert answer.status_code == 422
-    assert "path" in answer.json()["detail"]
+    assert answer.json()["errors"] == [
+        {"pointer": "/path", "detail": "unknown parameter; expected none"}
+    ]
 
 
 async def test_no_other_booper_has_any_of_it(api: httpx.AsyncClient) -> None:

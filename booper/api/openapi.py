@@ -163,7 +163,7 @@ def document(operations: Iterable[Operation], now: datetime) -> Schema:
     known = tuple(operations)
     paths: dict[str, dict[str, Schema]] = {}
     for operation in known:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+        paths.setdefault(operation.template, {})[operation.method.lower()] = _operation(operation)
     types = dict.fromkeys(kind for each in known for kind in _types(each))
     _, shapes = msgspec.json.schema_components(types, ref_template=REFERENCE)
     return {
@@ -233,7 +233,7 @@ def _operation(operation: Operation) -> Schema:
         "description": f"Needs {operation.access.value}.",
         "tags": [documentation.tag],
         "security": [] if operation.access is Access.OPEN else [{"key": []}],
-        "parameters": [_parameter(each, operation.path) for each in documentation.parameters],
+        "parameters": [_parameter(each, operation.template) for each in documentation.parameters],
         "responses": {
             **{str(status): _answer(each) for status, each in documentation.answers.items()},
             **{
@@ -251,7 +251,7 @@ def _operation(operation: Operation) -> Schema:
 
 def _identifier(operation: Operation) -> str:
     """Return a name such as `post_jobs_job_id_cancel`."""
-    words = re.findall(r"\w+", operation.path.removeprefix("/api"))
+    words = re.findall(r"\w+", operation.template.removeprefix("/api"))
     return "_".join([operation.method.lower(), *words])
 
 

@@ -191,5 +191,5 @@ def query_moment(text: str, now: datetime) -> datetime:
 
 def _unknown(name: str, known: tuple[str, ...]) -> FieldError:
     near = get_close_matches(name[:100], known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"expected {', '.join(known)}"
+    hint = f"did you mean {near[0]!r}?" if near else f"expected {', '.join(known) or 'none'}"
     return FieldError(pointer_to("", name), f"unknown parameter; {hint}")

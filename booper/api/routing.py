@@ -4,6 +4,7 @@ An operation declares its access; there is no way to add a route that forgets to
 """
 
 import hmac
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -182,13 +183,18 @@ class Documentation:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path."""
+    """One method of one path; `{name:path}` in it may hold slashes, as Starlette spells that."""
 
     method: str
     path: str
     access: Access
     handler: Callable[[Call], Awaitable[Response]]
     documentation: Documentation
+
+    @property
+    def template(self) -> str:
+        """Return the path as the API document spells it, where parameters have names alone."""
+        return re.sub(r":\w+}", "}", self.path)
 
     @property
     def summary(self) -> str:

@@ -1,9 +1,9 @@
 """`/api/dev/…`: the clock, the sink's record and the reset, beside the API they are about."""
 
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
-from starlette.datastructures import QueryParams
+from starlette.requests import Request
 from starlette.responses import Response
 
 from booper.api.bodies import read_body
@@ -19,7 +19,6 @@ from booper.api.routing import (
     Posted,
     respond,
 )
-from booper.api.schemas import matching
 from booper.api.shapes import read_struct
 from booper.clock import RunningClock
 from booper.dev.sink import Arrived, Sink
@@ -28,6 +27,8 @@ from booper.model.duration import Duration, InvalidDuration, parse_duration
 from booper.model.moment import InvalidMoment, Moment, parse_moment
 from booper.model.timestamps import precise, precise_or_none
 from booper.travel import Journey, Ran, Travel
+
+_SINK: Final = "/api/dev/sink"
 
 
 class Move(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,7 +98,8 @@ class Operations:
         return (
             Operation("GET", "/api/dev/clock", Access.READ, self.read_clock, _CLOCK),
             Operation("POST", "/api/dev/clock", Access.ADMIN, self.move_clock, _MOVE),
-            Operation("GET", "/api/dev/sink", Access.READ, self.list_arrived, _ARRIVED),
+            Operation("GET", _SINK, Access.READ, self.list_arrived, _ARRIVED),
+            Operation("GET", f"{_SINK}/{{name:path}}", Access.READ, self.list_caught, _CAUGHT),
             Operation("POST", "/api/dev/reset", Access.ADMIN, self.reset, _RESET),
         )
 
@@ -115,9 +117,16 @@ class Operations:
         return respond({"data": journey_resource(await self._travel(move))})
 
     async def list_arrived(self, call: Call) -> Response:
-        """List what has reached the sink, the latest last; `path` picks one path of it."""
-        arrived = self._world.sink.arrived(_asked_path(call.request.query_params))
-        return respond({"data": arrived})
+        """List what has reached the sink, the latest last."""
+        _refuse_parameters(call.request)
+        return respond({"data": self._world.sink.arrived()})
+
+    async def list_caught(self, call: Call) -> Response:
+        """List what the sink has caught at one name, the latest last."""
+        _refuse_parameters(call.request)
+        # Read as the sink reads its paths: `?` and `#` in a name stay encoded in both.
+        path = call.request.url.path.removeprefix(_SINK)
+        return respond({"data": self._world.sink.arrived(path)})
 
     async def reset(self, call: Call) -> Response:
         """Forget all jobs, schedules, logs and keys and what the sink has; set the clock back."""
@@ -154,15 +163,10 @@ class Operations:
         return ClockResource(precise(clock.now()), clock.is_frozen, precise_or_none(next_at))
 
 
-def _asked_path(query: QueryParams) -> str | None:
-    """Read which path is asked for, if one is. Raises: InvalidRequest."""
-    errors = unknown_parameters(query, ("path",))
-    path = query.get("path")
-    if path is not None and not path.startswith("/"):
-        errors.append(FieldError("/path", f"expected a path such as /orders, got {path[:100]!r}"))
-    if errors:
+def _refuse_parameters(request: Request) -> None:
+    """Let no parameter seem to pick a part. Raises: InvalidRequest."""
+    if errors := unknown_parameters(request.query_params, ()):
         raise InvalidRequest(errors)
-    return path
 
 
 def journey_resource(journey: Journey) -> JourneyResource:
@@ -236,6 +240,7 @@ _SEEN: dict[str, Any] = {
     "answer": "500",
 }
 _TAG = "dev"
+_REQUESTS = {200: Answer("The requests", (Data(Arrived, is_list=True),), {"data": [_SEEN]})}
 _CLOCK = Documentation(
     tag=_TAG, answers={200: Answer("The time", (Data(ClockResource),), {"data": _NOW})}
 )
@@ -257,14 +262,15 @@ _MOVE = Documentation(
     },
     errors=(Conflict,),
 )
-_ARRIVED = Documentation(
+_ARRIVED = Documentation(tag=_TAG, answers=_REQUESTS, errors=(InvalidRequest,))
+_CAUGHT = Documentation(
     tag=_TAG,
     parameters=(
         Parameter(
-            "path", "Only what came to this path below /dev/sink", matching("/.*"), "/orders"
+            "name", "What follows /dev/sink/; it may hold slashes", {"type": "string"}, "orders"
         ),
     ),
-    answers={200: Answer("The requests", (Data(Arrived, is_list=True),), {"data": [_SEEN]})},
+    answers=_REQUESTS,
 )
 _RESET = Documentation(
     tag=_TAG, answers={200: Answer("The time", (Data(ClockResource),), {"data": _NOW})}
