@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -16,6 +17,7 @@ from booper.engine.headers import check_name
 from booper.engine.signing import Secret
 from booper.errors import ConfigError
 from booper.model.duration import Duration
+from booper.model.key import check_key
 from booper.model.retry import EXPONENTIAL, parse_backoff
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
@@ -78,6 +80,13 @@ class Channels(msgspec.Struct, frozen=True, kw_only=True):
     discord: str = ""
 
 
+class Client(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom commands ask and with which key; empty is what `[server]` says, and no key."""
+
+    url: str = ""
+    key: str = ""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """All settings, a table each."""
 
@@ -88,6 +97,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     retry: Retry = Retry()
     webhooks: Webhooks = Webhooks()
     channels: Channels = Channels()
+    client: Client = Client()
 
 
 _EXPECTED: Final = {
@@ -96,6 +106,9 @@ _EXPECTED: Final = {
     tuple[str, ...]: "a list of text",
     str | list[Duration]: f'"{EXPONENTIAL}" or a list of durations',
 }
+
+# A secret is not repeated, not even a wrong one.
+_SECRET: Final = frozenset({"[webhooks] secret", "[client] key"})
 
 
 def read_config(path: Path | None, overrides: Mapping[str, Mapping[str, Any]]) -> Config:
@@ -150,8 +163,7 @@ def _setting(label: str, kind: Any, value: Any) -> Any:
     try:
         setting = msgspec.convert(value, kind, strict=True)
     except msgspec.ValidationError as error:
-        # A secret is not repeated, not even a wrong one.
-        got = "" if "secret" in label.rpartition(": ")[2] else f", got {value!r}"
+        got = "" if label.rpartition(": ")[2] in _SECRET else f", got {value!r}"
         raise ConfigError(f"{label}: expected {_expected(kind)}{got}") from error
     try:
         check = _CHECKS.get(label.rpartition(": ")[2])
@@ -201,6 +213,21 @@ def _check_discord(url: str) -> None:
         raise ValueError("expected the https URL of a Discord webhook")
 
 
+def _check_client_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_fine = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is none, a bracket that is not closed
+        is_fine = False
+    if url and not is_fine:
+        raise ValueError(f"expected a URL such as http://127.0.0.1:2667, got {url!r}")
+
+
+def _check_client_key(key: str) -> None:
+    if key:
+        check_key(key)
+
+
 # What types cannot say.
 _CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "[retry] backoff": parse_backoff,
@@ -209,6 +236,8 @@ _CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "[database] path": _check_path,
     "[webhooks] secret": _check_secrets,
     "[channels] discord": _check_discord,
+    "[client] url": _check_client_url,
+    "[client] key": _check_client_key,
 }
 
 

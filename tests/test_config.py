@@ -79,6 +79,8 @@ WRONG_TYPES = [
     ("webhooks", "secret", "{}", "text"),
     ("channels", "discord", "5", "text"),
     ("channels", "discord", "[]", "text"),
+    ("client", "url", "2667", "text"),
+    ("client", "key", "5", "text"),
 ]
 
 # a wrong backoff as TOML, and a word of what is wrong with it
@@ -296,6 +298,39 @@ def test_what_names_no_header_cannot_be_hidden(path: Path, name: str) -> None:
     """A header's name is a token (RFC 9110 §5.6.2); anything else is a typo, told as such."""
     message = refusal(path, f'[delivery]\nredact_headers = ["X-Key", "{name}"]')
     assert "[delivery] redact_headers: header name must" in message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "127.0.0.1:2667",
+        "localhost:2667",
+        "ftp://booper.example",
+        "http://",
+        "http://:2667",
+        "http://booper.example:x",
+        "http://booper.example:65536",
+        "http://[::1",
+    ],
+)
+def test_commands_ask_an_http_url_alone(path: Path, url: str) -> None:
+    """Anything else is found when the file is read, and shown; both schemes and none are fine."""
+    message = refusal(path, f'[client]\nurl = "{url}"')
+    assert message.endswith(
+        f"[client] url: expected a URL such as http://127.0.0.1:2667, got {url!r}"
+    )
+    for fine in ("http://127.0.0.1:2667", "https://[::1]/booper/", ""):
+        assert read(path, f'[client]\nurl = "{fine}"').client.url == fine
+
+
+@pytest.mark.parametrize("key", ['"secret_0123456789"', '"sk_0123456789 12"', '"sk_01"', '["sk_"]'])
+def test_a_wrong_key_of_the_commands_is_refused_and_not_repeated(path: Path, key: str) -> None:
+    """A key is `sk_` and at least 13 characters more (README); what is wrong may be a secret."""
+    message = refusal(path, f"[client]\nkey = {key}")
+    assert "[client] key: " in message
+    assert key.strip('[]"') not in message.replace("'sk_'", "")
+    fine = "sk_" + 13 * "x"
+    assert read(path, f'[client]\nkey = "{fine}"').client.key == fine
 
 
 def test_hosts_ports_addresses_and_networks_can_be_allowed(path: Path) -> None:

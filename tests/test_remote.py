@@ -182,6 +182,52 @@ def test_a_wrong_key_and_a_silent_server_are_told(booper: Booper) -> None:
     assert "booper serve" in booper("status", "--url", "http://127.0.0.1:1", code=3).stderr
 
 
+@pytest.mark.parametrize("source", ["option", "environment", "file"])
+def test_whom_to_ask_and_the_key_come_from_option_environment_and_file(
+    daemon: Daemon, tmp_path: Path, source: str
+) -> None:
+    """The first of these that says it counts; what comes after it is wrong here."""
+    sources = ["option", "environment", "file"]
+    url = {one: daemon.url if one == source else "http://127.0.0.1:1" for one in sources}
+    key = {one: daemon.key if one == source else "sk_nobody_0123456789" for one in sources}
+    config = tmp_path / "booper.toml"
+    config.write_text(
+        f'[server]\nport = 1\n[client]\nurl = "{url["file"]}"\nkey = "{key["file"]}"\n'
+    )
+    environment = {"BOOPER_URL": url["environment"], "BOOPER_API_KEY": key["environment"]}
+    options = ("--url", url["option"], "--key", key["option"])
+    result = CliRunner().invoke(
+        main,
+        ("jobs", "list", "--config", str(config), *(options if source == "option" else ())),
+        env=dict.fromkeys(environment, "") if source == "file" else environment,
+    )
+    assert result.exit_code == 0, result.output
+
+
+def test_without_a_url_the_server_of_the_file_is_asked(daemon: Daemon, tmp_path: Path) -> None:
+    """With the key of `[client]`; a URL that was typed leaves that key as it is."""
+    port = daemon.url.rpartition(":")[2]
+    config = tmp_path / "booper.toml"
+    config.write_text(f'[server]\nport = {port}\n[client]\nkey = "{daemon.key}"\n')
+    environment = {"BOOPER_URL": "", "BOOPER_API_KEY": "", "BOOPER_CONFIG": str(config)}
+    for options in ((), ("--url", daemon.url)):
+        result = CliRunner().invoke(main, ("jobs", "list", *options), env=environment)
+        assert result.exit_code == 0, result.output
+
+
+def test_a_wrong_client_of_the_file_is_told_in_a_line(tmp_path: Path) -> None:
+    """2 means that the configuration is wrong; what it says is named."""
+    config = tmp_path / "booper.toml"
+    config.write_text('[client]\nurl = "localhost"\n')
+    arguments = ("status", "--config", str(config))
+    result = CliRunner().invoke(main, arguments, env={"BOOPER_URL": "", "BOOPER_API_KEY": ""})
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"booper: {config}: [client] url: "
+        "expected a URL such as http://127.0.0.1:2667, got 'localhost'\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("typed", "offered"), [("jobs w", "watch"), ("jobs list --state ca", "cancelled")]
 )

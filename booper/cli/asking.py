@@ -26,7 +26,7 @@ from booper.client import (
     Unreachable,
 )
 from booper.client.fields import duration
-from booper.config import read_config
+from booper.config import Server, read_config
 
 _SCHEDULE = ("id", "state", "runs", "what")
 _NUMBER = re.compile(r"\d+(\.\d+)?")
@@ -84,9 +84,13 @@ class Asking:
 def asking(
     url: str | None, key: str | None, config: Path | None, is_json: bool
 ) -> Iterator[Asking]:
-    """Ask the booper at `url`, or where the configuration has it listen; end with an exit code."""
+    """Ask the booper at `url` with `key`, else as the configuration says; end with an exit code.
+
+    Raises:
+        ConfigError: the configuration is needed, and wrong.
+    """
     try:
-        with Client(url or _configured_url(config), key, retries=1) as client:
+        with Client(*_configured(url, key, config), retries=1) as client:
             yield Asking(client, is_json)
     except ClientError as error:
         click.echo(printable(f"booper: {error}"), err=True)
@@ -103,8 +107,16 @@ def _exit_code(error: ClientError) -> int:
             return 1
 
 
-def _configured_url(path: Path | None) -> str:
-    server = read_config(path, {}).server
+def _configured(url: str | None, key: str | None, path: Path | None) -> tuple[str, str | None]:
+    """Return whom to ask and with which key; the file is not read where both were typed."""
+    if url and key:
+        return url, key
+    config = read_config(path, {})
+    asked = config.client
+    return url or asked.url or _url_of(config.server), key or asked.key or None
+
+
+def _url_of(server: Server) -> str:
     host = _ANYWHERE.get(server.host, server.host)
     return f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}"
 

@@ -29,7 +29,7 @@ _OPTIONS = (
         type=click.Path(path_type=Path),
         envvar="BOOPER_CONFIG",
         show_envvar=True,
-        help="The TOML file that says where, unless --url does.",
+        help="The TOML file that says where and with which key, unless --url and --key do.",
     ),
     json_option,
 )
