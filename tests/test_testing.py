@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -244,7 +244,7 @@ def test_an_error_that_nobody_was_told_of_is_raised_at_the_end() -> None:
         with VirtualBooper() as booper:
             booper.respond(URL, wrong)
             booper.client.jobs.create(url=URL)
-            booper._portal.call(booper._booper.wait_idle)
+            booper._running.portal.call(booper._running.booper.wait_idle)
             if error:
                 raise error
 
@@ -268,6 +268,29 @@ def test_time_cannot_be_moved_by_what_answers(booper: VirtualBooper) -> None:
     booper.client.jobs.create(url=URL)
     with pytest.raises(RuntimeError, match="time cannot move while a request is answered"):
         booper.drain()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda booper: booper.client,
+        lambda booper: booper.async_client,
+        lambda booper: booper.url,
+        lambda booper: booper.advance(days=1),
+        lambda booper: booper.advance_to(START + DAY),
+        lambda booper: booper.run_next(),
+        lambda booper: booper.drain(),
+    ],
+)
+def test_it_runs_in_a_with_alone(ask: Callable[[VirtualBooper], object]) -> None:
+    """Before and after it, what needs it to run says so; time and what was sent can be read."""
+    booper = VirtualBooper(start=START)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="with VirtualBooper"):
+            ask(booper)
+        assert (booper.now, booper.sent) == (START, [])
+        with booper:
+            pass
 
 
 def test_a_program_can_call_it_over_http(booper: VirtualBooper) -> None:

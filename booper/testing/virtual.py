@@ -6,6 +6,7 @@ Owns the thread, the temporary database and the listener; moving time is `booper
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
@@ -38,6 +39,15 @@ KEY: Final = "sk_test_virtual_booper"
 _OPEN: Final = Config(targets=Targets(require_https=False, allow_private_networks=True))
 
 
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What there is while a `VirtualBooper` is entered."""
+
+    portal: BlockingPortal
+    booper: Booper
+    travel: Travel
+
+
 class VirtualBooper:
     """A booper whose time is the test's, and whose requests reach what the test says.
 
@@ -51,6 +61,7 @@ class VirtualBooper:
 
     Raises:
         ValueError: `start` says no time zone.
+        RuntimeError: it is asked for something outside its `with`.
     """
 
     def __init__(
@@ -66,6 +77,7 @@ class VirtualBooper:
         self._target = ScriptedTarget()
         self._recorder = Recorder()
         self._stack = ExitStack()
+        self._entered: _Running | None = None
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -73,8 +85,8 @@ class VirtualBooper:
             portal = stack.enter_context(start_blocking_portal("asyncio"))
             booper = self._make(folder / "booper.db")
             stack.enter_context(portal.wrap_async_context_manager(booper))
-            self._portal, self._booper = portal, booper
-            self._travel = Travel(booper, self._clock, is_gapless=True)
+            travel = Travel(booper, self._clock, is_gapless=True)
+            self._entered = _Running(portal, booper, travel)
             self._stack = stack.pop_all()
         return self
 
@@ -84,6 +96,7 @@ class VirtualBooper:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._entered = None
         self._stack.close()
         if error is None:
             self._target.raise_error()
@@ -121,10 +134,11 @@ class VirtualBooper:
     @cached_property
     def url(self) -> str:
         """Return where the API listens, from the first time this is asked on."""
+        running = self._running
         bound = socket.create_server(("127.0.0.1", 0))
-        listener = Listener(self._booper.asgi, 1, bound, Limits())
+        listener = Listener(running.booper.asgi, 1, bound, Limits())
         self._stack.callback(bound.close)
-        self._stack.enter_context(self._portal.wrap_async_context_manager(listening(listener)))
+        self._stack.enter_context(running.portal.wrap_async_context_manager(listening(listener)))
         return f"http://127.0.0.1:{bound.getsockname()[1]}"
 
     def respond(self, url: str, *answers: Answer, method: str | None = None) -> None:
@@ -163,15 +177,15 @@ class VirtualBooper:
             Exception: whatever a function given to `respond` has raised.
         """
         passing = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
-        return self._travelled(partial(self._travel.by, duration + passing))
+        return self._travelled(partial(self._running.travel.by, duration + passing))
 
     def advance_to(self, moment: datetime) -> Journey:
         """Let time pass until a moment. Raises: as `advance`, and ValueError without a zone."""
-        return self._travelled(partial(self._travel.to, _aware(moment)))
+        return self._travelled(partial(self._running.travel.to, _aware(moment)))
 
     def run_next(self) -> Journey:
         """Let time pass until something is sent; none, if nothing waits. Raises: as `advance`."""
-        return self._travelled(self._travel.run_next)
+        return self._travelled(self._running.travel.run_next)
 
     def drain(self) -> Journey:
         """Wait until all that is due by now has been sent and answered. Raises: as `advance`."""
@@ -183,7 +197,7 @@ class VirtualBooper:
                 "time cannot move while a request is answered: a function given to `respond` "
                 "may ask booper, but not advance or drain it"
             )
-        journey = self._portal.call(travel)
+        journey = self._running.portal.call(travel)
         self._target.raise_error()
         return journey
 
@@ -208,7 +222,17 @@ class VirtualBooper:
 
     @cached_property
     def _bridge(self) -> "_Bridge":
-        return _Bridge(self._portal, own_transport(self._booper.administration, DEFAULT_USER))
+        running = self._running
+        return _Bridge(running.portal, own_transport(running.booper.administration, DEFAULT_USER))
+
+    @property
+    def _running(self) -> _Running:
+        """Return what is entered. Raises: RuntimeError, nothing is."""
+        if self._entered is None:
+            raise RuntimeError(
+                "a VirtualBooper runs in a `with` alone: with VirtualBooper() as booper: …"
+            )
+        return self._entered
 
 
 class _Bridge(httpx.BaseTransport, httpx.AsyncBaseTransport):
