@@ -92,6 +92,26 @@ def test_no_key_stands_in_a_file(daemon: Daemon) -> None:
         assert not any(key.encode() in content for key in keys), path
 
 
+@pytest.mark.parametrize(
+    ("arguments", "wrong"),
+    [
+        (("",), "NAME"),
+        (("x" * 101,), "NAME"),
+        (("a\nb",), "NAME"),
+        (("a", "--user", " "), "--user"),
+    ],
+)
+def test_what_cannot_be_a_name_is_told_by_its_place_on_the_command_line(
+    tmp_path: Path, arguments: tuple[str, ...], wrong: str
+) -> None:
+    """A key and a user have 1 to 100 printable characters; 2 means a wrong command line."""
+    done = run(tmp_path, "keys", "create", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    told = f"Invalid value for '{wrong}': must have 1 to 100 printable characters"
+    assert told in done.stderr
+    assert not (tmp_path / "booper.db").exists()
+
+
 def test_an_unknown_key_is_named(daemon: Daemon) -> None:
     """Revoking what is not there is one line that says so, and exit code 1."""
     done = run(daemon.folder, "keys", "revoke", "nonesuch")

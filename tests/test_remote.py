@@ -156,8 +156,8 @@ def test_status_tells_that_booper_is_ready(booper: Booper) -> None:
         ),
         (
             ("run", "get", "https://example.com", "--at", "soon"),
-            1,
-            "/scheduled_at: expected an ISO",
+            2,
+            "--at: expected an ISO",
         ),
         (("run", "get", "https://example.com", "-d", "x"), 2, "--data: expected name=value"),
         (("run", "get", "https://example.com", "-d", "{"), 2, "--data: expected JSON"),

@@ -17,6 +17,7 @@ from booper.cli import remote
 from booper.cli.remote import json_option
 from booper.config import Config, read_config
 from booper.errors import BooperError, StartError
+from booper.model.key import check_name
 
 # 128 and the number of SIGINT, as in a shell: it says nothing of what was waited for.
 _INTERRUPTED = 130
@@ -155,9 +156,21 @@ def keys() -> None:
     """Manage API keys, on the machine that booper runs on."""
 
 
+def _checked_name(ctx: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    """Return the name of a key or a user. Raises: BadParameter, which names what is wrong."""
+    try:
+        return text if text is None else check_name(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
 @keys.command("create")
-@click.argument("name")
-@click.option("--user", help="Whose key it is; made if unknown.  [default: the first user]")
+@click.argument("name", callback=_checked_name)
+@click.option(
+    "--user",
+    callback=_checked_name,
+    help="Whose key it is; made if unknown.  [default: the first user]",
+)
 @click.option(
     "--scope",
     type=click.Choice(["read", "write", "admin"]),

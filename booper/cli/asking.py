@@ -27,6 +27,7 @@ from booper.client import (
 )
 from booper.client.fields import duration
 from booper.config import Server, read_config
+from booper.model.moment import InvalidMoment, parse_moment
 
 _SCHEDULE = ("id", "state", "runs", "what")
 _NUMBER = re.compile(r"\d+(\.\d+)?")
@@ -205,7 +206,7 @@ def duration_of(option: str, text: str) -> str | float:
     Raises:
         InvalidArgument: it is neither.
     """
-    read = number_or_text(text)
+    read = _number_or_text(text)
     try:
         duration(option, read)
     except InvalidArgument as error:
@@ -216,7 +217,21 @@ def duration_of(option: str, text: str) -> str | float:
     return read
 
 
-def number_or_text(text: str) -> str | float:
+def moment_of(option: str, text: str) -> str | float:
+    """Read a point in time: ISO 8601, or a Unix time; how far off it may be, the server says.
+
+    Raises:
+        InvalidArgument: it is neither.
+    """
+    read = _number_or_text(text)
+    try:
+        parse_moment(read, None)
+    except InvalidMoment as error:
+        raise InvalidArgument(f"{option}: {error}") from error
+    return read
+
+
+def _number_or_text(text: str) -> str | float:
     """Read a number that was typed; what is none stays text, for others to read."""
     found = _NUMBER.fullmatch(text.strip())
     if found is None:

@@ -123,12 +123,12 @@ def run(
 
 def _times(fields: dict[str, Any]) -> dict[str, Any]:
     """Read the times among what was typed. Raises: InvalidArgument."""
-    from booper.cli.asking import duration_of, number_or_text
+    from booper.cli.asking import duration_of, moment_of
 
     read: dict[str, Callable[[str], Any]] = {
         "schedule_in": partial(duration_of, "--in"),
         "repeat_every": partial(duration_of, "--every"),
-        "scheduled_at": number_or_text,
+        "scheduled_at": partial(moment_of, "--at"),
     }
     return {name: read[name](fields[name]) for name in read if fields[name] is not None}
 
