@@ -215,12 +215,15 @@ def test_an_operators_key_works_until_it_is_replaced(tmp_path: Path) -> None:
         assert refused.status_code == 401
 
 
-def test_a_key_that_cannot_serve_is_refused(tmp_path: Path) -> None:
-    """A bad `BOOPER_API_KEY` ends the start with one line; it does not repeat the key."""
-    key = "long_enough_but_without_the_prefix"
+@pytest.mark.parametrize("key", ["long_enough_but_without_the_prefix", "sk_0123456789abcdef\n"])
+def test_a_key_that_cannot_serve_is_refused(tmp_path: Path, key: str) -> None:
+    """A bad `BOOPER_API_KEY` ends the start with one line; it does not repeat the key.
+
+    No header carries a line break (RFC 9110 §5.5): every client's key would be another one.
+    """
     done = run(tmp_path, "serve", "--port", "0", environment={"BOOPER_API_KEY": key})
     assert_refused(done, 2, "'sk_'")
-    assert key not in done.stderr
+    assert key.strip() not in done.stderr
 
 
 def test_a_public_address_without_a_key_is_refused(tmp_path: Path) -> None:

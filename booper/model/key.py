@@ -80,8 +80,10 @@ def check_key(key: str) -> str:
     Raises:
         ValueError: it lacks the prefix `sk_`, is short, or has characters no header carries.
     """
-    if not key.startswith(PREFIX) or len(key) < SHORTEST or not key.isascii() or " " in key:
+    is_sendable = key.isascii() and key.isprintable() and " " not in key
+    if not key.startswith(PREFIX) or len(key) < SHORTEST or not is_sendable:
         raise ValueError(
-            f"a key begins with {PREFIX!r} and has at least {SHORTEST} ASCII characters, no spaces"
+            f"a key begins with {PREFIX!r} and has at least {SHORTEST} ASCII characters, "
+            "no spaces or line breaks"
         )
     return key
