@@ -386,9 +386,12 @@ async def test_a_call_for_many_that_raises_is_made_for_each_alone(
 
 
 def notes_by_a_statement(connection: sqlite3.Connection, texts: Sequence[str]) -> list[str]:
-    """Write notes by one statement, and return what was asked for."""
+    """Write notes by one statement, and return what was asked for.
+
+    By a SELECT, as jobs are written: SQLite can then undo it alone, if it is a single row, too.
+    """
     rows = ", ".join("(?)" for _ in texts)
-    connection.execute(f"INSERT INTO notes (text) VALUES {rows}", texts)
+    connection.execute(f"INSERT INTO notes (text) SELECT * FROM (VALUES {rows})", texts)
     return list(texts)
 
 
@@ -449,3 +452,19 @@ async def test_a_full_disk_refuses_a_statement_and_changes_nothing(
     await limit_pages(connection, 1_000)
     await writer.run_together(notes_by_a_statement, large, is_statement=True)
     assert await notes(connection) == [large]
+
+
+async def test_a_statement_too_large_for_the_disk_keeps_no_other_out(
+    writer: Writer, connection: Connection
+) -> None:
+    """One that waits with others is told alone that the disk is full, as any change is."""
+    await limit_pages(connection, spare=1)
+    first, full, last = await asyncio.gather(
+        *(
+            writer.run_together(notes_by_a_statement, text, is_statement=True)
+            for text in ("small", "x" * 100_000, "small too")
+        ),
+        return_exceptions=True,
+    )
+    assert (first, type(full), last) == ("small", StoreFull, "small too")
+    assert await notes(connection) == ["small", "small too"]

@@ -54,6 +54,9 @@ class Writer:
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Make a change; returns when it is durable, raises what it raised or what kept it out.
 
+        Where one of those that are committed with it raises, all are undone and made again, so
+        `work` may do nothing but write.
+
         Cancelling the caller never tears a transaction: a change is made whole or not at all.
 
         Raises:
@@ -142,25 +145,14 @@ def _commit_together(
     """
     try:
         if len(kinds) == 1 and kinds[0][0].is_statement and len(kinds[0]) <= MOST_ROWS:
-            return _stated(kinds[0], connection)
+            return _made(kinds[0], connection)  # a statement is a transaction by itself
         return _transaction(kinds, connection, _made)
     except _Undone:
         return _transaction(kinds, connection, _isolated)
 
 
 class _Undone(Exception):
-    """Say that a change raised and can be told from the others: the transaction goes on."""
-
-
-def _stated(changes: Sequence[Change], connection: sqlite3.Connection) -> list[Outcome]:
-    """Make changes by one statement, which is a transaction by itself. Raises: _Undone."""
-    try:
-        results = changes[0].work(connection, [change.item for change in changes])
-    except sqlite3.OperationalError:
-        raise  # of the disk or the file: nothing was changed, and nothing can be now
-    except Exception as error:
-        raise _Undone from error
-    return [(change, result, None) for change, result in zip(changes, results, strict=True)]
+    """Say that a change raised, for the reason that is its cause, and that none is written."""
 
 
 def _transaction(
@@ -184,10 +176,6 @@ def _made(changes: Sequence[Change], connection: sqlite3.Connection) -> list[Out
     try:
         results = changes[0].work(connection, [change.item for change in changes])
     except Exception as error:  # a change may raise anything; it must not take the others along
-        # A full disk or an I/O error ends the whole transaction by itself
-        # (https://www.sqlite.org/lang_transaction.html §3); then all of the group failed.
-        if not connection.in_transaction:
-            raise
         raise _Undone from error
     return [(change, result, None) for change, result in zip(changes, results, strict=True)]
 
@@ -198,14 +186,17 @@ def _isolated(changes: Sequence[Change], connection: sqlite3.Connection) -> list
     try:
         outcomes = _made(changes, connection)
     except _Undone as undone:
+        error = undone.__cause__
+        assert error is not None
+        # A full disk or an I/O error ends the whole transaction by itself
+        # (https://www.sqlite.org/lang_transaction.html §3); then all of the group failed.
+        if not connection.in_transaction:
+            raise error from None
         connection.execute("ROLLBACK TO change")
         connection.execute("RELEASE change")
         if len(changes) > 1:
             return [outcome for change in changes for outcome in _isolated([change], connection)]
-        return [(changes[0], None, _problem(undone.__cause__))]
+        problem = unavailable(error) if isinstance(error, sqlite3.OperationalError) else error
+        return [(changes[0], None, problem)]
     connection.execute("RELEASE change")
     return outcomes
-
-
-def _problem(error: BaseException | None) -> BaseException | None:
-    return unavailable(error) if isinstance(error, sqlite3.OperationalError) else error
