@@ -54,7 +54,8 @@ def test_a_bad_entry_says_what_would_be_right(entry: str, message: str) -> None:
 
 def test_an_origin_goes_to_one_place() -> None:
     """Of two places neither is taken in silence; the same place twice is no contradiction."""
-    first, second = "https://a.test=http://b.test", "https://a.test=http://c.test"
-    with pytest.raises(ConfigError, match=r"a\.test is mapped twice, to http://b\.test and to"):
-        HostMap.parse([first, second], {})
+    first = "https://a.test=http://b.test"
+    for spelling in ("https://a.test", "https://A.test:443/"):
+        with pytest.raises(ConfigError, match=r"is mapped twice, to http://b\.test and to http:"):
+            HostMap.parse([first, f"{spelling}=http://c.test"], {})
     assert HostMap.parse([first, first], {}).applied_to("https://a.test/") == "http://b.test/"

@@ -19,13 +19,12 @@ class HostMap:
     def parse(cls, entries: Sequence[str], own: Mapping[str, str]) -> "HostMap":
         """Read entries `FROM=TO`, laid over `own`. Raises: ConfigError."""
         given: dict[str, str] = {}
-        for entry in entries:
-            from_, separator, to = entry.partition("=")
-            if not separator:
-                raise ConfigError(f"a map must be FROM=TO, such as {EXAMPLE}, got {entry!r}")
-            if given.setdefault(from_, to) != to:
-                raise ConfigError(f"{from_} is mapped twice, to {given[from_]} and to {to}")
         try:
+            for entry in entries:
+                from_, to = _split(entry)
+                origin = _origin(from_).url
+                if given.setdefault(origin, to) != to:
+                    raise ConfigError(f"{from_} is mapped twice, to {given[origin]} and to {to}")
             return cls({**own, **given})
         except TargetRefused as error:
             raise ConfigError(f"a map must be FROM=TO, such as {EXAMPLE}: {error}") from error
@@ -37,6 +36,13 @@ class HostMap:
         if to is None:
             return url
         return replace(target, scheme=to.scheme, host=to.host, port=to.port).url
+
+
+def _split(entry: str) -> tuple[str, str]:
+    from_, separator, to = entry.partition("=")
+    if not separator:
+        raise ConfigError(f"a map must be FROM=TO, such as {EXAMPLE}, got {entry!r}")
+    return from_, to
 
 
 def _origin(text: str) -> Target:
