@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Literal
 
 import pytest
 
@@ -14,12 +15,17 @@ DAY = timedelta(days=1)
 SOON = timedelta(milliseconds=20)
 
 
-def test_a_frozen_one_stands_still_until_it_is_moved() -> None:
-    """It shows the time that it was given, then the time that it was moved to."""
-    clock = RunningClock(START, is_frozen=True)
-    assert clock.now() == START
-    clock.advance(DAY)
-    assert clock.now() == START + DAY
+class Awaited(asyncio.Event):
+    """An event that tells when somebody waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_awaited = asyncio.Event()
+
+    async def wait(self) -> Literal[True]:
+        """Tell, and wait."""
+        self.is_awaited.set()
+        return await super().wait()
 
 
 async def test_a_running_one_wakes_who_waits_by_itself() -> None:
@@ -27,6 +33,14 @@ async def test_a_running_one_wakes_who_waits_by_itself() -> None:
     clock = RunningClock(START)
     await clock.wait(asyncio.Event(), START + SOON)
     assert START + SOON <= clock.now() < START + DAY
+
+
+def test_a_frozen_one_stands_still_until_it_is_moved() -> None:
+    """It shows the time that it was given, then the time that it was moved to."""
+    clock = RunningClock(START, is_frozen=True)
+    assert clock.now() == START
+    clock.advance(DAY)
+    assert clock.now() == START + DAY
 
 
 async def test_moving_it_wakes_who_waits() -> None:
@@ -41,9 +55,9 @@ async def test_moving_it_wakes_who_waits() -> None:
 async def test_one_that_is_set_going_wakes_who_began_to_wait_before() -> None:
     """Who waits on a clock that stands still is not forgotten when it runs."""
     clock = RunningClock(START, is_frozen=True)
-    waiting = asyncio.create_task(clock.wait(asyncio.Event(), START + SOON))
-    for _ in range(3):
-        await asyncio.sleep(0)  # noqa: TID251  let it begin to wait; no time passes
+    never = Awaited()
+    waiting = asyncio.create_task(clock.wait(never, START + SOON))
+    await never.is_awaited.wait()
     assert not waiting.done()
     clock.run()
     await waiting
