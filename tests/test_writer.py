@@ -244,6 +244,28 @@ async def test_a_caller_cancelled_during_the_transaction_has_its_change_whole(
     assert await notes(connection) == ["one half", "other half", "neighbour"]
 
 
+async def test_a_caller_is_told_while_the_next_group_is_committed(
+    writer: Writer, connection: Connection
+) -> None:
+    """A change that came during a commit goes into the next, which holds up no answer."""
+    loop = asyncio.get_running_loop()
+    begun, may_end, told = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    def wait(raw: sqlite3.Connection, event: asyncio.Event) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        asyncio.run_coroutine_threadsafe(event.wait(), loop).result(timeout=10)
+        note("waited")(raw)
+
+    first = asyncio.create_task(writer.run(lambda raw: wait(raw, may_end)))
+    await begun.wait()
+    second = asyncio.create_task(writer.run(lambda raw: wait(raw, told)))
+    loop.call_soon(may_end.set)
+    await first
+    told.set()
+    await second
+    assert await notes(connection) == ["waited", "waited"]
+
+
 async def test_a_closed_writer_commits_what_waits_and_takes_no_more(
     connection: Connection,
 ) -> None:

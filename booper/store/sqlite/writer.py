@@ -3,12 +3,14 @@
 A commit that waits for the disk costs the same for one change as for hundreds, so every change
 that arrives meanwhile shares the next one: durable and fast at once. A change is a function over
 the connection, undone alone if it fails. Changes of one kind can be made by one call for all of
-them, which spares most of their statements; only if that fails is each made by itself.
+them, which spares most of their statements; only if that fails is each made by itself. Groups
+follow each other on the connection's thread: between two of them it need not see the event loop.
 """
 
 import asyncio
 import logging
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -47,7 +49,7 @@ class Writer:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._waiting: list[Change] = []
+        self._waiting: deque[Change] = deque()
         self._arrived = asyncio.Event()
         self._is_closed = False
 
@@ -83,15 +85,15 @@ class Writer:
 
     async def commit_forever(self) -> None:
         """Commit group after group, until `close` and nothing is left."""
+        commit = partial(self._commit_waiting, asyncio.get_running_loop())
         while True:
             await self._arrived.wait()
             self._arrived.clear()
             while self._waiting:
-                group, self._waiting = (
-                    self._waiting[:MOST_TOGETHER],
-                    self._waiting[MOST_TOGETHER:],
-                )
-                await self._commit([change for change in group if not change.future.cancelled()])
+                try:
+                    await self._connection.run(commit)
+                except Exception as error:  # the connection did not begin
+                    _tell(_all_failed(self._next_group(), error))
             if self._is_closed:
                 return
 
@@ -100,24 +102,47 @@ class Writer:
         self._is_closed = True
         self._arrived.set()
 
-    async def _commit(self, group: Sequence[Change]) -> None:
-        kinds = _by_kind(group)
-        try:
-            outcomes = await self._connection.run(partial(_commit_together, kinds))
-        # A change may end its transaction and raise anything; that must not end the writer.
-        except Exception as error:
-            log.error("%d changes were not written: %s", len(group), error)
-            outcomes = [(change, None, error) for change in group]
-        for change, result, problem in outcomes:
-            if change.future.done():
-                continue
-            if problem is None:
-                change.future.set_result(result)
-            else:
-                change.future.set_exception(problem)
+    def _commit_waiting(
+        self, loop: asyncio.AbstractEventLoop, connection: sqlite3.Connection
+    ) -> None:
+        """Commit on the connection's thread until nothing waits; tell of each group at once.
+
+        The thread gets the interpreter's lock when the event loop has nothing to do, so it takes
+        the next group then, and does not go to the loop for it and wait once more.
+        """
+        while self._waiting:
+            group = self._next_group()
+            try:
+                outcomes = _commit_together(_by_kind(group), connection)
+            # A change may end its transaction and raise anything; that must not end the writer.
+            except Exception as error:
+                outcomes = _all_failed(group, error)
+            loop.call_soon_threadsafe(_tell, outcomes)
+
+    def _next_group(self) -> list[Change]:
+        size = min(len(self._waiting), MOST_TOGETHER)
+        group = [self._waiting.popleft() for _ in range(size)]
+        return [change for change in group if not change.future.cancelled()]
 
 
 Outcome = tuple[Change, Any, BaseException | None]
+
+
+def _all_failed(group: Sequence[Change], error: Exception) -> list[Outcome]:
+    problem = unavailable(error) if isinstance(error, sqlite3.Error) else error
+    log.error("%d changes were not written: %s", len(group), problem)
+    return [(change, None, problem) for change in group]
+
+
+def _tell(outcomes: Sequence[Outcome]) -> None:
+    """Tell callers what came of their changes, on their event loop."""
+    for change, result, problem in outcomes:
+        if change.future.done():
+            continue
+        if problem is None:
+            change.future.set_result(result)
+        else:
+            change.future.set_exception(problem)
 
 
 def _alone(
