@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import gc
-import logging
 import os
 import resource
 import signal
@@ -16,6 +15,7 @@ import uvloop
 
 from booper import __version__
 from booper.app import Booper
+from booper.cli.lines import log_to
 from booper.config import Config
 from booper.errors import StartError
 from booper.server.door import Limits
@@ -32,10 +32,7 @@ def run(config: Config, api_key: str | None) -> None:
     Raises:
         StartError: booper cannot start.
     """
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    log_to(sys.stderr)
     raise_file_limit()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(config, api_key))

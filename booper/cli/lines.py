@@ -1,0 +1,66 @@
+"""The daemon's log on its way to a stream: the lines of one turn of the event loop go together."""
+
+import asyncio
+import logging
+from typing import TextIO
+
+FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
+
+class LineHandler(logging.Handler):
+    """Write lines to a stream: at once outside of an event loop or from WARNING up, else together.
+
+    Each write is a system call that gives up the interpreter's lock, so that a line for each of
+    many jobs would have the event loop wait for other threads as often.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._held: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, or hold it until the end of the loop's turn."""
+        try:
+            self._held.append(f"{self.format(record)}\n")
+        except Exception:  # as every handler does: a line that cannot be spelled ends nothing else
+            self.handleError(record)
+            return
+        loop = _running_loop()
+        if loop is None or record.levelno >= logging.WARNING:
+            self.flush()
+        elif len(self._held) == 1:
+            loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write what is held; a stream that takes it no more loses it, for where else to tell."""
+        self.acquire()
+        try:
+            held, self._held = self._held, []
+            if held:
+                self._stream.write("".join(held))
+                self._stream.flush()
+        except (OSError, ValueError):
+            pass
+        finally:
+            self.release()
+
+
+def log_to(stream: TextIO) -> None:
+    """Let this process log to a stream from INFO up, no more looked up for a line than it shows.
+
+    (https://docs.python.org/3/howto/logging.html#optimization)
+    """
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    handler = LineHandler(stream)
+    handler.setFormatter(logging.Formatter(FORMAT))
+    logging.basicConfig(handlers=[handler], level=logging.INFO)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
