@@ -447,6 +447,72 @@ async def test_an_idle_connection_that_the_server_closes_is_dropped_at_once() ->
         await dropped.wait()
 
 
+class Socket(asyncio.Transport):
+    """A transport that notes what is written and whether it was closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[object] = []
+        self.is_aborted = False
+
+    def write(self, data: object) -> None:
+        """Note it."""
+        self.written.append(data)
+
+    def abort(self) -> None:
+        """Note it."""
+        self.is_aborted = True
+
+    def get_write_buffer_size(self) -> int:
+        """Say that all of it has left."""
+        return 0
+
+
+async def started(socket: Socket) -> tuple[Connection, Exchange]:
+    """Return a connection over a socket and an exchange that has just begun on it."""
+    connection = Connection(lambda _: None, lambda _: None)
+    connection.connection_made(socket)
+    answer = Answer(is_head=False, max_header_bytes=1000)
+    return connection, connection.start(b"GET / HTTP/1.1\r\n\r\n", answer, keep_alive=True)
+
+
+async def turn() -> None:
+    """Let the loop go round once."""
+    gone = asyncio.Event()
+    asyncio.get_running_loop().call_soon(gone.set)
+    await gone.wait()
+
+
+async def test_requests_of_one_turn_leave_together() -> None:
+    """Nothing leaves while the loop still begins others; each request leaves in the next turn."""
+    sockets = [Socket(), Socket()]
+    for socket in sockets:
+        await started(socket)
+    assert [socket.written for socket in sockets] == [[], []]
+    await turn()
+    assert [socket.written for socket in sockets] == [[b"GET / HTTP/1.1\r\n\r\n"]] * 2
+
+
+async def test_an_answer_before_the_request_is_none() -> None:
+    """Bytes that came before a request has left cannot answer it, and it does not leave then."""
+    socket = Socket()
+    connection, exchange = await started(socket)
+    connection.data_received(OK)
+    await turn()
+    with pytest.raises(httpx.RemoteProtocolError, match="before it was asked"):
+        await exchange.head()
+    assert (socket.written, socket.is_aborted, exchange.answer.has_begun) == ([], True, False)
+
+
+async def test_a_request_that_was_given_up_does_not_leave() -> None:
+    """Closed in the turn in which it began, an exchange writes to its closed socket no more."""
+    socket = Socket()
+    _, exchange = await started(socket)
+    await exchange.aclose()
+    await turn()
+    assert (socket.written, socket.is_aborted) == ([], True)
+
+
 async def test_an_idle_connection_expires(anyio_backend: object) -> None:
     """After `max_idle_seconds` the connection is closed, with no request to notice it."""
     transport = Transport(max_idle_seconds=0.01)
