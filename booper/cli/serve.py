@@ -71,12 +71,15 @@ async def _until_stopped(booper: Booper, listener: Listener, stop: asyncio.Event
 
 
 def spare_collector() -> None:
-    """Keep what the imports have made, for good, out of each garbage collection.
+    """Keep what the imports have made out of each garbage collection, and collect less often.
 
-    A full one would stop the loop for 20 ms to look through it again (measured).
+    A full one would stop the loop for 20 ms to look through that again (measured). Little of what
+    a request or a job makes is for the collector; by the library's own threshold of 700 objects it
+    looks for it so often that this takes 3 % of the time.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 def _stop_event() -> asyncio.Event:
