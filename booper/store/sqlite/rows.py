@@ -237,7 +237,10 @@ _mutable = attrgetter(*MUTABLE)
 def _changes(before: Job, after: Job) -> tuple[tuple[str, ...], list[object]]:
     """Return which columns a change sets, and to what."""
     compared = zip(MUTABLE, _mutable(before), _mutable(after), strict=True)
-    changes = [(column, _value(new)) for column, old, new in compared if new != old]
+    # What a move leaves alone is the same object, which is told without comparing it.
+    changes = [
+        (column, _value(new)) for column, old, new in compared if new is not old and new != old
+    ]
     return tuple(column for column, _ in changes), [value for _, value in changes]
 
 
