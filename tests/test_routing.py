@@ -117,3 +117,85 @@ async def test_a_fault_of_boopers_own_is_told_and_logged(
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["title"] == "Internal error"
     assert "secret" not in answer.text
+
+
+JOB = b'{"url": "http://target.test/", "method": "post", "body": {"a": [1]}}'
+BEARER = ("Authorization", f"Bearer {KEY}")
+JSON = ("Content-Type", "application/json")
+CREATES: dict[str, tuple[list[tuple[str, str]], bytes]] = {
+    "a job": ([BEARER, JSON], JOB),
+    "a schedule": ([BEARER, JSON], b'{"url": "http://target.test/", "cron": "0 10 * * MON"}'),
+    "a form": (
+        [BEARER, ("Content-Type", "application/x-www-form-urlencoded")],
+        b"url=http%3A%2F%2Ftarget.test%2F&body%5Ba%5D=1",
+    ),
+    "another way to give the key": ([("Authorization", f"Token {KEY}"), JSON], JOB),
+    "no content type": ([BEARER], JOB),
+    "no key": ([JSON], JOB),
+    "an unknown key": ([("Authorization", "Bearer sk_unknown"), JSON], JOB),
+    "the first of two keys counts": ([BEARER, ("Authorization", "Bearer sk_no"), JSON], JOB),
+    "so it does if it is wrong": ([("Authorization", "Bearer sk_no"), BEARER, JSON], JOB),
+    "bytes that are no text": ([("Authorization", "Bearer sk_\xff"), JSON], JOB),
+    "another media type": ([BEARER, ("Content-Type", "text/plain")], JOB),
+    "no JSON": ([BEARER, JSON], b"{"),
+    "no object": ([BEARER, JSON], b"[]"),
+    "wrong fields": ([BEARER, JSON], b'{"url": "ftp://target.test/", "bodi": 1, "cron": "x"}'),
+    "a refused target": ([BEARER, JSON], b'{"url": "http://127.0.0.1/"}'),
+    "too large a body": ([BEARER, JSON], b'"' + b"x" * (1 << 20) + b'"'),
+    "no body": ([BEARER, JSON], b""),
+}
+
+
+@pytest.mark.parametrize("name", CREATES)
+async def test_a_create_is_answered_alike_with_and_without_starlette(
+    booper: Booper, api: httpx.AsyncClient, name: str
+) -> None:
+    """Under a prefix creates go through Starlette; past it the same request has the same answer."""
+    given, content = CREATES[name]
+    headers = [(key.encode(), value.encode("latin-1")) for key, value in given]
+    api.headers.pop("Authorization")
+    async with mounted(booper) as program:
+        program.headers.pop("Authorization")
+        through = await program.post("/booper/api/jobs", headers=headers, content=content)
+        past = await api.post("/api/jobs", headers=headers, content=content)
+    assert past.status_code == through.status_code
+    assert set(past.headers) == set(through.headers)
+    assert [_without_identity(past), past.headers["content-type"]] == [
+        _without_identity(through),
+        through.headers["content-type"],
+    ]
+    for header in ("www-authenticate", "connection", "retry-after"):
+        assert past.headers.get(header) == through.headers.get(header)
+    assert len(past.content) == int(past.headers["content-length"])
+
+
+async def test_a_held_key_is_answered_alike(booper: Booper, api: httpx.AsyncClient) -> None:
+    """The job that was there is shown with 200 and no location, or refused with 409, both ways."""
+    body = {"url": "http://target.test/", "idempotency_key": "once", "schedule_in": 3600}
+    first = await api.post("/api/jobs", json=body)
+    async with mounted(booper) as program:
+        for wanted in ({}, {"on_conflict": "reject"}):
+            past = await api.post("/api/jobs", json=body | wanted)
+            through = await program.post("/booper/api/jobs", json=body | wanted)
+            assert past.status_code == through.status_code == (409 if wanted else 200)
+            assert past.json() == through.json()
+            assert "location" not in past.headers
+    assert first.headers["location"] == f"/api/jobs/{first.json()['data']['job_id']}"
+
+
+async def test_a_create_with_a_query_is_judged_by_it(api: httpx.AsyncClient) -> None:
+    """A dry run stores nothing, and a parameter that does not exist is told."""
+    body = {"url": "http://target.test/"}
+    assert (await api.post("/api/jobs?dry_run=true", json=body)).status_code == 200
+    assert (await api.post("/api/jobs?dry=true", json=body)).status_code == 422
+    assert (await api.get("/api/jobs")).json()["data"] == []
+
+
+def _without_identity(answer: httpx.Response) -> object:
+    """Return an answer's JSON without what no two jobs share."""
+    content = answer.json()
+    if "data" in content:
+        for key in ("id", "job_id", "schedule_id"):
+            content["data"].pop(key)
+        content["data"]["job"].pop("id")
+    return content

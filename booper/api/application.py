@@ -6,8 +6,10 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from booper.api import breakers, channels, jobs, keys, logs, many, probes, schedules
+from booper.api.creates import Creates
 from booper.api.openapi import VERSION, document
 from booper.api.problems import answer_expected, answer_http, answer_unexpected
 from booper.api.routing import (
@@ -49,9 +51,7 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 
-def create_application(
-    services: Services, operations: Sequence[Operation] = OPERATIONS
-) -> Starlette:
+def create_application(services: Services, operations: Sequence[Operation] = OPERATIONS) -> ASGIApp:
     """Build the API over its services; it acquires nothing of its own."""
     application = Starlette(
         exception_handlers={
@@ -62,4 +62,4 @@ def create_application(
     )
     application.state.operations = operations
     application.router = DirectRouter(routes(operations, services))
-    return application
+    return Creates(services, application)

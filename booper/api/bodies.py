@@ -1,12 +1,13 @@
 """Request bodies: read within the limit, as JSON or as a form (contract §1)."""
 
 import re
+from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 import msgspec
-from starlette.requests import Request
+from starlette.types import Receive
 
 from booper.errors import BodyTooLarge, MalformedBody, UnsupportedMediaType
 
@@ -18,7 +19,19 @@ _DEEPEST_FORM_FIELD = 16
 _FORM_FIELD = re.compile(r"[^\[\]]+(\[[^\[\]]*\])*")
 
 
-async def read_body(request: Request, max_bytes: int) -> bytes:
+class Incoming(Protocol):
+    """A request whose body has yet to be read: its headers, by lower-case name, and its messages.
+
+    Starlette's `Request` is one.
+    """
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def receive(self) -> Receive: ...
+
+
+async def read_body(request: Incoming, max_bytes: int) -> bytes:
     """Read a request's body, giving up as soon as it is over the limit.
 
     Raises:
@@ -48,7 +61,7 @@ def _too_large(max_bytes: int) -> BodyTooLarge:
     return BodyTooLarge(f"the body must have at most {max_bytes} bytes")
 
 
-def media_type(request: Request) -> str:
+def media_type(request: Incoming) -> str:
     """Return `JSON` or `FORM`; a body without a content type is taken as JSON.
 
     Raises:

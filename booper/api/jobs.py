@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from starlette.responses import Response
 
-from booper.api.bodies import media_type, read_body
+from booper.api.bodies import Incoming, media_type, read_body
 from booper.api.dry_run import Preview, preview
 from booper.api.filters import query_filter, query_readers
 from booper.api.intake import Rules, read_creation
@@ -49,23 +49,41 @@ def rules_of(services: Services) -> Rules:
     return Rules(services.check, services.max_attempts)
 
 
-async def create(call: Call) -> Response:
-    """Accept a job or a schedule; the answer leaves when it is durable."""
-    services = call.services
-    is_dry_run = flag(call.request, "dry_run")
-    body = await read_body(call.request, services.max_body_bytes)
+class Accepted(msgspec.Struct, frozen=True, gc=False):
+    """What a create's answer shows, and where its job is found if it is a new one."""
+
+    data: JobResource
+    location: str | None = None
+
+    @property
+    def status(self) -> int:
+        """Return the answer's status: 201 for a new job, 200 for one that was there."""
+        return 200 if self.location is None else 201
+
+
+async def accept(request: Incoming, user_id: UUID, services: Services, rules: Rules) -> Accepted:
+    """Accept a job or a schedule; returns when it is durable."""
+    body = await read_body(request, services.max_body_bytes)
     now = services.clock.now()
-    kind = media_type(call.request)
-    creation = read_creation(body, kind, call.user_id, rules_of(services), now)
-    if is_dry_run:
-        return respond({"data": await preview(creation.new, services, now)})
+    creation = read_creation(body, media_type(request), user_id, rules, now)
     created = await services.store.jobs.create(creation, now)
     services.scheduler.arm(created.job)
     if created.is_duplicate:
-        shown = job_resource(created.job, now, services.redaction, has_conflict=True)
-        return respond({"data": shown})
-    location = {"Location": f"/api/jobs/{created.job.id}"}
-    return respond({"data": new_job_resource(created.job, now)}, 201, location)
+        return Accepted(job_resource(created.job, now, services.redaction, has_conflict=True))
+    return Accepted(new_job_resource(created.job, now), f"/api/jobs/{created.job.id}")
+
+
+async def create(call: Call) -> Response:
+    """Accept a job or a schedule; the answer leaves when it is durable."""
+    services, rules = call.services, rules_of(call.services)
+    if flag(call.request, "dry_run"):
+        body = await read_body(call.request, services.max_body_bytes)
+        now = services.clock.now()
+        creation = read_creation(body, media_type(call.request), call.user_id, rules, now)
+        return respond({"data": await preview(creation.new, services, now)})
+    accepted = await accept(call.request, call.user_id, services, rules)
+    headers = {"Location": accepted.location} if accepted.location else None
+    return respond({"data": accepted.data}, accepted.status, headers)
 
 
 async def list_all(call: Call) -> Response:

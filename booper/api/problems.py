@@ -67,8 +67,13 @@ async def answer_http(request: Request, error: Exception) -> Response:
 
 async def answer_unexpected(request: Request, error: Exception) -> Response:
     """Answer a fault of booper's own, without its innards; the log has the traceback."""
+    return _respond(unexpected(), {})
+
+
+def unexpected() -> Problem:
+    """Describe a fault of booper's own."""
     detail = "booper failed to answer this request; its log says why"
-    return _respond(Problem(title="Internal error", status=500, detail=detail), {})
+    return Problem(title="Internal error", status=500, detail=detail)
 
 
 def headers_of(error: BooperError) -> Mapping[str, str]:

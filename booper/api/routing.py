@@ -20,6 +20,7 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Send
 from starlette.types import Scope as ASGIScope
 
+from booper.api.bodies import Incoming
 from booper.api.limits import RateLimit
 from booper.clock import Clock
 from booper.engine.channels import Channels
@@ -35,6 +36,10 @@ from booper.store.base import Creation, Store
 
 USER_HEADER: Final = "Booper-User"
 """Names, percent-encoded, for whom an administrator acts; it means nothing at the other door."""
+
+# As `Incoming` has them.
+_USER: Final = USER_HEADER.lower()
+_OWN: Final = OWN_HEADER.lower()
 
 
 class Access(Enum):
@@ -251,12 +256,12 @@ class Resource:
         if operation is None:
             allowed = [*self._methods, *(["HEAD"] if "GET" in self._methods else [])]
             raise HTTPException(405, headers={"Allow": ", ".join(allowed)})
-        caller = await _identify(request, operation.access, self._services)
+        caller = await identify(request, operation.access, self._services)
         response = await operation.handler(Call(request, self._services, caller))
         await response(scope, receive, send)
 
 
-async def _identify(request: Request, access: Access, services: Services) -> UUID | None:
+async def identify(request: Incoming, access: Access, services: Services) -> UUID | None:
     """Return the user behind a request's key, None where none is needed and none was given.
 
     Raises:
@@ -267,7 +272,7 @@ async def _identify(request: Request, access: Access, services: Services) -> UUI
         return None
     header = request.headers.get("authorization")
     if header is None and services.is_administrator:
-        if name := request.headers.get(USER_HEADER):
+        if name := request.headers.get(_USER):
             return await services.store.keys.user(unquote(name), services.clock.now())
         if access is Access.ADMIN:
             return None
@@ -282,9 +287,9 @@ async def _identify(request: Request, access: Access, services: Services) -> UUI
     return key.user_id
 
 
-async def _own_user(request: Request, services: Services) -> UUID | None:
+async def _own_user(request: Incoming, services: Services) -> UUID | None:
     """Return whose job sent this request, if it comes from booper itself."""
-    secret, _, job_id = request.headers.get(OWN_HEADER, "").partition(".")
+    secret, _, job_id = request.headers.get(_OWN, "").partition(".")
     if not hmac.compare_digest(secret.encode(), services.own_secret.encode()):
         return None
     return await services.store.jobs.owner(int(job_id))
