@@ -161,7 +161,10 @@ def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
 
     What a run's references brought into a header may lie beyond latin-1 and goes as UTF-8.
     """
-    return [(name.encode("ascii"), _encoded_value(value)) for name, value in headers.items()]
+    try:
+        return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
+    except UnicodeEncodeError:
+        return [(name.encode("ascii"), _encoded_value(value)) for name, value in headers.items()]
 
 
 def _encoded_value(value: str) -> bytes:

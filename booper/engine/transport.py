@@ -8,7 +8,7 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 
 import certifi
@@ -231,7 +231,7 @@ def encode_request(request: httpx.Request, body: bytes) -> tuple[bytes, bool]:
 
 
 def encode(
-    method: bytes, target: bytes, host: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes
+    method: bytes, target: bytes, host: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes
 ) -> tuple[bytes, bool]:
     """Return a request's bytes, and whether it lets the connection live on.
 
@@ -249,8 +249,8 @@ def encode(
     hosts, keep_alive = 0, True
     for name, value in headers:
         lowered = _lowered_token(name)
-        if not lowered or _BREAKS_VALUE.search(value):
-            raise httpx.LocalProtocolError(f"invalid header {name[:80]!r}: {value[:80]!r}")
+        if not lowered:
+            raise _invalid(name, value)
         if lowered in _OWN_HEADERS:
             continue
         if lowered == b"connection":
@@ -263,8 +263,16 @@ def encode(
         lines.insert(1, b"Host: " + host)
     if body or method in _METHODS_WITH_BODY:
         lines.append(b"Content-Length: %d" % len(body))
-    lines += (b"", body)
-    return b"\r\n".join(lines), keep_alive
+    head = b"\r\n".join(lines)
+    # All at once: a value that breaks out shows in how many there are.
+    if not head.count(b"\r") == head.count(b"\n") == len(lines) - 1 or b"\0" in head:
+        broken = (header for header in headers if _BREAKS_VALUE.search(header[1]))
+        raise _invalid(*next(broken, (b"Host", host)))
+    return b"%b\r\n\r\n%b" % (head, body), keep_alive
+
+
+def _invalid(name: bytes, value: bytes) -> httpx.LocalProtocolError:
+    return httpx.LocalProtocolError(f"invalid header {name[:80]!r}: {value[:80]!r}")
 
 
 @lru_cache(maxsize=512)  # the same few names in every request

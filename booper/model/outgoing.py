@@ -1,6 +1,6 @@
 """What a target receives: one attempt's request, from what its user asked for (contract §6, §8)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -29,7 +29,7 @@ def render(attempt: Attempt, user_agent: str, now: datetime) -> Request:
     given = {name.title() for name in user_headers}  # as booper spells its own
     content = _content(args, method, context, is_typed="Content-Type" in given)
     own = _own_headers(attempt.job, user_agent, has_body=bool(content))
-    headers = user_headers | {name: value for name, value in own if name not in given}
+    headers = user_headers | {name: value for name, value in own.items() if name not in given}
     return Request(method, with_query(args.url, query), headers, content, user_headers, query)
 
 
@@ -78,16 +78,17 @@ def _content(args: Args, method: str, context: dynamic.Context | None, *, is_typ
     return raw
 
 
-def _own_headers(job: Job, user_agent: str, *, has_body: bool) -> Iterator[tuple[str, str]]:
-    yield "User-Agent", user_agent
-    yield "Booper-Job-Id", str(job.id)
-    yield "Booper-Attempt", str(job.attempt)
-    yield "Booper-Scheduled-At", precise(job.planned_at)
-    yield "Idempotency-Key", str(job.uuid)
-    # A gzip bomb would expand before its size is seen: ask for the bytes as they are.
-    yield "Accept-Encoding", "identity"
-    if has_body:
-        yield "Content-Type", "application/json"
+def _own_headers(job: Job, user_agent: str, *, has_body: bool) -> dict[str, str]:
+    headers = {
+        "User-Agent": user_agent,
+        "Booper-Job-Id": str(job.id),
+        "Booper-Attempt": str(job.attempt),
+        "Booper-Scheduled-At": precise(job.planned_at),
+        "Idempotency-Key": str(job.uuid),
+        # A gzip bomb would expand before its size is seen: ask for the bytes as they are.
+        "Accept-Encoding": "identity",
+    }
+    return headers | {"Content-Type": "application/json"} if has_body else headers
 
 
 def with_query(url: str, query: Mapping[str, Any]) -> str:
