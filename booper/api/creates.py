@@ -77,7 +77,7 @@ def _is_create(scope: Scope) -> bool:
         scope["type"] == "http"
         and scope["path"] == PATH
         and scope["method"] == "POST"
-        and not scope["query_string"]
+        and not scope.get("query_string")
         and not scope.get("root_path")
     )
 
@@ -86,7 +86,7 @@ def _create_of(scope: Scope, receive: Receive) -> Create:
     """Take a request's headers; of one that is repeated the first counts, as with Starlette."""
     headers = {
         name.decode("latin-1"): value.decode("latin-1")
-        for name, value in reversed(scope["headers"])
+        for name, value in reversed(list(scope["headers"]))
     }
     return Create(headers, receive)
 
