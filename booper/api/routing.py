@@ -221,8 +221,9 @@ def routes(operations: Iterable[Operation], services: Services) -> list[Route]:
 class DirectRouter(Router):
     """Starlette's router, which a path without parameters does not have to wait for.
 
-    It tries one pattern after the other; creates come too often for that. Where booper is mounted
-    in another program, paths have a prefix, and Starlette takes it off.
+    It tries one pattern after the other; batches and deliveries to booper itself come too often for
+    that (a create passes both, see `creates`). Where booper is mounted in another program, paths
+    have a prefix, and Starlette takes it off.
     """
 
     def __init__(self, routes: Sequence[Route]) -> None:
