@@ -16,6 +16,7 @@ import httpx
 
 from booper.engine.answer import Answer
 from booper.engine.connection import Connection, Exchange
+from booper.engine.raw import RawHeaders
 
 Origin = tuple[str, str, int]
 """Scheme, host and port: what a connection may be used again for."""
@@ -301,12 +302,10 @@ def _certificate_name(host: str) -> str:
 
 def _response(answer: Answer, stream: Exchange) -> httpx.Response:
     version = b"HTTP/" + answer.http_version.encode("ascii")
-    return httpx.Response(
-        answer.status,
-        headers=answer.headers,
-        stream=stream,
-        extensions={"http_version": version},
-    )
+    extensions = {"http_version": version}
+    response = httpx.Response(answer.status, stream=stream, extensions=extensions)
+    response.headers = RawHeaders(answer.headers)
+    return response
 
 
 def _reason(error: Exception) -> str:
