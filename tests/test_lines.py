@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from booper.cli.lines import LineHandler
+from booper.cli.lines import FORMAT, LineFormatter, LineHandler
 
 pytestmark = pytest.mark.anyio
 
@@ -105,3 +105,12 @@ def test_a_line_that_cannot_be_spelled_does_not_raise(
     log.info("%d", "no number")
     assert stream.writes == []
     assert "Logging error" in capsys.readouterr().err
+
+
+def test_times_are_the_standard_librarys() -> None:
+    """Across seconds, milliseconds and a step back, each line has the time it would have anyway."""
+    mine, standard = LineFormatter(FORMAT), logging.Formatter(FORMAT)
+    for created in (1_800_000_000.0, 1_800_000_000.25, 1_800_000_001.0, 1_799_999_999.75):
+        values = {"msg": "job 1", "levelname": "INFO", "created": created}
+        record = logging.makeLogRecord(values | {"msecs": created % 1 * 1000})
+        assert mine.format(record) == standard.format(record)

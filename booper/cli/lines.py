@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from typing import TextIO
 
 FORMAT = "%(asctime)s %(levelname)s %(message)s"
@@ -46,6 +47,24 @@ class LineHandler(logging.Handler):
             self.release()
 
 
+class LineFormatter(logging.Formatter):
+    """Spell lines as the standard library does, the time of day once for all of a second's."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._second = -1
+        self._spelled = ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        """Return a record's local time with its milliseconds."""
+        second = int(record.created)
+        if second != self._second:
+            shape = datefmt or self.default_time_format
+            self._spelled = time.strftime(shape, self.converter(second))
+            self._second = second
+        return f"{self._spelled},{int(record.msecs):03}"
+
+
 def log_to(stream: TextIO) -> None:
     """Let this process log to a stream from INFO up, no more looked up for a line than it shows.
 
@@ -54,7 +73,7 @@ def log_to(stream: TextIO) -> None:
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = LineHandler(stream)
-    handler.setFormatter(logging.Formatter(FORMAT))
+    handler.setFormatter(LineFormatter(FORMAT))
     logging.basicConfig(handlers=[handler], level=logging.INFO)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
