@@ -10,6 +10,11 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def uuid7(at: datetime, random: Random) -> UUID:
+    """Make a UUIDv7 for a time; see `uuid7_bytes`."""
+    return UUID(bytes=uuid7_bytes(at, random))
+
+
+def uuid7_bytes(at: datetime, random: Random) -> bytes:
     """Make a UUIDv7 for a time: 48 bits of milliseconds, 12 of their fraction, 62 random.
 
     The fraction makes identifiers of one process sort by microsecond (RFC 9562 §6.2, method 3),
@@ -18,4 +23,4 @@ def uuid7(at: datetime, random: Random) -> UUID:
     milliseconds, rest = divmod((at - EPOCH) // _MICROSECOND, 1000)
     fraction = rest * 4096 // 1000
     value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | 0x7 << 76 | fraction << 64
-    return UUID(int=value | 0b10 << 62 | random.getrandbits(62))
+    return (value | 0b10 << 62 | random.getrandbits(62)).to_bytes(16)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from booper.errors import NotFound
 from booper.model.event import EVENTS, LogEntry, NewEntry
-from booper.model.identity import uuid7
+from booper.model.identity import uuid7_bytes
 from booper.model.job import OWN_KINDS
 from booper.store.base import Page
 from booper.store.sqlite import many
@@ -52,15 +52,15 @@ BEHIND = {
 
 def append(
     connection: sqlite3.Connection, entries: Sequence[NewEntry], random: Random
-) -> list[UUID]:
+) -> list[bytes]:
     """Write entries within the change that is running; return their ids."""
-    ids = [uuid7(entry.at, random) for entry in entries]
+    ids = [uuid7_bytes(entry.at, random) for entry in entries]
     many.execute(
         connection,
         INSERT,
         [
             (
-                entry_id.bytes,
+                entry_id,
                 entry.user_id.bytes,
                 entry.job_id,
                 entry.kind,

@@ -315,7 +315,7 @@ def record_gaps(
             _write_gap(connection, schedule, OpenGap(current.entry_id, merged))
         else:
             (entry_id,) = logs.append(connection, [skipped(job, gap, now)], random)
-            _write_gap(connection, schedule, OpenGap(entry_id, gap))
+            _write_gap(connection, schedule, OpenGap(UUID(bytes=entry_id), gap))
 
 
 def close_gap(connection: sqlite3.Connection, schedule: Schedule) -> None:
