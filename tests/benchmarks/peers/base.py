@@ -15,7 +15,7 @@ from tests.benchmarks.target import Target
 INSTALL_SECONDS = 600
 ENQUEUE_SECONDS = 600
 IN_FLIGHT = 64
-"""How many requests a peer's worker sends at once, as booper does."""
+"""How many requests a peer's worker sends at once; see `daemon.SLOTS`."""
 
 
 class NotInstalled(Exception):
