@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -46,6 +47,7 @@ from tests.stores import (
     nothing,
     page,
     retryable,
+    scheduled,
     settle,
     sqlite,
     waiting,
@@ -581,6 +583,25 @@ async def test_a_claim_takes_many_at_once(store: Store, alice: UUID, bob: UUID) 
     jobs = [await created(store, user) for user in (alice, bob, alice)]
     claimed = await claim(store, [due(job) for job in reversed(jobs)], START)
     assert [job.id for job in claimed] == [job.id for job in reversed(jobs)]
+
+
+@pytest.mark.parametrize("size", [1, 16_300, 16_384, 16_500, 300_000])
+async def test_a_claim_leaves_every_character_as_it_is(
+    store: Store, alice: UUID, size: int
+) -> None:
+    """Quotes, backslashes, control characters, NUL and emoji, in a job and beside a long body."""
+    odd = '"quoted" \\back\\ \t\r\n\x00\x01\x1f\x7f\u2028 \u00e4 \U0001f600 {}[],:'
+    body = msgspec.Raw(msgspec.json.encode({"odd": odd, "long": "\u00e4" * size}))
+    args = encode_args(Args(url="https://target.test/", body=body))
+    jobs = [
+        await created(store, alice, args=args, name=odd, description=odd),
+        await created(store, alice),
+        await scheduled(store, alice),
+    ]
+    claimed = await claim(store, [due(job) for job in jobs])
+    for job, begins in zip(jobs, claimed, strict=True):
+        assert begins.args == job.args
+        assert begins == await store.jobs.get(alice, job.id)
 
 
 async def test_a_claim_holds_only_for_the_time_it_was_armed_for(store: Store, alice: UUID) -> None:

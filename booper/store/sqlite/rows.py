@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import compress
 from operator import is_not
 from random import Random
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -17,7 +18,6 @@ from booper.model.identity import uuid7
 from booper.model.job import Job, Kind, NewJob, State
 from booper.store.base import JobRef
 from booper.store.sqlite import many
-from booper.store.sqlite.connection import Row
 from booper.store.sqlite.values import (
     loaded,
     loaded_or_none,
@@ -52,7 +52,23 @@ KEEP_KEY = "UPDATE jobs SET key_until = :key_until WHERE id = :job_id"
 BY_ID = f"SELECT {COLUMNS} FROM jobs WHERE id = :ref"
 BY_UUID = f"SELECT {COLUMNS} FROM jobs WHERE uuid = :ref"
 
-FIND_ALL = f"SELECT {COLUMNS} FROM jobs WHERE id IN (SELECT value FROM json_each(:ids))"
+MOST_ARGS_BYTES = 16 * 1024
+"""How long the args of a job that is read with others may be; longer ones are read alone."""
+
+# JSON has no bytes, and the args of many jobs could be longer together than a value may be.
+_IN_JSON = {
+    "uuid": "hex(uuid)",
+    "user_id": "hex(user_id)",
+    "schedule_id": "hex(schedule_id)",
+    "args": f"iif(length(CAST(args AS BLOB)) <= {MOST_ARGS_BYTES}, args, NULL)",
+}
+
+FIND_ALL = f"""
+SELECT json_group_array(
+    json_array({", ".join(_IN_JSON.get(name, name) for name in COLUMNS.replace(",", " ").split())})
+)
+FROM jobs WHERE id IN (SELECT value FROM json_each(:ids))
+"""
 
 # By what stands in the table; calling the enumeration costs four times a look-up.
 _KINDS = {kind.value: kind for kind in Kind}
@@ -156,9 +172,23 @@ def find(connection: sqlite3.Connection, job_id: int) -> Job | None:
 
 
 def find_all(connection: sqlite3.Connection, job_ids: Sequence[int]) -> dict[int, Job]:
-    """Return the jobs of these numbers, those there are, by number."""
-    found = connection.execute(FIND_ALL, {"ids": msgspec.json.encode(job_ids).decode()})
-    return {row[0]: job_of(row) for row in found}
+    """Return the jobs of these numbers, those there are, by number.
+
+    All are one row, for each row of a result is a step that gives up the interpreter's lock: see
+    `many`.
+    """
+    ids = msgspec.json.encode(job_ids).decode()
+    (text,) = connection.execute(FIND_ALL, {"ids": ids}).fetchone()
+    found = (_from_json(connection, row) for row in msgspec.json.decode(text))
+    return {job.id: job for job in found if job is not None}
+
+
+def _from_json(connection: sqlite3.Connection, row: list[Any]) -> Job | None:
+    if row[10] is None:
+        return find(connection, row[0])
+    row[1], row[2] = bytes.fromhex(row[1]), bytes.fromhex(row[2])
+    row[4] = bytes.fromhex(row[4]) or None
+    return job_of(row)
 
 
 def get(connection: sqlite3.Connection, user_id: UUID, ref: JobRef) -> Job:
@@ -189,7 +219,7 @@ def write_all(connection: sqlite3.Connection, pairs: Sequence[tuple[Job, Job]]) 
             raise LostRace("a job has moved since it was read")
 
 
-def job_of(row: Row) -> Job:
+def job_of(row: Sequence[Any]) -> Job:
     """Build a job from a row of `COLUMNS`."""
     return Job(
         id=row[0],
