@@ -17,7 +17,7 @@ import httpx
 from booper.clock import monotonic
 from booper.engine.guard import Guard, Target
 from booper.engine.hosts import HostMap
-from booper.engine.raw import RawHeaders
+from booper.engine.raw import RawHeaders, RawRequest
 from booper.engine.redirects import MOST_HOPS, for_other_origin, is_redirect, redirected
 from booper.errors import TargetRefused, UnresolvableHost
 from booper.model.job import Answered, Failed, Outcome, Refused, Request, Response
@@ -118,15 +118,13 @@ class Delivery:
         headers = {"Host": target.authority, **request.headers}
         if self._guard.is_own(target):
             headers[OWN_HEADER] = f"{self._own_secret}.{job_id}"
-        outgoing = httpx.Request(
+        outgoing = RawRequest(
             request.method,
             target.parsed_url,
-            # Not `content=`: that would have httpx look for the length, which the transport
-            # writes anyway, at three times the cost of the rest.
-            stream=httpx.ByteStream(request.content),
-            extensions={"addresses": partial(self._guard.addresses, target)},
+            RawHeaders(_encoded(headers)),
+            httpx.ByteStream(request.content),
+            {"addresses": partial(self._guard.addresses, target)},
         )
-        outgoing.headers = RawHeaders(_encoded(headers))
         answer = await self._way_to(target).handle_async_request(outgoing)
         stream = answer.stream
         assert isinstance(stream, httpx.AsyncByteStream)

@@ -16,7 +16,7 @@ import httpx
 
 from booper.engine.answer import Answer
 from booper.engine.connection import Connection, Exchange
-from booper.engine.raw import RawHeaders
+from booper.engine.raw import RawHeaders, RawResponse
 
 Origin = tuple[str, str, int]
 """Scheme, host and port: what a connection may be used again for."""
@@ -301,11 +301,8 @@ def _certificate_name(host: str) -> str:
 
 
 def _response(answer: Answer, stream: Exchange) -> httpx.Response:
-    version = b"HTTP/" + answer.http_version.encode("ascii")
-    extensions = {"http_version": version}
-    response = httpx.Response(answer.status, stream=stream, extensions=extensions)
-    response.headers = RawHeaders(answer.headers)
-    return response
+    extensions = {"http_version": b"HTTP/" + answer.http_version.encode("ascii")}
+    return RawResponse(answer.status, RawHeaders(answer.headers), stream, extensions)
 
 
 def _reason(error: Exception) -> str:
