@@ -109,8 +109,22 @@ def test_a_line_that_cannot_be_spelled_does_not_raise(
 
 def test_times_are_the_standard_librarys() -> None:
     """Across seconds, milliseconds and a step back, each line has the time it would have anyway."""
-    mine, standard = LineFormatter(FORMAT), logging.Formatter(FORMAT)
+    mine, standard = LineFormatter(), logging.Formatter(FORMAT)
     for created in (1_800_000_000.0, 1_800_000_000.25, 1_800_000_001.0, 1_799_999_999.75):
         values = {"msg": "job 1", "levelname": "INFO", "created": created}
         record = logging.makeLogRecord(values | {"msecs": created % 1 * 1000})
         assert mine.format(record) == standard.format(record)
+
+
+def test_what_was_raised_is_told_as_the_standard_library_does() -> None:
+    """The traceback stands below the line, as does a stack that was asked for."""
+    mine, standard = LineFormatter(), logging.Formatter(FORMAT)
+    values = {"msg": "job %d", "args": (1,), "levelname": "ERROR", "created": 1_800_000_000.0}
+    try:
+        raise ValueError("unexpected")
+    except ValueError as error:
+        raised = (ValueError, error, error.__traceback__)
+    for more in ({"exc_info": raised}, {"stack_info": "Stack:"}, {"exc_text": "cached"}):
+        text = mine.format(logging.makeLogRecord(values | more))
+        assert text == standard.format(logging.makeLogRecord(values | more))
+        assert text.count("\n") >= 1

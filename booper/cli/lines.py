@@ -48,19 +48,24 @@ class LineHandler(logging.Handler):
 
 
 class LineFormatter(logging.Formatter):
-    """Spell lines as the standard library does, the time of day once for all of a second's."""
+    """Spell lines as `FORMAT` does, the time of day once for all of a second's."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
+    def __init__(self) -> None:
+        super().__init__(FORMAT)
         self._second = -1
         self._spelled = ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record's line, and what was raised below it."""
+        if record.exc_info or record.exc_text or record.stack_info:
+            return super().format(record)
+        return f"{self.formatTime(record)} {record.levelname} {record.getMessage()}"
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         """Return a record's local time with its milliseconds."""
         second = int(record.created)
         if second != self._second:
-            shape = datefmt or self.default_time_format
-            self._spelled = time.strftime(shape, self.converter(second))
+            self._spelled = time.strftime(self.default_time_format, self.converter(second))
             self._second = second
         return f"{self._spelled},{int(record.msecs):03}"
 
@@ -73,7 +78,7 @@ def log_to(stream: TextIO) -> None:
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = LineHandler(stream)
-    handler.setFormatter(LineFormatter(FORMAT))
+    handler.setFormatter(LineFormatter())
     logging.basicConfig(handlers=[handler], level=logging.INFO)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
