@@ -221,7 +221,7 @@ class Scheduler:
         """Take a host's due jobs from the table, but for those that wait for a predecessor."""
         now = self._clock.now()
         found = await self._store.queue.due_of(host, now, self._ready.room)
-        self._ready.refill(host, [due for due in found if due.id not in self._first_seen], now)
+        self._ready.refill(host, found, now, held=self._first_seen)
 
     async def _start_suspect(self, now: datetime) -> None:
         """Set a suspect on its way, while nothing else is."""
