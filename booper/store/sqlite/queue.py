@@ -19,17 +19,16 @@ from booper.store.sqlite.turns import Turns
 from booper.store.sqlite.values import loaded, stored
 from booper.store.sqlite.writer import Writer
 
-DUE = """
-SELECT scheduled_at, id, host FROM jobs
-WHERE state IN ('scheduled', 'retryable') AND (scheduled_at, id) > (:at, :id)
-ORDER BY scheduled_at, id LIMIT :limit
+# All as one row: each row of a result is a step that gives up the interpreter's lock, see `many`.
+_DUE = """
+SELECT json_group_array(json_array(scheduled_at, id, host)) FROM (
+    SELECT scheduled_at, id, host FROM jobs
+    WHERE state IN ('scheduled', 'retryable') AND {condition}
+    ORDER BY scheduled_at, id LIMIT :limit
+)
 """
-
-DUE_OF = """
-SELECT scheduled_at, id, host FROM jobs
-WHERE state IN ('scheduled', 'retryable') AND host = :host AND scheduled_at <= :now
-ORDER BY scheduled_at, id LIMIT :limit
-"""
+DUE = _DUE.format(condition="(scheduled_at, id) > (:at, :id)")
+DUE_OF = _DUE.format(condition="host = :host AND scheduled_at <= :now")
 
 EXECUTING = f"SELECT {rows.COLUMNS} FROM jobs WHERE state = 'executing'"
 
@@ -62,8 +61,10 @@ class SQLiteQueue:
         return await self._due(DUE_OF, {"host": host, "now": stored(now), "limit": limit})
 
     async def _due(self, query: str, values: dict[str, object]) -> Sequence[Due]:
-        found = await self._reader.run(lambda opened: opened.execute(query, values).fetchall())
-        return [Due(loaded(at), job_id, host) for at, job_id, host in found]
+        (text,) = await self._reader.run(lambda opened: opened.execute(query, values).fetchone())
+        found = msgspec.json.decode(text, type=list[tuple[int, int, str]])
+        # SQLite promises no order of what an aggregate function is given.
+        return [Due(loaded(at), job_id, host) for at, job_id, host in sorted(found)]
 
     async def claim(
         self, seen: Sequence[Seen], now: datetime, announce: Announce, *, alone: bool = False
