@@ -39,6 +39,10 @@ class Phase(Enum):
     DONE = "done"
 
 
+HEAD, BODY, DONE = Phase
+"""Its members: an answer asks for twenty, and a class takes ten times as long to name one."""
+
+
 class Answer:
     """Collect the answer to one request.
 
@@ -47,7 +51,7 @@ class Answer:
     """
 
     def __init__(self, *, is_head: bool, max_header_bytes: int) -> None:
-        self.phase = Phase.HEAD
+        self.phase = HEAD
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.http_version = ""
@@ -74,24 +78,21 @@ class Answer:
             RemoteProtocolError: they break the protocol or a limit.
         """
         self.has_begun = True
-        was_head, buffered = self.phase is Phase.HEAD, self.buffered
+        was_head, buffered = self.phase is HEAD, self.buffered
         if was_head:
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            if self.phase is not Phase.DONE:
+            if self.phase is not DONE:
                 reason = self._refusal or f"malformed response: {error}"
                 raise RemoteProtocolError(reason) from None
             self.keeps_alive = False
-        match self.phase:
-            case Phase.HEAD:
-                self._check_head_size(self._head_bytes)
-            case Phase.BODY if not was_head:
-                self._check_framing(len(data), self.buffered - buffered)
-            case Phase.BODY | Phase.DONE:
-                pass
-        if self.phase is Phase.DONE:
+        if self.phase is HEAD:
+            self._check_head_size(self._head_bytes)
+        elif self.phase is BODY and not was_head:
+            self._check_framing(len(data), self.buffered - buffered)
+        elif self.phase is DONE:
             del self._parser  # it refers back to this object: a cycle for the collector
 
     def feed_eof(self) -> None:
@@ -100,12 +101,12 @@ class Answer:
         Raises:
             RemoteProtocolError: the answer is cut short.
         """
-        if self.phase is Phase.DONE:
+        if self.phase is DONE:
             return
-        if self.phase is Phase.BODY and self._ends_at_eof:
-            self.phase = Phase.DONE
+        if self.phase is BODY and self._ends_at_eof:
+            self.phase = DONE
             return
-        where = "before the end of the body" if self.phase is Phase.BODY else "without a response"
+        where = "before the end of the body" if self.phase is BODY else "without a response"
         raise RemoteProtocolError(f"the server closed the connection {where}")
 
     def take(self) -> bytes:
@@ -118,15 +119,15 @@ class Answer:
     # Called by the parser. What they raise, it turns into an HttpParserError.
 
     def on_message_begin(self) -> None:
-        if self.phase is Phase.DONE:
+        if self.phase is DONE:
             self.keeps_alive = False  # bytes behind a complete answer
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.phase is Phase.HEAD:
+        if self.phase is HEAD:
             self.headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
-        if self.phase is not Phase.HEAD:
+        if self.phase is not HEAD:
             return
         status = self._parser.get_status_code()
         if self._head_bytes > self._max_header_bytes:
@@ -138,23 +139,23 @@ class Answer:
         self.status, self.http_version = status, self._parser.get_http_version()
         self.keeps_alive = self._parser.should_keep_alive()
         self._frame()
-        self.phase = Phase.DONE if self._is_head else Phase.BODY
+        self.phase = DONE if self._is_head else BODY
 
     def on_chunk_header(self) -> None:
-        if self.phase is Phase.DONE:
+        if self.phase is DONE:
             self.keeps_alive = False  # a body behind the answer to a HEAD
 
     def on_body(self, data: bytes) -> None:
-        if self.phase is Phase.DONE:
+        if self.phase is DONE:
             self.keeps_alive = False
             return
         self.chunks.append(data)
         self.buffered += len(data)
 
     def on_message_complete(self) -> None:
-        if self.phase is Phase.BODY:
-            self.phase = Phase.DONE
-        elif self.phase is Phase.HEAD:
+        if self.phase is BODY:
+            self.phase = DONE
+        elif self.phase is HEAD:
             self.headers.clear()
 
     def _frame(self) -> None:

@@ -10,7 +10,7 @@ from typing import cast
 
 import httpx
 
-from booper.engine.answer import Answer, Phase
+from booper.engine.answer import DONE, HEAD, Answer
 
 MAX_BUFFERED_BYTES = 64 * 1024
 """Body that may wait unread before reading stops; one read (up to 256 KiB) can exceed it."""
@@ -89,7 +89,7 @@ class Connection(asyncio.Protocol):
         except httpx.RemoteProtocolError as error:
             self.fail(error)
             return
-        if answer.phase is Phase.DONE:
+        if answer.phase is DONE:
             self._finish(exchange)
         elif answer.buffered > MAX_BUFFERED_BYTES:
             self._transport.pause_reading()
@@ -162,7 +162,7 @@ class Exchange(httpx.AsyncByteStream):
         Raises:
             httpx.TransportError: the connection failed before.
         """
-        while self.answer.phase is Phase.HEAD:
+        while self.answer.phase is HEAD:
             if self.failure is not None:
                 raise self.failure
             await self._news()
@@ -176,7 +176,7 @@ class Exchange(httpx.AsyncByteStream):
         while not answer.chunks:
             if self.failure is not None:
                 raise self.failure
-            if answer.phase is Phase.DONE:
+            if answer.phase is DONE:
                 raise StopAsyncIteration
             await self._news()
         data = answer.take()
