@@ -13,7 +13,7 @@ class FakeTarget(httpx.AsyncBaseTransport):
     """Record what arrives and answer by a script; 200 and an empty body once that is used up.
 
     A script's item is a response, an exception to raise, or a function of the request.
-    While `hold()` is in force, requests arrive but are not answered.
+    While `hold()` is in force, requests arrive but are not answered, or those to one path are not.
     """
 
     def __init__(self) -> None:
@@ -22,6 +22,7 @@ class FakeTarget(httpx.AsyncBaseTransport):
         self._script: deque[Script] = deque()
         self._open = asyncio.Event()
         self._open.set()
+        self._held: str | None = None
 
     def respond(self, *items: Script) -> None:
         """Answer the next requests with these, in order."""
@@ -31,9 +32,10 @@ class FakeTarget(httpx.AsyncBaseTransport):
         """Answer 200 from now on, whatever is left of the script."""
         self._script.clear()
 
-    def hold(self) -> None:
-        """Answer nothing until `release`."""
+    def hold(self, path: str | None = None) -> None:
+        """Answer nothing until `release`, or nothing to this path."""
         self._open.clear()
+        self._held = path
 
     def release(self) -> None:
         """Answer what was held and what follows."""
@@ -43,7 +45,8 @@ class FakeTarget(httpx.AsyncBaseTransport):
         """Record a request and answer it."""
         self.received.append(request)
         self.arrived.set()
-        await self._open.wait()
+        if self._held in (None, request.url.path):
+            await self._open.wait()
         item = self._script.popleft() if self._script else httpx.Response(200)
         if isinstance(item, Exception):
             raise item

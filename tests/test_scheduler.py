@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from random import Random
 
+import anyio
 import httpx
 import pytest
 
@@ -204,6 +205,28 @@ async def test_a_host_with_more_due_than_there_is_room_for_is_served_to_the_end(
     await booper.wait_idle()
     paths = [request.url.path for request in target.received if request.url.host == "one.test"]
     assert sorted(paths, key=lambda path: int(path[1:])) == [f"/{n}" for n in range(2_500)]
+
+
+async def test_a_held_run_hides_nothing_of_its_host(
+    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+) -> None:
+    """Of 2,500 jobs every one is sent, though first of all that is due a run waits for another."""
+    target.hold("/run")
+    await create(api, url="https://one.test/run", repeat_every=[1, "minute"], overlap="queue")
+    await target.arrived.wait()
+    clock.advance(timedelta(minutes=1))
+    for start in range(0, 2_500, 500):
+        jobs = [{"url": f"https://one.test/{start + number}"} for number in range(500)]
+        await api.post("/api/jobs/batch", json={"jobs": jobs})
+    with anyio.fail_after(60):
+        while len(target.received) < 2_501:
+            target.arrived.clear()
+            await target.arrived.wait()
+    paths = {request.url.path for request in target.received}
+    assert paths == {"/run"} | {f"/{number}" for number in range(2_500)}
+    target.release()
+    await booper.wait_idle()
+    assert [request.url.path for request in target.received[2_501:]] == ["/run"]
 
 
 async def test_a_job_that_nobody_armed_is_found_within_a_minute(

@@ -204,16 +204,6 @@ def test_a_full_refill_is_asked_for_again() -> None:
     assert ready.hungry() == []
 
 
-def test_a_refill_with_a_held_job_is_full_all_the_same() -> None:
-    """What waits for its predecessor takes a place of what the table answers: there may be more."""
-    ready = Ready(concurrency=99, per_host=99, breakers=Breakers(), room=2)
-    put(ready, *(due(number, number) for number in (1, 2, 3, 4)))
-    assert taken(ready) == [1, 2]
-    ready.refill("a.test", [due(3, 3), due(4, 4)], NOON, held={3})
-    assert taken(ready) == [4]
-    assert ready.hungry() == ["a.test"]
-
-
 def test_a_refill_does_not_queue_twice_what_waits_already() -> None:
     """The table still holds what is queued here; its times stay as they were seen."""
     ready, later = (

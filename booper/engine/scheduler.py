@@ -220,8 +220,10 @@ class Scheduler:
     async def _refill_host(self, host: str) -> None:
         """Take a host's due jobs from the table, but for those that wait for a predecessor."""
         now = self._clock.now()
-        found = await self._store.queue.due_of(host, now, self._ready.room)
-        self._ready.refill(host, found, now, held=self._first_seen)
+        held = self._first_seen
+        # So many more that the held ones neither hide the others nor make the answer look short.
+        found = await self._store.queue.due_of(host, now, self._ready.room + len(held))
+        self._ready.refill(host, [due for due in found if due.id not in held], now)
 
     async def _start_suspect(self, now: datetime) -> None:
         """Set a suspect on its way, while nothing else is."""

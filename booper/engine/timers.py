@@ -5,7 +5,7 @@ until the window is refilled. So memory and start-up time do not grow with the j
 """
 
 from collections import deque
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from heapq import heapify, heappop, heappush
 
@@ -143,18 +143,11 @@ class Ready:
         """Return the hosts that the table has more of than their queues, which run low."""
         return [host for host in self._overfull if self._count(host) < self._room // 2]
 
-    def refill(
-        self, host: str, found: Sequence[Due], now: datetime, held: Container[int] = ()
-    ) -> None:
-        """Queue what the table has due for a host, nearest first, beside what is queued.
-
-        Jobs in `held` wait for something else than a slot, and are left out. `found` has them all
-        the same: whether there may be more shows in how many the table had.
-        """
+    def refill(self, host: str, found: Sequence[Due], now: datetime) -> None:
+        """Queue what the table has due for a host, nearest first, beside what is queued."""
         self._overfull.discard(host)
         for due in found:
-            if due.id not in held:
-                self.put(Seen(due, now))
+            self.put(Seen(due, now))
         if len(found) >= self._room:
             self._overfull.add(host)
 
