@@ -55,20 +55,21 @@ BY_UUID = f"SELECT {COLUMNS} FROM jobs WHERE uuid = :ref"
 MOST_ARGS_BYTES = 16 * 1024
 """How long the args of a job that is read with others may be; longer ones are read alone."""
 
+_NAMES = COLUMNS.replace(",", " ").split()
+_BLOBS = ("uuid", "user_id", "schedule_id")
+
 # JSON has no bytes, and the args of many jobs could be longer together than a value may be.
-_IN_JSON = {
-    "uuid": "hex(uuid)",
-    "user_id": "hex(user_id)",
-    "schedule_id": "hex(schedule_id)",
-    "args": f"iif(length(CAST(args AS BLOB)) <= {MOST_ARGS_BYTES}, args, NULL)",
+_IN_JSON = {name: f"hex({name})" for name in _BLOBS} | {
+    "args": f"iif(length(CAST(args AS BLOB)) <= {MOST_ARGS_BYTES}, args, NULL)"
 }
 
 FIND_ALL = f"""
-SELECT json_group_array(
-    json_array({", ".join(_IN_JSON.get(name, name) for name in COLUMNS.replace(",", " ").split())})
-)
+SELECT json_group_array(json_array({", ".join(_IN_JSON.get(name, name) for name in _NAMES)}))
 FROM jobs WHERE id IN (SELECT value FROM json_each(:ids))
 """
+
+_ID, _ARGS = _NAMES.index("id"), _NAMES.index("args")
+_BLOB_PLACES = [_NAMES.index(name) for name in _BLOBS]
 
 # By what stands in the table; calling the enumeration costs four times a look-up.
 _KINDS = {kind.value: kind for kind in Kind}
@@ -184,10 +185,10 @@ def find_all(connection: sqlite3.Connection, job_ids: Sequence[int]) -> dict[int
 
 
 def _from_json(connection: sqlite3.Connection, row: list[Any]) -> Job | None:
-    if row[10] is None:
-        return find(connection, row[0])
-    row[1], row[2] = bytes.fromhex(row[1]), bytes.fromhex(row[2])
-    row[4] = bytes.fromhex(row[4]) or None
+    if row[_ARGS] is None:
+        return find(connection, row[_ID])
+    for place in _BLOB_PLACES:
+        row[place] = bytes.fromhex(row[place]) or None  # hex() of NULL is an empty text
     return job_of(row)
 
 
