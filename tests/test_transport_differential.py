@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from booper.engine.answer import Answer, Phase
+from booper.engine.answer import DONE, Answer
 
 Outcome = tuple[int, list[tuple[bytes, bytes]], bytes] | None
 REFUSED: Outcome = None
@@ -29,7 +29,7 @@ def read_with_ours(method: bytes, pieces: list[bytes]) -> Outcome:
     try:
         for piece in pieces:
             answer.feed(piece)
-            if answer.phase is Phase.DONE:
+            if answer.phase is DONE:
                 break
         answer.feed_eof()
     except httpx.RemoteProtocolError:

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from booper.api.bodies import read_body
 from booper.api.problems import answer_expected
 from booper.clock import monotonic
-from booper.engine.answer import Answer, Phase
+from booper.engine.answer import BODY, Answer
 from booper.engine.connection import Connection, Exchange
 from booper.engine.transport import IdleConnections, encode
 from booper.errors import BooperError, HolderUnreachable, MalformedRequest
@@ -223,7 +223,7 @@ async def _answered(exchange: Exchange) -> Answered | Exchange:
     """
     answer = await exchange.head()
     headers = _headers(answer)
-    if answer.phase is Phase.BODY and not any(name == b"content-length" for name, _ in headers):
+    if answer.phase is BODY and not any(name == b"content-length" for name, _ in headers):
         return exchange
     return Answered(answer.status, headers, b"".join([piece async for piece in exchange]))
 
