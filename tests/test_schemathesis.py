@@ -39,6 +39,7 @@ THOROUGH = 100
 UNSAID: tuple[tuple[str, str], ...] = (
     ("/jitter", "must be shorter than repeat_every"),
     ("/ends_at", "leaves no time for a single run"),
+    ("/headers/", "is the same header as"),
     ("/cursor", "expected the next_cursor of a page"),
     # What Unicode calls printable grows by the year.
     ("/name", "must have 1 to 100 printable characters"),

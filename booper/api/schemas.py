@@ -128,7 +128,8 @@ HEADERS: Final[Schema] = {
     },
     "maxProperties": MOST_HEADERS,
     "description": "Names that frame or route the message are refused: Connection, "
-    "Content-Length, Expect, Host, Keep-Alive, Proxy-*, TE, Trailer, Transfer-Encoding, Upgrade.",
+    "Content-Length, Expect, Host, Keep-Alive, Proxy-*, TE, Trailer, Transfer-Encoding, Upgrade. "
+    "Names that differ only in letter case are one header, and refused.",
 }
 
 _AT, _WAIT, _URL = reference("Moment"), reference("Duration"), reference("Url")

@@ -1,7 +1,7 @@
 """What the values of a create's fields may be, beyond their shapes (contract §3)."""
 
 import re
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Mapping, Sized
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, Final, NoReturn, TypeVar
@@ -36,6 +36,9 @@ LONGEST_TEXT: Final = {"idempotency_key": 255, "name": 255, "description": 10_00
 RECURRING_ONLY: Final = ("starts_at", "ends_at", "max_runs", "jitter", "overlap", "misfire")
 KEY_ONLY: Final = ("on_conflict", "idempotency_ttl")
 
+# RFC 9110 §5.1: names are case-insensitive; §5.3: most headers must not be sent twice.
+_SAME_HEADER: Final = "is the same header as {!r}: names have no letter case; give one of them"
+
 _STATUS_CLASS = re.compile(r"[1-5]xx", re.IGNORECASE)
 
 
@@ -66,9 +69,7 @@ def check_values(args: Args, check: Check, now: datetime, findings: Findings) ->
     if args.method is not None:
         findings.read("/method", _check_method, args.method)
     if args.headers is not None:
-        findings.read("/headers", _check_count, "headers", args.headers, MOST_HEADERS)
-        for name, value in islice(args.headers.items(), MOST_HEADERS):
-            findings.read(pointer_to("/headers", name), check_header, name, text_of(value))
+        _check_headers(args.headers, findings)
     for field, longest in LONGEST_TEXT.items():
         if (text := getattr(args, field)) is not None:
             findings.read(f"/{field}", _check_text, text, longest)
@@ -105,6 +106,17 @@ def read_moment(moment: Moment, now: datetime, timezone: str | None) -> datetime
     except InvalidTimezone:
         zone = UTC
     return parse_moment(moment, now, zone)
+
+
+def _check_headers(headers: Mapping[str, Any], findings: Findings) -> None:
+    findings.read("/headers", _check_count, "headers", headers, MOST_HEADERS)
+    spelled: dict[str, str] = {}
+    for name, value in islice(headers.items(), MOST_HEADERS):
+        pointer = pointer_to("/headers", name)
+        findings.read(pointer, check_header, name, text_of(value))
+        first = spelled.setdefault(name.lower(), name)
+        if first != name:
+            findings.add(pointer, _SAME_HEADER.format(first[:40]))
 
 
 def _check_delivery(args: Args, findings: Findings) -> None:

@@ -196,6 +196,8 @@ def split_pairs(option: str, pairs: Sequence[str], sign: str) -> dict[str, Any]:
             raise InvalidArgument(f"{option}: expected name{sign}value, got {pair!r}")
         if name in found:
             raise InvalidArgument(f"{option}: {name!r} is given twice; JSON can hold a list")
+        if sign == ":" and name.lower() in map(str.lower, found):
+            raise InvalidArgument(f"{option}: {name!r} is given twice, in different letter case")
         found[name] = value.strip() if sign == ":" else value
     return found
 

@@ -26,7 +26,9 @@ def render(attempt: Attempt, user_agent: str, now: datetime) -> Request:
     method = (args.method or "get").upper()
     user_headers = _headers(args.headers or {}, context)
     query = _query(args.query or {}, context)
-    given = {name.title() for name in user_headers}  # as booper spells its own
+    given = {name.title(): name for name in user_headers}  # as booper spells its own
+    if len(given) < len(user_headers):  # of a job that an older version accepted
+        user_headers = {name: user_headers[name] for name in given.values()}
     content = _content(args, method, context, is_typed="Content-Type" in given)
     own = _own_headers(attempt.job, user_agent, has_body=bool(content))
     headers = user_headers | {name: value for name, value in own.items() if name not in given}
