@@ -20,6 +20,7 @@
     │   ├── StoreFull          507  the disk is full
     │   └── HolderUnreachable  503  the process that writes is gone, or has not answered
     ├── TargetRefused          422  the guard does not let a request reach this target
+    │   └── AddressRefused          its name leads to such an address now (an attempt fails)
     ├── UnresolvableHost            the target's name has no address now (an attempt fails)
     └── StartError                  booper cannot start; one line for the operator, exit 1
         └── ConfigError             the configuration is wrong; exit 2
@@ -198,10 +199,17 @@ class HolderUnreachable(StoreUnavailable):
 
 
 class TargetRefused(BooperError):
-    """Say why the guard lets no request reach a target; final, never retried."""
+    """The guard lets no request reach a target; final where its URL alone shows why."""
 
     status = 422
     title = "Target refused"
+
+
+class AddressRefused(TargetRefused):
+    """A target's name resolves to an address that may not be reached; it may not for long.
+
+    A captive portal or a block list answers so for every name until it is passed or mended.
+    """
 
 
 class UnresolvableHost(BooperError):

@@ -1,6 +1,6 @@
 """One exchange over a target that answers by a script: what it becomes as an outcome."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 import httpx
@@ -8,7 +8,7 @@ import pytest
 
 from booper.engine.delivery import Delivery
 from booper.engine.guard import Guard
-from booper.model.job import Answered, Failed, Request, Response
+from booper.model.job import Answered, Failed, Refused, Request, Response
 from tests.target import FakeTarget
 
 URL = "https://203.0.113.7/work"
@@ -97,3 +97,80 @@ async def test_a_body_is_read_to_the_limit_and_its_stream_closed(
     response = await answered(httpx.Response(200, stream=stream))
     assert (response.body, response.is_cut) == (body, is_cut)
     assert stream.is_closed
+
+
+class VettedTarget(FakeTarget):
+    """A target that has a name looked up and its addresses vetted first, as a connection does."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Vet the addresses, then answer by the script."""
+        await request.extensions["addresses"]()
+        return await super().handle_async_request(request)
+
+
+async def sent_by_name(
+    url: str, answers: dict[str, list[str]], *responses: httpx.Response
+) -> Answered | Failed | Refused:
+    """Send a request while the name servers answer so, under the default policy."""
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        return answers[host]
+
+    target = VettedTarget()
+    target.respond(*responses)
+    guard = Guard(
+        require_https=True, allow_private_networks=False, allow=[], own=None, resolve=resolve
+    )
+    return await Delivery(target, guard, LIMIT).send(
+        Request("GET", url, {}, b"", {}, {}), timedelta(seconds=5), follow_redirects=True
+    )
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        ["10.0.0.1"],
+        ["127.0.0.1"],
+        ["192.168.0.1"],
+        ["0.0.0.0"],
+        ["::"],
+        ["169.254.169.254"],
+        ["fe80::1"],
+        ["8.8.8.8", "0.0.0.0"],
+        ["192.168.0.1", "8.8.8.8"],
+        ["not an address"],
+    ],
+    ids=" ".join,
+)
+async def test_a_forbidden_address_of_a_name_fails_the_attempt_and_is_no_refusal(
+    addresses: list[str],
+) -> None:
+    """A captive portal or a block list answers so for a while (contract §12); it may be retried."""
+    outcome = await sent_by_name("https://api.example.com/", {"api.example.com": addresses})
+    assert isinstance(outcome, Failed)
+    assert outcome.error == "guard"
+    assert outcome.message.startswith("host api.example.com ")
+
+
+async def test_a_redirect_to_a_name_with_a_forbidden_address_fails_the_attempt() -> None:
+    """The same answer about the next hop is the same trouble."""
+    answers = {"first.example": ["8.8.8.8"], "next.example": ["0.0.0.0"]}
+    hop = httpx.Response(302, headers={"Location": "https://next.example/"})
+    outcome = await sent_by_name("https://first.example/", answers, hop)
+    assert isinstance(outcome, Failed)
+    assert outcome.error == "guard"
+    assert "next.example resolves to 0.0.0.0" in outcome.message
+
+
+@pytest.mark.parametrize("location", ["https://10.0.0.1/", "https://0.0.0.0/", "https://[::]/"])
+async def test_a_redirect_to_a_forbidden_literal_is_refused_for_good(location: str) -> None:
+    """What a URL shows by itself stays final, wherever the URL comes from."""
+    hop = httpx.Response(302, headers={"Location": location})
+    outcome = await sent_by_name("https://first.example/", {"first.example": ["8.8.8.8"]}, hop)
+    assert isinstance(outcome, Refused)
+
+
+@pytest.mark.parametrize("literal", ["10.0.0.1", "127.0.0.1", "0.0.0.0", "[::1]"])
+async def test_a_forbidden_literal_is_refused_for_good(literal: str) -> None:
+    """No name server has answered this; it will be the same tomorrow."""
+    assert isinstance(await sent_by_name(f"https://{literal}/", {}), Refused)

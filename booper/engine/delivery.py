@@ -19,7 +19,7 @@ from booper.engine.guard import Guard, Target
 from booper.engine.hosts import HostMap
 from booper.engine.raw import RawHeaders, RawRequest
 from booper.engine.redirects import MOST_HOPS, for_other_origin, is_redirect, redirected
-from booper.errors import TargetRefused, UnresolvableHost
+from booper.errors import AddressRefused, TargetRefused, UnresolvableHost
 from booper.model.job import Answered, Failed, Outcome, Refused, Request, Response
 from booper.model.redaction import ALWAYS
 
@@ -81,6 +81,8 @@ class Delivery:
                 response = await self._follow(request, job_id, hops)
         except TimeoutError:
             return Failed("timeout", f"no answer within {timeout.total_seconds():g} s", timeout)
+        except AddressRefused as error:
+            return Failed("guard", str(error), timedelta(seconds=monotonic() - started))
         except TargetRefused as error:
             return Refused(str(error))
         except UnresolvableHost as error:

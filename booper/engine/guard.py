@@ -13,7 +13,7 @@ from typing import TypeAlias
 from booper.engine.addresses import Address, Network, special_range
 from booper.engine.resolver import Resolver
 from booper.engine.target import Target, ip_literal, parse_authority, parse_target
-from booper.errors import TargetRefused, UnresolvableHost
+from booper.errors import AddressRefused, TargetRefused, UnresolvableHost
 
 # Verdicts, of URLs of at most 8 KiB: a few MB for what is typical, 32 MB at the worst.
 REMEMBERED = 4_096
@@ -115,16 +115,28 @@ class Guard:
         """Resolve a checked target once; return the only addresses to connect to for it.
 
         Raises:
-            TargetRefused: one of the addresses may not be reached. This is final.
+            AddressRefused: one of the addresses that the name has now may not be reached. This
+                may be retried.
+            TargetRefused: the URL's host is an address that may not be reached. This is final.
             UnresolvableHost: the name has no address now. This may be retried.
         """
         if target.is_app:
             return ()
         found = await self._look_up(target)
         if not self._is_own(target.url) and not self._is_allowed_host(target):
-            for address in found:
-                self._vet(address, _source(target, address))
+            self._vet_all(found, target)
         return tuple(str(address) for address in found)
+
+    def _vet_all(self, found: Sequence[Address], target: Target) -> None:
+        if ip_literal(target.host) is not None:
+            for address in found:
+                self._vet(address, f"host {address}")
+            return
+        try:
+            for address in found:
+                self._vet(address, f"host {target.host} resolves to {address}, which")
+        except TargetRefused as error:
+            raise AddressRefused(str(error)) from None
 
     async def _look_up(self, target: Target) -> list[Address]:
         literal = ip_literal(target.host)
@@ -194,9 +206,4 @@ def _parse_answer(host: str, answer: str) -> Address:
     try:
         return ip_address(answer)
     except ValueError:
-        raise TargetRefused(f"host {host} must resolve to IP addresses, got {answer!r}") from None
-
-
-def _source(target: Target, address: Address) -> str:
-    literal = target.host == str(address)
-    return f"host {address}" if literal else f"host {target.host} resolves to {address}, which"
+        raise AddressRefused(f"host {host} must resolve to IP addresses, got {answer!r}") from None
