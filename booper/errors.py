@@ -11,6 +11,7 @@
     ├── BodyTooLarge           413
     ├── URLTooLong             414
     ├── UnsupportedMediaType   415
+    │   └── UnsupportedEncoding     the body is compressed
     ├── InvalidRequest         422  a field is wrong; carries one FieldError for each
     ├── BatchRefused           422  some of many creates that must hold together cannot
     ├── TooManyRequests        429  the key's rate is used up; carries when to come again
@@ -107,6 +108,10 @@ class UnsupportedMediaType(BooperError):
 
     status = 415
     title = "Unsupported media type"
+
+
+class UnsupportedEncoding(UnsupportedMediaType):
+    """A request body has a `Content-Encoding`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,8 +45,8 @@ UNSAID: tuple[tuple[str, str], ...] = (
     ("/name", "must have 1 to 100 printable characters"),
     ("/user", "must have 1 to 100 printable characters"),
     # JSON Schema takes 2.0 for an integer.
-    ("", "expected int, got float"),
-    ("", "expected int | str, got float"),
+    ("", "expected a whole number, got "),
+    ("", "expected a status such as 200, or a class such as"),
 )
 # A change is laid over what is stored, which it may not go with.
 UNSAID_OF_CHANGES: tuple[tuple[str, str], ...] = (

@@ -1,6 +1,7 @@
 """Request bodies: read within the limit, as JSON or as a form (contract §1)."""
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Protocol
@@ -9,7 +10,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.types import Receive
 
-from booper.errors import BodyTooLarge, MalformedBody, UnsupportedMediaType
+from booper.errors import BodyTooLarge, MalformedBody, UnsupportedEncoding, UnsupportedMediaType
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -37,7 +38,9 @@ async def read_body(request: Incoming, max_bytes: int) -> bytes:
     Raises:
         BodyTooLarge: it has, or says it has, more than `max_bytes`.
         MalformedBody: it ended before its end.
+        UnsupportedEncoding: it is compressed.
     """
+    _check_encoding(request)
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared[:20]) > max_bytes:
         raise _too_large(max_bytes)
@@ -59,6 +62,15 @@ async def read_body(request: Incoming, max_bytes: int) -> bytes:
 
 def _too_large(max_bytes: int) -> BodyTooLarge:
     return BodyTooLarge(f"the body must have at most {max_bytes} bytes")
+
+
+def _check_encoding(request: Incoming) -> None:
+    """Refuse a body that must be decoded first (RFC 9110 §8.4): a small one can be of any size."""
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise UnsupportedEncoding(
+            f"Content-Encoding must not be set, got {encoding[:40]!r}; send the body as it is"
+        )
 
 
 def media_type(request: Incoming) -> str:
@@ -86,12 +98,24 @@ def decode_json(body: bytes, kind: Any = Any) -> Any:
         return _decoder(kind).decode(body)
     except msgspec.ValidationError as error:
         if kind is Any:  # then its shape is free, and it holds a number that no number can be
-            raise MalformedBody(f"the body cannot be read: {error}") from error
+            raise MalformedBody("the body holds a number that is out of range") from error
         raise
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedBody(f"the body is not JSON: {error}") from error
+        raise MalformedBody(_why_not_json(body, error)) from error
     except RecursionError as error:
         raise MalformedBody("the body is nested too deeply") from error
+
+
+def _why_not_json(body: bytes, error: Exception) -> str:
+    if not body.strip():
+        return "the body is empty; expected JSON"
+    if body.startswith(BOM_UTF8):
+        return "the body begins with a byte order mark, which JSON must not (RFC 8259 §8.1)"
+    try:
+        body.decode()
+    except UnicodeDecodeError as found:
+        return f"the body is not UTF-8: byte {found.start} is wrong"
+    return f"the body is not JSON: {str(error).removeprefix('JSON is malformed: ')}"
 
 
 @cache

@@ -23,7 +23,7 @@ from booper.api.routing import (
     respond,
 )
 from booper.api.schemas import Schema, matching, text
-from booper.api.shapes import read_struct
+from booper.api.shapes import not_an_object, read_struct
 from booper.engine.channels import Dropped, Feed, Message, discord_body
 from booper.errors import FieldError, InvalidRequest, NotFound
 from booper.model.timestamps import precise
@@ -203,7 +203,7 @@ async def _read(call: Call, kind: type[P]) -> tuple[bytes, P]:
         body = msgspec.json.encode(decode_form(body))
     sent: Any = decode_json(body)
     if not isinstance(sent, dict):
-        raise InvalidRequest([FieldError("", "expected a JSON object")])
+        raise InvalidRequest([not_an_object(body)])
     own = {name: value for name, value in sent.items() if not name.startswith("$")}
     return body, read_struct(msgspec.json.encode(own), kind)
 

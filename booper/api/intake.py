@@ -160,9 +160,9 @@ def read_args(body: bytes, media_type: str, findings: Findings) -> Args:
         body = msgspec.json.encode({name: _typed(name, value) for name, value in form.items()})
     try:
         args: Args = decode_json(body, Args)
-    except msgspec.ValidationError as error:
+    except msgspec.ValidationError:
         decode_json(body)  # what no JSON value can hold is malformed, whatever its field
-        sound, errors = split(body, Args, error)
+        sound, errors = split(body, Args)
         findings.errors.extend(errors)
         if "url" not in sound:  # whatever is wrong with it has been told
             sound["url"] = _SOME_URL

@@ -144,7 +144,7 @@ _OF_ERRORS: Final[Mapping[type[BooperError], str]] = {
     StoreFull: "Retry-After",
 }
 _DETAILS: Final[Mapping[type[BooperError], str]] = {
-    MalformedBody: "the body is not JSON: Input data was truncated",
+    MalformedBody: "the body is not JSON: trailing comma in object (byte 7)",
     Unauthenticated: "no API key; send the header `Authorization: Bearer sk_…`",
     Forbidden: "this needs a key of scope write, this one's is read",
     NotFound: "there is no job '29180'",

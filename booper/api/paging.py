@@ -3,7 +3,6 @@
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -11,7 +10,8 @@ import msgspec
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
-from booper.errors import FieldError, InvalidRequest, pointer_to
+from booper.api.shapes import unknown
+from booper.errors import FieldError, InvalidRequest
 from booper.model.moment import parse_moment
 from booper.store.base import Page
 
@@ -158,7 +158,7 @@ def unknown_parameters(query: QueryParams, known: Iterable[str]) -> list[FieldEr
     """Return an error for each parameter that is not known (`name[]` counts as `name`)."""
     names = tuple(known)
     return [
-        _unknown(name, names)
+        unknown(name, names, "parameter")
         for name in dict.fromkeys(query)
         if name.removesuffix("[]") not in names
     ]
@@ -187,9 +187,3 @@ def query_moment(text: str, now: datetime) -> datetime:
     digits = text.replace(".", "", 1)
     is_number = digits.isascii() and digits.isdigit() and len(text) < 20
     return parse_moment(float(text) if is_number else text, now)
-
-
-def _unknown(name: str, known: tuple[str, ...]) -> FieldError:
-    near = get_close_matches(name[:100], known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"expected {', '.join(known) or 'none'}"
-    return FieldError(pointer_to("", name), f"unknown parameter; {hint}")

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from booper.api.paths import advice
 from booper.errors import (
     BodyTooLarge,
     BooperError,
@@ -18,6 +19,7 @@ from booper.errors import (
     TooManyConnections,
     TooManyRequests,
     Unauthenticated,
+    UnsupportedEncoding,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -58,11 +60,17 @@ async def answer_expected(request: Request, error: Exception) -> Response:
 async def answer_http(request: Request, error: Exception) -> Response:
     """Answer what the router found: no such path, or no such method there."""
     assert isinstance(error, HTTPException)
-    title = HTTPStatus(error.status_code).phrase
+    headers, title = error.headers or {}, HTTPStatus(error.status_code).phrase
     detail = f"{request.method} {request.url.path[:200]}: {title.lower()}"
-    return _respond(
-        Problem(title=title, status=error.status_code, detail=detail), error.headers or {}
-    )
+    match error.status_code:
+        case 404:
+            prefix = request.scope.get("root_path", "")
+            templates = [operation.path for operation in request.app.state.operations]
+            path = request.url.path.removeprefix(prefix)[:200]
+            detail += f"; {advice(path, templates, prefix)}"
+        case 405:
+            detail += f"; expected {headers['Allow']}"
+    return _respond(Problem(title=title, status=error.status_code, detail=detail), headers)
 
 
 async def answer_unexpected(request: Request, error: Exception) -> Response:
@@ -85,6 +93,8 @@ def headers_of(error: BooperError) -> Mapping[str, str]:
             return {"Retry-After": str(ceil(seconds))}
         case StoreUnavailable() | TooManyConnections():
             return {"Retry-After": str(RETRY_SECONDS)}
+        case UnsupportedEncoding():
+            return {"Accept-Encoding": "identity"}  # RFC 9110 §15.5.16
         case BodyTooLarge():
             # The rest of the body is not read, so nothing can follow it on this connection.
             return {"Connection": "close"}

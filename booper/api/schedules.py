@@ -32,6 +32,7 @@ from booper.api.routing import (
 )
 from booper.api.schemas import ANYTHING, CREATE, Schema, optional, whole
 from booper.api.schemas import UUID as UUID_SCHEMA
+from booper.api.shapes import not_an_object, unknown
 from booper.api.values import Findings
 from booper.api.wire import (
     ScheduleDetail,
@@ -45,7 +46,6 @@ from booper.errors import (
     InvalidRequest,
     NotFound,
     UnsupportedMediaType,
-    pointer_to,
 )
 from booper.model.args import decode_args, encode_args
 from booper.model.job import Kind, NewJob
@@ -266,7 +266,7 @@ def _fields(body: bytes) -> dict[str, msgspec.Raw]:
     try:
         fields: dict[str, msgspec.Raw] = decode_json(body, dict[str, msgspec.Raw])
     except msgspec.ValidationError:
-        raise InvalidRequest([FieldError("", "expected a JSON object")]) from None
+        raise InvalidRequest([not_an_object(body)]) from None
     return fields
 
 
@@ -283,9 +283,8 @@ def _run_body(call: Call, body: bytes) -> dict[str, msgspec.Raw]:
     if media_type(call.request) != JSON:
         raise UnsupportedMediaType(f"expected {JSON}")
     given = _fields(body)
-    unknown = [FieldError(pointer_to("", name), "unknown field; expected body") for name in given]
-    if given.keys() - {"body"}:
-        raise InvalidRequest([error for error in unknown if error.pointer != "/body"])
+    if others := [name for name in given if name != "body"]:
+        raise InvalidRequest([unknown(name, ["body"]) for name in others])
     return given
 
 

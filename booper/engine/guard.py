@@ -29,6 +29,10 @@ Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 _HELPER_PATHS = r"/api/(?:ping|echo|broadcast|channels/[A-Za-z0-9_-]+)"
 
 
+# A URL where only its host and port are expected.
+_URL = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//([^/?#@\s]+)(?:[/?#].*)?")
+
+
 class Guard:
     """Decide where requests may go.
 
@@ -183,8 +187,20 @@ def parse_entry(entry: str) -> Network | tuple[str, int | None]:
     except TargetRefused as error:
         raise ValueError(
             "an entry of allow must be a host, host:port, an IP address or a CIDR network "
-            f"without host bits, got {entry!r}: {error}"
+            f"without host bits, got {entry!r}: {_better_entry(entry) or error}"
         ) from None
+
+
+def _better_entry(entry: str) -> str | None:
+    """Return what to write for an entry that is a URL, a pattern, or a network with host bits."""
+    if found := _URL.fullmatch(entry):
+        return f"write {found[1]!r}"
+    if entry.startswith("*"):
+        return "it takes no patterns; name each host, or the network that they are in"
+    try:
+        return f"write {str(ip_network(entry, strict=False))!r} for the whole network"
+    except ValueError:
+        return None
 
 
 def _own_urls(host: str, port: int) -> re.Pattern[str]:
