@@ -1,10 +1,12 @@
 """The parts of a booper as its configuration wants them; `booper.app` puts them together."""
 
+import os
 from datetime import timedelta
 from random import Random
 
 from booper import __version__
 from booper.api.limits import RateLimit
+from booper.certificates import InvalidCertificates, named_context
 from booper.clock import Clock
 from booper.config import Config, Server
 from booper.engine.delivery import Delivery
@@ -38,7 +40,11 @@ def make_guard(config: Config, own: tuple[str, int] | None) -> Guard:
 
 
 def make_transport(config: Config) -> Transport:
-    """Make what sends over sockets."""
+    """Make what sends over sockets. Raises: ConfigError, a variable names no certificates."""
+    try:
+        named_context(os.environ)
+    except InvalidCertificates as error:
+        raise ConfigError(str(error)) from error
     return Transport(
         max_idle_per_origin=config.delivery.per_host,
         max_idle=4 * config.delivery.concurrency,

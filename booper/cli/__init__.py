@@ -15,7 +15,8 @@ import click
 from booper import __version__
 from booper.cli import remote
 from booper.cli.remote import json_option
-from booper.config import Config, read_config
+from booper.cli.settings import read_settings
+from booper.config import Config
 from booper.errors import BooperError, StartError
 from booper.model.key import check_name
 
@@ -229,7 +230,7 @@ def _read(
         "server": {"host": host, "port": port},
         "database": {"path": database},
     }
-    return read_config(path, overrides)
+    return read_settings(path, overrides)
 
 
 _ASKING = {

@@ -16,6 +16,7 @@ from typing import Any
 import click
 import msgspec
 
+from booper.cli.settings import read_settings, source_of
 from booper.client import (
     Client,
     ClientError,
@@ -25,8 +26,9 @@ from booper.client import (
     Schedule,
     Unreachable,
 )
+from booper.client.arguments import check_key, check_url
 from booper.client.fields import duration
-from booper.config import Server, read_config
+from booper.config import Server
 from booper.model.moment import InvalidMoment, parse_moment
 
 _SCHEDULE = ("id", "state", "runs", "what")
@@ -109,10 +111,14 @@ def _exit_code(error: ClientError) -> int:
 
 
 def _configured(url: str | None, key: str | None, path: Path | None) -> tuple[str, str | None]:
-    """Return whom to ask and with which key; the file is not read where both were typed."""
+    """Return whom to ask and with which key; the file is not read where both were given."""
+    if url:
+        check_url(source_of("url"), url)
+    if key:
+        check_key(source_of("key"), key)
     if url and key:
         return url, key
-    config = read_config(path, {})
+    config = read_settings(path, {})
     asked = config.client
     return url or asked.url or _url_of(config.server), key or asked.key or None
 

@@ -4,6 +4,7 @@ What is printed is for people, unless `is_json`: then it is what the API answers
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -132,7 +133,9 @@ class RemoteKeyring:
 async def _keyring(config: Config, *, must_exist: bool = True) -> AsyncIterator[Keyring]:
     """Use the daemon if one answers; the lock tells apart what only looks as if there were none."""
     database = Path(config.database.path)
-    transport = httpx.AsyncHTTPTransport(uds=str(socket_path(database)))
+    # Nothing is encrypted here; httpx would read certificates, from the environment too.
+    no_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    transport = httpx.AsyncHTTPTransport(no_tls, uds=str(socket_path(database)), trust_env=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://booper") as client:
         try:
             await client.get("/healthz")

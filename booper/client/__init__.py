@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import anyio
 import httpx
@@ -28,7 +28,9 @@ from booper.client.answers import (
     Schedule,
     ScheduleDetail,
 )
+from booper.client.arguments import DEFAULT_URL, check_key, check_url
 from booper.client.call import Page
+from booper.client.environment import path_to
 from booper.client.errors import (
     ClientError,
     Conflict,
@@ -86,7 +88,6 @@ __all__ = [
     "Unreadable",
 ]
 
-DEFAULT_URL = "http://127.0.0.1:2667"
 AsyncJobs = Jobs[Asynchronous]
 AsyncSchedules = Schedules[Asynchronous]
 AsyncLogs = Logs[Asynchronous]
@@ -99,10 +100,12 @@ class Client(Root[Blocking]):
     """A blocking client; safe to share between threads.
 
     `timeout` is in seconds, for each part of an exchange. What is safe to is tried again up to
-    `retries` times, after a `sleep`.
+    `retries` times, after a `sleep`. Without a `transport`, HTTP_PROXY, HTTPS_PROXY, ALL_PROXY,
+    NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR are read, never for a server on this machine.
 
     Raises:
-        InvalidArgument: `base_url` is no http URL, or `api_key` cannot be one.
+        InvalidArgument: `base_url` is no http URL, `api_key` cannot be one, or one of these
+            variables cannot be used.
     """
 
     def __init__(
@@ -116,8 +119,13 @@ class Client(Root[Blocking]):
         sleep: Callable[[float], None] = time.sleep,  # noqa: TID251 - between two tries alone
         now: Callable[[], datetime] = _now,
     ) -> None:
+        url = check_url("base_url", base_url)
         http = httpx.Client(
-            base_url=_url(base_url), headers=_headers(api_key), timeout=timeout, transport=transport
+            base_url=url,
+            headers=check_key("api_key", api_key),
+            timeout=timeout,
+            transport=transport,
+            **_connecting(url, transport),
         )
         super().__init__(Blocking(http, retries, sleep, now))
 
@@ -146,7 +154,7 @@ class AsyncClient(Root[Asynchronous]):
     """The same, to be awaited, in asyncio and trio programs.
 
     Raises:
-        InvalidArgument: `base_url` is no http URL, or `api_key` cannot be one.
+        InvalidArgument: as above.
     """
 
     def __init__(
@@ -160,8 +168,13 @@ class AsyncClient(Root[Asynchronous]):
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,  # noqa: TID251 - as above
         now: Callable[[], datetime] = _now,
     ) -> None:
+        url = check_url("base_url", base_url)
         http = httpx.AsyncClient(
-            base_url=_url(base_url), headers=_headers(api_key), timeout=timeout, transport=transport
+            base_url=url,
+            headers=check_key("api_key", api_key),
+            timeout=timeout,
+            transport=transport,
+            **_connecting(url, transport),
         )
         super().__init__(Asynchronous(http, retries, sleep, now))
 
@@ -187,23 +200,16 @@ class AsyncClient(Root[Asynchronous]):
 
 
 def _environment() -> tuple[str, str | None]:
-    return os.environ.get("BOOPER_URL") or DEFAULT_URL, os.environ.get("BOOPER_API_KEY") or None
+    url = os.environ.get("BOOPER_URL") or DEFAULT_URL
+    key = os.environ.get("BOOPER_API_KEY") or None
+    check_url("BOOPER_URL", url)
+    check_key("BOOPER_API_KEY", key)
+    return url, key
 
 
-def _url(text: str) -> httpx.URL:
-    try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL as error:
-        raise InvalidArgument(f"base_url: expected a URL such as {DEFAULT_URL}: {error}") from error
-    if url.scheme not in ("http", "https") or not url.host:
-        raise InvalidArgument(f"base_url: expected a URL such as {DEFAULT_URL}, got {text!r}")
-    return url
-
-
-def _headers(api_key: str | None) -> dict[str, str]:
-    if api_key is None:
-        return {}
-    if not api_key.isascii() or not api_key.isprintable() or " " in api_key:
-        # It is not quoted: what looks like this may be a key with a line break after it.
-        raise InvalidArgument("api_key: expected a key such as sk_…, without spaces or line breaks")
-    return {"Authorization": f"Bearer {api_key}"}
+def _connecting(url: httpx.URL, transport: object) -> dict[str, Any]:
+    """Return how httpx is to connect; a given transport needs to be told nothing."""
+    if transport is not None:
+        return {"trust_env": False}
+    proxy, verify = path_to(url)
+    return {"trust_env": False, "proxy": proxy, "verify": verify}
