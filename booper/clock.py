@@ -11,7 +11,21 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Time-freezing test tools replace the name `datetime` in every module by a subclass, which codecs
+# refuse. Only the class of a value made before is sure to be the real one.
+_datetime = next(base for base in datetime.__mro__ if base.__module__ == "datetime")
+EPOCH: datetime = _datetime(1970, 1, 1, tzinfo=UTC)
+del _datetime
+
+
+def plain(at: datetime) -> datetime:
+    """Return an aware time in UTC as a `datetime` itself, whatever subclass of it was given.
+
+    Raises:
+        TypeError: `at` has no zone.
+    """
+    return EPOCH + type(EPOCH).__sub__(at, EPOCH)
+
 
 monotonic = time.perf_counter
 """Seconds that only grow, for measuring how long something took; real whatever the clock."""

@@ -125,6 +125,16 @@ async def test_the_clock_can_be_read_and_moved_in_each_way(dev: httpx.AsyncClien
     assert (await move(dev, freeze=True))["is_frozen"] is True
 
 
+@pytest.mark.parametrize("text", ["20300131", "20300131120000", "20300131120000Z", "12345"])
+async def test_the_clock_refuses_a_text_that_is_no_one_time(
+    dev: httpx.AsyncClient, text: str
+) -> None:
+    """`{"to": …}` is read as any other time."""
+    answer = await dev.post("/api/dev/clock", json={"to": text})
+    assert answer.status_code == 422
+    assert text in answer.json()["errors"][0]["detail"]
+
+
 async def test_a_moment_that_has_passed_is_refused(dev: httpx.AsyncClient) -> None:
     """The problem says what time it is and what was asked for."""
     answer = await dev.post("/api/dev/clock", json={"to": "2029-01-01T00:00:00Z"})

@@ -159,6 +159,11 @@ def test_status_tells_that_booper_is_ready(booper: Booper) -> None:
             2,
             "--at: expected an ISO",
         ),
+        (
+            ("run", "get", "https://example.com", "--at", "20300131"),
+            2,
+            "--at: '20300131' could be 2030-01-31T00:00:00Z or 1970-08-23T22:55:31Z",
+        ),
         (("run", "get", "https://example.com", "-d", "x"), 2, "--data: expected name=value"),
         (("run", "get", "https://example.com", "-d", "{"), 2, "--data: expected JSON"),
         (("run", "get", "https://example.com", "-d", "a=1", "-d", "a=2"), 2, "given twice"),

@@ -7,7 +7,6 @@ from uuid import UUID
 
 import msgspec
 
-from booper.api.paging import query_moment
 from booper.errors import FieldError, InvalidRequest
 from booper.model.job import OWN_KINDS, Kind, State
 from booper.model.moment import Moment, parse_moment
@@ -32,7 +31,7 @@ def query_readers(now: datetime) -> Mapping[str, Callable[[list[str]], Any]]:
     """Return how the list's filters are read from query parameters."""
 
     def moment(texts: list[str]) -> datetime:
-        return query_moment(texts[-1], now)
+        return parse_moment(texts[-1], now)
 
     return {
         "state": _states,

@@ -16,16 +16,14 @@ from booper.errors import InvalidRequest
 from booper.model.args import Args, encode_args
 from booper.model.duration import parse_duration
 from booper.model.job import NewJob
+from booper.model.moment import is_unix_time
 from booper.model.schedule import Conflict, NewSchedule, Plan
 from booper.store.base import Creation
 
 _NUMERIC: Final = frozenset(
     {
         "schedule_in",
-        "scheduled_at",
         "repeat_every",
-        "starts_at",
-        "ends_at",
         "max_attempts",
         "max_runs",
         "backoff",
@@ -35,6 +33,7 @@ _NUMERIC: Final = frozenset(
         "idempotency_ttl",
     }
 )
+_TIMES: Final = frozenset({"scheduled_at", "starts_at", "ends_at"})
 _INSTANT: Final = timedelta(microseconds=1)
 _BOOLEAN: Final = frozenset({"metadata", "follow_redirects"})
 _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,9})?")
@@ -180,6 +179,8 @@ def _with_body(args: Args) -> Args:
 def _typed(name: str, value: Any) -> Any:
     """Turn a form's text into what its field takes."""
     if name in _NUMERIC:
+        return _number(value)
+    if name in _TIMES and isinstance(value, str) and is_unix_time(value):
         return _number(value)
     if name in _BOOLEAN:
         return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value

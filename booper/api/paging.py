@@ -2,7 +2,6 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -12,7 +11,6 @@ from starlette.requests import Request
 
 from booper.api.shapes import unknown
 from booper.errors import FieldError, InvalidRequest
-from booper.model.moment import parse_moment
 from booper.store.base import Page
 
 DEFAULT_LIMIT = 10
@@ -180,10 +178,3 @@ def flag(request: Request, name: str) -> bool:
     if errors:
         raise InvalidRequest(errors)
     return value == "true"
-
-
-def query_moment(text: str, now: datetime) -> datetime:
-    """Read a time in a query, where a Unix time is text as well. Raises: InvalidMoment."""
-    digits = text.replace(".", "", 1)
-    is_number = digits.isascii() and digits.isdigit() and len(text) < 20
-    return parse_moment(float(text) if is_number else text, now)

@@ -12,8 +12,7 @@ from booper.model.job import Kind, State
 
 BOOLEAN: Final[Schema] = {"type": "boolean"}
 
-# Ten digits of seconds reach the year 2096.
-MOMENT: Final[Schema] = matching(f"{patterns.ISO_8601}|[0-3]?[0-9]{{1,9}}([.][0-9]{{1,6}})?")
+MOMENT: Final[Schema] = matching(patterns.MOMENT)
 
 JOB_ID: Final = Parameter(
     "job_id",

@@ -22,9 +22,10 @@ _DATE = (
     "|(19|20)([2468][048]|[13579][26]|0[48])-02-29)"
 )
 _TIME = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,6})?)?"
-_ZONE = "(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
-ISO_8601: Final = f"{_DATE}([T ]{_TIME}{_ZONE}?)?"
-"""Times from 1900 to 2099, to the minute, second or microsecond."""
+_ZONE = "([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+_UNIX = "[0-3]?[0-9]{9}([.][0-9]{1,6})?"
+MOMENT: Final = f"{_DATE}([Tt ]{_TIME}{_ZONE}?)?|{_UNIX}"
+"""Times from 1900 to 2099, to the minute, second or microsecond; Unix seconds up to 2096."""
 
 _LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _TOP_LABEL = "[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"

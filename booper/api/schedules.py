@@ -13,7 +13,6 @@ from booper.api.intake import check, new_schedule, read_args, read_due
 from booper.api.jobs import JOB, rules_of
 from booper.api.paging import (
     MOST_UUID,
-    query_moment,
     read_page,
     unknown_parameters,
     write_uuid_cursor,
@@ -49,6 +48,7 @@ from booper.errors import (
 )
 from booper.model.args import decode_args, encode_args
 from booper.model.job import Kind, NewJob
+from booper.model.moment import parse_moment
 from booper.model.redaction import Redaction
 from booper.model.resource import JobResource, job_resource
 from booper.model.schedule import NewSchedule, Plan, Schedule
@@ -343,7 +343,7 @@ def _next_parameters(call: Call) -> tuple[int, datetime]:
         )
     after = now
     try:
-        after = query_moment(query["after"], now) if "after" in query else now
+        after = parse_moment(query["after"], now) if "after" in query else now
     except ValueError as error:
         errors.append(FieldError("/after", str(error)))
     if errors:

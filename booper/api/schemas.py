@@ -100,8 +100,10 @@ def moment(now: datetime) -> Schema:
     seconds = {"type": "number", "minimum": 0, "maximum": latest}
     milliseconds = {"type": "number", "minimum": MILLISECONDS_FROM, "maximum": latest * 1000}
     return {
-        "description": "ISO 8601, without a zone UTC; or a Unix time, in seconds or milliseconds",
-        "anyOf": [matching(patterns.ISO_8601), seconds, milliseconds],
+        "description": "ISO 8601, basic or extended; without a zone it is in `timezone`, or UTC. "
+        "Or a Unix time, in seconds, or from 10^11 on in milliseconds; as text it has 9 or 10 "
+        "digits of seconds or 13 of milliseconds",
+        "anyOf": [matching(patterns.MOMENT), seconds, milliseconds],
     }
 
 
@@ -212,7 +214,7 @@ FORM_OF_CREATE: Final[Schema] = {
         **{name: CREATE[name] for name in ("callback_url", "webhook_url", "name", "description")},
         "schedule_in": matching(_NUMBER),
         "schedule_in[]": _PAIR,
-        "scheduled_at": matching(patterns.ISO_8601),
+        "scheduled_at": matching(patterns.MOMENT),
         "repeat_every": matching(_NUMBER),
         "repeat_every[]": _PAIR,
         "max_attempts": matching("[1-9][0-9]{0,3}"),

@@ -225,18 +225,17 @@ def duration_of(option: str, text: str) -> str | float:
     return read
 
 
-def moment_of(option: str, text: str) -> str | float:
-    """Read a point in time: ISO 8601, or a Unix time; how far off it may be, the server says.
+def moment_of(option: str, text: str) -> str:
+    """Check a point in time: ISO 8601, or a Unix time; how far off it may be, the server says.
 
     Raises:
         InvalidArgument: it is neither.
     """
-    read = _number_or_text(text)
     try:
-        parse_moment(read, None)
+        parse_moment(text, None)
     except InvalidMoment as error:
         raise InvalidArgument(f"{option}: {error}") from error
-    return read
+    return text
 
 
 def _number_or_text(text: str) -> str | float:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from booper.client.errors import InvalidArgument
 from booper.model.duration import UNITS
+from booper.model.moment import InvalidMoment, parse_moment
 
 Unit = Literal[
     "second",
@@ -143,6 +144,16 @@ def moment(name: str, value: Any) -> Any:
             return value
 
 
+def _bound(name: str, value: Any) -> Any:
+    """Write a bound of a filter as ISO 8601 text: in a query a number would be text as well."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return parse_moment(value, None).isoformat()
+        except InvalidMoment as error:
+            raise InvalidArgument(f"{name}: {error}") from error
+    return moment(name, value)
+
+
 def _backoff(name: str, value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [duration(name, delay) for delay in value]
@@ -153,7 +164,8 @@ def _backoff(name: str, value: Any) -> Any:
 
 _WRITERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     **dict.fromkeys(("schedule_in", "repeat_every", "jitter", "timeout"), duration),
-    **dict.fromkeys(("scheduled_at", "starts_at", "ends_at", "before", "after"), moment),
+    **dict.fromkeys(("scheduled_at", "starts_at", "ends_at"), moment),
+    **dict.fromkeys(("before", "after"), _bound),
     "idempotency_ttl": duration,
     "backoff": _backoff,
 }
