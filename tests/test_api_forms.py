@@ -96,6 +96,28 @@ async def test_a_list_of_the_form_becomes_a_duration(api: httpx.AsyncClient) -> 
         ("backoff[]=1&backoff[]=2", "backoff", [1, 2]),
         ("backoff=exponential", "backoff", "exponential"),
         ("expect_status[]=200&expect_status[]=3xx", "expect_status", [200, "3xx"]),
+        ("schedule_in[0]=30&schedule_in[1]=seconds", "schedule_in", [30, "seconds"]),
+        ("schedule_in[1]=seconds&schedule_in[0]=30", "schedule_in", [30, "seconds"]),
+        ("repeat_every[0]=5&repeat_every[1]=minutes", "repeat_every", [5, "minutes"]),
+        ("timeout%5B0%5D=20&timeout%5B1%5D=seconds", "timeout", [20, "seconds"]),
+        ("backoff[0]=1&backoff[1]=2.5", "backoff", [1, 2.5]),
+        (
+            "backoff[0][0]=5&backoff[0][1]=minutes&backoff[1]=60",
+            "backoff",
+            [[5, "minutes"], 60],
+        ),
+        ("expect_status[0]=200&expect_status[1]=3xx", "expect_status", [200, "3xx"]),
+        ("tags[0]=5&tags[1]=b", "tags", ["5", "b"]),
+        ("body[0]=x", "body", ["x"]),
+        (
+            "body[items][0][name]=A&body[items][0][n]=1",
+            "body",
+            {"items": [{"name": "A", "n": "1"}]},
+        ),
+        ("query[ids][0]=1&query[ids][1]=2", "query", {"ids": ["1", "2"]}),
+        # The names of headers and parameters are their user's.
+        ("query[0]=x&query[1]=y", "query", {"0": "x", "1": "y"}),
+        ("headers[0]=x", "headers", {"0": "x"}),
         ("repeat_every=300", "repeat_every", 300),
         ("repeat_every[]=5&repeat_every[]=minutes", "repeat_every", [5, "minutes"]),
         ("repeat_every=60&max_runs=3", "max_runs", 3),
@@ -141,6 +163,25 @@ async def test_only_numeric_fields_of_a_form_become_numbers(
         ("a[]=1&a[]=2", {"a": ["1", "2"]}),
         ("a[]=", {"a": [""]}),
         ("a[b][]=1&a[b][]=2", {"a": {"b": ["1", "2"]}}),
+        ("a[0]=x", {"a": ["x"]}),
+        ("a[1]=y&a[0]=x", {"a": ["x", "y"]}),
+        ("a[0][]=x&a[0][]=y&a[1][]=z", {"a": [["x", "y"], ["z"]]}),
+        ("a[0][b]=1&a[0][c]=2&a[1][b]=3", {"a": [{"b": "1", "c": "2"}, {"b": "3"}]}),
+        ("a[][b]=1&a[][b]=2", {"a": [{"b": "1"}, {"b": "2"}]}),
+        ("a[b][0]=1&a[c]=2", {"a": {"b": ["1"], "c": "2"}}),
+        # As PHP counts: `[]` goes on after the highest number.
+        ("a[0]=x&a[]=y", {"a": ["x", "y"]}),
+        ("a[]=x&a[1]=y&a[]=z", {"a": ["x", "y", "z"]}),
+        # Numbers with gaps, or beside names, are names, as in PHP's json_encode.
+        ("a[1]=x", {"a": {"1": "x"}}),
+        ("a[0]=x&a[2]=y", {"a": {"0": "x", "2": "y"}}),
+        ("a[0]=x&a[b]=y", {"a": {"0": "x", "b": "y"}}),
+        ("a[00]=x", {"a": {"00": "x"}}),
+        ("a[-1]=x&a[ 0]=y", {"a": {"-1": "x", " 0": "y"}}),
+        ("a[999999999999]=x", {"a": {"999999999999": "x"}}),
+        ("a[99999]=x&a[]=y", {"a": {"99999": "x", "100000": "y"}}),
+        ("a[%D9%A0]=x", {"a": {"\u0660": "x"}}),
+        ("0=x&1=y", {"0": "x", "1": "y"}),
         ("a[b c]=1", {"a": {"b c": "1"}}),
         ("a=é€😀", {"a": "é€😀"}),
         ("a=%C3%A9", {"a": "é"}),
@@ -156,7 +197,10 @@ async def test_only_numeric_fields_of_a_form_become_numbers(
     ],
 )
 async def test_brackets_nest(api: httpx.AsyncClient, form: str, value: object) -> None:
-    """`a[b]` is a member, `a[]` a list's next item; leniently about raw spaces and percents."""
+    """`a[b]` is a member, `a[]` a list's next item, `a[0]` its first.
+
+    Raw spaces and percents are accepted.
+    """
     assert await echoed(api, form) == value
 
 
@@ -183,6 +227,13 @@ async def test_brackets_nest(api: httpx.AsyncClient, form: str, value: object) -
         "a[b]=1&a[]=2",
         "a[]=1&a[b]=2",
         "a=1&a[]=2",
+        "a[0]=1&a[0]=2",
+        "a[]=1&a[0]=2",
+        "a[0]=1&a=2",
+        "a=1&a[0]=2",
+        "a[0]=1&a[0][b]=2",
+        "a[0]=1&a[]=2&a[b]=3",
+        "a[999999999]=1&a[]=2&a[]=3",
         "a" + "[b]" * 100,
         "a" + "[b]" * 20_000,
         "a" + "[]" * 20_000,
@@ -237,6 +288,10 @@ async def test_the_content_type_of_a_form_may_have_parameters(
         (f"url={URL}&schedule_in[]=soon&schedule_in[]=seconds", ["/schedule_in/0"]),
         (f"url={URL}&schedule_in[]=30", ["/schedule_in"]),
         (f"url={URL}&schedule_in[n]=30", ["/schedule_in"]),
+        (f"url={URL}&schedule_in[0]=30", ["/schedule_in"]),
+        (f"url={URL}&schedule_in[0]=30&schedule_in[1]=parsecs", ["/schedule_in/1"]),
+        (f"url={URL}&schedule_in[0]=30&schedule_in[2]=seconds", ["/schedule_in"]),
+        (f"url={URL}&headers[]=x", ["/headers"]),
         (f"url={URL}&headers=x", ["/headers"]),
         (f"url={URL}&headers[X-A][]=x", ["/headers/X-A"]),
         (f"url[a]={URL}", ["/url"]),

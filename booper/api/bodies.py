@@ -17,6 +17,7 @@ FORM = "application/x-www-form-urlencoded"
 
 _MOST_FORM_FIELDS = 1_000
 _DEEPEST_FORM_FIELD = 16
+_INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 _FORM_FIELD = re.compile(r"[^\[\]]+(\[[^\[\]]*\])*")
 
 
@@ -123,8 +124,12 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
 
 
-def decode_form(body: bytes) -> dict[str, Any]:
-    """Read a form with bracket nesting: `a[b]=1` is an object, `a[]=1` a list; values are text.
+def decode_form(body: bytes, objects: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """Read a form with bracket nesting; values are text.
+
+    `a[b]=1` is an object. `a[]=1` is a list, and so are `a[0]=1&a[1]=2` in any order, which PHP and
+    JavaScript's qs write. Other numbers are names, as to PHP: `a[1]=1` alone is `{"1": "1"}`.
+    `objects` are the fields that are never lists by their numbers.
 
     Raises:
         MalformedBody: it is no such form.
@@ -140,28 +145,62 @@ def decode_form(body: bytes) -> dict[str, Any]:
         )
     except ValueError as error:
         raise MalformedBody(f"the body is not a form: {error}") from error
-    form: dict[str, Any] = {}
+    form = _Branch()
     for name, value in pairs:
         _insert(form, name, value)
-    return form
+    return {name: _plain(value, is_object=name in objects) for name, value in form.members.items()}
 
 
-def _insert(form: dict[str, Any], name: str, value: str) -> None:
+class _Branch:
+    """What has members in a form: an object or a list, which only the whole form can tell."""
+
+    def __init__(self) -> None:
+        self.members: dict[str, _Branch | str] = {}
+        self.is_appended = False
+        self._has_names = False
+        self._next = 0
+
+    def key_of(self, step: str) -> str | None:
+        """Return the key that a step leads to, None if the steps contradict each other.
+
+        An empty step is the next item of a list, after the highest number so far.
+        """
+        if step == "":
+            self.is_appended, step = True, str(self._next)
+        if _INDEX.fullmatch(step):
+            self._next = max(self._next, int(step) + 1)
+        else:
+            self._has_names = True
+        return None if self.is_appended and self._has_names else step
+
+
+def _insert(form: _Branch, name: str, value: str) -> None:
     """Put a value where its bracketed name says: `body[tags][]`."""
     head, *rest = name.replace("]", "").split("[")
     if not _FORM_FIELD.fullmatch(name) or len(rest) > _DEEPEST_FORM_FIELD:
         raise MalformedBody(f"expected a field name such as 'body[content]', got {name[:80]!r}")
-    place: Any = form
-    steps = [head, *rest]
-    for step, following in zip(steps, [*rest, None], strict=True):
-        fresh: Any = value if following is None else ([] if following == "" else {})
-        place = _descend(place, step, fresh, name, is_last=following is None)
+    place, key = form, head
+    for step in rest:
+        branch = place.members.setdefault(key, _Branch())
+        following = branch.key_of(step) if isinstance(branch, _Branch) else None
+        if not isinstance(branch, _Branch) or following is None:
+            raise _contradicted(name)
+        place, key = branch, following
+    if key in place.members:
+        raise _contradicted(name)
+    place.members[key] = value
 
 
-def _descend(place: Any, step: str, fresh: Any, name: str, *, is_last: bool) -> Any:
-    if isinstance(place, list) and step == "":
-        place.append(fresh)
-        return fresh
-    if not isinstance(place, dict) or step == "" or (is_last and step in place):
-        raise MalformedBody(f"field {name[:80]!r} is given twice, as different things")
-    return place.setdefault(step, fresh)
+def _contradicted(name: str) -> MalformedBody:
+    return MalformedBody(f"field {name[:80]!r} is given twice, or as different things")
+
+
+def _plain(value: _Branch | str, *, is_object: bool = False) -> Any:
+    """Return a branch as the list or object that its keys make it."""
+    if isinstance(value, str):
+        return value
+    members = {name: _plain(member) for name, member in value.members.items()}
+    indexes = [str(index) for index in range(len(members))]
+    if all(index in members for index in indexes) and (value.is_appended or not is_object):
+        return [members[index] for index in indexes]
+    return members

@@ -36,6 +36,8 @@ _NUMERIC: Final = frozenset(
 _TIMES: Final = frozenset({"scheduled_at", "starts_at", "ends_at"})
 _INSTANT: Final = timedelta(microseconds=1)
 _BOOLEAN: Final = frozenset({"metadata", "follow_redirects"})
+# Of names that users choose, which may be numbers.
+_OBJECTS: Final = frozenset({"headers", "query"})
 _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,9})?")
 _SOME_URL: Final = msgspec.Raw(b'"https://booper.invalid/"')
 
@@ -155,7 +157,7 @@ def read_args(body: bytes, media_type: str, findings: Findings) -> Args:
         MalformedBody: the body is neither JSON nor a form.
     """
     if media_type == FORM:
-        form = decode_form(body)
+        form = decode_form(body, _OBJECTS)
         body = msgspec.json.encode({name: _typed(name, value) for name, value in form.items()})
     try:
         args: Args = decode_json(body, Args)

@@ -207,7 +207,8 @@ _PAIR: Final[Schema] = {
 
 FORM_OF_CREATE: Final[Schema] = {
     "type": "object",
-    "description": "The fields of a create in bracket notation: a[b]=1 is an object, a[]=1 a list. "
+    "description": "The fields of a create in bracket notation: a[b]=1 is an object; "
+    "a[]=1&a[]=2 is a list, and so is a[0]=1&a[1]=2. "
     "What is not shown here is written in the same way.",
     "properties": {
         **{name: CREATE[name] for name in ("method", "url", "idempotency_key", "cron", "timezone")},
