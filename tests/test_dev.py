@@ -249,6 +249,14 @@ async def test_the_sink_tells_what_it_caught_at_a_name(dev: httpx.AsyncClient) -
     assert (await dev.get("/api/dev/sink/other")).json()["data"] == []
 
 
+@pytest.mark.parametrize(("method", "path"), [each for each in PATHS if "/api/" in each[1]])
+async def test_an_unknown_parameter_is_422(dev: httpx.AsyncClient, method: str, path: str) -> None:
+    """Of the clock and the reset as of the rest of the API."""
+    answer = await dev.request(method, path, params={"colour": "red"})
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/colour"]
+
+
 @pytest.mark.parametrize("path", ["/api/dev/sink", "/api/dev/sink/hello"])
 async def test_no_parameter_picks_a_part_of_what_the_sink_caught(
     dev: httpx.AsyncClient, path: str

@@ -35,6 +35,7 @@ async def describe(call: Call) -> Response:
 
 _DESCRIBED = Documentation(
     tag="probes",
+    ignores_query=True,
     answers={200: Answer("This document", ({"type": "object"},), {"openapi": VERSION})},
 )
 

@@ -189,7 +189,7 @@ def errors_of(operation: Operation) -> list[type[BooperError]]:
         errors |= {Unauthenticated, Forbidden, TooManyRequests, StoreUnavailable, StoreFull}
     if "{" in operation.path:
         errors.add(NotFound)
-    if documentation.parameters:
+    if documentation.parameters or not documentation.ignores_query:
         errors.add(InvalidRequest)
     if documentation.posted is not None:
         errors |= {MalformedBody, BodyTooLarge, UnsupportedMediaType, InvalidRequest}

@@ -1,7 +1,7 @@
 """Query parameters of lists: `limit`, `offset`, `order_by`, `cursor` and filters (contract §2)."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -9,7 +9,7 @@ import msgspec
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
-from booper.api.shapes import unknown
+from booper.api.query import is_given_as_list, listed
 from booper.errors import FieldError, InvalidRequest
 from booper.store.base import Page
 
@@ -63,9 +63,9 @@ def read_page(
     an item of the list can have; a UUID's is its 128 bits.
 
     Raises:
-        InvalidRequest: a parameter is unknown or its value cannot be.
+        InvalidRequest: the value of a parameter cannot be.
     """
-    errors = unknown_parameters(query, (*PAGING, *filters))
+    errors: list[FieldError] = []
     limit = _number(query, "limit", DEFAULT_LIMIT, (1, MOST), "", errors)
     too_far = "; go on from a page's next_cursor with `cursor`"
     offset = _number(query, "offset", 0, (0, FARTHEST_OFFSET), too_far, errors)
@@ -104,7 +104,7 @@ def _filter(
     reader: Callable[[list[str]], Any],
     errors: list[FieldError],
 ) -> Any:
-    texts = [*query.getlist(name), *query.getlist(f"{name}[]")]
+    texts = listed(query, name)
     try:
         return reader(texts) if texts else None
     except ValueError as error:
@@ -132,7 +132,8 @@ def _number(
 
 def _order(query: QueryParams, fields: Sequence[str], errors: list[FieldError]) -> tuple[str, str]:
     """Read the order in any of its spellings; its encoding was never documented."""
-    words = query.getlist("order_by[]") or _words(query.get("order_by"))
+    texts = listed(query, "order_by")
+    words = texts if is_given_as_list(query, "order_by") else _words(query.get("order_by"))
     field, direction = [*words, *[fields[0], "desc"][len(words) :]][:2]
     if len(words) > 2 or field not in fields or direction.lower() not in DIRECTIONS:
         expected = f"one of {', '.join(fields)}, and asc or desc"
@@ -152,29 +153,12 @@ def _words(text: str | None) -> list[str]:
     return [word.strip() for word in text.split(",")]
 
 
-def unknown_parameters(query: QueryParams, known: Iterable[str]) -> list[FieldError]:
-    """Return an error for each parameter that is not known (`name[]` counts as `name`)."""
-    names = tuple(known)
-    return [
-        unknown(name, names, "parameter")
-        for name in dict.fromkeys(query)
-        if name.removesuffix("[]") not in names
-    ]
-
-
 def flag(request: Request, name: str) -> bool:
-    """Read an operation's only parameter, true or false.
-
-    Raises:
-        InvalidRequest: there is another, or it is neither.
-    """
+    """Read a parameter that is true or false, and false by default. Raises: InvalidRequest."""
     if not request.scope["query_string"]:
         return False
-    query = request.query_params
-    errors = unknown_parameters(query, (name,))
-    value = query.get(name, "false")
+    value: str = request.query_params.get(name, "false")
     if value not in ("true", "false"):
-        errors.append(FieldError(f"/{name}", f"expected true or false, got {value[:40]!r}"))
-    if errors:
-        raise InvalidRequest(errors)
+        detail = f"expected true or false, got {value[:40]!r}"
+        raise InvalidRequest([FieldError(f"/{name}", detail)])
     return value == "true"

@@ -34,6 +34,7 @@ def paging(fields: Sequence[str]) -> tuple[Parameter, ...]:
             "`order_by[]` twice, is as good",
             order,
             f"{fields[0]},asc",
+            is_list=True,
         ),
     )
 
@@ -46,8 +47,12 @@ CURSOR: Final = Parameter(
 _SCHEDULE = "9f1c2a34-6a0e-4f0b-8a55-3d3f4a0c7f11"
 
 FILTERS: Final = (
-    Parameter("state", "One state or several, with commas", listed(State), "completed"),
-    Parameter("kind", "Whose jobs: the user's, or booper's own", listed(Kind), "callback"),
+    Parameter(
+        "state", "One state or several, with commas", listed(State), "completed", is_list=True
+    ),
+    Parameter(
+        "kind", "Whose jobs: the user's, or booper's own", listed(Kind), "callback", is_list=True
+    ),
     Parameter("tag", "A tag that the job has", text(LONGEST_PREFIX), "nightly"),
     Parameter(
         "schedule_id",

@@ -47,9 +47,11 @@ def _says(key: str, word: str) -> Answer:
     return Answer(word.capitalize(), (kind,), {key: word})
 
 
-_PING = Documentation(tag="probes", answers={200: _says("message", "Pong")})
+# What watches a process, and jobs that try what is sent, may add what they like.
+_PING = Documentation(tag="probes", ignores_query=True, answers={200: _says("message", "Pong")})
 _ECHO = Documentation(
     tag="probes",
+    ignores_query=True,
     posted=Posted(
         ANYTHING,
         {"object": {"content": "Hello world!"}},
@@ -58,9 +60,10 @@ _ECHO = Documentation(
     ),
     answers={200: Answer("What was posted", (ANYTHING,), {"content": "Hello world!"})},
 )
-_ALIVE = Documentation(tag="probes", answers={200: _says("status", "alive")})
+_ALIVE = Documentation(tag="probes", ignores_query=True, answers={200: _says("status", "alive")})
 _READY = Documentation(
     tag="probes",
+    ignores_query=True,
     answers={200: _says("status", "ready")},
     errors=(StoreUnavailable, StoreFull),
 )

@@ -5,7 +5,7 @@ An operation declares its access; there is no way to add a route that forgets to
 
 import hmac
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
@@ -22,6 +22,7 @@ from starlette.types import Scope as ASGIScope
 
 from booper.api.bodies import Incoming
 from booper.api.limits import RateLimit
+from booper.api.query import check_query
 from booper.clock import Clock
 from booper.engine.channels import Channels
 from booper.engine.delivery import OWN_HEADER
@@ -133,13 +134,15 @@ class Data:
 class Parameter:
     """A parameter of a path or a query as the API document describes it; `schema` is JSON Schema.
 
-    One whose name stands in the operation's path is the path's, any other the query's.
+    One whose name stands in the operation's path is the path's, any other the query's. A list may
+    be given as `a=1&a=2` or `a[]=1&a[]=2` as well.
     """
 
     name: str
     description: str
     schema: Mapping[str, Any]
     example: Any = None
+    is_list: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +178,8 @@ class Answer:
 class Documentation:
     """What the API document says of an operation beyond what follows from the operation itself.
 
-    `errors` are those that neither its access, its parameters nor its body imply.
+    `errors` are those that neither its access, its parameters nor its body imply. An operation
+    takes the parameters of a query that are listed here and no others, unless it `ignores_query`.
     """
 
     tag: str
@@ -184,6 +188,7 @@ class Documentation:
     parameters: tuple[Parameter, ...] = ()
     errors: tuple[type[BooperError], ...] = ()
     is_superseded: bool = False
+    ignores_query: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +205,23 @@ class Operation:
     def template(self) -> str:
         """Return the path as the API document spells it, where parameters have names alone."""
         return re.sub(r":\w+}", "}", self.path)
+
+    @property
+    def query(self) -> Mapping[str, bool]:
+        """Return the parameters of its query, and which of them are lists."""
+        return {
+            each.name: each.is_list
+            for each in self.documentation.parameters
+            if f"{{{each.name}" not in self.path
+        }
+
+    @property
+    def body_fields(self) -> Collection[str]:
+        """Return the names of its body's fields, none if any JSON will do."""
+        kind = self.documentation.posted.kind if self.documentation.posted else None
+        if isinstance(kind, type):
+            return [each.name for each in msgspec.structs.fields(kind)]
+        return kind.get("properties", ()) if isinstance(kind, Mapping) else ()
 
     @property
     def summary(self) -> str:
@@ -258,6 +280,8 @@ class Resource:
             allowed = [*self._methods, *(["HEAD"] if "GET" in self._methods else [])]
             raise HTTPException(405, headers={"Allow": ", ".join(allowed)})
         caller = await identify(request, operation.access, self._services)
+        if scope["query_string"] and not operation.documentation.ignores_query:
+            check_query(request.query_params, operation.query, operation.body_fields)
         response = await operation.handler(Call(request, self._services, caller))
         await response(scope, receive, send)
 

@@ -14,7 +14,6 @@ from booper.api.jobs import JOB, rules_of
 from booper.api.paging import (
     MOST_UUID,
     read_page,
-    unknown_parameters,
     write_uuid_cursor,
 )
 from booper.api.parameters import CURSOR, MOMENT, paging
@@ -334,7 +333,7 @@ def _detail(
 def _next_parameters(call: Call) -> tuple[int, datetime]:
     """Read `next_runs` and `after`."""
     query, now = call.request.query_params, call.services.clock.now()
-    errors = unknown_parameters(query, ("next_runs", "after"))
+    errors: list[FieldError] = []
     text = query.get("next_runs", str(DEFAULT_NEXT_RUNS))
     count = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else -1
     if not 0 <= count <= MOST_NEXT_RUNS:

@@ -3,11 +3,9 @@
 from typing import Any, Final, Protocol
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
 
 from booper.api.bodies import read_body
-from booper.api.paging import unknown_parameters
 from booper.api.routing import (
     Access,
     Answer,
@@ -118,12 +116,10 @@ class Operations:
 
     async def list_arrived(self, call: Call) -> Response:
         """List what has reached the sink, the latest last."""
-        _refuse_parameters(call.request)
         return respond({"data": self._world.sink.arrived()})
 
     async def list_caught(self, call: Call) -> Response:
         """List what the sink has caught at one name, the latest last."""
-        _refuse_parameters(call.request)
         # Read as the sink reads its paths: `?` and `#` in a name stay encoded in both.
         path = call.request.url.path.removeprefix(_SINK)
         return respond({"data": self._world.sink.arrived(path)})
@@ -161,12 +157,6 @@ class Operations:
     def _clock(self) -> ClockResource:
         clock, next_at = self._world.clock, self._world.travel.next_at()
         return ClockResource(precise(clock.now()), clock.is_frozen, precise_or_none(next_at))
-
-
-def _refuse_parameters(request: Request) -> None:
-    """Let no parameter seem to pick a part. Raises: InvalidRequest."""
-    if errors := unknown_parameters(request.query_params, ()):
-        raise InvalidRequest(errors)
 
 
 def journey_resource(journey: Journey) -> JourneyResource:
