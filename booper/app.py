@@ -47,6 +47,7 @@ from booper.parts import (
     make_transport,
 )
 from booper.server.door import Limits
+from booper.server.files import check_file_limit
 from booper.store.base import Store
 from booper.store.sqlite import DatabaseLocked, open_store
 
@@ -210,14 +211,17 @@ class Booper(OwnCalls):
         await self._administration(scope, receive, send)
 
     async def _start(self, stack: AsyncExitStack) -> None:
-        database = self.config.database
+        database, server = self.config.database, self.config.server
+        check_file_limit(
+            server.max_connections if self._address else 0, self.config.delivery.concurrency
+        )
         store = await stack.enter_async_context(
             open_store(Path(database.path), database.durability, self._random)
         )
         host = self._address[0] if self._address else None
         self.first_key = await ensure_key(store, self._api_key, host, self._clock.now())
         if self._is_shared:
-            server, grace = self.config.server, self.config.delivery.grace_seconds
+            grace = self.config.delivery.grace_seconds
             limits = Limits(connections=server.max_connections)
             await open_to_others(stack, Path(database.path), self._faces, grace, limits)
         stack.push_async_callback(self._transport.aclose)

@@ -23,6 +23,7 @@
     ├── TargetRefused          422  the guard does not let a request reach this target
     │   └── AddressRefused          its name leads to such an address now (an attempt fails)
     ├── UnresolvableHost            the target's name has no address now (an attempt fails)
+    ├── Shortage                    this process lacks descriptors, ports, threads or memory
     └── StartError                  booper cannot start; one line for the operator, exit 1
         └── ConfigError             the configuration is wrong; exit 2
 
@@ -219,6 +220,10 @@ class AddressRefused(TargetRefused):
 
 class UnresolvableHost(BooperError):
     """Say that a target's name has no address now; a later attempt may find one."""
+
+
+class Shortage(BooperError):
+    """This process or machine lacks what an attempt needs; the target has no part in it."""
 
 
 class StartError(BooperError):

@@ -161,14 +161,16 @@ def serving(
     *options: str,
     key: str | None = None,
     environment: Mapping[str, str] | None = None,
+    wrapped: Callable[[list[str]], list[str]] = list,
 ) -> Iterator[Daemon]:
     """Run `booper serve` in a folder, on a free port, until the end of the block.
 
     It reads the folder's `booper.toml`, if there is one. A daemon that still runs at the end is
-    killed. `key` is what the client sends when the daemon prints none.
+    killed. `key` is what the client sends when the daemon prints none; `wrapped` returns the
+    command that runs the one it is given.
     """
     given = ["--config", "booper.toml"] if (folder / "booper.toml").exists() else []
-    command = [*_BOOPER, "serve", *given, "--port", "0", *options]
+    command = wrapped([*_BOOPER, "serve", *given, "--port", "0", *options])
     with (
         (folder / "serve.out").open("wb") as out,
         (folder / "serve.err").open("wb") as err,

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from booper.engine.resolver import Resolver
+from booper.errors import Shortage
 
 pytestmark = pytest.mark.anyio
 
@@ -52,6 +53,34 @@ async def test_names_whose_servers_are_dead_hold_up_no_other() -> None:
     for answer in server.answers.values():
         answer.set()
     assert len(await asyncio.gather(*stuck)) == 100
+
+
+async def test_threads_are_bounded_and_some_are_kept_for_names_that_answered_before() -> None:
+    """Two thousand new names hang: one known before is still answered, another new one is not."""
+    server, release = NameServer(), threading.Event()
+    hanging = [f"dead{number}.test" for number in range(2_000)]
+    server.answers = dict.fromkeys(hanging, release)
+    resolver = Resolver(server, max_threads=40, max_wait_seconds=0.05)
+    await resolver("known.test", 80)
+    before = threading.active_count()
+    stuck = [asyncio.create_task(resolver(host, 80)) for host in hanging]
+    assert await resolver("known.test", 80) == ("192.0.2.1", "192.0.2.2")
+    assert threading.active_count() - before <= 31  # three quarters, and that one
+    with pytest.raises(Shortage, match="30 look-ups of names hang"):
+        await resolver("new.test", 80)
+    release.set()
+    outcomes = await asyncio.gather(*stuck, return_exceptions=True)
+    assert [isinstance(outcome, tuple) for outcome in outcomes].count(True) == 30
+    assert await resolver("new.test", 80) == ("192.0.2.1", "192.0.2.2")
+    assert await resolver(hanging[-1], 80) == ("192.0.2.1", "192.0.2.2")
+
+
+async def test_look_ups_wait_for_a_thread_in_turn() -> None:
+    """A burst of more names than threads is answered, all of it, while their servers answer."""
+    resolver = Resolver(NameServer(), max_threads=4)
+    names = [f"name{number}.test" for number in range(200)]
+    answers = await asyncio.gather(*(resolver(name, 80) for name in names))
+    assert len(answers) == 200
 
 
 async def test_those_who_ask_for_one_name_share_its_answer() -> None:

@@ -129,7 +129,7 @@ def _conflict(holder: Job | None, services: Services, now: datetime) -> JobResou
 
 async def _guard(args: Args, services: Services) -> GuardPreview:
     try:
-        await services.guard.addresses(services.check(args.url))
+        await services.guard.preview(services.check(args.url))
     except (TargetRefused, UnresolvableHost) as error:
         return GuardPreview(allowed=False, reason=str(error))
     return GuardPreview(allowed=True, reason=None)

@@ -14,13 +14,14 @@ import click
 import uvloop
 
 from booper import __version__
-from booper.cli.serve import authority, bind, raise_file_limit, spare_collector
+from booper.cli.serve import authority, bind, spare_collector
 from booper.clock import RunningClock, SystemClock
 from booper.config import Config, Database, Delivery, Server, Targets
 from booper.dev.bench import PUBLIC_KEY, Bench
 from booper.dev.console import Console
 from booper.engine.observer import Observer
 from booper.server.door import Limits
+from booper.server.files import raise_file_limit
 from booper.server.listener import Listener, listening
 
 

@@ -4,7 +4,6 @@ import asyncio
 import errno
 import gc
 import os
-import resource
 import signal
 import socket
 import sys
@@ -19,10 +18,10 @@ from booper.cli.lines import log_to
 from booper.config import Config
 from booper.errors import StartError
 from booper.server.door import Limits
+from booper.server.files import raise_file_limit
 from booper.server.listener import Listener, check_socket_path
 
 BACKLOG = 2048
-MOST_FILES = 65_536
 STOPPED_AT_ONCE = 130
 
 
@@ -95,14 +94,6 @@ def _stop_event() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal)
     return stop
-
-
-def raise_file_limit() -> None:
-    """Let as many files be open as may be: each connection is one, in and out."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -11,6 +11,8 @@ from typing import cast
 import httpx
 
 from booper.engine.answer import DONE, HEAD, Answer
+from booper.engine.shortage import shortage_of
+from booper.errors import Shortage
 
 MAX_BUFFERED_BYTES = 64 * 1024
 """Body that may wait unread before reading stops; one read (up to 256 KiB) can exceed it."""
@@ -53,7 +55,7 @@ class Connection(asyncio.Protocol):
         if self._exchange is exchange:
             self.fail(httpx.ReadError("the exchange was given up"))
 
-    def fail(self, error: httpx.TransportError) -> None:
+    def fail(self, error: httpx.TransportError | Shortage) -> None:
         """Close at once; a running exchange gets `error`."""
         exchange = self._exchange
         self.close()
@@ -127,7 +129,8 @@ class Connection(asyncio.Protocol):
             self.close()
         elif exc is not None:
             kind = httpx.WriteError if self._is_sending else httpx.ReadError
-            self.fail(kind(f"the connection was lost: {exc or type(exc).__name__}"))
+            lost = kind(f"the connection was lost: {exc or type(exc).__name__}")
+            self.fail(shortage_of(exc) or lost)
         else:
             self._end_of_file(exchange)
 
@@ -150,7 +153,7 @@ class Exchange(httpx.AsyncByteStream):
     def __init__(self, connection: Connection, answer: Answer, *, keep_alive: bool) -> None:
         self.answer = answer
         self.keep_alive = keep_alive
-        self.failure: httpx.TransportError | None = None
+        self.failure: httpx.TransportError | Shortage | None = None
         self.is_sent = False
         self.is_paused = False
         self._connection = connection
@@ -160,7 +163,7 @@ class Exchange(httpx.AsyncByteStream):
         """Wait until status and headers are there.
 
         Raises:
-            httpx.TransportError: the connection failed before.
+            httpx.TransportError, Shortage: the connection failed before.
         """
         while self.answer.phase is HEAD:
             if self.failure is not None:

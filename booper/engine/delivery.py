@@ -19,6 +19,7 @@ from booper.engine.guard import Guard, Target
 from booper.engine.hosts import HostMap
 from booper.engine.raw import RawHeaders, RawRequest
 from booper.engine.redirects import MOST_HOPS, for_other_origin, is_redirect, redirected
+from booper.engine.shortage import shortage_of
 from booper.errors import AddressRefused, TargetRefused, UnresolvableHost
 from booper.model.job import Answered, Failed, Outcome, Refused, Request, Response
 from booper.model.redaction import ALWAYS
@@ -73,6 +74,9 @@ class Delivery:
 
         `timeout` bounds the whole exchange, look-up, redirects and body included: a target that
         drips a byte now and then never trips a timeout per read.
+
+        Raises:
+            Shortage: this machine lacks what the request needs; the target had no part in it.
         """
         started = monotonic()
         try:
@@ -88,6 +92,8 @@ class Delivery:
         except UnresolvableHost as error:
             return Failed("dns", str(error), timedelta(seconds=monotonic() - started))
         except (httpx.TransportError, ssl.SSLError, OSError) as error:
+            if shortage := shortage_of(error):
+                raise shortage from error
             # An error's text may hold half a surrogate pair, which no log entry can.
             message = str(error).encode(errors="replace").decode() or type(error).__name__
             elapsed = timedelta(seconds=monotonic() - started)

@@ -20,7 +20,8 @@ from booper.engine import signing
 from booper.engine.delivery import Delivery
 from booper.engine.observer import Observers
 from booper.engine.reports import Reports
-from booper.errors import StoreUnavailable
+from booper.engine.shortage import Shortages, shortage_of
+from booper.errors import Shortage, StoreUnavailable
 from booper.model import dynamic, lifecycle, outgoing
 from booper.model.duration import parse_duration
 from booper.model.dynamic import RenderError
@@ -89,6 +90,7 @@ class Executor:
         self._random = random
         self._defaults = defaults
         self._observers = observers or Observers()
+        self._shortages = Shortages()
 
     def announce(self, attempt: Attempt) -> Sequence[NewJob]:
         """Say what reports an attempt's beginning; a request that cannot be built has none."""
@@ -100,17 +102,36 @@ class Executor:
         return self._reports.begun(attempt, request)
 
     async def execute(self, attempt: Attempt) -> Executed:
-        """Make one attempt; only a cancellation ends it without an outcome."""
+        """Make one attempt; only a cancellation or a shortage ends it without an outcome.
+
+        Raises:
+            Shortage: this machine lacks what the attempt needs.
+        """
         try:
             request, outcome = await self._send(attempt)
             return self._executed(attempt, request, outcome)
         # Whatever a job makes our own code raise must end that attempt only, never the loop.
         except Exception as error:
+            if shortage := shortage_of(error):
+                raise shortage from None
             job = attempt.job
             log.exception("job %d: attempt %d failed inside booper", job.id, job.attempt)
             message = f"{type(error).__name__}: {error}".encode(errors="replace").decode()
             outcome = Failed("internal", message, timedelta(0))
             return self._executed(attempt, None, outcome)
+
+    async def give_back(self, attempt: Attempt, shortage: Shortage) -> Job:
+        """Undo an attempt that a shortage kept from being made; it is due again after a pause."""
+        now = self._clock.now()
+        due_at = now + self._shortages.pause_after(shortage, now)
+        while True:
+            try:
+                await self._queue.release([attempt.job], due_at)
+            except StoreUnavailable as error:
+                log.error("job %d: giving it back waits for the store: %s", attempt.job.id, error)
+                await self._clock.pause(STORE_PAUSE)
+            else:
+                return lifecycle.release(attempt.job, due_at)
 
     async def record(self, executed: Executed) -> Settled:
         """Write a result; a store that cannot write now is asked again until it can."""
@@ -160,6 +181,7 @@ class Executor:
         return parse_duration(own) if own is not None else self._defaults.timeout
 
     def _executed(self, attempt: Attempt, request: Request | None, outcome: Outcome) -> Executed:
+        self._shortages.end()
         return Executed(attempt, request, outcome, self._decide(attempt, request, outcome))
 
     def _decide(self, attempt: Attempt, request: Request | None, outcome: Outcome) -> Settlement:

@@ -4,6 +4,7 @@ A URL is judged twice: by what it shows when it is stored, and by what its host 
 when it is sent. It opens no connection; whoever does must use the addresses given here.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
@@ -13,10 +14,14 @@ from typing import TypeAlias
 from booper.engine.addresses import Address, Network, special_range
 from booper.engine.resolver import Resolver
 from booper.engine.target import Target, ip_literal, parse_authority, parse_target
-from booper.errors import AddressRefused, TargetRefused, UnresolvableHost
+from booper.errors import AddressRefused, Shortage, TargetRefused, UnresolvableHost
 
 # Verdicts, of URLs of at most 8 KiB: a few MB for what is typical, 32 MB at the worst.
 REMEMBERED = 4_096
+
+# What the look-ups of dry runs may take, all together and each: threads, and time to be waited for.
+PREVIEW_THREADS = 16
+PREVIEW_SECONDS = 5.0
 
 __all__ = ["Check", "Guard", "Resolve", "Target"]
 
@@ -64,6 +69,8 @@ class Guard:
         self._judged = lru_cache(maxsize=REMEMBERED)(self._judge)
         self._own_urls = _own_urls(*own) if own else None
         self._resolve = resolve or Resolver()
+        # Of its own, so that dry runs take no threads from what is sent.
+        self._resolve_for_preview = resolve or Resolver(max_threads=PREVIEW_THREADS)
 
     def check(self, url: str) -> Target:
         """Read a raw URL and judge what it shows by itself.
@@ -123,10 +130,30 @@ class Guard:
                 may be retried.
             TargetRefused: the URL's host is an address that may not be reached. This is final.
             UnresolvableHost: the name has no address now. This may be retried.
+            Shortage: this machine has nothing to look the name up with.
         """
         if target.is_app:
             return ()
-        found = await self._look_up(target)
+        return self._vetted(target, await self._look_up(target, self._resolve))
+
+    async def preview(self, target: Target) -> tuple[str, ...]:
+        """Return the same as `addresses`, for showing only: soon, and beside what is sent.
+
+        Raises:
+            TargetRefused, UnresolvableHost: see `addresses`, or the name servers take too long.
+        """
+        if target.is_app:
+            return ()
+        try:
+            async with asyncio.timeout(PREVIEW_SECONDS):
+                found = await self._look_up(target, self._resolve_for_preview)
+        except (TimeoutError, Shortage):
+            raise UnresolvableHost(
+                f"host {target.host} was not resolved within {PREVIEW_SECONDS:g} s"
+            ) from None
+        return self._vetted(target, found)
+
+    def _vetted(self, target: Target, found: Sequence[Address]) -> tuple[str, ...]:
         if not self._is_own(target.url) and not self._is_allowed_host(target):
             self._vet_all(found, target)
         return tuple(str(address) for address in found)
@@ -142,12 +169,12 @@ class Guard:
         except TargetRefused as error:
             raise AddressRefused(str(error)) from None
 
-    async def _look_up(self, target: Target) -> list[Address]:
+    async def _look_up(self, target: Target, resolve: Resolve) -> list[Address]:
         literal = ip_literal(target.host)
         if literal is not None:
             return [literal]
         try:
-            answers = await self._resolve(target.host, target.port)
+            answers = await resolve(target.host, target.port)
         except OSError as error:
             raise UnresolvableHost(f"host {target.host} does not resolve: {error}") from error
         if not answers:

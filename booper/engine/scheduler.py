@@ -17,7 +17,7 @@ from booper.engine.observer import Observers
 from booper.engine.reports import Reports
 from booper.engine.suspects import Suspects
 from booper.engine.timers import Ready, Timers
-from booper.errors import StoreUnavailable
+from booper.errors import Shortage, StoreUnavailable
 from booper.model.job import WAITING, Attempt, Job
 from booper.store.base import ALL_HOSTS, Due, Seen, Store
 
@@ -270,6 +270,9 @@ class Scheduler:
         try:
             executed = await self._executor.execute(attempt)
             self.breakers.record(attempt.job.host, executed.outcome, self._clock.now())
+        except Shortage as shortage:
+            self.arm(await self._executor.give_back(attempt, shortage))
+            return
         finally:
             self._sending.discard(task)  # from here on a stop may not cut it off
             # The next job's claim is then written with this one's result.

@@ -17,6 +17,8 @@ import httpx
 from booper.engine.answer import Answer
 from booper.engine.connection import Connection, Exchange
 from booper.engine.raw import RawHeaders, RawResponse
+from booper.engine.shortage import descriptor_shortage, port_shortage_of, shortage_of
+from booper.errors import Shortage
 
 Origin = tuple[str, str, int]
 """Scheme, host and port: what a connection may be used again for."""
@@ -73,6 +75,7 @@ class Transport(httpx.AsyncBaseTransport):
             httpx.ConnectError: none of the addresses could be connected to, or TLS failed.
             httpx.WriteError, httpx.ReadError: the connection was lost.
             httpx.RemoteProtocolError: the answer breaks the protocol, a limit, or off.
+            Shortage: this machine has no descriptor, port or memory for a connection.
             Exception: what the `addresses` callable raised.
         """
         stream = request.stream
@@ -105,25 +108,29 @@ class Transport(httpx.AsyncBaseTransport):
         return connection.start(data, answer, keep_alive=keep_alive)
 
     async def _connect(self, origin: Origin, addresses: Addresses) -> Connection:
-        _, host, _ = origin
-        failure = "it has no address"
+        _, host, port = origin
+        failure, shortage = "it has no address", None
         for address in await addresses():
             try:
                 connection = await self._open(origin, address)
-            except (OSError, UnicodeError) as error:
+            except (OSError, UnicodeError, MemoryError) as error:
+                shortage = shortage or _shortage(error, address, port)
                 failure = f"{address}: {_reason(error)}"
                 continue
             if self._is_closed:
                 connection.close()
                 raise httpx.ReadError("the transport was closed")
             return connection
+        if shortage is not None:
+            self._idle.clear()  # what they hold is needed
+            raise shortage
         raise httpx.ConnectError(f"cannot connect to {host}: {failure}")
 
     async def _open(self, origin: Origin, address: str) -> Connection:
         scheme, host, port = origin
         is_tls = scheme == "https"
         if is_tls and self._ssl_context is None:
-            self._ssl_context = default_ssl_context()
+            self._ssl_context = self._make_ssl_context()
 
         def keep(connection: Connection) -> None:
             self._idle.put(origin, connection)
@@ -142,6 +149,12 @@ class Transport(httpx.AsyncBaseTransport):
         )
         self._connections.add(connection)
         return connection
+
+    def _make_ssl_context(self) -> ssl.SSLContext:
+        """Make the context of all connections; OpenSSL skips certificates that it cannot open."""
+        if shortage := descriptor_shortage():
+            raise shortage
+        return default_ssl_context()
 
 
 class IdleConnections:
@@ -193,6 +206,12 @@ class IdleConnections:
         waiting.remove(connection)
         if not waiting:
             del self._by_origin[origin]
+
+    def clear(self) -> None:
+        """Close every connection."""
+        for connection in tuple(self._expires):
+            connection.close()
+        self.expire()
 
     def expire(self) -> None:
         """Close what has expired, and sleep until the next one does."""
@@ -303,6 +322,17 @@ def _certificate_name(host: str) -> str:
 def _response(answer: Answer, stream: Exchange) -> httpx.Response:
     extensions = {"http_version": b"HTTP/" + answer.http_version.encode("ascii")}
     return RawResponse(answer.status, RawHeaders(answer.headers), stream, extensions)
+
+
+def _shortage(error: Exception, address: str, port: int) -> Shortage | None:
+    """Return the shortage of ours that kept a connection from being opened, or None."""
+    match error:
+        case ssl.SSLError():
+            return descriptor_shortage()  # a certificate may not have been found for that alone
+        case OSError():
+            return shortage_of(error) or port_shortage_of(error, address, port)
+        case _:
+            return shortage_of(error)
 
 
 def _reason(error: Exception) -> str:

@@ -71,11 +71,19 @@ def claim(job: Job, now: datetime) -> Job:
     return _move(job, State.EXECUTING, since=WAITING, attempt=job.attempt + 1, attempted_at=now)
 
 
-def release(job: Job) -> Job:
-    """Give back an attempt that a graceful stop ended: as if it had never begun."""
-    back = State.SCHEDULED if job.attempt == 1 else State.RETRYABLE
-    attempted_at = None if job.attempt == 1 else job.attempted_at
-    return _move(job, back, since=_EXECUTING, attempt=job.attempt - 1, attempted_at=attempted_at)
+def release(job: Job, due_at: datetime | None = None) -> Job:
+    """Give back an attempt that a stop or a shortage of ours ended: as if it had never begun.
+
+    It is due again at `due_at`; None leaves its time.
+    """
+    return _move(
+        job,
+        State.SCHEDULED if job.attempt == 1 else State.RETRYABLE,
+        since=_EXECUTING,
+        attempt=job.attempt - 1,
+        attempted_at=None if job.attempt == 1 else job.attempted_at,
+        scheduled_at=due_at or job.scheduled_at,
+    )
 
 
 def rescue(job: Job, now: datetime) -> Job:

@@ -300,8 +300,11 @@ class Queue(Protocol):
         """
         ...
 
-    async def release(self, claimed: Sequence[Job]) -> None:
-        """Give back claimed jobs whose attempts a stop ended, not counting them."""
+    async def release(self, claimed: Sequence[Job], due_at: datetime | None = None) -> None:
+        """Give back claimed jobs whose attempts were not made, not counting them.
+
+        They are due again at `due_at`, or if it is None at the time they had.
+        """
         ...
 
     async def rescue(self, now: datetime, announce: AnnounceRescue) -> int:

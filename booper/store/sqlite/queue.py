@@ -80,14 +80,14 @@ class SQLiteQueue:
         """Replace a claimed job by what its attempt made of it, with all that reports it."""
         return await self._writer.run_together(self._settle_all, settlement)
 
-    async def release(self, claimed: Sequence[Job]) -> None:
-        """Give back claimed jobs whose attempts a stop ended, not counting them."""
+    async def release(self, claimed: Sequence[Job], due_at: datetime | None = None) -> None:
+        """Give back claimed jobs whose attempts were not made, not counting them."""
 
         def change(connection: sqlite3.Connection) -> None:
             for job in claimed:
                 current = rows.find(connection, job.id)
                 if current and (current.state, current.attempt) == (State.EXECUTING, job.attempt):
-                    rows.write(connection, current, lifecycle.release(current))
+                    rows.write(connection, current, lifecycle.release(current, due_at))
 
         await self._writer.run(change)
 

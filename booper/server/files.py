@@ -1,0 +1,40 @@
+"""How many files this process may have open: raising that, and telling when it is too few.
+
+Each connection is one, in and out; beyond the limit nothing can be accepted, sent or looked up.
+"""
+
+import logging
+import resource
+
+log = logging.getLogger("booper")
+
+MAX_FILES = 65_536
+
+# The database, its log and sockets, look-ups of names, and what the interpreter has open.
+OWN_FILES = 64
+
+
+def raise_file_limit() -> None:
+    """Raise the limit as far as this user may, up to `MAX_FILES`."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def check_file_limit(connections: int, concurrency: int) -> None:
+    """Log a warning where the limit is too low for so many connections in and requests out."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = connections + concurrency + OWN_FILES
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    log.warning(
+        "this process may open %d files, which is too few for %d connections "
+        "([server] max_connections), %d requests at a time ([delivery] concurrency) and %d files "
+        "of its own; allow %d (`ulimit -n`, LimitNOFILE= of systemd), or lower the settings",
+        soft,
+        connections,
+        concurrency,
+        OWN_FILES,
+        needed,
+    )
