@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec.structs import replace
@@ -46,6 +47,13 @@ log = logging.getLogger("booper")
 
 # How long to leave the store alone after it could not be used.
 STORE_PAUSE = timedelta(seconds=1)
+
+LEVELS = {
+    State.COMPLETED: logging.INFO,
+    State.CANCELLED: logging.INFO,
+    State.DISCARDED: logging.ERROR,
+}
+"""At which level an attempt is logged, by the state it leads to; WARNING where it failed."""
 
 SIGNED_KINDS = frozenset({Kind.CALLBACK, Kind.WEBHOOK})
 
@@ -144,7 +152,7 @@ class Executor:
                 log.error("job %d: its result waits for the store: %s", job_id, error)
                 await self._clock.pause(STORE_PAUSE)
             else:
-                _report(settlement.claimed, executed.outcome, settled.job)
+                _log_attempt(executed.attempt, executed.outcome, settled.job)
                 self._observers.settled(
                     executed.attempt, executed.request, executed.outcome, settled.job
                 )
@@ -213,8 +221,11 @@ def _left_behind(settled: Job, outcome: Outcome) -> tuple[str | None, dict[str, 
     return previous, dynamic.take_set(answer)
 
 
-def _report(claimed: Job, outcome: Outcome, written: Job) -> None:
-    """Log one line per attempt; no URL, header or body, for they may hold secrets."""
+def _log_attempt(attempt: Attempt, outcome: Outcome, written: Job) -> None:
+    """Log one line per attempt: at WARNING if it failed, at ERROR if that was the last.
+
+    A failure names method and origin, and no path, query, header or body: they may hold secrets.
+    """
     match outcome:
         case Answered(response=response, duration=duration):
             what, took = f"answered {response.status}", duration
@@ -222,11 +233,23 @@ def _report(claimed: Job, outcome: Outcome, written: Job) -> None:
             what, took = f"failed ({error})", duration
         case Refused():
             what, took = "refused", timedelta(0)
-    log.info(
+    level = LEVELS.get(written.state, logging.WARNING)
+    if level != logging.INFO:
+        what = f"{attempt.args.method.upper()} {_origin(attempt.args.url)} {what}"
+    log.log(
+        level,
         "job %d attempt %d: %s in %.0f ms, now %s",
         written.id,
-        claimed.attempt,
+        attempt.job.attempt,
         what,
         took.total_seconds() * 1000,
         written.state,
     )
+
+
+def _origin(url: str) -> str:
+    """Return the origin of a URL as it was written, without a user name."""
+    parts = urlsplit(url)
+    if not parts.netloc:
+        return f"{parts.scheme}:"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
