@@ -441,7 +441,7 @@ def test_toml_beyond_the_parsers_powers_is_refused_like_any_other(path: Path) ->
 def test_bytes_that_are_not_utf_8_are_refused(path: Path) -> None:
     """TOML is UTF-8 (toml.io); a Latin-1 file is told so."""
     path.write_bytes(b'[server]\nhost = "caf\xe9"')
-    with pytest.raises(ConfigError, match=r"is not TOML: .*utf-8") as caught:
+    with pytest.raises(ConfigError, match="not in UTF-8: byte 0xe9 in line 2") as caught:
         read_config(path, {})
     assert "\n" not in str(caught.value)
 
@@ -486,3 +486,31 @@ def test_an_override_does_not_hide_a_wrong_file(path: Path) -> None:
     path.write_text("server = 1")
     with pytest.raises(ConfigError, match="server must be a table"):
         read_config(path, {"server": {"port": 2000}})
+
+
+TEXT = "[server]\nport = 80\n"
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        (TEXT.encode("utf-8-sig"), None),
+        (TEXT.replace("\n", "\r\n").encode("utf-8-sig"), None),
+        (TEXT.encode("utf-16"), "UTF-16"),
+        (TEXT.encode("utf-16-le"), "UTF-16"),
+        (TEXT.encode("utf-16-be"), "UTF-16"),
+        (TEXT.encode("utf-32"), "UTF-32"),
+        (f"{TEXT}# é".encode("latin-1"), "not in UTF-8: byte 0xe9 in line 3"),
+    ],
+)
+def test_a_file_of_another_encoding_is_told(tmp_path: Path, raw: bytes, told: str | None) -> None:
+    """TOML is UTF-8; editors on Windows begin it with a byte order mark, which is passed over."""
+    path = tmp_path / "booper.toml"
+    path.write_bytes(raw)
+    if told is None:
+        assert read_config(path, {}).server.port == 80
+        return
+    with pytest.raises(ConfigError, match=told) as raised:
+        read_config(path, {})
+    assert str(path) in str(raised.value)
+    assert "save it in UTF-8" in str(raised.value)
