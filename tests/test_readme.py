@@ -52,7 +52,7 @@ def test_every_block_is_known_to_a_test() -> None:
     """A new snippet cannot come in without a test that runs it."""
     beginnings = [text.split("\n")[0].split(" ")[0] for _, text in BLOCKS]
     assert beginnings == [
-        "python",
+        "python3",
         "pip",
         "curl",
         "curl",
@@ -77,7 +77,7 @@ def test_every_block_is_known_to_a_test() -> None:
 def test_the_two_first_commands_are_run_on_a_new_machine() -> None:
     """Installing and testing are steps of the checks themselves, to the letter."""
     script = (ROOT / ".ci" / "run").read_text()
-    for beginning in ("python -m venv", "pip install -e"):
+    for beginning in ("python3 -m venv", "pip install -e"):
         assert block("sh", beginning).strip() in script
 
 
