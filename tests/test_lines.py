@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from booper.cli.lines import FORMAT, LineFormatter, LineHandler
+from booper.cli.lines import LineFormatter, LineHandler
 
 pytestmark = pytest.mark.anyio
 
@@ -107,24 +107,39 @@ def test_a_line_that_cannot_be_spelled_does_not_raise(
     assert "Logging error" in capsys.readouterr().err
 
 
-def test_times_are_the_standard_librarys() -> None:
-    """Across seconds, milliseconds and a step back, each line has the time it would have anyway."""
-    mine, standard = LineFormatter(), logging.Formatter(FORMAT)
-    for created in (1_800_000_000.0, 1_800_000_000.25, 1_800_000_001.0, 1_799_999_999.75):
+def test_times_are_utc_and_say_so() -> None:
+    """1,800,000,000 s are 20,833 days (up to 2027-01-15) and 8 hours; the zone is no matter."""
+    mine = LineFormatter()
+    for created, at in (
+        (1_800_000_000.0, "08:00:00.000"),
+        (1_800_000_000.25, "08:00:00.250"),
+        (1_800_000_001.0, "08:00:01.000"),
+        (1_799_999_999.75, "07:59:59.750"),
+    ):
         values = {"msg": "job 1", "levelname": "INFO", "created": created}
         record = logging.makeLogRecord(values | {"msecs": created % 1 * 1000})
-        assert mine.format(record) == standard.format(record)
+        assert mine.format(record) == f"2027-01-15T{at}Z INFO job 1"
 
 
-def test_what_was_raised_is_told_as_the_standard_library_does() -> None:
-    """The traceback stands below the line, as does a stack that was asked for."""
-    mine, standard = LineFormatter(), logging.Formatter(FORMAT)
+def test_what_was_raised_is_told_below_the_line() -> None:
+    """The traceback stands there, as does a stack that was asked for."""
     values = {"msg": "job %d", "args": (1,), "levelname": "ERROR", "created": 1_800_000_000.0}
     try:
-        raise ValueError("unexpected")
+        raise ValueError("unex\u202epected")
     except ValueError as error:
         raised = (ValueError, error, error.__traceback__)
-    for more in ({"exc_info": raised}, {"stack_info": "Stack:"}, {"exc_text": "cached"}):
-        text = mine.format(logging.makeLogRecord(values | more))
-        assert text == standard.format(logging.makeLogRecord(values | more))
-        assert text.count("\n") >= 1
+    record = logging.makeLogRecord(values | {"msecs": 0})
+    first = "2027-01-15T08:00:00.000Z ERROR job 1"
+    for more, last in (
+        ({"exc_info": raised}, "ValueError: unex\\u202epected"),
+        ({"stack_info": "Stack:"}, "Stack:"),
+        ({"exc_text": "cached"}, "cached"),
+    ):
+        lines = LineFormatter().format(logging.makeLogRecord(vars(record) | more)).splitlines()
+        assert (lines[0], lines[-1]) == (first, last)
+
+
+def test_what_others_wrote_neither_begins_a_line_nor_steers_a_terminal() -> None:
+    """A line break of theirs would make a line that booper never wrote."""
+    record = logging.makeLogRecord({"msg": "job 1: %s", "args": ("a\n2027 b\x1b[2J\x9b\u202e",)})
+    assert LineFormatter().format(record).endswith(r"job 1: a\n2027 b\x1b[2J\x9b\u202e")

@@ -12,7 +12,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from booper.cli import main
-from booper.cli.asking import printable
 from tests.processes import Daemon, allow_local_targets, serving, until
 from tests.test_readme import BLOCKS
 
@@ -262,8 +261,3 @@ def test_a_shell_completes_what_is_typed(tmp_path: Path, typed: str, offered: st
         check=True,
     )
     assert done.stdout.split() == [offered]
-
-
-def test_what_others_wrote_does_not_steer_the_terminal() -> None:
-    """Escape sequences arrive as signs that stand for nothing."""
-    assert printable("a\x1b[31mb\x07\x9b\n") == "a\ufffd[31mb\ufffd\ufffd\n"

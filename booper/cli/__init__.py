@@ -13,9 +13,10 @@ from typing import Any
 import click
 
 from booper import __version__
-from booper.cli import remote
+from booper.cli import remote, streams
 from booper.cli.remote import json_option
 from booper.cli.settings import read_settings
+from booper.cli.text import printable
 from booper.config import Config
 from booper.errors import BooperError, StartError
 from booper.model.key import check_name
@@ -37,12 +38,20 @@ database_option = click.option("--database", help="The database file.  [default:
 class Commands(click.Group):
     """A group whose commands end in one line when something expected goes wrong."""
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the command line; output that cannot be written is a line too."""
+        streams.prepare()
+        try:
+            return super().main(*args, **extra)
+        except streams.UnwritableError as error:
+            streams.end_unwritable(error)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error of booper's own becomes a line and an exit code."""
         try:
             return super().invoke(ctx)
         except BooperError as error:
-            click.echo(f"booper: {error}", err=True)
+            click.echo(printable(f"booper: {error}"), err=True)
             sys.exit(error.exit_code if isinstance(error, StartError) else 1)
         except KeyboardInterrupt:
             sys.exit(_INTERRUPTED)

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
+from booper.cli.addresses import local_url
 from booper.cli.settings import read_settings, source_of
+from booper.cli.text import printable, to_json
 from booper.client import (
     Client,
     ClientError,
@@ -28,12 +29,10 @@ from booper.client import (
 )
 from booper.client.arguments import check_key, check_url
 from booper.client.fields import duration
-from booper.config import Server
 from booper.model.moment import InvalidMoment, parse_moment
 
 _SCHEDULE = ("id", "state", "runs", "what")
 _NUMBER = re.compile(r"\d+(\.\d+)?")
-_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class Asking:
 
     def show(self, value: Any, text: str) -> None:
         """Print a value: as JSON for programs, as `text` for people."""
-        click.echo(msgspec.json.encode(value).decode() if self.is_json else printable(text))
+        click.echo(to_json(value) if self.is_json else printable(text))
 
     def jobs(self, jobs: Sequence[Job]) -> None:
         """Print jobs."""
@@ -75,7 +74,7 @@ class Asking:
 
     def _table(self, value: Any, rows: Sequence[tuple[str, ...]], heads: tuple[str, ...]) -> None:
         if self.is_json:
-            click.echo(msgspec.json.encode(value).decode())
+            click.echo(to_json(value))
             return
         widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
         for row in (heads, *rows):
@@ -120,17 +119,9 @@ def _configured(url: str | None, key: str | None, path: Path | None) -> tuple[st
         return url, key
     config = read_settings(path, {})
     asked = config.client
-    return url or asked.url or _url_of(config.server), key or asked.key or None
-
-
-def _url_of(server: Server) -> str:
-    host = _ANYWHERE.get(server.host, server.host)
-    return f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}"
-
-
-def printable(text: str) -> str:
-    """Return text that a terminal shows as it is: what others wrote must not steer it."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return url or asked.url or local_url(
+        config.server.host, config.server.port
+    ), key or asked.key or None
 
 
 def told(job: Job) -> str:

@@ -13,6 +13,7 @@ import uvloop
 
 from booper import __version__
 from booper.cli.dev import benching, temporary_database, throwaway
+from booper.cli.text import to_json
 from booper.client import AsyncClient
 from booper.clock import RunningClock, SystemClock
 from booper.config import Config
@@ -44,7 +45,7 @@ def run(delay: timedelta, *, is_json: bool) -> None:
     ):
         shown = runner.run(show(throwaway(path, "127.0.0.1", 0), delay, say))
     if is_json:
-        click.echo(msgspec.json.encode(shown).decode())
+        click.echo(to_json(shown))
     say("booper works here. Go on with `booper serve`, or `booper dev` to write a program against.")
 
 

@@ -14,7 +14,9 @@ import click
 import uvloop
 
 from booper import __version__
-from booper.cli.serve import authority, bind, spare_collector
+from booper.cli.addresses import local_url
+from booper.cli.serve import bind, spare_collector
+from booper.cli.streams import say
 from booper.clock import RunningClock, SystemClock
 from booper.config import Config, Database, Delivery, Server, Targets
 from booper.dev.bench import PUBLIC_KEY, Bench
@@ -81,7 +83,7 @@ async def benching(
         async with bench:
             listener = Listener(bench.asgi, config.delivery.grace_seconds, socket, limits)
             async with listening(listener):
-                yield bench, f"http://{authority(host, port)}"
+                yield bench, local_url(host, port)
 
 
 async def _serve(
@@ -145,7 +147,7 @@ def _stop_event() -> asyncio.Event:
 
 def _greet(url: str, clock: RunningClock) -> None:
     time = "stands still" if clock.is_frozen else "runs"
-    click.echo(
+    say(
         f"booper {__version__} for development on {url}, also as https://scheduler.booper.dev\n"
         f"The key is {PUBLIC_KEY}; the clock {time} at {clock.now():%Y-%m-%d %H:%M:%S} UTC.\n\n"
         "Try it: remind the sink in three days, and let them pass.\n\n"
@@ -157,4 +159,3 @@ def _greet(url: str, clock: RunningClock) -> None:
         "      -H 'Content-Type: application/json' -d '{\"advance\": [3, \"days\"]}'\n"
         f"    curl {url}/api/dev/sink -H 'Authorization: Bearer {PUBLIC_KEY}'\n"
     )
-    sys.stdout.flush()

@@ -18,6 +18,7 @@ import msgspec
 
 from booper.api.keys import KeyRequest, issue
 from booper.api.wire import KeyResource, NewKeyResource, key_resource
+from booper.cli.text import to_json
 from booper.clock import SystemClock
 from booper.config import Config
 from booper.errors import BooperError, NotFound, StartError
@@ -78,7 +79,7 @@ def revoke(config: Config, wanted: str, *, is_json: bool) -> None:
 
 
 def _show(value: KeyResource | NewKeyResource | Sequence[KeyResource]) -> None:
-    click.echo(msgspec.json.encode(value).decode())
+    click.echo(to_json(value))
 
 
 class Keyring(Protocol):

@@ -5,6 +5,8 @@ import logging
 import time
 from typing import TextIO
 
+from booper.cli.text import one_line, printable
+
 FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
@@ -48,26 +50,33 @@ class LineHandler(logging.Handler):
 
 
 class LineFormatter(logging.Formatter):
-    """Spell lines as `FORMAT` does, the time of day once for all of a second's."""
+    """Spell lines as `FORMAT` does, in UTC, a second's time of day once for all its lines.
+
+    What others wrote is in some of them: it can neither begin a line nor steer a terminal.
+    """
+
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
 
     def __init__(self) -> None:
         super().__init__(FORMAT)
+        self.converter = time.gmtime
         self._second = -1
         self._spelled = ""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a record's line, and what was raised below it."""
         if record.exc_info or record.exc_text or record.stack_info:
-            return super().format(record)
-        return f"{self.formatTime(record)} {record.levelname} {record.getMessage()}"
+            return printable(super().format(record))
+        return one_line(f"{self.formatTime(record)} {record.levelname} {record.getMessage()}")
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
-        """Return a record's local time with its milliseconds."""
+        """Return a record's time in UTC with its milliseconds."""
         second = int(record.created)
         if second != self._second:
-            self._spelled = time.strftime(self.default_time_format, self.converter(second))
+            self._spelled = time.strftime(self.default_time_format, time.gmtime(second))
             self._second = second
-        return f"{self._spelled},{int(record.msecs):03}"
+        return f"{self._spelled}.{int(record.msecs):03}Z"
 
 
 def log_to(stream: TextIO) -> None:

@@ -289,8 +289,10 @@ def get_log(ask: "Asking", log_id: str) -> None:
     """Show one entry with all it holds."""
     import msgspec
 
+    from booper.cli.text import json_text
+
     entry = ask.client.logs.get(log_id)
-    ask.show(entry, msgspec.json.format(msgspec.json.encode(entry)).decode())
+    ask.show(entry, json_text(msgspec.json.format(msgspec.json.encode(entry))))
 
 
 @logs.command("tail")

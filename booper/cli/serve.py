@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -14,7 +15,9 @@ import uvloop
 
 from booper import __version__
 from booper.app import Booper
+from booper.cli.addresses import authority, is_every_address, local_url
 from booper.cli.lines import log_to
+from booper.cli.streams import say
 from booper.config import Config
 from booper.errors import StartError
 from booper.server.door import Limits
@@ -49,9 +52,7 @@ async def _serve(config: Config, api_key: str | None) -> None:
             limits = Limits(connections=config.server.max_connections)
             listener = Listener(booper.asgi, grace, listening, limits)
             spare_collector()
-            # A socket bound to the wildcard is reached over loopback.
-            host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-            _greet(config, f"http://{authority(host, port)}", booper.first_key)
+            _greet(config, host, port, booper.first_key)
             await _until_stopped(booper, listener, stop)
 
 
@@ -62,7 +63,8 @@ async def _until_stopped(booper: Booper, listener: Listener, stop: asyncio.Event
         loop = asyncio.create_task(booper.wait_failed())
         told = asyncio.create_task(stop.wait())
         await asyncio.wait({loop, told}, return_when=asyncio.FIRST_COMPLETED)
-        click.echo("booper is stopping; a second signal stops it at once", err=True)
+        with suppress(OSError):
+            click.echo("booper is stopping; a second signal stops it at once", err=True)
         listener.close()
         await booper.drain()
     told.cancel()
@@ -116,15 +118,16 @@ def _reason(error: OSError | UnicodeError) -> str:
             return getattr(error, "strerror", None) or str(error)
 
 
-def authority(host: str, port: int) -> str:
-    """Spell an address as a URL has it."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _greet(config: Config, url: str, first_key: str | None) -> None:
-    click.echo(f"booper {__version__} serves {config.database.path} on {url}")
+def _greet(config: Config, host: str, port: int, first_key: str | None) -> None:
+    url = local_url(host, port)
+    say(f"booper {__version__} serves {config.database.path} on {url}")
+    if is_every_address(host):
+        say(
+            f"It listens on every address of this machine ({host}). From another machine, use "
+            "its name or address in the place of that one."
+        )
     if first_key is not None:
-        click.echo(
+        say(
             f"\nYour first API key; it is shown only this once:\n\n    {first_key}\n\n"
             "Try it: this request is sent to booper itself in five seconds.\n\n"
             f"    curl -X POST {url}/api/jobs \\\n"
@@ -136,4 +139,3 @@ def _greet(config: Config, url: str, first_key: str | None) -> None:
             f"    curl -H 'Authorization: Bearer {first_key}' {url}/api/jobs/1\n"
             f"    curl -H 'Authorization: Bearer {first_key}' {url}/api/logs\n"
         )
-    sys.stdout.flush()

@@ -1,0 +1,51 @@
+"""Text for a terminal or a program: nothing that others wrote may steer what shows it."""
+
+import re
+import sys
+from typing import Any
+
+import msgspec
+
+# In JSON only strings hold these characters, and there any may be written as \uXXXX (RFC 8259 §7).
+_NOT_ASCII = re.compile(r"[^\x00-\x7e]")
+
+
+def printable(text: str) -> str:
+    r"""Return text whose control and format characters are escapes: `\x1b`, `\u202e`.
+
+    Line breaks stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else _escape(c) for c in text)
+
+
+def one_line(text: str) -> str:
+    """Return text as above, with its line breaks escaped too."""
+    return text if text.isprintable() else printable(text).replace("\n", "\\n")
+
+
+def to_json(value: Any) -> str:
+    """Return a value as JSON without raw control or format characters, or ones stdout lacks."""
+    return json_text(msgspec.json.encode(value))
+
+
+def json_text(encoded: bytes) -> str:
+    """Return JSON as above that is encoded already."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    is_whole = encoding.lower().startswith("utf")
+
+    def escaped(found: re.Match[str]) -> str:
+        character = found[0]
+        return character if is_whole and character.isprintable() else _json_escape(character)
+
+    return _NOT_ASCII.sub(escaped, encoded.decode())
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
+def _json_escape(character: str) -> str:
+    pair = character.encode("utf-16-be").hex()
+    return "".join(f"\\u{pair[at : at + 4]}" for at in range(0, len(pair), 4))
