@@ -235,7 +235,7 @@ def _log_attempt(attempt: Attempt, outcome: Outcome, written: Job) -> None:
             what, took = "refused", timedelta(0)
     level = LEVELS.get(written.state, logging.WARNING)
     if level != logging.INFO:
-        what = f"{attempt.args.method.upper()} {_origin(attempt.args.url)} {what}"
+        what = f"{(attempt.args.method or 'get').upper()} {_origin(attempt.args.url)} {what}"
     log.log(
         level,
         "job %d attempt %d: %s in %.0f ms, now %s",
