@@ -1068,3 +1068,26 @@ async def test_a_retry_never_overtakes_the_next_run(
     clock.advance(timedelta(seconds=30))
     await booper.wait_idle()
     assert sent_at(target) == at("12:00", "12:00", "12:01")
+
+
+@pytest.mark.parametrize("how", ["one", "DELETE", "filter"])
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_cancelled_run_is_not_among_the_next(
+    api: httpx.AsyncClient, how: str, count: int
+) -> None:
+    """Half-hourly from 12:30 on: with the first runs cancelled, the next is the one behind them."""
+    path = await make(api, repeat_every=[30, "minutes"], schedule_in=[30, "minutes"])
+    for _ in range(count):
+        (job,) = (await api.get("/api/jobs?state=scheduled")).json()["data"]
+        match how:
+            case "one":
+                answer = await api.post(f"/api/jobs/{job['job_id']}/cancel")
+            case "DELETE":
+                answer = await api.delete(f"/api/jobs/{job['job_id']}")
+            case _:
+                answer = await api.post("/api/jobs/cancel", json={"all": True})
+        assert answer.status_code == 200
+    expected = at("12:30", "13:00", "13:30", "14:00")[count:]
+    assert (await read(api, path, "next_runs=4"))["next_runs"][: len(expected)] == expected
+    earlier = await read(api, path, "next_runs=1&after=2030-01-01T12:00:00Z")
+    assert earlier["next_runs"] == expected[:1]

@@ -1,7 +1,7 @@
 """`/api/schedules`: list, get, change, disable, enable, delete, run now (contract §2, §6)."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -52,6 +52,8 @@ from booper.model.redaction import Redaction
 from booper.model.resource import JobResource, job_resource
 from booper.model.schedule import NewSchedule, Plan, Schedule
 from booper.store.base import Altered
+
+_MICROSECOND = timedelta(microseconds=1)
 
 DEFAULT_NEXT_RUNS = 5
 MOST_TRIES = 5
@@ -317,8 +319,13 @@ def _extra_run(
 def _detail(
     schedule: Schedule, redaction: Redaction, count: int, after: datetime
 ) -> ScheduleDetail:
-    """Show a schedule and its next times, none while it is disabled."""
+    """Show a schedule and its next times, none while it is disabled.
+
+    A time before `next_at` does not come any more: its run was cancelled.
+    """
     plan, runs = Plan.of_schedule(schedule), schedule.runs
+    if schedule.next_at is not None:
+        after = max(after, schedule.next_at - _MICROSECOND)
     at = None if schedule.disabled_at or schedule.ended_at else plan.next_after(after)
     if at is not None and schedule.next_at is not None and schedule.next_at < at:
         runs += plan.recurrence.count(schedule.next_at, after)
