@@ -192,6 +192,16 @@ class Booper(OwnCalls):
             )
         await self._scheduler.wait_idle()
 
+    def begin_journey(self) -> None:
+        """Read anew what waits, so that a traveller misses nothing of it."""
+        assert self._scheduler is not None, "booper is not running, or only follows"
+        self._scheduler.reread()
+
+    def travelled(self, duration: timedelta) -> None:
+        """Note that the clock was just moved on by this much, on purpose."""
+        assert self._scheduler is not None, "booper is not running, or only follows"
+        self._scheduler.skipped(duration)
+
     def next_at(self) -> datetime | None:
         """Return when there may be something to send next, None if nothing waits for a time.
 

@@ -86,7 +86,7 @@ class VirtualClock:
     def __init__(self, start: datetime) -> None:
         self._now = start
         # In the order in which they came, which holds among those of one moment: a seed replays.
-        self._waiting: dict[asyncio.Future[None], datetime] = {}
+        self._waiting: dict[asyncio.Timeout, datetime] = {}
         self._stepped_back = asyncio.Event()
 
     def now(self) -> datetime:
@@ -103,9 +103,9 @@ class VirtualClock:
             self._stepped_back.set()
             self._stepped_back = asyncio.Event()
         self._now = to
-        for moment, until in sorted(self._waiting.items(), key=lambda waiter: waiter[1]):
-            if until <= to and not moment.done():
-                moment.set_result(None)
+        for wait, until in sorted(self._waiting.items(), key=lambda waiting: waiting[1]):
+            if until <= to:
+                self._end(wait)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -119,14 +119,22 @@ class VirtualClock:
             return
         if event.is_set() or until <= self.now():
             return
-        moment = asyncio.get_running_loop().create_future()
-        self._waiting[moment] = until
-        signal = asyncio.ensure_future(event.wait())
-        try:
-            await asyncio.wait({signal, moment}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self._waiting.pop(moment)
-            signal.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._longest_nap(until)) as nap:
+                self._waiting[nap] = until
+                try:
+                    await event.wait()
+                finally:
+                    self._waiting.pop(nap, None)
+
+    def _longest_nap(self, until: datetime) -> float | None:
+        """Return how many real seconds to wait at most before the clock is read again."""
+        return None
+
+    def _end(self, nap: asyncio.Timeout) -> None:
+        """End a nap, as soon as its task's turn comes."""
+        del self._waiting[nap]
+        nap.reschedule(0)
 
     async def pause(self, duration: timedelta) -> None:
         """Wait until the clock was moved on by this much, or back."""
@@ -166,9 +174,8 @@ class RunningClock(VirtualClock):
         """Go on from the present time."""
         if self._since is None:
             self._since = self._machine.now()
-            for moment in self._waiting:  # by the machine's count from now on
-                if not moment.done():
-                    moment.set_result(None)
+            for nap in tuple(self._waiting):  # by the machine's count from now on
+                self._end(nap)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -186,11 +193,14 @@ class RunningClock(VirtualClock):
         if until is None:
             await event.wait()
             return
-        while not event.is_set() and (remaining := (until - self.now()).total_seconds()) > 0:
-            nap = None if self.is_frozen else min(remaining, NAP_SECONDS)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(nap):
-                    await super().wait(event, until)
+        while not event.is_set() and self.now() < until:
+            await super().wait(event, until)
+
+    def _longest_nap(self, until: datetime) -> float | None:
+        """Return how many real seconds to wait at most before the clock is read again."""
+        if self.is_frozen:
+            return None
+        return min((until - self.now()).total_seconds(), NAP_SECONDS)
 
     async def pause(self, duration: timedelta) -> None:
         """Sleep by the machine's own count: what is paused for does not wait for a traveller."""

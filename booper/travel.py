@@ -118,6 +118,7 @@ class Travel:
             with self._clock.held():
                 journal = self._journal or self._begin()
                 try:
+                    self._booper.begin_journey()
                     await self._booper.wait_idle()
                     yield journal
                 finally:
@@ -140,7 +141,10 @@ class Travel:
         await self._step(moment)
 
     async def _step(self, moment: datetime) -> None:
-        self._clock.set(max(moment, self._clock.now()))
+        now = self._clock.now()
+        if moment > now:
+            self._clock.set(moment)
+            self._booper.travelled(moment - now)
         await self._booper.wait_idle()
 
 

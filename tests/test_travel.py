@@ -1,7 +1,9 @@
 """Time travel: everything due on the way happens, at its time, in order, through the engine."""
 
 import asyncio
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from booper.app import Booper
 from booper.clock import VirtualClock
+from booper.config import Config
 from booper.errors import Conflict
 from booper.model.job import Kind, State
 from booper.travel import Travel
@@ -119,6 +122,21 @@ async def test_what_is_not_due_yet_waits(api: httpx.AsyncClient, travel: Travel)
 
     assert (await travel.by(HOUR - timedelta(microseconds=1))).count == 0
     assert (await travel.by(timedelta(microseconds=1))).count == 1
+
+
+async def test_a_journey_goes_by_what_the_database_has(
+    api: httpx.AsyncClient, travel: Travel, config: Config
+) -> None:
+    """A job of which the loop was told a wrong time leaves at its right one, an hour from now."""
+    await create(api, schedule_in=7_200)
+    await travel.by(timedelta(0))  # the loop has then seen the job
+    with closing(sqlite3.connect(config.database.path)) as opened, opened:
+        opened.execute("UPDATE jobs SET scheduled_at = scheduled_at - 3600 * 1000000")
+
+    journey = await travel.by(DAY)
+
+    assert [ran.scheduled_at - START for ran in journey.ran] == [HOUR]
+    assert [ran.late for ran in journey.ran] == [timedelta(0)]
 
 
 async def test_the_next_one_can_be_asked_for(

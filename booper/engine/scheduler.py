@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from booper.clock import Clock
+from booper.clock import EPOCH, Clock
 from booper.engine.breakers import Breakers
 from booper.engine.executor import STORE_PAUSE, Executor
 from booper.engine.observer import Observers
@@ -83,6 +83,19 @@ class Scheduler:
             if self._timers.arm(Due(job.scheduled_at, job.id, job.host)):
                 self._wake.set()
             self._observers.armed(job)
+
+    def reread(self) -> None:
+        """Read anew from the table what waits, at the next step; only then the loop is idle."""
+        self._reread_at = EPOCH
+        self._wake.set()
+
+    def skipped(self, duration: timedelta) -> None:
+        """Do not count a duration by which the clock was moved on purpose towards a re-read.
+
+        No call can have been lost in it, and with many waiting jobs a re-read costs more than a
+        run.
+        """
+        self._reread_at += duration
 
     def pause(self, host: str) -> None:
         """Send nothing to a host (or to `ALL_HOSTS`) until it is resumed."""
@@ -191,7 +204,8 @@ class Scheduler:
         elif taken := self._ready.take(now):
             await self._start(taken)
             return
-        if not self._running and not self._ready.has_open(now) and not suspects.stops_others(now):
+        is_blocked = self._ready.has_open(now) or suspects.stops_others(now)
+        if not self._running and not is_blocked and now < self._reread_at:
             self._idle.set()
         next_at = self.next_at(now)
         until = self._reread_at if next_at is None else min(next_at, self._reread_at)
