@@ -69,8 +69,9 @@ class Booper(OwnCalls):
     `follow` is set, one that finds the database held does not start; nor does one with a `clock`
     of its own, since others do not know its time.
 
-    `hosts` sends requests elsewhere, `operations` are more of them for the API. Who is added to
-    `observers` is told what the engine does.
+    `hosts` sends requests elsewhere, `operations` are more of them for the API. With
+    `open_channels` messages to channels need no key, and are those of `api_key`'s user. Who is
+    added to `observers` is told what the engine does.
 
     `app` is the program that jobs with a url such as `app:/tasks/send-mail` are delivered to, in
     this process; by `lifespan` it is the one that booper runs inside. Only `administration` takes
@@ -95,12 +96,14 @@ class Booper(OwnCalls):
         user: str = APP_USER,
         follow: bool = True,
         hosts: HostMap | None = None,
+        open_channels: bool = False,
         operations: Sequence[Operation] = (),
     ) -> None:
         self.config = config or Config()
         self.first_key: str | None = None
         self.observers = Observers()
         self._hosts = hosts
+        self._open_channels = open_channels
         self._operations = (*OPERATIONS, *operations)
         self._address = address
         self._app = app
@@ -285,6 +288,7 @@ class Booper(OwnCalls):
             forward_url=config.channels.discord or None,
             rate_limit=make_rate_limit(config.server),
             has_app=self._app is not None,
+            open_channels_key=self._api_key if self._open_channels else None,
         )
 
     def _way_inside(self, stack: AsyncExitStack) -> InsideTransport | None:

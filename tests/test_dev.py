@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ from booper.clock import RunningClock
 from booper.config import Config, Delivery
 from booper.dev.bench import PUBLIC_KEY, Bench
 from booper.dev.console import MOST_LINES_PER_SECOND, Console
+from booper.engine.channels import Message
 from tests.conftest import START
 from tests.target import FakeTarget
 
@@ -247,6 +249,61 @@ async def test_the_sink_tells_what_it_caught_at_a_name(dev: httpx.AsyncClient) -
         assert [one["body"] for one in caught] == [name]
     assert len((await dev.get("/api/dev/sink")).json()["data"]) == len(NAMES)
     assert (await dev.get("/api/dev/sink/other")).json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/broadcast", {"content": "Testing 123", "author": "Jane", "channel": "discord"}),
+        ("/api/broadcast", {"content": "Testing 123"}),
+        ("/api/channels/discord", {"content": "Testing 123"}),
+        ("/api/channels/toast", {"content": "Testing 123"}),
+        ("/api/channels/demo", {"content": "Testing 123"}),
+    ],
+)
+async def test_a_message_to_a_channel_needs_no_key(
+    bench: Bench, dev: httpx.AsyncClient, path: str, body: dict[str, str]
+) -> None:
+    """As at the hosted service; its reader is who has the published key."""
+    channel = body.get("channel", path.rpartition("/")[2] if "channels" in path else "demo")
+    user = (await dev.get("/api/keys")).json()["data"][0]["user_id"]
+    async with bench.booper._channels.subscribe(UUID(user), channel) as feed:
+        answer = await dev.post(path, json=body, headers={"Authorization": ""})
+        assert answer.status_code == 401, "an empty key is a wrong one"
+        del dev.headers["Authorization"]
+        answer = await dev.post(path, json=body)
+        assert (answer.status_code, answer.json()) == (200, body)
+        message = await anext(feed)
+        assert isinstance(message, Message)
+        assert message.content == "Testing 123"
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("https://evil.example", 401),
+        ("http://localhost:3000", 401),
+        ("null", 401),
+        ("http://localhost", 200),
+    ],
+)
+async def test_a_page_of_another_origin_needs_a_key(
+    dev: httpx.AsyncClient, origin: str, status: int
+) -> None:
+    """Any page that is open in a browser here can post a form without being asked."""
+    del dev.headers["Authorization"]
+    answer = await dev.post("/api/broadcast", data={"content": "x"}, headers={"Origin": origin})
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/api/jobs"), ("GET", "/api/jobs"), ("GET", "/api/channels/demo/events")],
+)
+async def test_all_else_needs_a_key(dev: httpx.AsyncClient, method: str, path: str) -> None:
+    """Only what the hosted service takes without one."""
+    del dev.headers["Authorization"]
+    assert (await dev.request(method, path)).status_code == 401
 
 
 @pytest.mark.parametrize(("method", "path"), [each for each in PATHS if "/api/" in each[1]])

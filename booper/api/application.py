@@ -1,6 +1,8 @@
 """The whole API as one ASGI application."""
 
 from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
 
 import msgspec
 from starlette.applications import Starlette
@@ -24,12 +26,16 @@ from booper.api.routing import (
 )
 from booper.errors import BooperError
 
+REDESCRIBED_AFTER: Final = timedelta(days=1)
+"""A clock that was moved makes other times right."""
+
 
 async def describe(call: Call) -> Response:
     """Describe this API as an OpenAPI document."""
-    state = call.request.app.state
-    if not hasattr(state, "document"):
-        state.document = msgspec.json.encode(document(state.operations, call.services.clock.now()))
+    state, now = call.request.app.state, call.services.clock.now()
+    if not hasattr(state, "document") or abs(now - state.described_at) > REDESCRIBED_AFTER:
+        state.document = msgspec.json.encode(document(state.operations, now))
+        state.described_at = now
     return Response(state.document, media_type="application/json")
 
 

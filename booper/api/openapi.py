@@ -40,14 +40,19 @@ from booper.errors import (
     BooperError,
     Conflict,
     Forbidden,
+    HeadersTooLarge,
     InvalidRequest,
     MalformedBody,
+    MalformedRequest,
     NotFound,
+    RequestTimeout,
     StoreFull,
     StoreUnavailable,
+    TooManyConnections,
     TooManyRequests,
     Unauthenticated,
     UnsupportedMediaType,
+    URLTooLong,
 )
 from booper.model.job import State
 from booper.model.key import LONGEST_NAME, Scope
@@ -141,14 +146,20 @@ _OF_ERRORS: Final[Mapping[type[BooperError], str]] = {
     Unauthenticated: "WWW-Authenticate",
     TooManyRequests: "Retry-After",
     StoreUnavailable: "Retry-After",
+    TooManyConnections: "Retry-After",
     StoreFull: "Retry-After",
 }
 _DETAILS: Final[Mapping[type[BooperError], str]] = {
+    MalformedRequest: "this is not an HTTP/1.1 request",
     MalformedBody: "the body is not JSON: trailing comma in object (byte 7)",
     Unauthenticated: "no API key; send the header `Authorization: Bearer sk_…`",
     Forbidden: "this needs a key of scope write, this one's is read",
     NotFound: "there is no job '29180'",
     Conflict: "the job is executing",
+    RequestTimeout: "the request did not arrive in time",
+    URLTooLong: "the URL must have at most 16384 bytes",
+    HeadersTooLarge: "the headers must have at most 32768 bytes",
+    TooManyConnections: "too many connections; try again later",
     BodyTooLarge: "the body must have at most 1048576 bytes",
     UnsupportedMediaType: f"expected {JSON} or {FORM}, got 'text/plain'",
     InvalidRequest: "unknown unit 'minuts'; expected one of seconds, minutes, hours, days, weeks",
@@ -159,11 +170,12 @@ _DETAILS: Final[Mapping[type[BooperError], str]] = {
 
 
 def document(operations: Iterable[Operation], now: datetime) -> Schema:
-    """Describe operations; `now` is when times a century ahead are counted from."""
+    """Describe operations as they are `now`: times in it may lie up to a century ahead."""
     known = tuple(operations)
     paths: dict[str, dict[str, Schema]] = {}
     for operation in known:
-        paths.setdefault(operation.template, {})[operation.method.lower()] = _operation(operation)
+        path = paths.setdefault(operation.template, {})
+        path[operation.method.lower()] = _operation(operation, now)
     types = dict.fromkeys(kind for each in known for kind in _types(each))
     _, shapes = msgspec.json.schema_components(types, ref_template=REFERENCE)
     return {
@@ -184,7 +196,14 @@ def document(operations: Iterable[Operation], now: datetime) -> Schema:
 def errors_of(operation: Operation) -> list[type[BooperError]]:
     """Return the errors that an operation may answer, by status."""
     documentation = operation.documentation
-    errors = set(documentation.errors)
+    errors: set[type[BooperError]] = {
+        MalformedRequest,
+        URLTooLong,
+        HeadersTooLarge,
+        *documentation.errors,
+    }
+    if operation.access is Access.OPEN and StoreUnavailable not in errors:
+        errors.add(TooManyConnections)
     if operation.access is not Access.OPEN:
         errors |= {Unauthenticated, Forbidden, TooManyRequests, StoreUnavailable, StoreFull}
     if "{" in operation.path:
@@ -192,7 +211,9 @@ def errors_of(operation: Operation) -> list[type[BooperError]]:
     if documentation.parameters or not documentation.ignores_query:
         errors.add(InvalidRequest)
     if documentation.posted is not None:
-        errors |= {MalformedBody, BodyTooLarge, UnsupportedMediaType, InvalidRequest}
+        errors -= {MalformedRequest}  # of one status, and told in the same way
+        errors |= {MalformedBody, RequestTimeout, BodyTooLarge, UnsupportedMediaType}
+        errors.add(InvalidRequest)
     return sorted(errors, key=lambda error: error.status)
 
 
@@ -225,7 +246,7 @@ def _enveloped(schema: Schema) -> Schema:
     return {"type": "object", "properties": {"data": schema}, "required": ["data"]}
 
 
-def _operation(operation: Operation) -> Schema:
+def _operation(operation: Operation, now: datetime) -> Schema:
     documentation = operation.documentation
     described: Schema = {
         "operationId": _identifier(operation),
@@ -243,7 +264,7 @@ def _operation(operation: Operation) -> Schema:
         },
     }
     if documentation.posted is not None:
-        described["requestBody"] = _request(documentation.posted)
+        described["requestBody"] = _request(documentation.posted, now)
     if documentation.is_superseded:
         described["deprecated"] = True
     return described
@@ -267,10 +288,9 @@ def _parameter(parameter: Parameter, path: str) -> Schema:
     return described if parameter.example is None else {**described, "example": parameter.example}
 
 
-def _request(posted: Posted) -> Schema:
-    content: Schema = {
-        JSON: {"schema": _schema(posted.kind), "examples": _examples(posted.examples)}
-    }
+def _request(posted: Posted, now: datetime) -> Schema:
+    examples = posted.examples(now) if callable(posted.examples) else posted.examples
+    content: Schema = {JSON: {"schema": _schema(posted.kind), "examples": _examples(examples)}}
     if posted.form is not None:
         content[FORM] = {"schema": posted.form, "examples": _examples(posted.form_examples)}
     return {"required": posted.is_required, "content": content}

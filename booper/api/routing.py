@@ -7,6 +7,7 @@ import hmac
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from typing import Any, Final
 from urllib.parse import unquote
@@ -66,7 +67,8 @@ class Services:
     """What operations work with; `is_administrator` marks the door that only an admin can open.
 
     `own_secret` tells booper's own deliveries, `forward_url` is where the channel `discord` goes,
-    `has_app` says that there is a program around booper to deliver to.
+    `has_app` says that there is a program around booper to deliver to. `open_channels_key` is the
+    key that a message to a channel is posted with if it has none, None where it needs its own.
     """
 
     store: Store
@@ -86,6 +88,7 @@ class Services:
     rate_limit: RateLimit | None = None
     is_administrator: bool = False
     has_app: bool = False
+    open_channels_key: str | None = None
 
     @property
     def check(self) -> Check:
@@ -150,11 +153,12 @@ class Posted:
     """A request's body as the API document describes it.
 
     `kind` is the type that reads it (or a JSON Schema where any JSON will do), `form` the JSON
-    Schema of the same as a form, if it may come as one. The examples are bodies by name.
+    Schema of the same as a form, if it may come as one. The examples are bodies by name, or a
+    function of the time at which they are right.
     """
 
     kind: Any
-    examples: Mapping[str, Any]
+    examples: Mapping[str, Any] | Callable[[datetime], Mapping[str, Any]]
     form: Mapping[str, Any] | None = None
     form_examples: Mapping[str, Any] = field(default_factory=dict)
     is_required: bool = True
@@ -301,8 +305,11 @@ async def identify(request: Incoming, access: Access, services: Services) -> UUI
             return await services.store.keys.user(unquote(name), services.clock.now())
         if access is Access.ADMIN:
             return None
-    if access is Access.OWN_OR_WRITE and (owner := await _own_user(request, services)):
-        return owner
+    if access is Access.OWN_OR_WRITE:
+        if owner := await _own_user(request, services):
+            return owner
+        if header is None and services.open_channels_key and not _is_of_a_page(request):
+            header = f"Bearer {services.open_channels_key}"
     key = await _key(header, services)
     if services.rate_limit is not None:
         services.rate_limit.take(key.id)
@@ -318,6 +325,12 @@ async def _own_user(request: Incoming, services: Services) -> UUID | None:
     if not hmac.compare_digest(secret.encode(), services.own_secret.encode()):
         return None
     return await services.store.jobs.owner(int(job_id))
+
+
+def _is_of_a_page(request: Incoming) -> bool:
+    """Return whether a page of another origin sends this, as any page can without asking."""
+    origin = request.headers.get("origin")
+    return origin is not None and origin.partition("://")[2] != request.headers.get("host")
 
 
 async def _key(header: str | None, services: Services) -> ApiKey:

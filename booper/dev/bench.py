@@ -133,6 +133,7 @@ class Bench:
             clock=self.clock,
             transport=self._transport,
             hosts=self._hosts,
+            open_channels=True,
             operations=operations.all,
         )
         for observer in self._observers:

@@ -1,5 +1,6 @@
 """`/api/dev/…`: the clock, the sink's record and the reset, beside the API they are about."""
 
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -234,16 +235,23 @@ _REQUESTS = {200: Answer("The requests", (Data(Arrived, is_list=True),), {"data"
 _CLOCK = Documentation(
     tag=_TAG, answers={200: Answer("The time", (Data(ClockResource),), {"data": _NOW})}
 )
+
+
+def _moves(now: datetime) -> dict[str, Any]:
+    """Return examples of moves; the moment is a year ahead, since time never goes back."""
+    return {
+        "by a duration": {"advance": [3, "days"]},
+        "to a moment": {"to": f"{now.year + 1}-12-31T09:00:00Z"},
+        "to the next job": {"run": "next"},
+        "not at all": {"freeze": True},
+    }
+
+
 _MOVE = Documentation(
     tag=_TAG,
     posted=Posted(
         Move,
-        {
-            "by a duration": {"advance": [3, "days"]},
-            "to a moment": {"to": "2130-01-31T09:00:00Z"},
-            "to the next job": {"run": "next"},
-            "not at all": {"freeze": True},
-        },
+        _moves,
     ),
     answers={
         200: Answer(
