@@ -16,6 +16,7 @@
     ├── BatchRefused           422  some of many creates that must hold together cannot
     ├── TooManyRequests        429  the key's rate is used up; carries when to come again
     ├── HeadersTooLarge        431
+    ├── Unimplemented          501  a method or a transfer coding that booper does not have
     ├── TooManyConnections     503
     ├── StoreUnavailable       503  the store cannot write now, or booper is stopping
     │   ├── StoreFull          507  the disk is full
@@ -175,6 +176,13 @@ class HeadersTooLarge(BooperError):
 
     status = 431
     title = "Headers too large"
+
+
+class Unimplemented(BooperError):
+    """A request needs something that booper does not have (RFC 9110 §15.6.2)."""
+
+    status = 501
+    title = "Not implemented"
 
 
 class TooManyConnections(BooperError):

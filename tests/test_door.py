@@ -73,6 +73,9 @@ class Application:
         yield b"last"
 
 
+FLOOD_BYTES = 1_000 * 65_536
+
+
 async def _flood() -> AsyncIterator[bytes]:
     for _ in range(1_000):
         yield b"x" * 65_536
@@ -143,9 +146,29 @@ class House:
         await client.answer()
         await client.end()
 
+    async def exactly(self, count: int) -> None:
+        """Return once the listener has this many connections and no request half read."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while len(self.listener.server_state.connections) != count:
+                await turn()
+        await turn()
+
+    async def under_way(self, count: int) -> None:
+        """Return once this many requests are being answered."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while len(self.listener.server_state.tasks) != count:
+                await turn()
+
     def expire(self, seconds: float) -> None:
         """Let the listener believe that this much time has passed."""
         self.listener.expire(monotonic() + seconds)
+
+
+async def turn() -> None:
+    """Let the event loop look at its sockets once."""
+    turned = asyncio.Event()
+    asyncio.get_running_loop().call_later(0, turned.set)
+    await turned.wait()
 
 
 @pytest.fixture
@@ -376,10 +399,28 @@ async def test_a_client_that_does_not_read_is_cut_off(house: House) -> None:
         client.sendall(request(b"GET /flood"))
         await house.application.began.wait()
         await house.settle(1)
+        house.expire(0)
+        await house.settle(1)
         house.expire(LIMITS.stall_seconds - 1)
         assert len(house.listener.server_state.connections) == 1
-        house.expire(LIMITS.stall_seconds)
+        house.expire(2 * LIMITS.stall_seconds)
         await house.settle(0)
+
+
+async def test_a_client_that_reads_slowly_gets_all(house: House) -> None:
+    """As long as some of a response is taken now and then it goes on, however long it takes."""
+    loop, received = asyncio.get_running_loop(), bytearray()
+    with socket.create_connection(house.address) as client:
+        client.sendall(request(b"GET /flood"))
+        client.setblocking(False)
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            for hours in range(8):
+                received += await loop.sock_recv(client, 4 << 20)
+                await house.settle(1)
+                house.expire(hours * 3_600)
+            while not received.endswith(b"\r\n0\r\n\r\n"):
+                received += await loop.sock_recv(client, 4 << 20)
+    assert received.count(b"x") == FLOOD_BYTES
 
 
 async def test_the_listener_looks_at_its_deadlines_by_itself() -> None:
@@ -390,9 +431,14 @@ async def test_the_listener_looks_at_its_deadlines_by_itself() -> None:
         assert await client.end() == b""
 
 
+SLOW = request(b"GET /slow")
+HALF_A_BODY = request(b"POST /body", b"Content-Length: 10") + b"12345"
+
+
 async def test_too_many_connections_are_told_so(house: House) -> None:
     """One over the bound is answered 503; as soon as a place is free it is given."""
-    held = [await house.connect() for _ in range(LIMITS.connections)]
+    held = [await house.connect(SLOW) for _ in range(LIMITS.connections)]
+    await house.under_way(LIMITS.connections)
     over = [await house.connect(GET) for _ in range(8)]
     for client in over:
         answer = await client.answer()
@@ -400,6 +446,7 @@ async def test_too_many_connections_are_told_so(house: House) -> None:
         assert answer.headers["retry-after"] == "1"
     for client in [*over, *held[:5]]:
         client.writer.close()
+    house.application.release.set()
     async with asyncio.timeout(DEADLINE_SECONDS):
         while (await (await house.connect(GET)).answer()).status != 200:
             pass  # until the listener has seen that they are gone
@@ -407,11 +454,58 @@ async def test_too_many_connections_are_told_so(house: House) -> None:
 
 async def test_very_many_connections_are_cut_off(house: House) -> None:
     """Even the answers to those over the bound are bounded."""
-    for _ in range(LIMITS.connections + SPARE_CONNECTIONS):
+    for _ in range(LIMITS.connections):
+        await house.connect(SLOW)
+    await house.under_way(LIMITS.connections)
+    for _ in range(SPARE_CONNECTIONS):
         await house.connect()
     client = await house.connect()
     with suppress(ConnectionError):
         assert await client.end() == b""
+
+
+# what each of very many clients has sent when it goes quiet
+WAITS = {
+    "nothing": b"",
+    "empty lines": b"\r\n\r\n",
+    "half a head": b"POST /body HTTP/1.1\r\nHost: boo",
+    "a request that was answered": GET,
+    "half a second head": GET + b"POST /body HT",
+    "half a body": HALF_A_BODY,
+    "half a chunk": request(b"POST /body", b"Transfer-Encoding: chunked") + b"5\r\n12",
+}
+
+
+@pytest.mark.parametrize("case", WAITS)
+async def test_who_sends_a_request_goes_before_who_does_not(house: House, case: str) -> None:
+    """However many connections wait for their clients, a request that comes is answered."""
+    lazy = [await house.connect(WAITS[case]) for _ in range(LIMITS.connections + 80)]
+    for _ in range(20):
+        client = await house.connect(GET)
+        assert (await client.answer()).status == 200
+    assert len(house.listener.server_state.connections) <= LIMITS.connections
+    for client in lazy:
+        client.writer.close()
+
+
+async def test_the_longest_idle_connection_makes_room_and_none_that_is_served() -> None:
+    """First one that never asked anything, then one between requests, then half a body."""
+    async with opened(Limits(connections=4)) as house:
+        served = await house.connect(SLOW)
+        await house.application.began.wait()
+        sending = await house.connect(HALF_A_BODY)
+        idle = await house.connect(GET)
+        assert (await idle.answer()).status == 200
+        new = await house.connect()
+        await house.exactly(4)
+        for first_gone in (new, idle, sending):
+            another = await house.connect(SLOW)
+            assert await first_gone.end() == b""
+            await house.exactly(4)
+            assert not another.reader.at_eof()
+        assert_problem(await (await house.connect(GET)).answer(), 503)
+        house.application.release.set()
+        assert (await served.answer()).body == b"slow"
 
 
 async def test_five_hundred_idle_and_dripping_connections_hinder_nobody(house: House) -> None:

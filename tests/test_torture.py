@@ -16,6 +16,7 @@ SHOWN = {
     "auth": "test_api_auth.py",
     "secrets": "test_secrets.py",
     "door": "test_door.py",
+    "framing": "test_reader.py",
     "workers": "test_workers.py",
 }
 

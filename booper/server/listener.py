@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from booper.clock import monotonic
 from booper.errors import StartError
 from booper.server.door import Door, Limits
+from booper.server.waiting import Waiting
 
 # sockaddr_un holds 108 bytes, the last of them 0 (unix(7)).
 LONGEST_SOCKET_PATH = 107
@@ -33,7 +34,7 @@ class Listener(uvicorn.Server):
         config = uvicorn.Config(
             app,
             interface="asgi3",
-            http=partial(Door, limits),  # type: ignore[arg-type]  # uvicorn only calls it
+            http=partial(Door, limits, Waiting[Door]()),  # type: ignore[arg-type]  # uvicorn only calls it
             ws="none",
             lifespan="off",
             log_config=None,

@@ -1,24 +1,166 @@
-"""uvicorn's HTTP protocol with one socket write for an answer.
+"""uvicorn's HTTP protocol: with requests read by `RequestReader`, and one write for a response.
 
-uvicorn writes the head of an answer and each piece of its body by itself. A write is a system
-call and a packet, and with a short answer the dearest part of it.
+uvicorn writes the head of a response and each piece of its body by itself. A write is a system
+call and a packet, and with a short response the dearest part of it.
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from booper.errors import BooperError
+from booper.server.head import Head
+from booper.server.reader import RequestReader
 
 # Past it a stream is written at once, so that its transport can tell it to pause.
 MOST_HELD_BYTES = 64 * 1024
 
 
+class ReadHead:
+    """What uvicorn asks its parser about the request that has just been read."""
+
+    def __init__(self) -> None:
+        self.head: Head
+
+    def get_http_version(self) -> str:
+        """Return `1.0` or `1.1`."""
+        return self.head.version
+
+    def get_method(self) -> bytes:
+        """Return the method."""
+        return self.head.method.encode()
+
+    def should_keep_alive(self) -> bool:
+        """Return whether another request may follow on the connection."""
+        return self.head.keep_alive
+
+    def should_upgrade(self) -> bool:
+        """Return False: an offer to change the protocol is ignored (RFC 9110 §7.8)."""
+        return False
+
+
 class HTTPProtocol(HttpToolsProtocol):
-    """Speak HTTP over a transport that gathers what is written."""
+    """HTTP with one client, over a transport that gathers what is written.
+
+    `bounds` are those of a `RequestReader`.
+    """
+
+    def __init__(
+        self, *options: Any, bounds: Mapping[str, int] | None = None, **more_options: Any
+    ) -> None:
+        super().__init__(*options, **more_options)
+        self.parser = self._read = ReadHead()  # type: ignore[assignment]  # all that is asked of it
+        self._reader = RequestReader(self, **bounds or {})
+        self._is_in_body = False
+        self._running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Begin a connection."""
         super().connection_made(GatheringTransport(transport, self.loop))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End: whoever answers is told, also where other requests wait behind that one."""
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read a segment."""
+        self._unset_keepalive_if_required()
+        try:
+            self._reader.feed(data)
+        except BooperError as error:
+            self.refuse(error)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn always closes
+        """Return whether the connection stays open: for the responses to what has come whole.
+
+        A client that has ended its side may still read. A response that streams ends: nothing
+        else would show that its reader has left.
+        """
+        self.drop_incomplete()
+        running = self._running
+        if (
+            running is None
+            or self._is_in_body
+            or self.cycle.response_complete
+            or (running.response_started and running.chunked_encoding)
+        ):
+            self.transport.close()  # after what is held
+            return False
+        self.cycle.keep_alive = False
+        return True
+
+    def drop_incomplete(self) -> None:
+        """Forget a request that waits for others and will never come whole."""
+        if self._is_in_body and self._running is not None and self.cycle is not self._running:
+            self._is_in_body = False
+            self.pipeline.popleft()
+            self.cycle = self.pipeline[0][0] if self.pipeline else self._running
+
+    def stop_reading(self) -> None:
+        """Take no further request, and nothing more of one that has begun."""
+        self._reader.stop()
+
+    def refuse(self, error: BooperError) -> None:
+        """Answer what cannot be read as a request."""
+        self.send_400_response(str(error))
+
+    def on_head(self, head: Head) -> None:
+        """Begin to answer a request; its body may still have to come."""
+        self._read.head = head
+        self._is_in_body = True
+        self.url = head.target
+        self.headers += head.headers
+        self.expect_100_continue = head.expects_continue
+        app = self.app
+        if head.expects_continue:
+            self.app = _closing_unless_read(app)
+        self.on_headers_complete()
+        self.app = app
+        if not self.pipeline:
+            self._running = self.cycle
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        self._is_in_body = False
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, if it has come already."""
+        following = self.pipeline[-1][0] if self.pipeline else self._running
+        super().on_response_complete()
+        self._running = following
+
+
+def _closing_unless_read(app: ASGIApp) -> ASGIApp:
+    """Return an application whose responses end the connection if it did not ask for the body.
+
+    A client that waits to be asked may then never send it, or may have sent it already: nothing
+    says whether the next bytes are its body (RFC 9110 §10.1.1).
+    """
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        is_asked = False
+
+        async def receive_body() -> Message:
+            nonlocal is_asked
+            is_asked = True
+            return await receive()
+
+        async def send_closing(message: Message) -> None:
+            if message["type"] == "http.response.start" and not is_asked:
+                headers = [item for item in message.get("headers", ()) if item[0] != b"connection"]
+                message = {**message, "headers": [*headers, (b"connection", b"close")]}
+            await send(message)
+
+        await app(scope, receive_body, send_closing)
+
+    return answer
 
 
 class GatheringTransport(asyncio.Transport):
@@ -51,11 +193,11 @@ class GatheringTransport(asyncio.Transport):
         self._transport.abort()
 
     def is_closing(self) -> bool:
-        """Say whether nothing can be written any more."""
+        """Return whether nothing can be written any more."""
         return self._transport.is_closing()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Tell about the socket."""
+        """Return what is known of the socket."""
         return self._transport.get_extra_info(name, default)
 
     def pause_reading(self) -> None:

@@ -10,6 +10,7 @@ from tests.torture.guarantees import (
     disk,
     door,
     drain,
+    framing,
     guard,
     isolation,
     kill,
@@ -45,6 +46,7 @@ GUARANTEES: dict[str, Measure] = {
     "auth": auth.measure,
     "secrets": secrets.measure,
     "door": door.measure,
+    "framing": framing.measure,
     "limits": limits.measure,
     "workers": workers.measure,
 }

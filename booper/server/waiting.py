@@ -1,0 +1,45 @@
+"""Connections that wait for their clients: when there are too many, one of them makes room."""
+
+from typing import Generic, TypeVar
+
+C = TypeVar("C")
+
+
+class Waiting(Generic[C]):
+    """The connections of a listener on which no request is being answered.
+
+    Whoever has sent a request goes before who has not: the first to make room is one on which no
+    request has ever come, then one between two requests, then one whose body is still coming; of
+    each kind the one that has waited longest.
+    """
+
+    def __init__(self) -> None:
+        self._new: dict[C, None] = {}
+        self._idle: dict[C, None] = {}
+        self._receiving: dict[C, None] = {}
+
+    def begin(self, connection: C) -> None:
+        """Add a connection on which nothing has come yet."""
+        self._new[connection] = None
+
+    def idle(self, connection: C) -> None:
+        """Add one whose requests are all answered."""
+        self._idle[connection] = None
+
+    def receive(self, connection: C) -> None:
+        """Add one whose request's body is still coming."""
+        self._receiving[connection] = None
+
+    def leave(self, connection: C) -> None:
+        """Remove a connection: its request can be answered, or it has ended."""
+        self._new.pop(connection, None)
+        self._idle.pop(connection, None)
+        self._receiving.pop(connection, None)
+
+    def pop(self) -> C | None:
+        """Remove and return the connection that is to make room, None if there is none."""
+        for waiting in (self._new, self._idle, self._receiving):
+            for connection in waiting:
+                self.leave(connection)
+                return connection
+        return None
