@@ -53,30 +53,60 @@ async def test_paths_have_scripts_of_their_own(client: httpx.AsyncClient) -> Non
     assert await statuses(client, "/dev/sink/a?respond=503,200", 2) == [503, 200]
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "respond=",
-        "respond=100",
-        "respond=600",
-        "respond=ok",
-        "respond=200,,200",
-        "respond=200:Retry-After",
-        "respond=200:Bad%20Name=1",
-        "respond=200:X=%0d%0aY",
-        "delay=-1",
-        "delay=901",
-        "delay=soon",
-        "delay=nan",
-    ],
-)
-async def test_a_script_that_cannot_be_read_is_a_422_that_says_so(
-    client: httpx.AsyncClient, query: str
+STATUSES = "respond must list statuses from 200 to 599, such as 500,429:Retry-After=2,200"
+HEADER = "respond: a header after a status must be Name=value, such as 429:Retry-After=2"
+DELAY = "delay must be a number of seconds from 0 to 900, such as 0.5"
+REFUSED = [
+    # query, what was wrong, what would be right
+    ("responds=500", "unknown parameter 'responds' with the value '500'", "'respond'?"),
+    ("response=500", "unknown parameter 'response' with the value '500'", "'respond'?"),
+    ("respond=200&dealy=1", "unknown parameter 'dealy' with the value '1'", "'delay'?"),
+    ("Respond=500", "unknown parameter 'Respond' with the value '500'", "'respond'?"),
+    ("status=500", "unknown parameter 'status' with the value '500'", "takes 'respond'"),
+    ("a", "unknown parameter 'a' with the value ''", "and 'delay' (such as delay=0.5)"),
+    ("respond=500&respond=200", "respond must be given once, got it 2 times", "respond=500,200"),
+    ("delay=1&delay=2", "delay must be given once, got it 2 times", ""),
+    ("respond=", "got ''", STATUSES),
+    ("respond", "got ''", STATUSES),
+    ("respond=100", "got '100'", STATUSES),
+    ("respond=600", "got '600'", STATUSES),
+    ("respond=0200", "got '0200'", STATUSES),
+    ("respond=20", "got '20'", STATUSES),
+    ("respond=-200", "got '-200'", STATUSES),
+    ("respond=2e2", "got '2e2'", STATUSES),
+    ("respond=\u0662\u0660\u0660", "got '\u0662\u0660\u0660'", STATUSES),
+    ("respond=ok", "got 'ok'", "or hang or close"),
+    ("respond=500;200", "got '500;200'", STATUSES),
+    ("respond=200,,200", "got ''", STATUSES),
+    ("respond=500,200,", "got ''", STATUSES),
+    ("respond=hang:X=1", "got 'hang:X=1'", STATUSES),
+    ("respond=200:Retry-After", "got 'Retry-After'", HEADER),
+    ("respond=200:", "got ''", HEADER),
+    ("respond=200:=1", "got '=1'", HEADER),
+    ("respond=200:Bad%20Name=1", "got 'Bad Name=1'", HEADER),
+    ("respond=200:X=%0d%0aY", "got 'X=\\r\\nY'", HEADER),
+    ("respond=200:Content-Length=5", "got 'Content-Length=5'", "name another header"),
+    ("respond=200:transfer-encoding=x", "got 'transfer-encoding=x'", "name another header"),
+    ("delay=-1", "got '-1'", DELAY),
+    ("delay=901", "got '901'", DELAY),
+    ("delay=soon", "got 'soon'", DELAY),
+    ("delay=nan", "got 'nan'", DELAY),
+    ("delay=inf", "got 'inf'", DELAY),
+    ("delay=500ms", "got '500ms'", DELAY),
+    ("delay=", "got ''", DELAY),
+]
+
+
+@pytest.mark.parametrize(("query", "wrong", "right"), REFUSED)
+async def test_parameters_that_cannot_be_read_are_a_422_that_says_so(
+    client: httpx.AsyncClient, sink: Sink, query: str, wrong: str, right: str
 ) -> None:
-    """The answer says what would be right; the request is recorded all the same."""
+    """The detail names the parameter, its value and what is right; the request is recorded."""
     answer = await client.get(f"/dev/sink/?{query}")
     assert answer.status_code == 422
-    assert "got" in answer.json()["detail"]
+    assert wrong in answer.json()["detail"]
+    assert right in answer.json()["detail"]
+    assert [one.answer for one in sink.arrived()] == ["422"]
 
 
 async def test_what_arrives_is_recorded(client: httpx.AsyncClient, sink: Sink) -> None:

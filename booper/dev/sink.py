@@ -2,13 +2,15 @@
 
     /dev/sink/orders?respond=500,500,429:Retry-After=2,200&delay=0.5
 
-Each request to a path gets the next answer of its script, and the last one again and again.
+Each request to a path gets the next answer of its script, and the last one again and again. A
+request whose parameters cannot be read gets a 422 that names the parameter and what it takes.
 """
 
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Final
 
 import msgspec
@@ -26,6 +28,10 @@ MOST_BODY_BYTES: Final = 65_536
 MOST_SCRIPTS: Final = 1_000
 LONGEST_DELAY_SECONDS: Final = 900.0
 HANG, CLOSE = "hang", "close"
+PARAMETERS: Final = ("respond", "delay")
+
+# The server writes them itself; another value would break the response.
+_FRAMING: Final = frozenset({"content-length", "transfer-encoding", "connection"})
 
 
 class Arrived(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -41,7 +47,7 @@ class Arrived(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class InvalidScript(ValueError):
-    """Say what is wrong with a script."""
+    """A parameter that cannot be read; the text names it, its value and what is right."""
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -73,6 +79,7 @@ class Sink:
         request = Request(scope, receive)
         body = await _start_of_body(request)
         try:
+            _check_parameters(request.query_params)
             step, delay = self._next(request), _delay(request.query_params)
         except InvalidScript as error:
             step, delay = Step("422"), timedelta(0)
@@ -129,11 +136,29 @@ def _steps(text: str) -> Iterator[Step]:
     return endless()
 
 
+def _check_parameters(query: QueryParams) -> None:
+    """Refuse what the sink does not know, or would ignore. Raises: InvalidScript."""
+    for name, value in query.multi_items():
+        if name not in PARAMETERS:
+            near = get_close_matches(name, PARAMETERS, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise InvalidScript(
+                f"unknown parameter {name[:40]!r} with the value {value[:40]!r}; {hint}the sink "
+                "takes 'respond' (such as respond=500,200) and 'delay' (such as delay=0.5)"
+            )
+        if (count := len(query.getlist(name))) > 1:
+            raise InvalidScript(
+                f"{name} must be given once, got it {count} times; the responses of one script "
+                "are separated by commas: respond=500,200"
+            )
+
+
 def _step(item: str) -> Step:
     if item in (HANG, CLOSE):
         return Step(item)
     status, *headers = item.split(":")
-    if not (status.isascii() and status.isdecimal() and 200 <= int(status[:4]) <= 599):
+    is_status = status.isascii() and status.isdecimal() and len(status) == 3
+    if not (is_status and 200 <= int(status) <= 599):
         raise InvalidScript(
             f"respond must list statuses from 200 to 599, such as 500,429:Retry-After=2,200, "
             f"or hang or close; got {item[:40]!r}"
@@ -145,7 +170,14 @@ def _header(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
     is_name = name.replace("-", "").isalnum() and name.isascii()
     if not (separator and is_name and value.isprintable() and value.isascii()):
-        raise InvalidScript(f"a header of an answer must be Name=value, got {text[:40]!r}")
+        raise InvalidScript(
+            "respond: a header after a status must be Name=value, such as "
+            f"429:Retry-After=2, got {text[:40]!r}"
+        )
+    if name.lower() in _FRAMING:
+        raise InvalidScript(
+            f"respond: the server sets {name} itself, got {text[:40]!r}; name another header"
+        )
     return name, value
 
 
@@ -154,7 +186,9 @@ def _delay(query: QueryParams) -> timedelta:
     with suppress(ValueError):
         if 0 <= float(text) <= LONGEST_DELAY_SECONDS:
             return timedelta(seconds=float(text))
-    raise InvalidScript(f"delay must be seconds from 0 to 900, got {text[:40]!r}")
+    raise InvalidScript(
+        f"delay must be a number of seconds from 0 to 900, such as 0.5, got {text[:40]!r}"
+    )
 
 
 async def _start_of_body(request: Request) -> bytes:
