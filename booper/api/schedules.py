@@ -1,9 +1,8 @@
 """`/api/schedules`: list, get, change, disable, enable, delete, run now (contract §2, §6)."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import msgspec
 from starlette.responses import Response
@@ -48,12 +47,9 @@ from booper.errors import (
 from booper.model.args import decode_args, encode_args
 from booper.model.job import Kind, NewJob
 from booper.model.moment import parse_moment
-from booper.model.redaction import Redaction
 from booper.model.resource import JobResource, job_resource
-from booper.model.schedule import NewSchedule, Plan, Schedule
+from booper.model.schedule import NewSchedule, Plan, Schedule, zone_of
 from booper.store.base import Altered
-
-_MICROSECOND = timedelta(microseconds=1)
 
 DEFAULT_NEXT_RUNS = 5
 MOST_TRIES = 5
@@ -84,7 +80,7 @@ async def get(call: Call) -> Response:
     """Show one schedule and when it runs next."""
     count, after = _next_parameters(call)
     schedule = await call.services.store.schedules.get(call.user_id, _reference(call))
-    return respond({"data": _detail(schedule, call.services.redaction, count, after)})
+    return respond({"data": await _detail(call, schedule, count, after)})
 
 
 async def change(call: Call) -> Response:
@@ -95,7 +91,7 @@ async def change(call: Call) -> Response:
         raise UnsupportedMediaType(f"expected {JSON}")
     altered = await _change(call, body, now)
     services.scheduler.arm(*altered.armed)
-    shown = _detail(altered.schedule, services.redaction, DEFAULT_NEXT_RUNS, now)
+    shown = await _detail(call, altered.schedule, DEFAULT_NEXT_RUNS, now)
     return respond({"data": shown})
 
 
@@ -113,6 +109,10 @@ async def enable(call: Call) -> Response:
     """Plan the next run after now."""
     services, now = call.services, call.services.clock.now()
     schedule = await services.store.schedules.get(call.user_id, _reference(call))
+    try:
+        Plan.of_schedule(schedule)
+    except ValueError as error:
+        raise Conflict(f"schedule {schedule.id} cannot be planned: {error}") from error
     attempts = decode_args(schedule.args).max_attempts or services.max_attempts
     altered = await services.store.schedules.enable(call.user_id, schedule.id, now, attempts)
     services.scheduler.arm(*altered.armed)
@@ -202,6 +202,7 @@ _CHANGE = Documentation(
     errors=(Conflict,),
 )
 _SWITCH = Documentation(tag="schedules", parameters=(_ID,), answers={200: _ONE})
+_ENABLE = Documentation(tag="schedules", parameters=(_ID,), answers={200: _ONE}, errors=(Conflict,))
 _DELETE = Documentation(tag="schedules", parameters=(_ID,), answers={204: Answer("It is deleted")})
 _EXTRA = Documentation(
     tag="schedules",
@@ -219,7 +220,7 @@ OPERATIONS = (
     Operation("PATCH", "/api/schedules/{schedule_id}", Access.WRITE, change, _CHANGE),
     Operation("DELETE", "/api/schedules/{schedule_id}", Access.WRITE, delete, _DELETE),
     Operation("POST", "/api/schedules/{schedule_id}/disable", Access.WRITE, disable, _SWITCH),
-    Operation("POST", "/api/schedules/{schedule_id}/enable", Access.WRITE, enable, _SWITCH),
+    Operation("POST", "/api/schedules/{schedule_id}/enable", Access.WRITE, enable, _ENABLE),
     Operation("POST", "/api/schedules/{schedule_id}/run", Access.WRITE, run, _EXTRA),
 )
 
@@ -316,25 +317,35 @@ def _extra_run(
     )
 
 
-def _detail(
-    schedule: Schedule, redaction: Redaction, count: int, after: datetime
-) -> ScheduleDetail:
-    """Show a schedule and its next times, none while it is disabled.
+async def _detail(call: Call, schedule: Schedule, count: int, after: datetime) -> ScheduleDetail:
+    """Show a schedule and its next times, none while it is disabled or cannot be planned."""
+    redaction = call.services.redaction
+    try:
+        plan = Plan.of_schedule(schedule)
+        zone = zone_of(decode_args(schedule.args).timezone)
+    except ValueError:  # which the schedule itself tells
+        return schedule_detail(schedule, redaction, [], UTC)
+    taken = await call.services.store.schedules.taken(schedule.id, after)
+    times = _next_times(plan, schedule, count, after, taken)
+    return schedule_detail(schedule, redaction, times, zone)
 
-    A time before `next_at` does not come any more: its run was cancelled.
-    """
-    plan, runs = Plan.of_schedule(schedule), schedule.runs
-    if schedule.next_at is not None:
-        after = max(after, schedule.next_at - _MICROSECOND)
-    at = None if schedule.disabled_at or schedule.ended_at else plan.next_after(after)
-    if at is not None and schedule.next_at is not None and schedule.next_at < at:
-        runs += plan.recurrence.count(schedule.next_at, after)
+
+def _next_times(
+    plan: Plan, schedule: Schedule, count: int, after: datetime, taken: frozenset[datetime]
+) -> list[datetime]:
+    """Return the planned times after a moment: that of the waiting run, and those behind it."""
+    at, runs = schedule.next_at, schedule.runs
+    if at is None or schedule.disabled_at or schedule.ended_at:
+        return []
+    if at <= after:
+        runs += plan.recurrence.count(at, after)
+        at = plan.next_after(after)
     times = list[datetime]()
     while at is not None and len(times) < count and not plan.is_used_up(runs + len(times)):
-        times.append(at)
+        if at == schedule.next_at or at not in taken:
+            times.append(at)
         at = plan.next_after(at)
-    zone = ZoneInfo(decode_args(schedule.args).timezone or "UTC")
-    return schedule_detail(schedule, redaction, times, zone)
+    return times
 
 
 def _next_parameters(call: Call) -> tuple[int, datetime]:

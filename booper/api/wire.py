@@ -10,7 +10,7 @@ from booper.model.args import Args, decode_args
 from booper.model.event import LogEntry
 from booper.model.key import ApiKey
 from booper.model.redaction import Redaction
-from booper.model.schedule import Schedule
+from booper.model.schedule import Plan, Schedule, zone_of
 from booper.model.timestamps import bare, precise, precise_or_none, zoned
 
 
@@ -37,8 +37,8 @@ class KeyResource(msgspec.Struct, frozen=True):
     revoked_at: str | None
 
 
-class ScheduleResource(msgspec.Struct, frozen=True):
-    """A schedule (§6)."""
+class ScheduleResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A schedule (§6); `error` is there where no run of it can be planned."""
 
     id: UUID
     name: str | None
@@ -48,9 +48,10 @@ class ScheduleResource(msgspec.Struct, frozen=True):
     user_id: UUID
     frequency: dict[str, Any]
     args: msgspec.Raw
+    error: str | msgspec.UnsetType = msgspec.UNSET
 
 
-class ScheduleDetail(ScheduleResource, frozen=True):
+class ScheduleDetail(ScheduleResource, frozen=True, kw_only=True):
     """A schedule and when it runs next, in UTC and in its own zone (§6)."""
 
     next_runs: list[str]
@@ -117,8 +118,19 @@ def _schedule_fields(schedule: Schedule, redaction: Redaction) -> dict[str, Any]
         "disabled_at": None if schedule.disabled_at is None else zoned(schedule.disabled_at),
         "user_id": schedule.user_id,
         "frequency": _frequency(decode_args(schedule.args)),
+        "error": _error(schedule),
         "args": msgspec.Raw(redaction.args(schedule.args)),
     }
+
+
+def _error(schedule: Schedule) -> str | msgspec.UnsetType:
+    """Return why no run can be planned: its zone is no longer known, for example."""
+    try:
+        Plan.of_schedule(schedule)
+        zone_of(decode_args(schedule.args).timezone)
+    except ValueError as error:
+        return str(error)
+    return msgspec.UNSET
 
 
 def _frequency(args: Args) -> dict[str, Any]:

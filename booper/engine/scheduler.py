@@ -14,6 +14,7 @@ from booper.clock import EPOCH, Clock
 from booper.engine.breakers import Breakers
 from booper.engine.executor import STORE_PAUSE, Executor
 from booper.engine.observer import Observers
+from booper.engine.replanner import Replanner
 from booper.engine.reports import Reports
 from booper.engine.suspects import Suspects
 from booper.engine.timers import Ready, Timers
@@ -62,6 +63,7 @@ class Scheduler:
         self._running: dict[asyncio.Task[None], Job] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
+        self._replanner = Replanner(store.queue, clock, self.arm, self._wake)
         self._idle = asyncio.Event()
         self._ended = asyncio.Event()
         self._reread_at = clock.now() + REREAD
@@ -164,6 +166,7 @@ class Scheduler:
             for host in await self._store.pauses.list():
                 self._ready.pause(host)
             await self._rescue()
+            await self._replanner.start()
             while not self._is_stopping:
                 # Cleared before the timers are looked at: a wake-up that comes while we look
                 # is then kept, not lost.
@@ -175,6 +178,7 @@ class Scheduler:
                     await self._clock.pause(STORE_PAUSE)
         finally:
             self._is_looping = False
+            await self._replanner.stop()
             self._ended.set()
             self._idle.set()  # or who waits for that would wait for ever
 
@@ -186,9 +190,7 @@ class Scheduler:
     async def _step(self) -> None:
         """Start everything that can start now; wait if that was nothing."""
         now = self._clock.now()
-        if not self._reread_at - REREAD <= now < self._reread_at:  # or the clock was stepped back
-            self._timers.forget()
-            self._reread_at = now + REREAD
+        self._look_at_clock(now)
         if self._timers.wants_refill:
             await self._refill()
         for host in self._ready.hungry():
@@ -205,11 +207,22 @@ class Scheduler:
             await self._start(taken)
             return
         is_blocked = self._ready.has_open(now) or suspects.stops_others(now)
+        is_blocked = is_blocked or self._replanner.is_busy
         if not self._running and not is_blocked and now < self._reread_at:
             self._idle.set()
         next_at = self.next_at(now)
         until = self._reread_at if next_at is None else min(next_at, self._reread_at)
         await self._clock.wait(self._wake, until)
+
+    def _look_at_clock(self, now: datetime) -> None:
+        """Read the table anew once a minute, and whenever the clock was set back."""
+        if self._replanner.check():
+            self._first_seen = {number: min(at, now) for number, at in self._first_seen.items()}
+            self._ready.forget()
+            self._reread_at = now
+        if not self._reread_at - REREAD <= now < self._reread_at:
+            self._timers.forget()
+            self._reread_at = now + REREAD
 
     def next_at(self, now: datetime) -> datetime | None:
         """Return when there may be something to send next, None if nothing waits for a time."""

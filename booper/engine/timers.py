@@ -139,6 +139,12 @@ class Ready:
         queue.append(seen)
         self._queued.add(seen.due)
 
+    def forget(self) -> None:
+        """Drop what is queued: the table has it, and the clock it was found due by was wrong."""
+        self._queues.clear()
+        self._queued.clear()
+        self._overfull.clear()
+
     def hungry(self) -> list[str]:
         """Return the hosts that the table has more of than their queues, which run low."""
         return [host for host in self._overfull if self._count(host) < self._room // 2]

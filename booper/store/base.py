@@ -68,6 +68,13 @@ class Claims(msgspec.Struct, frozen=True, gc=False):
     suspects: Sequence[Seen] = ()
 
 
+class Ahead(msgspec.Struct, frozen=True, gc=False):
+    """Schedules and retries that may have been planned by a clock that was ahead."""
+
+    schedules: Sequence[UUID]
+    retries: Sequence[int]
+
+
 class Settlement(msgspec.Struct, frozen=True, gc=False):
     """All that the end of an attempt writes, together.
 
@@ -230,6 +237,10 @@ class Schedules(Protocol):
         """Return a user's schedules."""
         ...
 
+    async def taken(self, schedule_id: UUID, after: datetime) -> frozenset[datetime]:
+        """Return the planned times after a moment that a run has, the waiting one included."""
+        ...
+
     async def disable(
         self, user_id: UUID, schedule_id: UUID, now: datetime, announce: AnnounceEnd
     ) -> Altered:
@@ -304,6 +315,21 @@ class Queue(Protocol):
         """Give back claimed jobs whose attempts were not made, not counting them.
 
         They are due again at `due_at`, or if it is None at the time they had.
+        """
+        ...
+
+    async def newest(self) -> datetime | None:
+        """Return when the newest log entry or job was written, None where there is none."""
+        ...
+
+    async def ahead(self, now: datetime) -> Ahead:
+        """Return what may have been planned by a clock that was ahead and was set back to `now`."""
+        ...
+
+    async def replan(self, ahead: Ahead, now: datetime) -> Sequence[Job]:
+        """Plan these schedules and retries by the clock as it is; return the jobs that have moved.
+
+        A time that a run has had already is not planned again.
         """
         ...
 

@@ -12,8 +12,17 @@ from msgspec.structs import replace
 from booper.model import dynamic, lifecycle
 from booper.model.event import interruption_of, state_rejected
 from booper.model.job import Attempt, Job, Kind, NewJob, State
-from booper.store.base import Announce, AnnounceRescue, Claims, Due, Seen, Settled, Settlement
-from booper.store.sqlite import logs, rows, runs
+from booper.store.base import (
+    Ahead,
+    Announce,
+    AnnounceRescue,
+    Claims,
+    Due,
+    Seen,
+    Settled,
+    Settlement,
+)
+from booper.store.sqlite import logs, replanning, rows, runs
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.turns import Turns
 from booper.store.sqlite.values import loaded, stored
@@ -90,6 +99,22 @@ class SQLiteQueue:
                     rows.write(connection, current, lifecycle.release(current, due_at))
 
         await self._writer.run(change)
+
+    async def newest(self) -> datetime | None:
+        """Return when the newest log entry or job was written, None where there is none."""
+        return await self._reader.run(replanning.newest)
+
+    async def ahead(self, now: datetime) -> Ahead:
+        """Return what may have been planned by a clock that was ahead and was set back to `now`."""
+        return await self._reader.run(lambda opened: replanning.find(opened, now))
+
+    async def replan(self, ahead: Ahead, now: datetime) -> Sequence[Job]:
+        """Plan these schedules and retries by the clock as it is; return the jobs moved."""
+
+        def change(connection: sqlite3.Connection) -> Sequence[Job]:
+            return replanning.replan(connection, ahead, now, self._random)
+
+        return await self._writer.run(change)
 
     async def rescue(self, now: datetime, announce: AnnounceRescue) -> int:
         """Make every executing job due again, its attempt counted; return how many there were."""

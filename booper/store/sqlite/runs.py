@@ -5,19 +5,22 @@ from datetime import datetime
 from random import Random
 from uuid import UUID
 
-import msgspec
 from msgspec.structs import replace
 
 from booper.errors import NotFound
 from booper.model import lifecycle
 from booper.model.args import decode_args
-from booper.model.event import gap_payload, skipped
 from booper.model.job import Job, Kind, NewJob
 from booper.model.planning import DISABLED
-from booper.model.schedule import Gap, NewSchedule, Plan, Schedule, has_same_timing
+from booper.model.schedule import NewSchedule, Plan, Schedule, has_same_timing
 from booper.store.base import AnnounceEnd
-from booper.store.sqlite import logs, rows
+from booper.store.sqlite import rows
 from booper.store.sqlite.connection import Row
+from booper.store.sqlite.gaps import close_gap as close_gap
+from booper.store.sqlite.gaps import record_gaps as record_gaps
+from booper.store.sqlite.gaps import shorten
+from booper.store.sqlite.upcoming import IS_TAKEN as IS_TAKEN
+from booper.store.sqlite.upcoming import is_taken, next_time, with_anchor_by
 from booper.store.sqlite.values import loaded, loaded_or_none, stored, stored_or_none
 
 COLUMNS = """
@@ -57,28 +60,9 @@ SELECT EXISTS (
 )
 """
 
-IS_TAKEN = """
-SELECT EXISTS (
-    SELECT 1 FROM jobs
-    WHERE schedule_id = :id AND planned_at = :at AND kind = 'run' AND state <> 'cancelled'
-        AND id <> :but
-)
-"""
-
 LAST_RUN = f"""
 SELECT {rows.COLUMNS} FROM jobs WHERE schedule_id = :id AND kind = 'run' ORDER BY id DESC LIMIT 1
 """
-
-READ_GAP = "SELECT gap FROM schedules WHERE id = :id"
-WRITE_GAP = "UPDATE schedules SET gap = :gap WHERE id = :id"
-EXTEND_ENTRY = "UPDATE logs SET payload = :payload WHERE id = :id"
-
-
-class OpenGap(msgspec.Struct, frozen=True):
-    """The gap at whose end a schedule stands, and the log entry that grows with it."""
-
-    entry_id: UUID
-    gap: Gap
 
 
 def find(connection: sqlite3.Connection, schedule_id: UUID | None) -> Schedule | None:
@@ -115,6 +99,11 @@ def waiting_run(connection: sqlite3.Connection, schedule: Schedule) -> Job | Non
     return rows.job_of(row) if row is not None else None
 
 
+def last_run(connection: sqlite3.Connection, schedule: Schedule) -> Job:
+    """Return a schedule's newest run."""
+    return rows.job_of(connection.execute(LAST_RUN, {"id": schedule.id.bytes}).fetchone())
+
+
 def is_waiting(schedule: Schedule | None, job: Job) -> bool:
     """Say whether a job is the run for which its schedule waits; a disabled one waits for none."""
     return (
@@ -143,8 +132,7 @@ def free_time(
     A run that was sent before its time owns that time, also under rules that were changed since.
     """
     while at is not None:
-        values = {"id": schedule.id.bytes, "at": stored(at), "but": but}
-        if not connection.execute(IS_TAKEN, values).fetchone()[0]:
+        if not is_taken(connection, schedule, at, but=but):
             return at
         at = plan.next_after(at)
     return None
@@ -189,8 +177,14 @@ def move_on(
     now: datetime,
     random: Random,
 ) -> tuple[Schedule, Job | None]:
-    """Plan the next run after one that will not take place; end the schedule if there is none."""
-    plan = Plan.of_schedule(schedule)
+    """Plan the next run after one that will not take place; end the schedule if there is none.
+
+    One whose rules cannot be read any more is disabled.
+    """
+    try:
+        plan = Plan.of_schedule(schedule)
+    except ValueError:
+        return write(connection, replace(schedule, disabled_at=now)), None
     next_at = free_time(connection, plan, schedule, plan.next_after(skipped_run.planned_at))
     schedule = write(connection, ending(replace(schedule, next_at=next_at), now))
     close_gap(connection, schedule)  # what is skipped after a cancelled run is another gap
@@ -228,14 +222,17 @@ def change(
     """
     args = decode_args(new.args)
     is_kept = has_same_timing(decode_args(schedule.args), args) and schedule.next_at is not None
-    anchor, next_at = (schedule.anchor, schedule.next_at) if is_kept else (new.anchor, new.first_at)
+    anchor = with_anchor_by(schedule, now).anchor if is_kept else new.anchor
     plan = Plan.of(args, anchor)
+    next_at = next_time(connection, plan, schedule, now) if is_kept else new.first_at
     account_disabled(connection, schedule, now, random)
     waiting = waiting_run(connection, schedule)
     but = waiting.id if waiting is not None else 0
     next_at = free_time(connection, plan, schedule, next_at, but=but)
     if plan.is_used_up(schedule.runs):
         next_at = None
+    if is_kept:
+        shorten(connection, plan, schedule, next_at)
     changed = replace(
         schedule,
         args=new.args,
@@ -287,7 +284,10 @@ def account_disabled(
     missed = schedule.next_at
     if schedule.disabled_at is None or missed is None or missed > now or row is None:
         return
-    plan = Plan.of_schedule(schedule)
+    try:
+        plan = Plan.of_schedule(schedule)
+    except ValueError:  # its zone is gone, and with it the times that passed
+        return
     gap = plan.gap(DISABLED, missed, plan.last_until(now) or missed)
     record_gaps(connection, schedule, rows.job_of(row), (gap,), now, random)
 
@@ -295,32 +295,6 @@ def account_disabled(
 def ending(schedule: Schedule, now: datetime) -> Schedule:
     """Return a schedule that has ended if it has no next time."""
     return replace(schedule, ended_at=now) if schedule.next_at is None else schedule
-
-
-def record_gaps(
-    connection: sqlite3.Connection,
-    schedule: Schedule,
-    job: Job,
-    gaps: tuple[Gap, ...],
-    now: datetime,
-    random: Random,
-) -> None:
-    """Log what was not run: one entry per gap, however long, which grows while the gap does."""
-    for gap in gaps:
-        current = _open_gap(connection, schedule)
-        if current is not None and current.gap.reason == gap.reason:
-            merged = Gap(gap.reason, current.gap.first, gap.last, current.gap.count + gap.count)
-            values = {"id": current.entry_id.bytes, "payload": gap_payload(merged)}
-            connection.execute(EXTEND_ENTRY, values)
-            _write_gap(connection, schedule, OpenGap(current.entry_id, merged))
-        else:
-            (entry_id,) = logs.append(connection, [skipped(job, gap, now)], random)
-            _write_gap(connection, schedule, OpenGap(UUID(bytes=entry_id), gap))
-
-
-def close_gap(connection: sqlite3.Connection, schedule: Schedule) -> None:
-    """Note that a run took place: what is skipped after it is another gap."""
-    _write_gap(connection, schedule, None)
 
 
 def schedule_of(row: Row) -> Schedule:
@@ -362,13 +336,3 @@ def _values(schedule: Schedule) -> dict[str, object]:
         "disabled_at": stored_or_none(schedule.disabled_at),
         "ended_at": stored_or_none(schedule.ended_at),
     }
-
-
-def _open_gap(connection: sqlite3.Connection, schedule: Schedule) -> OpenGap | None:
-    (text,) = connection.execute(READ_GAP, {"id": schedule.id.bytes}).fetchone()
-    return None if text is None else msgspec.json.decode(text, type=OpenGap)
-
-
-def _write_gap(connection: sqlite3.Connection, schedule: Schedule, current: OpenGap | None) -> None:
-    text = None if current is None else msgspec.json.encode(current).decode()
-    connection.execute(WRITE_GAP, {"id": schedule.id.bytes, "gap": text})

@@ -12,7 +12,7 @@ from booper.errors import Conflict
 from booper.model.job import Job, NewJob
 from booper.model.schedule import NewSchedule, Plan, Schedule
 from booper.store.base import Altered, AnnounceEnd, Page
-from booper.store.sqlite import creation, rows, runs
+from booper.store.sqlite import creation, gaps, rows, runs, upcoming
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.writer import Writer
 
@@ -46,6 +46,11 @@ class SQLiteSchedules:
         values = {"user_id": user_id.bytes, **part}
         found = await self._reader.run(lambda opened: opened.execute(query, values).fetchall())
         return [runs.schedule_of(row) for row in found]
+
+    async def taken(self, schedule_id: UUID, after: datetime) -> frozenset[datetime]:
+        """Return the planned times after a moment that a run has, the waiting one included."""
+        found = await self._reader.run(lambda opened: upcoming.taken(opened, schedule_id, after))
+        return frozenset(found)
 
     async def disable(
         self, user_id: UUID, schedule_id: UUID, now: datetime, announce: AnnounceEnd
@@ -125,12 +130,18 @@ class SQLiteSchedules:
         now: datetime,
         max_attempts: int,
     ) -> Altered:
-        plan, next_at = Plan.of_schedule(schedule), schedule.next_at
+        healed = upcoming.with_anchor_by(schedule, now)
+        plan, next_at = Plan.of_schedule(healed), schedule.next_at
         runs.account_disabled(connection, schedule, now, self._random)
-        if next_at is not None and next_at <= now:
-            next_at = plan.next_after(now)
+        if next_at is not None:
+            next_at = (
+                plan.next_after(now)
+                if next_at <= now
+                else upcoming.next_time(connection, plan, schedule, now)
+            )
         next_at = runs.free_time(connection, plan, schedule, next_at)
-        enabled = replace(schedule, disabled_at=None, next_at=next_at)
+        gaps.shorten(connection, plan, schedule, next_at)
+        enabled = replace(healed, disabled_at=None, next_at=next_at)
         enabled = runs.write(connection, runs.ending(enabled, now))
         if next_at is None:
             return Altered(enabled)

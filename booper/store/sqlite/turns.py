@@ -7,6 +7,7 @@ held or moved as `take_turn` decides; a webhook event waits for those before it.
 import logging
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace as replaced
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
@@ -14,11 +15,13 @@ from random import Random
 from msgspec.structs import replace
 
 from booper.model import lifecycle
+from booper.model.event import failed
 from booper.model.job import WAITING, Attempt, Job, Kind
-from booper.model.planning import Coming, Hold, MoveOn, Run, take_turn
-from booper.model.schedule import Plan, Schedule
+from booper.model.planning import MISFIRE, Coming, Hold, MoveOn, Run, take_turn
+from booper.model.schedule import Gap, Misfire, Plan, Schedule
 from booper.store.base import Announce, Claims, Due, Seen
-from booper.store.sqlite import rows, runs
+from booper.store.sqlite import logs, rows, runs
+from booper.store.sqlite.upcoming import ENDED, is_taken
 
 log = logging.getLogger("booper.store")
 
@@ -106,11 +109,21 @@ class Turns:
             self._connection.execute("ROLLBACK TO turn")
             del self._begun[before[0] :], self._seen[before[1] :], self._armed[before[2] :]
             self._discard(job, f"internal: {type(error).__name__}: {error}")
+            self._disable(job, str(error))
         self._connection.execute("RELEASE turn")
 
     def _discard(self, job: Job, reason: str) -> None:
         claimed = rows.write(self._connection, job, lifecycle.claim(job, self._now))
         rows.write(self._connection, claimed, lifecycle.discard(claimed, self._now, reason))
+
+    def _disable(self, job: Job, reason: str) -> None:
+        """Disable the schedule that waited for a run which cannot take its turn, and log why."""
+        schedule = runs.find(self._connection, job.schedule_id)
+        if schedule is None or not runs.is_waiting(schedule, job):
+            return
+        log.error("schedule %s is disabled: %s", schedule.id, reason)
+        runs.write(self._connection, replace(schedule, disabled_at=self._now))
+        logs.append(self._connection, [failed(job, reason, self._now)], self._random)
 
     def _turn(self, job: Job, seen: Seen) -> None:
         """Let one due job begin, unless it is a run or a report whose turn has not come."""
@@ -130,6 +143,8 @@ class Turns:
         coming = Coming(job.planned_at, job.scheduled_at, seen.at, schedule.runs, is_blocked)
         plan = Plan.of_schedule(schedule)
         turn = take_turn(plan, coming, self._now)
+        if isinstance(turn, Run | Hold) and turn.planned_at != job.planned_at:
+            turn = _untaken(connection, plan, schedule, job, turn)
         if isinstance(turn, MoveOn):
             turn = MoveOn(runs.free_time(connection, plan, schedule, turn.next_at), turn.gaps)
         record = partial(
@@ -187,7 +202,25 @@ class Turns:
         self._begun.append(Attempt.of(claimed, previous, state))
 
 
-ENDED = "its schedule has ended"
+def _untaken(
+    connection: sqlite3.Connection, plan: Plan, schedule: Schedule, job: Job, turn: Run | Hold
+) -> Run | Hold | MoveOn:
+    """Return a turn whose time no run has had: one had it where the clock was ahead before."""
+    at = turn.planned_at
+    if not is_taken(connection, schedule, at, but=job.id):
+        return turn
+    if plan.misfire is Misfire.SKIP:  # an earlier one is too late to run
+        return MoveOn(plan.next_after(at), (plan.gap(MISFIRE, job.planned_at, at),))
+    while at > job.planned_at and is_taken(connection, schedule, at, but=job.id):
+        at = plan.last_until(at - _INSTANT) or job.planned_at
+    before = plan.last_until(at - _INSTANT)
+    gaps: tuple[Gap, ...] = ()
+    if before is not None and before >= job.planned_at:
+        gaps = (plan.gap(MISFIRE, job.planned_at, before),)
+    return replaced(turn, planned_at=at, gaps=gaps)
+
+
+_INSTANT = timedelta(microseconds=1)
 
 
 def _is_due(job: Job | None, due: Due) -> bool:

@@ -1,0 +1,120 @@
+"""Notice that the clock was set back, and have what was planned by the wrong one planned anew.
+
+While a clock is ahead, schedules plan their next runs ahead, and retries are put off to then. Once
+it is set back they would all be silent for as long as the step was.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final, TypeVar
+
+from booper.clock import Clock
+from booper.engine.executor import STORE_PAUSE
+from booper.errors import StoreUnavailable
+from booper.model.job import Job
+from booper.store.base import Ahead, Queue
+
+T = TypeVar("T")
+
+log = logging.getLogger("booper")
+
+# No schedule is more frequent, so what a smaller step costs is less than a period.
+SMALLEST_STEP: Final = timedelta(seconds=1)
+
+LOOK_EVERY: Final = timedelta(seconds=1)
+
+CHUNK: Final = 100
+"""How many schedules or retries one transaction plans anew: about 10 ms."""
+
+
+class Replanner:
+    """Watch the clock for steps back; each starts a task that plans anew what is too late."""
+
+    def __init__(
+        self, queue: Queue, clock: Clock, arm: Callable[..., None], wake: asyncio.Event
+    ) -> None:
+        self._queue = queue
+        self._clock = clock
+        self._arm = arm
+        self._wake = wake
+        self._latest = clock.now()
+        self._watching: asyncio.Task[None] | None = None
+        self._replanning: asyncio.Task[None] | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether something is being planned anew."""
+        return self._replanning is not None and not self._replanning.done()
+
+    async def start(self) -> None:
+        """Watch from now on; plan anew at once if what is stored is from a later time than now."""
+        newest = await self._queue.newest()
+        if newest is not None:
+            self._latest = max(self._latest, newest)
+        self._watching = asyncio.create_task(self._watch(), name="clock watch")
+
+    async def stop(self) -> None:
+        """Watch no more; what is half done is done at the next start."""
+        tasks = [task for task in (self._watching, self._replanning) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def check(self) -> bool:
+        """Return whether the clock was set back since the last check; if so, start planning."""
+        now = self._clock.now()
+        if not self._is_back():
+            self._latest = max(self._latest, now)
+            return False
+        log.warning("the clock was set back by %s", self._latest - now)
+        self._latest = now
+        if not self.is_busy:  # one under way reads the clock for each chunk
+            self._replanning = asyncio.create_task(self._replan(), name="replanning")
+        return True
+
+    def _is_back(self) -> bool:
+        return self._clock.now() < self._latest - SMALLEST_STEP
+
+    async def _watch(self) -> None:
+        """Wake the loop after a step back: it may wait for a time that is far away now."""
+        while True:
+            await self._clock.pause(LOOK_EVERY)
+            if self._is_back():
+                self._wake.set()
+
+    async def _replan(self) -> None:
+        try:
+            ahead = await self._patiently(lambda: self._queue.ahead(self._clock.now()))
+            moved = 0
+            for chunk in _chunks(ahead):
+                moved += await self._move(chunk)
+            log.warning("%d schedules and retries were planned anew", moved)
+        finally:
+            self._wake.set()
+
+    async def _move(self, chunk: Ahead) -> int:
+        async def move() -> list[Job]:
+            return list(await self._queue.replan(chunk, self._clock.now()))
+
+        jobs = await self._patiently(move)
+        self._arm(*jobs)
+        return len(jobs)
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Return what the store answers, as soon as it can be used."""
+        while True:
+            try:
+                return await ask()
+            except StoreUnavailable as error:
+                log.error("planning anew waits for the store: %s", error)
+                await self._clock.pause(STORE_PAUSE)
+
+
+def _chunks(ahead: Ahead) -> list[Ahead]:
+    """Return parts that are small enough for one transaction each."""
+    return [
+        Ahead(ahead.schedules[at : at + CHUNK], ahead.retries[at : at + CHUNK])
+        for at in range(0, max(len(ahead.schedules), len(ahead.retries)), CHUNK)
+    ]
