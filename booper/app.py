@@ -41,6 +41,8 @@ from booper.model.retry import parse_backoff
 from booper.own import APP_USER, OwnCalls, check_user, own_client
 from booper.parts import (
     USER_AGENT,
+    check_app,
+    make_config,
     make_guard,
     make_rate_limit,
     make_scheduler,
@@ -60,6 +62,7 @@ MAX_BATCH_BYTES = 16 << 20
 class Booper(OwnCalls):
     """A scheduler in this process: the loop, the store and the API over it.
 
+    Without a `config` it is that of the file which `BOOPER_CONFIG` names, if it names one.
     `api_key` is a key that must work beside those in the store. `address` is where the API will
     listen, if it does: jobs may then reach its helper paths, and a public one needs a key. `clock`,
     `random` and `transport` are the edges to the world, for tests and simulations.
@@ -80,7 +83,7 @@ class Booper(OwnCalls):
     Its `jobs`, `schedules`, `logs` and `keys` act for `user`.
 
     Raises:
-        ConfigError: `api_key` cannot serve as a key, or `[targets] allow` is wrong.
+        ConfigError: `config`, the file in BOOPER_CONFIG, `api_key`, `app` or `user` is wrong.
     """
 
     def __init__(
@@ -99,14 +102,14 @@ class Booper(OwnCalls):
         open_channels: bool = False,
         operations: Sequence[Operation] = (),
     ) -> None:
-        self.config = config or Config()
+        self.config = make_config(config)
         self.first_key: str | None = None
         self.observers = Observers()
         self._hosts = hosts
         self._open_channels = open_channels
         self._operations = (*OPERATIONS, *operations)
         self._address = address
-        self._app = app
+        self._app = check_app(app)
         self._user = check_user(user)
         self._clock = clock or SystemClock()
         self._is_shared = clock is None

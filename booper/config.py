@@ -6,12 +6,13 @@ Only `app` and `cli` see this module; the rest receives the values it needs.
 import tomllib
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
-from pathlib import Path
+from functools import cache
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from booper.engine.guard import parse_entry
 from booper.engine.headers import check_name
@@ -20,12 +21,27 @@ from booper.errors import ConfigError
 from booper.model.duration import Duration
 from booper.model.key import check_key
 from booper.model.retry import EXPONENTIAL, parse_backoff
+from booper.model.suggestion import did_you_mean
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=900)]
 
 
-class Server(msgspec.Struct, frozen=True, kw_only=True):
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings that are checked as they are set, in Python as in TOML.
+
+    Raises:
+        ConfigError: one is of another type, or out of its bounds.
+    """
+
+    def __post_init__(self) -> None:
+        kind = type(self)
+        for name, hint in _hints(kind).items():
+            label = f"[{kind.__name__.lower()}] {name}"
+            force_setattr(self, name, _setting(label, hint, getattr(self, name)))
+
+
+class Server(Table, frozen=True, kw_only=True):
     """Where the API listens, and the bounds of what comes in there."""
 
     host: str = "127.0.0.1"
@@ -36,14 +52,14 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     rate_burst: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 20
 
 
-class Database(msgspec.Struct, frozen=True, kw_only=True):
+class Database(Table, frozen=True, kw_only=True):
     """Where jobs are kept; "normal" is faster, but a power loss can take the last moments."""
 
     path: str = "booper.db"
     durability: Literal["full", "normal"] = "full"
 
 
-class Targets(msgspec.Struct, frozen=True, kw_only=True):
+class Targets(Table, frozen=True, kw_only=True):
     """Which targets a request may reach; `allow` lists hosts and CIDRs that are always fine."""
 
     require_https: bool = True
@@ -51,7 +67,7 @@ class Targets(msgspec.Struct, frozen=True, kw_only=True):
     allow: tuple[str, ...] = ()
 
 
-class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+class Delivery(Table, frozen=True, kw_only=True):
     """How requests are sent: how many at once, the bounds of each, and what is kept of them."""
 
     concurrency: Count = 64
@@ -62,26 +78,26 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     redact_headers: tuple[str, ...] = ()
 
 
-class Retry(msgspec.Struct, frozen=True, kw_only=True):
+class Retry(Table, frozen=True, kw_only=True):
     """How often and when a failed attempt is made again, unless its job says otherwise."""
 
     max_attempts: Count = 15
     backoff: str | list[Duration] = EXPONENTIAL
 
 
-class Webhooks(msgspec.Struct, frozen=True, kw_only=True):
+class Webhooks(Table, frozen=True, kw_only=True):
     """Secrets that sign webhook events and callbacks; two while one replaces the other."""
 
     secret: tuple[str, ...] = ()
 
 
-class Channels(msgspec.Struct, frozen=True, kw_only=True):
+class Channels(Table, frozen=True, kw_only=True):
     """Where the messages of a channel go beside its live feed."""
 
     discord: str = ""
 
 
-class Client(msgspec.Struct, frozen=True, kw_only=True):
+class Client(Table, frozen=True, kw_only=True):
     """Whom commands ask and with which key; empty is what `[server]` says, and no key."""
 
     url: str = ""
@@ -89,16 +105,21 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """All settings, a table each."""
+    """All settings, a table each. Raises: ConfigError, for a table that is none."""
 
-    server: Server = Server()
-    database: Database = Database()
-    targets: Targets = Targets()
-    delivery: Delivery = Delivery()
-    retry: Retry = Retry()
-    webhooks: Webhooks = Webhooks()
-    channels: Channels = Channels()
-    client: Client = Client()
+    server: Server = msgspec.field(default_factory=Server)
+    database: Database = msgspec.field(default_factory=Database)
+    targets: Targets = msgspec.field(default_factory=Targets)
+    delivery: Delivery = msgspec.field(default_factory=Delivery)
+    retry: Retry = msgspec.field(default_factory=Retry)
+    webhooks: Webhooks = msgspec.field(default_factory=Webhooks)
+    channels: Channels = msgspec.field(default_factory=Channels)
+    client: Client = msgspec.field(default_factory=Client)
+
+    def __post_init__(self) -> None:
+        for name, kind in _hints(Config).items():
+            if not isinstance(table := getattr(self, name), kind):
+                raise ConfigError(f"{name}: expected {kind.__name__}(…), got {table!r:.80}")
 
 
 _EXPECTED: Final = {
@@ -156,9 +177,10 @@ def _decode(path: Path, raw: bytes) -> str:
 
 
 def _convert(settings: dict[str, Any], where: str) -> Config:
-    tables = get_type_hints(Config)
+    tables = _hints(Config)
     for name in settings:
-        _check_name(name, tables, f"{where}: unknown table [{_printable(name)}]", "tables")
+        shown = name if name.isprintable() else repr(name)
+        _check_name(name, tables, f"{where}: unknown table [{shown}]", "tables")
     converted = {
         name: _table(name, tables[name], values, where) for name, values in settings.items()
     }
@@ -168,29 +190,42 @@ def _convert(settings: dict[str, Any], where: str) -> Config:
 def _table(name: str, kind: type, values: Any, where: str) -> Any:
     if not isinstance(values, dict):
         raise ConfigError(f"{where}: {name} must be a table, write [{name}] above its settings")
-    hints = get_type_hints(kind, include_extras=True)
     for key in values:
-        _check_name(key, hints, f"{where}: [{name}] unknown setting {key!r}", "settings")
-    return kind(
-        **{key: _setting(f"{where}: [{name}] {key}", hints[key], values[key]) for key in values}
-    )
+        _check_name(key, _hints(kind), f"{where}: [{name}] unknown setting {key!r}", "settings")
+    try:
+        return kind(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+@cache
+def _hints(kind: type) -> Mapping[str, Any]:
+    return get_type_hints(kind, include_extras=True)
 
 
 def _setting(label: str, kind: Any, value: Any) -> Any:
-    if label.endswith("[webhooks] secret") and isinstance(value, str):
+    """Return a setting as its type has it. Raises: ConfigError, it cannot be one."""
+    if label == "[webhooks] secret" and isinstance(value, str):
         value = [value]  # one secret may stand alone
+    if isinstance(value, PurePath):
+        value = str(value)
     try:
         setting = msgspec.convert(value, kind, strict=True)
     except msgspec.ValidationError as error:
-        got = "" if label.rpartition(": ")[2] in _SECRET else f", got {value!r}"
+        got = "" if label in _SECRET else f", got {_shown(value)}"
         raise ConfigError(f"{label}: expected {_expected(kind)}{got}") from error
     try:
-        check = _CHECKS.get(label.rpartition(": ")[2])
+        check = _CHECKS.get(label)
         if check is not None:
             check(setting)
     except ValueError as error:
         raise ConfigError(f"{label}: {error}") from error
     return setting
+
+
+def _shown(value: Any) -> str:
+    """Return a value as TOML spells it, where that differs from Python."""
+    return str(value).lower() if isinstance(value, bool) else f"{value!r:.200}"
 
 
 def _expected(kind: Any) -> str:
@@ -263,10 +298,5 @@ _CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
 def _check_name(name: str, known: Mapping[str, object], message: str, noun: str) -> None:
     if name in known:
         return
-    near = get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ConfigError(f"{message}; {hint}The {noun} are {', '.join(known)}")
-
-
-def _printable(name: str) -> str:
-    return name if name.isprintable() else repr(name)
+    hint = did_you_mean(name, known)
+    raise ConfigError(f"{message}; {f'{hint} ' if hint else ''}The {noun} are {', '.join(known)}")

@@ -2,13 +2,16 @@
 
 import os
 from datetime import timedelta
+from pathlib import Path
 from random import Random
+
+from starlette.types import ASGIApp
 
 from booper import __version__
 from booper.api.limits import RateLimit
 from booper.certificates import InvalidCertificates, named_context
 from booper.clock import Clock
-from booper.config import Config, Server
+from booper.config import Config, Server, read_config
 from booper.engine.delivery import Delivery
 from booper.engine.executor import Defaults, Executor
 from booper.engine.guard import Guard
@@ -23,6 +26,31 @@ from booper.model.retry import parse_backoff
 from booper.store.base import Store
 
 USER_AGENT = f"booper/{__version__}"
+
+
+def make_config(config: Config | None) -> Config:
+    """Return the configuration that is given, else that of the file in `BOOPER_CONFIG`, if any.
+
+    Raises:
+        ConfigError: what is given is none, or the file is wrong.
+    """
+    if config is None:
+        path = os.environ.get("BOOPER_CONFIG")
+        return read_config(Path(path) if path else None, {})
+    if not isinstance(config, Config):
+        raise ConfigError(
+            f"config: expected Config(…), got {config!r:.80}; BOOPER_CONFIG names a file"
+        )
+    return config
+
+
+def check_app(app: ASGIApp | None) -> ASGIApp | None:
+    """Return an ASGI application, None if there is none. Raises: ConfigError."""
+    if app is None or callable(app):
+        return app
+    raise ConfigError(
+        f"app: expected an ASGI application, got {app!r:.80}; import it, and give the object"
+    )
 
 
 def make_guard(config: Config, own: tuple[str, int] | None) -> Guard:

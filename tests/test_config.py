@@ -9,7 +9,8 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 import pytest
 
-from booper.config import Config, Delivery, read_config
+from booper.app import Booper
+from booper.config import Config, Database, Delivery, Targets, Webhooks, read_config
 from booper.errors import ConfigError
 
 EXAMPLE = Path(__file__).parent.parent / "booper.toml.example"
@@ -254,6 +255,111 @@ def test_a_value_of_a_wrong_type_is_refused_with_what_was_expected(
     message = refusal(path, f"[{table}]\n{key} = {value}")
     assert f"[{table}] {key}: " in message
     assert expected in message
+
+
+WRONG_VALUES = [
+    *[
+        (table, key, tomllib.loads(f"x = {value}")["x"])
+        for (table, key), (_, outside) in BOUNDS.items()
+        for value in outside
+    ],
+    *[(table, key, tomllib.loads(f"x = {value}")["x"]) for table, key, value, _ in WRONG_TYPES],
+    *[("retry", "backoff", tomllib.loads(f"x = {value}")["x"]) for value, _ in WRONG_BACKOFFS],
+    *[("webhooks", "secret", tomllib.loads(f"x = {value}")["x"]) for value, _ in WRONG_SECRETS],
+    *[("targets", "allow", [entry]) for entry in WRONG_TARGETS],
+    ("delivery", "redact_headers", ["X Key"]),
+    ("database", "path", ""),
+    ("channels", "discord", "http://discord.com"),
+    ("client", "url", "booper.example.com"),
+    ("client", "key", "no key"),
+]
+
+
+@pytest.mark.parametrize(("table", "key", "value"), WRONG_VALUES)
+def test_a_setting_is_checked_in_python_as_in_a_file(
+    path: Path, table: str, key: str, value: Any
+) -> None:
+    """`Retry(max_attempts=0)` is told what `max_attempts = 0` in a file is told."""
+    path.touch()
+    with pytest.raises(ConfigError) as in_file:
+        read_config(path, {table: {key: value}})
+    kind = get_type_hints(Config)[table]
+    with pytest.raises(ConfigError) as in_python:
+        kind(**{key: value})
+    assert str(in_file.value) == f"{path}: {in_python.value}"
+    with pytest.raises(ConfigError):
+        msgspec.structs.replace(kind(), **{key: value})
+
+
+def test_a_setting_in_python_takes_what_python_has(tmp_path: Path) -> None:
+    """A list where a file has one, a `Path` for a path, one secret that stands alone."""
+    assert Targets(allow=["localhost"]).allow == ("localhost",)  # type: ignore[arg-type]
+    assert Database(path=tmp_path / "a.db").path == str(tmp_path / "a.db")  # type: ignore[arg-type]
+    assert Webhooks(secret=SECRETS[0]).secret == (SECRETS[0],)  # type: ignore[arg-type]
+    assert Delivery(timeout_seconds=60).timeout_seconds == 60.0
+
+
+@pytest.mark.parametrize("value", [{"port": 1}, None, Delivery(), "server"])
+def test_a_table_in_python_is_a_table(value: Any) -> None:
+    """Another one is told, not found when something is missing in it."""
+    with pytest.raises(ConfigError, match=r"server: expected Server\(…\), got "):
+        Config(server=value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"config": "booper.toml"}, "config: expected Config(…), got 'booper.toml'; BOOPER_CONFIG"),
+        ({"config": Path("booper.toml")}, "config: expected Config(…), got PosixPath("),
+        ({"config": {"server": {}}}, "config: expected Config(…), got {'server': {}}"),
+        ({"app": "main:app"}, "app: expected an ASGI application, got 'main:app'; import it"),
+        ({"app": 5}, "app: expected an ASGI application, got 5"),
+    ],
+)
+def test_a_booper_is_told_what_it_cannot_be_made_of(arguments: Any, told: str) -> None:
+    """Where it is made, not where it first fails."""
+    with pytest.raises(ConfigError) as caught:
+        Booper(**arguments)
+    assert str(caught.value).startswith(told)
+
+
+def test_a_booper_without_a_configuration_reads_the_file_that_is_named(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`BOOPER_CONFIG` holds in a program as on the command line; a wrong file is told."""
+    path.write_text("[delivery]\nper_host = 3\n")
+    monkeypatch.setenv("BOOPER_CONFIG", str(path))
+    assert Booper().config == Config(delivery=Delivery(per_host=3))
+    assert Booper(Config()).config == Config()
+    path.write_text("[delivery]\nper_host = 0\n")
+    with pytest.raises(ConfigError, match=r"per_host: expected a whole number from 1 to 10000"):
+        Booper()
+    monkeypatch.setenv("BOOPER_CONFIG", str(path.with_name("nowhere.toml")))
+    with pytest.raises(ConfigError, match="cannot read"):
+        Booper()
+    for empty in ("", None):
+        monkeypatch.setenv("BOOPER_CONFIG", empty or "")
+        assert Booper().config == Config()
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "meant"),
+    [
+        ("server", "address", "host"),
+        ("server", "bind", "host"),
+        ("database", "file", "path"),
+        ("delivery", "timeout", "timeout_seconds"),
+        ("delivery", "max_concurrency", "concurrency"),
+        ("retry", "retries", "max_attempts"),
+        ("targets", "allowlist", "allow"),
+        ("client", "api_key", "key"),
+    ],
+)
+def test_a_setting_of_another_program_is_answered_with_ours(
+    path: Path, table: str, key: str, meant: str
+) -> None:
+    """The synonyms are those of the fields of a job."""
+    assert f"did you mean {meant!r}?" in refusal(path, f"[{table}]\n{key} = 1")
 
 
 def test_a_message_about_a_wrong_type_is_a_sentence(path: Path) -> None:
