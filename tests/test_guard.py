@@ -369,7 +369,7 @@ async def test_a_rebinding_name_is_caught_at_the_second_look() -> None:
     target = checked_by.check("https://rebind.example/")
 
     assert await checked_by.addresses(target) == ("8.8.8.8",)
-    with pytest.raises(TargetRefused, match=r"rebind\.example resolves to 127\.0\.0\.1"):
+    with pytest.raises(TargetRefused, match="resolves to an address that is a loopback address"):
         await checked_by.addresses(target)
     assert len(resolve.asked) == 2
 
@@ -428,7 +428,7 @@ async def test_a_name_without_address_may_be_retried(answer: list[str] | OSError
         (["hooks.example:8443"], ["10.0.0.1"], "private network"),
         (["other.example"], ["10.0.0.1"], "private network"),
         (["10.0.0.0/24"], ["10.0.0.1", "8.8.8.8"], "ok"),
-        (["10.0.0.0/24"], ["10.0.0.1", "10.0.1.1"], "10.0.1.1"),
+        (["10.0.0.0/24"], ["10.0.0.1", "10.0.1.1"], "private network"),
         (["10.0.0.1"], ["10.0.0.1"], "ok"),
         (["10.0.0.1:443"], ["10.0.0.1"], "private network"),
         (["::1"], ["::1"], "ok"),

@@ -105,7 +105,7 @@ class Guard:
             return target
         address = ip_literal(target.host)
         if address is not None:
-            self._vet(address, f"host {target.host}")
+            self._vet(address, f"host {target.host}", str(address))
         if _is_localhost(target.host) and not self._allow_private_networks:
             raise TargetRefused(
                 f"host {target.host} is this machine; to allow it, the operator can set "
@@ -161,11 +161,12 @@ class Guard:
     def _vet_all(self, found: Sequence[Address], target: Target) -> None:
         if ip_literal(target.host) is not None:
             for address in found:
-                self._vet(address, f"host {address}")
+                self._vet(address, f"host {address}", str(address))
             return
         try:
             for address in found:
-                self._vet(address, f"host {target.host} resolves to {address}, which")
+                # Whoever wrote the name may not be meant to know the network's addresses.
+                self._vet(address, f"host {target.host} resolves to an address that", target.host)
         except TargetRefused as error:
             raise AddressRefused(str(error)) from None
 
@@ -181,7 +182,8 @@ class Guard:
             raise UnresolvableHost(f"host {target.host} resolves to no address")
         return [_parse_answer(target.host, answer) for answer in answers]
 
-    def _vet(self, address: Address, source: str) -> None:
+    def _vet(self, address: Address, source: str, entry: str) -> None:
+        """Check an address; `entry` is what to add to allow. Raises: TargetRefused."""
         if self._is_listed(address):
             return
         special = special_range(address)
@@ -190,7 +192,7 @@ class Guard:
         setting = "set allow_private_networks or " if special.is_private else ""
         raise TargetRefused(
             f"{source} is {special.what}, and only public addresses may be reached; "
-            f"to allow it, the operator can {setting}add {address} to allow"
+            f"to allow it, the operator can {setting}add {entry} to allow"
         )
 
     def _is_listed(self, address: Address | None) -> bool:
@@ -249,4 +251,4 @@ def _parse_answer(host: str, answer: str) -> Address:
     try:
         return ip_address(answer)
     except ValueError:
-        raise AddressRefused(f"host {host} must resolve to IP addresses, got {answer!r}") from None
+        raise AddressRefused(f"host {host} must resolve to IP addresses") from None

@@ -5,6 +5,7 @@ requests. It must not resolve names, follow redirects, decode bodies or keep dea
 """
 
 import asyncio
+import os
 import re
 import socket
 import ssl
@@ -115,7 +116,7 @@ class Transport(httpx.AsyncBaseTransport):
                 connection = await self._open(origin, address)
             except (OSError, UnicodeError, MemoryError) as error:
                 shortage = shortage or _shortage(error, address, port)
-                failure = f"{address}: {_reason(error)}"
+                failure = _reason(error)  # without an address, which the caller may not know
                 continue
             if self._is_closed:
                 connection.close()
@@ -344,5 +345,7 @@ def _reason(error: Exception) -> str:
             return f"TLS failed: {error.reason or error}"
         case UnicodeError():
             return "no certificate can carry this name"
+        case OSError(errno=int(number)) if number > 0:
+            return os.strerror(number)  # asyncio's own text names the address
         case _:
             return str(error) or type(error).__name__
