@@ -41,6 +41,7 @@ pytestmark = pytest.mark.anyio
 
 ANN = UUID(int=1)
 BOB = UUID(int=2)
+ANNS_KEY, BOBS_KEY = UUID(int=3), UUID(int=4)
 DISCORD_URL = "https://discord.test/api/webhooks/1/token"
 PATIENCE_SECONDS = 5.0  # a bound, never waited for: everything here answers at once
 
@@ -48,7 +49,7 @@ PATIENCE_SECONDS = 5.0  # a bound, never waited for: everything here answers at 
 @pytest.fixture
 def channels(clock: VirtualClock) -> Channels:
     """Return channels that take three feeds of two messages each."""
-    return Channels(clock, Random(1), most_feeds=3, feed_room=2)
+    return Channels(clock, Random(1), most_feeds=3, max_feeds_of_key=2, feed_room=2)
 
 
 @pytest.fixture
@@ -211,6 +212,30 @@ class TestChannels:
                 with pytest.raises(FeedUnavailable, match="all 3 live feeds are in use"):
                     await stack.enter_async_context(channels.subscribe(BOB, "two"))
             await stack.enter_async_context(channels.subscribe(BOB, "two"))
+
+    async def test_a_key_has_its_share_of_the_feeds(self, channels: Channels) -> None:
+        """One key cannot take all; another one of the same user has its own share."""
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(channels.subscribe(ANN, "one", ANNS_KEY))
+            async with channels.subscribe(ANN, "two", ANNS_KEY):
+                with pytest.raises(FeedUnavailable, match="all 2 live feeds that a key may have"):
+                    await stack.enter_async_context(channels.subscribe(ANN, "one", ANNS_KEY))
+                async with channels.subscribe(ANN, "one", BOBS_KEY):
+                    pass
+            await stack.enter_async_context(channels.subscribe(ANN, "one", ANNS_KEY))
+
+    async def test_the_feeds_of_a_revoked_key_end_at_once(self, channels: Channels) -> None:
+        """What is unread is lost; the feeds of other keys, of the same user too, go on."""
+        async with (
+            channels.subscribe(ANN, "demo", ANNS_KEY) as ended,
+            channels.subscribe(ANN, "demo", BOBS_KEY) as other,
+        ):
+            message = channels.message("demo", "unread")
+            channels.publish(ANN, message)
+            channels.revoke(ANNS_KEY)
+            assert [item async for item in ended] == []
+            assert await next_of(other) == message
+        channels.revoke(ANNS_KEY)
 
     async def test_closing_ends_every_feed_at_once(self, channels: Channels) -> None:
         """A waiting reader and one with unread messages both end, and nobody new is taken."""

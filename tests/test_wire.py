@@ -11,7 +11,7 @@ from http.client import HTTPResponse
 
 import pytest
 
-from tests.processes import DEADLINE_SECONDS, Daemon, serving
+from tests.processes import DEADLINE_SECONDS, Daemon, run, serving
 
 KEY = "sk_a_key_for_raw_sockets"
 AUTHORIZED = f"Authorization: Bearer {KEY}".encode()
@@ -286,3 +286,17 @@ def test_a_body_that_was_not_asked_for_is_no_request(daemon: Daemon, exchange: E
         ((status, _),) = exchange([head, following], count=1)
         assert status == 401
     assert job_count(daemon) == known
+
+
+def test_the_open_feed_of_a_revoked_key_ends(daemon: Daemon) -> None:
+    """Whoever had the key hears nothing that is said from then on."""
+    made = run(daemon.folder, "keys", "create", "reader", "--scope", "read", "--json")
+    key = json.loads(made.stdout)["key"].encode()
+    with connected(daemon) as connection:
+        fields = b"Authorization: Bearer " + key
+        connection.sendall(request(b"GET /api/channels/demo/events", fields))
+        feed = connection.makefile("rb")
+        while feed.readline() != b": connected\n":
+            pass
+        assert run(daemon.folder, "keys", "revoke", "reader").returncode == 0
+        assert feed.read().endswith(b"\r\n0\r\n\r\n")

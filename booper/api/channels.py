@@ -20,6 +20,7 @@ from booper.api.routing import (
     Operation,
     Parameter,
     Posted,
+    key_of,
     respond,
 )
 from booper.api.schemas import Schema, matching, text
@@ -121,7 +122,9 @@ async def events(call: Call) -> Response:
         head = Response(headers=_STREAM_HEADERS)
         del head.headers["content-length"]  # a stream has none (RFC 9110 §8.6)
         return head
-    return EventStream(call.services.channels.subscribe(call.user_id, channel))
+    header = call.request.headers.get("authorization")
+    key_id = None if header is None else (await key_of(header, call.services)).id
+    return EventStream(call.services.channels.subscribe(call.user_id, channel, key_id))
 
 
 _MESSAGE = {"content": "Testing 123", "author": "Jane", "channel": "discord"}

@@ -73,13 +73,14 @@ async def list_all(call: Call) -> Response:
 
 
 async def revoke(call: Call) -> Response:
-    """Revoke a key; it is refused from the next request on."""
+    """Revoke a key; it is refused from the next request on, and its live feeds end."""
     text = call.request.path_params["key_id"]
     try:
         key_id = UUID(text)
     except ValueError:
         raise NotFound(f"there is no key {text[:80]!r}") from None
     key = await call.services.store.keys.revoke(key_id, call.services.clock.now())
+    call.services.channels.revoke(key.id)
     return respond({"data": key_resource(key)})
 
 

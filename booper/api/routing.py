@@ -310,7 +310,7 @@ async def identify(request: Incoming, access: Access, services: Services) -> UUI
             return owner
         if header is None and services.open_channels_key and not _is_of_a_page(request):
             header = f"Bearer {services.open_channels_key}"
-    key = await _key(header, services)
+    key = await key_of(header, services)
     if services.rate_limit is not None:
         services.rate_limit.take(key.id)
     wanted = _SCOPES[access]
@@ -333,7 +333,12 @@ def _is_of_a_page(request: Incoming) -> bool:
     return origin is not None and origin.partition("://")[2] != request.headers.get("host")
 
 
-async def _key(header: str | None, services: Services) -> ApiKey:
+async def key_of(header: str | None, services: Services) -> ApiKey:
+    """Return the key of an `Authorization` header.
+
+    Raises:
+        Unauthenticated: it is missing, unknown or revoked.
+    """
     if header is None:
         raise Unauthenticated("no API key; send the header `Authorization: Bearer sk_…`")
     scheme, _, key = header.partition(" ")

@@ -6,12 +6,12 @@ stuck reader nor many of them can fill the memory.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Hashable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -20,8 +20,13 @@ from booper.clock import Clock
 from booper.errors import StoreUnavailable
 from booper.model.identity import uuid7
 
+K = TypeVar("K", bound=Hashable)
+
 MOST_FEEDS: Final = 256
 """Subscribers in all: each holds a connection open for as long as it likes."""
+
+MAX_FEEDS_OF_KEY: Final = 64
+"""Of these for one API key, so that it cannot take them from all others."""
 
 FEED_ROOM: Final = 64
 """Messages kept for one slow subscriber: a burst, not a history."""
@@ -108,12 +113,15 @@ class Channels:
         random: Random,
         *,
         most_feeds: int = MOST_FEEDS,
+        max_feeds_of_key: int = MAX_FEEDS_OF_KEY,
         feed_room: int = FEED_ROOM,
     ) -> None:
         self._clock = clock
         self._random = random
         self._most_feeds = most_feeds
+        self._max_feeds_of_key = max_feeds_of_key
         self._feed_room = feed_room
+        self._by_key: dict[UUID, set[Feed]] = {}
         self._feeds: dict[tuple[UUID, str], set[Feed]] = {}
         self._is_closed = False
 
@@ -131,25 +139,39 @@ class Channels:
         return len(feeds)
 
     @asynccontextmanager
-    async def subscribe(self, user_id: UUID, channel: str) -> AsyncIterator[Feed]:
+    async def subscribe(
+        self, user_id: UUID, channel: str, key_id: UUID | None = None
+    ) -> AsyncIterator[Feed]:
         """Listen to one of a user's channels: everything published from here on.
+
+        The feed ends when `key_id`, the key that asked for it, is revoked.
 
         Raises:
             FeedUnavailable: there are too many subscribers, or booper is stopping.
         """
+        self._check_room(key_id)
+        feed = Feed(self._feed_room)
+        with (
+            _kept(feed, self._feeds, (user_id, channel)),
+            _kept(feed, self._by_key, key_id) if key_id is not None else nullcontext(),
+        ):
+            yield feed
+
+    def revoke(self, key_id: UUID) -> None:
+        """End the feeds of a key that is no longer valid."""
+        for feed in self._by_key.get(key_id, ()):
+            feed.end()
+
+    def _check_room(self, key_id: UUID | None) -> None:
         if self._is_closed:
             raise FeedUnavailable("booper is stopping")
+        if key_id is not None and len(self._by_key.get(key_id, ())) >= self._max_feeds_of_key:
+            raise FeedUnavailable(
+                f"this key has all {self._max_feeds_of_key} live feeds that a key may have; "
+                "close one"
+            )
         if sum(map(len, self._feeds.values())) >= self._most_feeds:
             raise FeedUnavailable(f"all {self._most_feeds} live feeds are in use; close one")
-        feed = Feed(self._feed_room)
-        feeds = self._feeds.setdefault((user_id, channel), set())
-        feeds.add(feed)
-        try:
-            yield feed
-        finally:
-            feeds.discard(feed)
-            if not feeds:
-                del self._feeds[user_id, channel]
 
     def close(self) -> None:
         """End every feed at once and take no further subscriber."""
@@ -157,6 +179,19 @@ class Channels:
         for feeds in self._feeds.values():
             for feed in feeds:
                 feed.end()
+
+
+@contextmanager
+def _kept(feed: Feed, feeds: dict[K, set[Feed]], key: K) -> Iterator[None]:
+    """Keep a feed in a set under a key until the end of the block."""
+    found = feeds.setdefault(key, set())
+    found.add(feed)
+    try:
+        yield
+    finally:
+        found.discard(feed)
+        if not found:
+            del feeds[key]
 
 
 def discord_body(message: Message) -> dict[str, Any]:
