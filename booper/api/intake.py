@@ -87,7 +87,8 @@ def plan(
         return Creation(_new_job(args, user_id, host, due or now, attempts, now), conflict)
     # Without a start a cron waits for its next match: one that is just now has begun.
     at_once = now if args.cron is None else now + _INSTANT
-    schedule = new_schedule(args, user_id, host, due or at_once, attempts)
+    anchor = due or start_of_interval(args, now, findings) or at_once
+    schedule = new_schedule(args, user_id, host, anchor, attempts, now)
     if schedule.first_at is None:
         field = "ends_at" if args.ends_at is not None else "cron"
         findings.add(f"/{field}", "leaves no time for a single run")
@@ -95,10 +96,20 @@ def plan(
     return Creation(schedule, conflict)
 
 
+def start_of_interval(args: Args, now: datetime, findings: Findings) -> datetime | None:
+    """Return the `starts_at` of a `repeat_every`, which anchors its grid also where it is past."""
+    if args.repeat_every is None or args.starts_at is None:
+        return None
+    return findings.read("/starts_at", read_moment, args.starts_at, now, args.timezone)
+
+
 def new_schedule(
-    args: Args, user_id: UUID, host: str, anchor: datetime, max_attempts: int
+    args: Args, user_id: UUID, host: str, anchor: datetime, max_attempts: int, now: datetime
 ) -> NewSchedule:
-    """Return the schedule that checked fields ask for, on a grid that begins at `anchor`."""
+    """Return the schedule that checked fields ask for, on a grid that begins at `anchor`.
+
+    Its first run is not before `now`.
+    """
     plan = Plan.of(args, anchor)
     if args.repeat_every is not None:
         # Of an interval the first run is the anchor of all others.
@@ -108,7 +119,7 @@ def new_schedule(
         args=encode_args(args),
         host=host,
         anchor=plan.starts_at if args.repeat_every is not None else anchor,
-        first_at=plan.first(),
+        first_at=plan.next_after(now - _INSTANT),
         max_attempts=max_attempts,
         idempotency_key=args.idempotency_key,
         name=args.name,

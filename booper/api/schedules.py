@@ -8,7 +8,7 @@ import msgspec
 from starlette.responses import Response
 
 from booper.api.bodies import JSON, decode_json, media_type, read_body
-from booper.api.intake import check, new_schedule, read_args, read_due
+from booper.api.intake import check, new_schedule, read_args, read_due, start_of_interval
 from booper.api.jobs import JOB, rules_of
 from booper.api.paging import (
     MOST_UUID,
@@ -257,10 +257,12 @@ def _changed(schedule: Schedule, body: bytes, call: Call, now: datetime) -> NewS
     anchor = schedule.anchor
     if given.keys() & {"schedule_in", "scheduled_at"}:
         anchor = read_due(args, now, findings) or now
+    elif "starts_at" in given:
+        anchor = start_of_interval(args, now, findings) or anchor
     if findings.errors:
         raise InvalidRequest(findings.errors)
     attempts = args.max_attempts or call.services.max_attempts
-    new = new_schedule(args, schedule.user_id, host, anchor, attempts)
+    new = new_schedule(args, schedule.user_id, host, anchor, attempts, now)
     return replace(new, first_at=Plan.of(args, new.anchor).next_after(now))
 
 

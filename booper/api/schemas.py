@@ -150,7 +150,10 @@ CREATE: Final[Mapping[str, Schema]] = {
     "repeat_every": duration(SHORTEST_INTERVAL),
     "cron": reference("Cron"),
     "timezone": reference("Timezone"),
-    "starts_at": _AT,
+    "starts_at": {
+        **_AT,
+        "description": "No run is before it. It anchors the grid of repeat_every, also in the past",
+    },
     "ends_at": {**_AT, "description": "Must leave time for at least one run"},
     "max_runs": whole(1, MOST_RUNS),
     "jitter": {**_WAIT, "description": "Must be shorter than repeat_every"},
