@@ -35,6 +35,7 @@ from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
 from booper.errors import ConfigError
 from booper.follower import Faces, Follower, open_to_others
+from booper.model.duration import parse_duration
 from booper.model.key import check_key
 from booper.model.redaction import Redaction
 from booper.model.retry import parse_backoff
@@ -287,6 +288,7 @@ class Booper(OwnCalls):
             backoff=parse_backoff(config.retry.backoff),
             redaction=self._redaction,
             user_agent=USER_AGENT,
+            key_ttl=parse_duration(config.server.idempotency_ttl),
             own_secret=self._own_secret,
             forward_url=config.channels.discord or None,
             rate_limit=make_rate_limit(config.server),

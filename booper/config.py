@@ -18,7 +18,7 @@ from booper.engine.guard import parse_entry
 from booper.engine.headers import check_name
 from booper.engine.signing import Secret
 from booper.errors import ConfigError
-from booper.model.duration import Duration
+from booper.model.duration import Duration, parse_duration
 from booper.model.key import check_key
 from booper.model.retry import EXPONENTIAL, parse_backoff
 from booper.model.suggestion import did_you_mean
@@ -50,6 +50,7 @@ class Server(Table, frozen=True, kw_only=True):
     max_connections: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
     rate_limit: Annotated[float, msgspec.Meta(ge=0, le=100_000)] = 0.0
     rate_burst: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 20
+    idempotency_ttl: Duration = 0
 
 
 class Database(Table, frozen=True, kw_only=True):
@@ -126,6 +127,7 @@ _EXPECTED: Final = {
     str: "text",
     bool: "true or false",
     tuple[str, ...]: "a list of text",
+    Duration: 'seconds or [n, unit], such as [1, "hour"]',
     str | list[Duration]: f'"{EXPONENTIAL}" or a list of durations',
 }
 
@@ -284,6 +286,7 @@ def _check_client_key(key: str) -> None:
 
 # What types cannot say.
 _CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
+    "[server] idempotency_ttl": parse_duration,
     "[retry] backoff": parse_backoff,
     "[targets] allow": _check_allow,
     "[delivery] redact_headers": _check_names,

@@ -412,6 +412,7 @@ async def resolving(
             max_attempts=15,
             backoff=backoff,
             redaction=Redaction(),
+            key_ttl=timedelta(0),
             user_agent=agent,
             own_secret="",
         )

@@ -2,14 +2,20 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from booper.app import Booper
 from booper.clock import VirtualClock
+from booper.config import Config, Server
+from booper.model.duration import Duration
+from tests.conftest import KEY as TEST_KEY
 from tests.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
@@ -416,6 +422,73 @@ async def test_a_finished_job_with_a_ttl_is_not_replaced(
     first = await reach("completed", api, booper, target, idempotency_ttl=[1, "day"])
     await conflict(api, on_conflict="replace")
     assert await read(api, first["job_id"]) == first
+
+
+# The server's own idempotency_ttl.
+
+
+@asynccontextmanager
+async def served(
+    config: Config, clock: VirtualClock, target: FakeTarget, ttl: Duration
+) -> AsyncIterator[tuple[Booper, httpx.AsyncClient]]:
+    """Run a booper whose `[server] idempotency_ttl` is this, and a client of it."""
+    config = replace(config, server=Server(idempotency_ttl=ttl))
+    booper = Booper(config, api_key=TEST_KEY, clock=clock, transport=target)
+    async with (
+        booper,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(booper.asgi),
+            base_url="http://booper.test",
+            headers={"Authorization": f"Bearer {TEST_KEY}"},
+        ) as api,
+    ):
+        yield booper, api
+
+
+@pytest.mark.parametrize("ttl", [3_600, (1, "hour"), (60, "minutes")])
+async def test_the_servers_ttl_keeps_every_key_taken(
+    config: Config, clock: VirtualClock, target: FakeTarget, ttl: Duration
+) -> None:
+    """Of a create, of one in a batch, and of one of the program around booper."""
+    async with served(config, clock, target, ttl) as (booper, api):
+        await create(api)
+        batch = {"jobs": [{"url": URL, "idempotency_key": "batched"}]}
+        await api.post("/api/jobs/batch", json=batch)
+        own = await booper.jobs.create(url=URL, idempotency_key="own")
+        await booper.wait_idle()
+        clock.advance(timedelta(minutes=59, seconds=59))
+        assert (await duplicate(api))["job"]["state"] == "completed"
+        [again] = (await api.post("/api/jobs/batch", json=batch)).json()["data"]
+        assert again["status"] == 200
+        assert (await booper.jobs.create(url=URL, idempotency_key="own")).id == own.id
+        clock.advance(timedelta(seconds=1))
+        await create(api)
+        [anew] = (await api.post("/api/jobs/batch", json=batch)).json()["data"]
+        assert anew["status"] == 201
+        assert (await booper.jobs.create(url=URL, idempotency_key="own")).id != own.id
+
+
+@pytest.mark.parametrize(("own", "is_taken"), [(0, False), (60, False), ([1, "day"], True)])
+async def test_a_jobs_own_ttl_goes_over_the_servers(
+    config: Config, clock: VirtualClock, target: FakeTarget, own: object, is_taken: bool
+) -> None:
+    """Longer, shorter, or none."""
+    async with served(config, clock, target, (1, "hour")) as (booper, api):
+        await create(api, idempotency_ttl=own)
+        await booper.wait_idle()
+        for minutes in (2, 118):
+            clock.advance(timedelta(minutes=minutes))
+            answer = await api.post("/api/jobs?dry_run=true", json={"url": URL, **KEY})
+            assert (answer.json()["data"]["conflict"] is not None) is is_taken
+
+
+async def test_the_servers_ttl_is_nothing_to_jobs_without_a_key(
+    config: Config, clock: VirtualClock, target: FakeTarget
+) -> None:
+    """There is nothing to keep."""
+    async with served(config, clock, target, (1, "hour")) as (_, api):
+        for _ in range(2):
+            assert (await api.post("/api/jobs", json={"url": URL})).status_code == 201
 
 
 # Schedules.

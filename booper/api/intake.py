@@ -43,10 +43,11 @@ _SOME_URL: Final = msgspec.Raw(b'"https://booper.invalid/"')
 
 
 class Rules(msgspec.Struct, frozen=True, gc=False):
-    """What creates are judged by."""
+    """What creates are judged by, and what holds for those that do not say otherwise."""
 
     check: Check
     max_attempts: int
+    key_ttl: timedelta
 
 
 def read_creation(
@@ -84,7 +85,8 @@ def plan(
     attempts = args.max_attempts or rules.max_attempts
     conflict = Conflict(args.on_conflict or Conflict.IGNORE)
     if not args.is_recurring:
-        return Creation(_new_job(args, user_id, host, due or now, attempts, now), conflict)
+        until = _key_until(args, rules, now)
+        return Creation(_new_job(args, user_id, host, due or now, attempts, until), conflict)
     # Without a start a cron waits for its next match: one that is just now has begun.
     at_once = now if args.cron is None else now + _INSTANT
     anchor = due or start_of_interval(args, now, findings) or at_once
@@ -142,10 +144,23 @@ def read_due(args: Args, now: datetime, findings: Findings) -> datetime | None:
     return None
 
 
-def _new_job(
-    args: Args, user_id: UUID, host: str, due: datetime, max_attempts: int, now: datetime
-) -> NewJob:
+def _key_until(args: Args, rules: Rules, now: datetime) -> datetime | None:
+    """Return how long a job's key stays taken at least, None if its end frees it."""
+    if args.idempotency_key is None:
+        return None
     ttl = args.idempotency_ttl
+    kept = rules.key_ttl if ttl is None else parse_duration(ttl)
+    return now + kept if kept else None
+
+
+def _new_job(
+    args: Args,
+    user_id: UUID,
+    host: str,
+    due: datetime,
+    max_attempts: int,
+    key_until: datetime | None,
+) -> NewJob:
     return NewJob(
         user_id=user_id,
         args=encode_args(args),
@@ -157,7 +172,7 @@ def _new_job(
         name=args.name,
         description=args.description,
         tags=tuple(args.tags or ()),
-        key_until=now + parse_duration(ttl) if ttl is not None else None,
+        key_until=key_until,
     )
 
 

@@ -46,7 +46,7 @@ class JobPage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def rules_of(services: Services) -> Rules:
     """Return what creates are judged by."""
-    return Rules(services.check, services.max_attempts)
+    return Rules(services.check, services.max_attempts, services.key_ttl)
 
 
 class Accepted(msgspec.Struct, frozen=True, gc=False):

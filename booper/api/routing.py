@@ -7,7 +7,7 @@ import hmac
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Final
 from urllib.parse import unquote
@@ -64,7 +64,9 @@ _SCOPES = {
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What operations work with; `is_administrator` marks the door that only an admin can open.
+    """What operations work with; `key_ttl` is how long an idempotency key stays taken by default.
+
+    `is_administrator` marks the door that only an admin can open.
 
     `own_secret` tells booper's own deliveries, `forward_url` is where the channel `discord` goes,
     `has_app` says that there is a program around booper to deliver to. `open_channels_key` is the
@@ -83,6 +85,7 @@ class Services:
     backoff: Backoff
     redaction: Redaction
     user_agent: str
+    key_ttl: timedelta
     own_secret: str
     forward_url: str | None = None
     rate_limit: RateLimit | None = None

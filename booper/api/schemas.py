@@ -144,7 +144,14 @@ CREATE: Final[Mapping[str, Schema]] = {
     "body": {"description": "Any JSON; a run may refer to $previous, $state and $job in it"},
     "schedule_in": _WAIT,
     "scheduled_at": _AT,
-    "idempotency_key": text(LONGEST_TEXT["idempotency_key"]),
+    "idempotency_key": {
+        **text(LONGEST_TEXT["idempotency_key"]),
+        "description": "While a job with this key has not finished, a create with it makes none: "
+        "the response is 200, with that job. Once it has finished or is cancelled, the key is free "
+        "again, and a create with it makes a new job, whose requests have another Idempotency-Key "
+        "header. idempotency_ttl keeps it taken for longer. A schedule holds its key until it is "
+        "deleted or has ended.",
+    },
     "callback_url": _URL,
     "webhook_url": _URL,
     "repeat_every": duration(SHORTEST_INTERVAL),
@@ -161,8 +168,18 @@ CREATE: Final[Mapping[str, Schema]] = {
     "follow_redirects": {"type": "boolean"},
     "overlap": choice(Overlap),
     "misfire": choice(Misfire),
-    "on_conflict": choice(Conflict),
-    "idempotency_ttl": _WAIT,
+    "on_conflict": {
+        **choice(Conflict),
+        "default": Conflict.IGNORE.value,
+        "description": "What a create does whose key is taken: ignore makes none, replace changes "
+        "the waiting job or the schedule in its place, reject answers 409",
+    },
+    "idempotency_ttl": {
+        **_WAIT,
+        "description": "How long the key stays taken, counted from the create, even if the job has "
+        "finished before; a cancelled job frees it. By default what the server's setting says, "
+        "which is not at all. A schedule's key needs none.",
+    },
     "tags": {"type": "array", "items": text(LONGEST_TAG), "maxItems": MOST_TAGS},
     "name": text(LONGEST_TEXT["name"]),
     "description": text(LONGEST_TEXT["description"]),

@@ -90,7 +90,11 @@ def asks(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--every", "repeat_every", metavar="DURATION", help="Again and again: '5 minutes'.")
 @click.option("--cron", metavar="CRON", help="Again and again: '0 9 * * MON-FRI'.")
 @click.option("--timezone", metavar="ZONE", help="The zone of --cron: Europe/Berlin.")
-@click.option("--idempotency-key", metavar="KEY", help="Creates with the same key are one.")
+@click.option(
+    "--idempotency-key",
+    metavar="KEY",
+    help="A create with the key of an unfinished job makes none.",
+)
 @click.option("--name", help="What to call it.")
 @asks
 def run(

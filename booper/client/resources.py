@@ -34,8 +34,9 @@ class Jobs(Resource[S]):
 
         Without an `idempotency_key` it gets one of its own, kept for an hour, so that trying
         again never makes a second job. With one that is taken, the earlier job is returned, and
-        its `has_conflict` is true. A key of yours is free again once its job has finished: give
-        it an `idempotency_ttl` to have a create tried again that may have been carried out.
+        its `has_conflict` is true. A key of yours is free again once its job has finished,
+        unless you give it an `idempotency_ttl` (or the server has one for all): with one of its
+        own, a create that may have been carried out is tried again.
         """
         sent = keyed(fields)
         return posting("/api/jobs", encode(sent), data(Job), is_repeatable=is_kept(sent))
