@@ -7,28 +7,33 @@ from ipaddress import ip_address
 from booper.errors import StartError
 from booper.model.key import NewKey, Scope, digest_of, new_key
 from booper.store.base import Store
+from booper.store.sqlite import FirstKeyFile
 
 FIXED_KEY_NAME = "BOOPER_API_KEY"
 FIRST_KEY_NAME = "first"
 
 
 async def ensure_key(
-    store: Store, fixed_key: str | None, host: str | None, now: datetime
+    store: Store, fixed_key: str | None, host: str | None, file: FirstKeyFile, now: datetime
 ) -> str | None:
     """Make sure that somebody can call the API at `host`, if any; return a key made for that.
 
-    A first key is printed, and what a public server prints ends in logs that others read. So
-    where strangers can come, somebody must have made a key before: in the environment, or by
-    the command. Keys that were all revoked are no reason to refuse: nobody gets in, and what
-    waits is still sent.
+    That key stands in `file` before it is valid, so that no start that fails can lose it.
+
+    Where strangers can come, somebody must have made a key before: in the environment, or by the
+    command. Keys that were all revoked are no reason to refuse: nobody gets in, and what waits is
+    still sent.
 
     Raises:
-        StartError: there has never been a key, and the API is to listen publicly.
+        StartError: there has never been a key, and the API is to listen publicly; or the file
+            cannot be written.
     """
     if fixed_key is not None:
         await _ensure_fixed_key(store, fixed_key, now)
         return None
-    if await store.keys.list():
+    if keys := await store.keys.list():
+        if file.digest() not in {key.digest for key in keys if key.revoked_at is None}:
+            file.remove()  # left by a start that ended before it had made that key
         return None
     if host is not None and not is_loopback(host):
         raise StartError(
@@ -36,6 +41,7 @@ async def ensure_key(
             f"{FIXED_KEY_NAME}, or make one with `booper keys create NAME`"
         )
     key = new_key(secrets.token_bytes)
+    file.write(key)
     await store.keys.create(NewKey(FIRST_KEY_NAME, None, digest_of(key), Scope.ADMIN), now)
     return key
 

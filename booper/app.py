@@ -52,7 +52,7 @@ from booper.parts import (
 from booper.server.door import Limits
 from booper.server.files import check_file_limit
 from booper.store.base import Store
-from booper.store.sqlite import DatabaseLocked, open_store
+from booper.store.sqlite import DatabaseLocked, FirstKeyFile, open_store
 
 log = logging.getLogger("booper")
 
@@ -236,7 +236,10 @@ class Booper(OwnCalls):
             open_store(Path(database.path), database.durability, self._random)
         )
         host = self._address[0] if self._address else None
-        self.first_key = await ensure_key(store, self._api_key, host, self._clock.now())
+        file, now = FirstKeyFile(Path(database.path)), self._clock.now()
+        self.first_key = await ensure_key(store, self._api_key, host, file, now)
+        if self.first_key is not None and self._address is None:
+            log.info("the first API key is in %s, for its owner alone to read", file.path)
         if self._is_shared:
             grace = self.config.delivery.grace_seconds
             limits = Limits(connections=server.max_connections)

@@ -36,7 +36,7 @@ def main(executable: str) -> None:
         (folder / "booper.toml").write_text(CONFIG, encoding="utf-8")
         with serving(executable, folder) as daemon:
             assert daemon.stdout is not None
-            base, key = first_words(daemon.stdout)
+            base, key = first_words(daemon.stdout, folder)
             say(f"booper serves on {base} and has printed a key")
             number = post(base, key, f"{url}/main-job")
             say(f"job {number} was accepted")
@@ -118,27 +118,24 @@ def serving(executable: str, folder: Path) -> Iterator["subprocess.Popen[str]"]:
             daemon.kill()
 
 
-def first_words(output: IO[str]) -> tuple[str, str]:
-    """Read the address and the key that a first start prints."""
-    found: Queue[tuple[str, str]] = Queue()
+def first_words(output: IO[str], folder: Path) -> tuple[str, str]:
+    """Read the address that a first start prints, and the key that it has written to a file."""
+    found: Queue[str] = Queue()
     Thread(target=_read, args=(output, found), daemon=True).start()
     try:
-        base, key = found.get(timeout=DEADLINE_SECONDS)
+        base = found.get(timeout=DEADLINE_SECONDS)
     except Empty:
-        raise SystemExit(f"FAILED: no address and key within {DEADLINE_SECONDS:g} s") from None
-    if not (base and key):
-        raise SystemExit("FAILED: booper ended without an address and a key")
-    return base, key
+        raise SystemExit(f"FAILED: no address within {DEADLINE_SECONDS:g} s") from None
+    if not base:
+        raise SystemExit("FAILED: booper ended without an address")
+    return base, (folder / "booper.db.first-key").read_text().strip()
 
 
-def _read(output: IO[str], found: "Queue[tuple[str, str]]") -> None:
-    base = ""
+def _read(output: IO[str], found: "Queue[str]") -> None:
     for line in output:
         if line.startswith("booper ") and " on http://" in line:
-            base = line.split()[-1]
-        elif line.strip().startswith("sk_"):
-            found.put((base, line.strip()))
-    found.put(("", ""))
+            found.put(line.split()[-1])
+    found.put("")
 
 
 @contextmanager

@@ -31,7 +31,6 @@ monotonic = time.monotonic
 
 _BOOPER = (sys.executable, "-m", "booper")
 _URL = re.compile(r"^booper \S+ serves \S+ on (http://\S+)$", re.MULTILINE)
-_KEY = re.compile(r"^ +(sk_\S+)$", re.MULTILINE)
 
 
 _news = threading.Condition()
@@ -115,9 +114,9 @@ class Daemon:
 
     @property
     def first_key(self) -> str | None:
-        """Return the key it has printed, if it did."""
-        found = _KEY.search(self.output)
-        return found[1] if found else None
+        """Return the key in the file beside its database, if it has made one."""
+        files = list(self.folder.glob("*.first-key"))
+        return files[0].read_text(encoding="utf-8").strip() if files else None
 
     def post(self, url: str, **fields: object) -> int:
         """Create a job, which must succeed, and return its number."""
@@ -166,7 +165,7 @@ def serving(
     """Run `booper serve` in a folder, on a free port, until the end of the block.
 
     It reads the folder's `booper.toml`, if there is one. A daemon that still runs at the end is
-    killed. `key` is what the client sends when the daemon prints none; `wrapped` returns the
+    killed. `key` is what the client sends when the daemon has made none; `wrapped` returns the
     command that runs the one it is given.
     """
     given = ["--config", "booper.toml"] if (folder / "booper.toml").exists() else []

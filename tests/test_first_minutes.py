@@ -20,7 +20,6 @@ PORTS = {
 }
 # What one knows without booper's README, and the paths of the program that stands there.
 KNOWN = {
-    "export BOOPER_API_KEY=<key>",
     "export BOOPER_API_KEY=sk_public_20230921",
     "python hello.py",
     "pytest -q",

@@ -88,8 +88,8 @@ def serve(
 ) -> None:
     """Run the scheduler and its API until Ctrl-C or SIGTERM.
 
-    BOOPER_API_KEY in the environment is a key that works; without one, a first key is made and
-    printed.
+    BOOPER_API_KEY in the environment is a key that works. Without one a first key is made: it is
+    shown on a terminal, or written to DATABASE.first-key where there is none.
     """
     from booper.cli.serve import run  # what serving needs is slow to import
 

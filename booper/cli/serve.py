@@ -3,7 +3,9 @@
 import asyncio
 import errno
 import gc
+import logging
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -23,6 +25,9 @@ from booper.errors import StartError
 from booper.server.door import Limits
 from booper.server.files import raise_file_limit
 from booper.server.listener import Listener, check_socket_path
+from booper.store.sqlite import FirstKeyFile
+
+log = logging.getLogger("booper")
 
 BACKLOG = 2048
 STOPPED_AT_ONCE = 130
@@ -119,6 +124,7 @@ def _reason(error: OSError | UnicodeError) -> str:
 
 
 def _greet(config: Config, host: str, port: int, first_key: str | None) -> None:
+    """Print where booper listens; of a first start also the key, or where that is."""
     url = local_url(host, port)
     say(f"booper {__version__} serves {config.database.path} on {url}")
     if is_every_address(host):
@@ -126,16 +132,35 @@ def _greet(config: Config, host: str, port: int, first_key: str | None) -> None:
             f"It listens on every address of this machine ({host}). From another machine, use "
             "its name or address in the place of that one."
         )
-    if first_key is not None:
+    file = FirstKeyFile(Path(config.database.path))
+    is_on_terminal = sys.stdout.isatty()
+    if first_key is not None and is_on_terminal:
         say(
-            f"\nYour first API key; it is shown only this once:\n\n    {first_key}\n\n"
-            "Try it: this request is sent to booper itself in five seconds.\n\n"
-            f"    curl -X POST {url}/api/jobs \\\n"
-            f"      -H 'Authorization: Bearer {first_key}' \\\n"
-            "      -H 'Content-Type: application/json' \\\n"
-            f'      -d \'{{"method": "post", "url": "{url}/api/echo", '
-            '"body": {"content": "Hello"}, "schedule_in": [5, "seconds"]}\'\n\n'
-            "Then see what happened:\n\n"
-            f"    curl -H 'Authorization: Bearer {first_key}' {url}/api/jobs/1\n"
-            f"    curl -H 'Authorization: Bearer {first_key}' {url}/api/logs\n"
+            "\nYour first API key; it is shown only this once:\n\n"
+            f"    export BOOPER_API_KEY={first_key}\n"
         )
+        _show_a_try(url)
+        file.remove()
+    elif file.path.exists() and (first_key is not None or is_on_terminal):
+        say(
+            f"\nYour first API key is in {file.path}, for its owner alone to read:\n\n"
+            f'    export BOOPER_API_KEY="$(cat {shlex.quote(str(file.path))})"\n'
+        )
+        _show_a_try(url)
+    elif file.path.exists():
+        log.info("the first API key is still in %s; delete the file when you have it", file.path)
+
+
+def _show_a_try(url: str) -> None:
+    authorization = '-H "Authorization: Bearer $BOOPER_API_KEY"'
+    say(
+        "Try it: this request is sent to booper itself in five seconds.\n\n"
+        f"    curl -X POST {url}/api/jobs \\\n"
+        f"      {authorization} \\\n"
+        "      -H 'Content-Type: application/json' \\\n"
+        f'      -d \'{{"method": "post", "url": "{url}/api/echo", '
+        '"body": {"content": "Hello"}, "schedule_in": [5, "seconds"]}\'\n\n'
+        "Then see what happened:\n\n"
+        f"    curl {authorization} {url}/api/jobs/1\n"
+        f"    curl {authorization} {url}/api/logs\n"
+    )

@@ -16,6 +16,7 @@ from booper.errors import NotFound
 from booper.model.identity import uuid7
 from booper.model.key import DEFAULT_USER, ApiKey, NewKey, Scope
 from booper.store.sqlite.connection import Row
+from booper.store.sqlite.first_key import FirstKeyFile
 from booper.store.sqlite.values import loaded, loaded_or_none, stored
 from booper.store.sqlite.writer import Writer
 
@@ -39,9 +40,10 @@ REVOKE = "UPDATE keys SET revoked_at = :now WHERE id = :id"
 class SQLiteKeys:
     """API keys and their users (`booper.store.base.Keys`)."""
 
-    def __init__(self, writer: Writer, random: Random) -> None:
+    def __init__(self, writer: Writer, random: Random, first_key: FirstKeyFile) -> None:
         self._writer = writer
         self._random = random
+        self._first_key = first_key
         self._by_digest: dict[bytes, ApiKey] = {}
         self._users: dict[str, UUID] = {}
         """Users that were asked for; there is no way to lose one or to give it another name."""
@@ -82,7 +84,10 @@ class SQLiteKeys:
         return list(self._by_digest.values())
 
     async def revoke(self, key_id: UUID, now: datetime) -> ApiKey:
-        """Revoke a key and return it; a revoked one unchanged. Raises: NotFound."""
+        """Revoke a key and return it; a revoked one unchanged. Raises: NotFound.
+
+        A file that holds it as the first key is removed.
+        """
         known = next((key for key in self._by_digest.values() if key.id == key_id), None)
         if known is None:
             raise NotFound(f"there is no key {key_id}")
@@ -94,6 +99,8 @@ class SQLiteKeys:
             await self._writer.run(lambda connection: connection.execute(REVOKE, values).rowcount)
             revoked = replace(known, revoked_at=now)
             self._by_digest[known.digest] = revoked
+            if self._first_key.digest() == known.digest:
+                self._first_key.remove()
             return revoked
 
         return await asyncio.shield(write())

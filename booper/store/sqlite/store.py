@@ -12,6 +12,7 @@ from random import Random
 from booper.clock import monotonic
 from booper.errors import StoreUnavailable
 from booper.store.sqlite.connection import Connection, reading, writing
+from booper.store.sqlite.first_key import FirstKeyFile
 from booper.store.sqlite.jobs import SQLiteJobs
 from booper.store.sqlite.keys import SQLiteKeys
 from booper.store.sqlite.lock import ProcessLock
@@ -94,7 +95,7 @@ async def _opened(
     connection = await stack.enter_async_context(writing(path, durability))
     await connection.run(lambda opened: migrate(opened, str(path)))
     writer = Writer(connection)
-    keys = SQLiteKeys(writer, random)
+    keys = SQLiteKeys(writer, random, FirstKeyFile(path))
     await connection.run(keys.load)
     reader = await stack.enter_async_context(reading(path))
     # Of its own, so that somebody's long list does not hold up what is due.
