@@ -111,6 +111,15 @@ class Calendar:
         skipped = self._passed(low) if self._has_day(low.date()) else 0
         return days * len(self.times) + today - skipped
 
+    def has_day_near(self, year: int) -> bool:
+        """Return whether any day of a year, or of the months beside it, matches.
+
+        A day on the wall in a zone lies at most a day beside the year in UTC. Most years have no
+        day of a rare cron: to know that costs a hundredth of looking into the zone.
+        """
+        months = range(year * 12 - 1, year * 12 + 13)
+        return any(self._matching_days(index) for index in months)
+
     def has_dates(self) -> bool:
         """Tell whether any date can ever match: false for 31 February."""
         if not self.needs_both_days:

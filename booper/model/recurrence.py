@@ -91,7 +91,7 @@ class Cron:
         """
         now = _naive_utc(t)
         first, last = max(now.year, _FIRST_YEAR), min(now.year + _SEARCH_YEARS, _LAST_YEAR)
-        for year in range(first, last + 1):
+        for year in filter(self._calendar.has_day_near, range(first, last + 1)):
             for stretch in _stretches(self.timezone, year):
                 if stretch.ends <= now:
                     continue
@@ -111,7 +111,7 @@ class Cron:
         """
         now = _naive_utc(t)
         last, first = min(now.year, _LAST_YEAR), max(now.year - _SEARCH_YEARS, _FIRST_YEAR)
-        for year in range(last, first - 1, -1):
+        for year in filter(self._calendar.has_day_near, range(last, first - 1, -1)):
             for stretch in reversed(_stretches(self.timezone, year)):
                 if stretch.begins >= now:
                     continue
@@ -133,7 +133,7 @@ class Cron:
         years = range(max(low.year, _FIRST_YEAR), min(high.year, _LAST_YEAR) + 1)
         return sum(
             self._count_in(stretch, low, high)
-            for year in years
+            for year in filter(self._calendar.has_day_near, years)
             for stretch in _stretches(self.timezone, year)
             if low < stretch.ends and stretch.begins < high
         )
