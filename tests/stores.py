@@ -24,6 +24,7 @@ from booper.store.base import (
     JobFilter,
     JobRef,
     Page,
+    Place,
     Seen,
     Settlement,
     Store,
@@ -234,7 +235,9 @@ def page(
     after: tuple[int, int] | None = None,
 ) -> Page:
     """Return which part of a list is asked for; by default everything, newest first."""
-    return Page(limit, offset, order_by, descending, after)
+    value, number = after or (0, 0)
+    place = Place(after is not None, value, number, skip=offset)
+    return Page(limit, order_by, descending, place)
 
 
 async def ids(
@@ -243,6 +246,10 @@ async def ids(
     """Return the numbers of the jobs in a list; `fields` are those of a `JobFilter`."""
     matching = JobFilter(states=frozenset(states), **fields)
     return [job.id for job in await store.jobs.list(user, part, matching, now)]
+
+
+def unarmed(jobs: Sequence[Job]) -> None:
+    """Arm nothing."""
 
 
 async def waiting(store: Store, window: int = 100) -> list[int]:

@@ -1021,9 +1021,9 @@ async def test_users_do_not_see_each_others_log(store: Store, alice: UUID, bob: 
     (hers,) = await store.logs.list(alice, page(), None, None)
     with pytest.raises(NotFound):
         await store.logs.get(bob, hers.id)
-    assert await store.logs.list(bob, page(), None, None) == []
-    assert await store.logs.list(bob, page(), job.id, None) == []
-    assert await store.logs.list(bob, page(), None, REQUEST) == []
+    assert len(await store.logs.list(bob, page(), None, None)) == 0
+    assert len(await store.logs.list(bob, page(), job.id, None)) == 0
+    assert len(await store.logs.list(bob, page(), None, REQUEST)) == 0
 
 
 async def test_the_log_of_reports_is_shown_with_their_job_alone(store: Store, alice: UUID) -> None:
@@ -1224,4 +1224,4 @@ async def test_entries_and_job_are_written_in_one_transaction(tmp_path: Path) ->
         with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
             await settle(store, job, undated, [entry(job)])
         assert await store.jobs.get(alice, job.id) == job
-        assert await store.logs.list(alice, page(), None, None) == []
+        assert len(await store.logs.list(alice, page(), None, None)) == 0

@@ -13,7 +13,7 @@ from booper.errors import BatchRefused, Conflict
 from booper.model.args import Args, encode_args
 from booper.model.job import FINISHED, OWN_KINDS, Job, Kind, NewJob, State
 from booper.model.schedule import Conflict as OnConflict
-from booper.store.base import Changed, Created, Creation, JobFilter, Page, Store
+from booper.store.base import Changed, Created, Creation, JobFilter, Store
 from tests import stores
 from tests.conftest import START
 from tests.stores import (
@@ -31,6 +31,7 @@ from tests.stores import (
     page,
     repeating,
     scheduled,
+    unarmed,
     waiting,
     wanted,
 )
@@ -226,12 +227,12 @@ async def test_cursors_give_every_job_once_in_every_order(
     assert len(whole) == 11
     found, after = list[int](), None
     for _ in range(12):
-        part = Page(size, 0, order_by, descending, after)
+        part = page(size, 0, order_by, descending=descending, after=after)
         jobs = await store.jobs.list(alice, part, JobFilter(), START)
         if not jobs:
             break
         found += [job.id for job in jobs]
-        after = cursor_of(jobs[-1], order_by)
+        after = cursor_of(jobs.items[-1], order_by)
     assert found == whole
 
 
@@ -287,7 +288,7 @@ async def test_all_or_nothing_is_nothing_if_one_is_refused(store: Store, alice: 
     kinds = [type(answer) for answer in refusal.value.answers]
     assert kinds == [Created, Created, Conflict, Created]
     assert await ids(store, alice, page()) == before
-    assert await store.schedules.list(alice, page()) == []
+    assert len(await store.schedules.list(alice, page())) == 0
     assert len(await waiting(store)) == 1
 
 
@@ -307,10 +308,13 @@ async def test_cancelling_many_ends_what_matches_and_has_not_ended(
     jobs = {state: await in_state(store, alice, state) for state in STORED}
     his = await created(store, bob)
     now = START + SECOND
-    changed = await store.jobs.cancel_many(alice, JobFilter(), now, nothing, dry_run=False)
+    armed = list[Job]()
+    changed = await store.jobs.cancel_many(
+        alice, JobFilter(), now, nothing, armed.extend, dry_run=False
+    )
     unfinished = [job for state, job in jobs.items() if state not in FINISHED]
     assert changed.matched == changed.changed == len(unfinished) == 3
-    assert list(changed.jobs) == []
+    assert armed == []
     expected = [replace(job, state=State.CANCELLED, cancelled_at=now) for job in unfinished]
     for job in expected:
         assert await store.jobs.get(alice, job.id) == job
@@ -325,13 +329,14 @@ async def test_retrying_many_makes_due_what_was_discarded_or_cancelled(
     """Both are due now; nothing else is touched."""
     jobs: dict[State, Job] = {state: await in_state(store, alice, state) for state in STORED}
     now = START + SECOND
-    changed = await store.jobs.retry_many(alice, JobFilter(), now, dry_run=False)
-    assert (changed.matched, changed.changed, len(changed.jobs)) == (2, 2, 2)
-    for job in changed.jobs:
+    armed = list[Job]()
+    changed = await store.jobs.retry_many(alice, JobFilter(), now, armed.extend, dry_run=False)
+    assert (changed.matched, changed.changed, len(armed)) == (2, 2, 2)
+    for job in armed:
         assert (job.state, job.scheduled_at) == (State.RETRYABLE, now)
         assert job == await store.jobs.get(alice, job.id)
     again = {State.DISCARDED, State.CANCELLED}
-    assert {job.id for job in changed.jobs} == {jobs[state].id for state in again}
+    assert {job.id for job in armed} == {jobs[state].id for state in again}
     for state in set(jobs) - again:
         assert await store.jobs.get(alice, jobs[state].id) == jobs[state]
 
@@ -339,10 +344,12 @@ async def test_retrying_many_makes_due_what_was_discarded_or_cancelled(
 async def test_a_dry_run_counts_and_changes_nothing(store: Store, alice: UUID) -> None:
     """It says how many the change would reach."""
     jobs = {state: await in_state(store, alice, state) for state in STORED}
-    cancelling = await store.jobs.cancel_many(alice, JobFilter(), START, nothing, dry_run=True)
-    retrying = await store.jobs.retry_many(alice, JobFilter(), START, dry_run=True)
-    assert cancelling == Changed(3, 0, [])
-    assert retrying == Changed(2, 0, [])
+    cancelling = await store.jobs.cancel_many(
+        alice, JobFilter(), START, nothing, unarmed, dry_run=True
+    )
+    retrying = await store.jobs.retry_many(alice, JobFilter(), START, unarmed, dry_run=True)
+    assert cancelling == Changed(3, 0)
+    assert retrying == Changed(2, 0)
     for job in jobs.values():
         assert await store.jobs.get(alice, job.id) == job
 
@@ -351,23 +358,26 @@ async def test_a_change_of_many_reaches_what_its_filter_matches(store: Store, al
     """By tag and by state; finished jobs match no cancel, whatever the filter says."""
     kept, gone = [await created(store, alice, tags=(tag,)) for tag in ("kept", "gone")]
     matching = JobFilter(tag="gone")
-    changed = await store.jobs.cancel_many(alice, matching, START, nothing, dry_run=False)
+    changed = await store.jobs.cancel_many(alice, matching, START, nothing, unarmed, dry_run=False)
     assert (changed.matched, changed.changed) == (1, 1)
     assert (await store.jobs.get(alice, gone.id)).state is State.CANCELLED
     done = JobFilter(states=frozenset({State.COMPLETED}))
-    none = await store.jobs.cancel_many(alice, done, START, nothing, dry_run=False)
-    assert none == Changed(0, 0, [])
+    none = await store.jobs.cancel_many(alice, done, START, nothing, unarmed, dry_run=False)
+    assert none == Changed(0, 0)
     assert await waiting(store) == [kept.id]
 
 
 async def test_a_change_of_many_goes_beyond_one_transaction(store: Store, alice: UUID) -> None:
     """1,203 jobs are cancelled and retried, each once, however many fit into one change."""
     jobs = await many(store, alice, 1_203)
-    cancelled = await store.jobs.cancel_many(alice, JobFilter(), START, nothing, dry_run=False)
+    cancelled = await store.jobs.cancel_many(
+        alice, JobFilter(), START, nothing, unarmed, dry_run=False
+    )
     assert (cancelled.matched, cancelled.changed) == (1_203, 1_203)
     assert await waiting(store) == []
-    retried = await store.jobs.retry_many(alice, JobFilter(), START, dry_run=False)
-    assert (retried.matched, [job.id for job in retried.jobs]) == (1_203, jobs)
+    armed = list[Job]()
+    retried = await store.jobs.retry_many(alice, JobFilter(), START, armed.extend, dry_run=False)
+    assert (retried.matched, [job.id for job in armed]) == (1_203, jobs)
     assert await waiting(store, 500) == jobs
 
 
@@ -375,11 +385,14 @@ async def test_cancelling_every_run_of_a_schedule_ends(store: Store, alice: UUID
     """The next run is planned in the place of the cancelled one and is not cancelled in turn."""
     run = await scheduled(store, alice)
     matching = JobFilter(schedule_id=run.schedule_id)
+    armed = list[Job]()
     async with asyncio.timeout(5):
-        changed = await store.jobs.cancel_many(alice, matching, START, nothing, dry_run=False)
+        changed = await store.jobs.cancel_many(
+            alice, matching, START, nothing, armed.extend, dry_run=False
+        )
     assert (changed.matched, changed.changed) == (1, 1)
-    following = changed.jobs[0]
-    assert {job.id for job in changed.jobs} == {following.id}
+    following = armed[0]
+    assert {job.id for job in armed} == {following.id}
     assert (await store.jobs.get(alice, run.id)).state is State.CANCELLED
     assert (following.planned_at, following.state) == (START + MINUTE, State.SCHEDULED)
     assert await waiting(store) == [following.id]
@@ -396,8 +409,8 @@ async def test_what_a_cancel_reports_is_written_with_it(store: Store, alice: UUI
     one, other = await created(store, alice), await created(store, alice)
     await store.jobs.cancel(alice, one.id, START, announce)
     await store.jobs.cancel(alice, one.id, START, announce)
-    await store.jobs.cancel_many(alice, JobFilter(), START, announce, dry_run=True)
-    await store.jobs.cancel_many(alice, JobFilter(), START, announce, dry_run=False)
+    await store.jobs.cancel_many(alice, JobFilter(), START, announce, unarmed, dry_run=True)
+    await store.jobs.cancel_many(alice, JobFilter(), START, announce, unarmed, dry_run=False)
     assert [(job.id, job.state) for job in announced] == [
         (one.id, State.CANCELLED),
         (other.id, State.CANCELLED),
@@ -415,9 +428,10 @@ async def test_one_key_that_is_taken_does_not_spoil_a_retry_of_many(
         job = (await store.jobs.create(held, START)).job
         await store.jobs.cancel(alice, job.id, START, nothing)
     free = await in_state(store, alice, State.DISCARDED)
-    changed = await store.jobs.retry_many(alice, JobFilter(), START, dry_run=False)
-    assert (changed.matched, changed.changed, len(changed.jobs)) == (3, 2, 2)
-    assert free.id in {job.id for job in changed.jobs}
+    armed = list[Job]()
+    changed = await store.jobs.retry_many(alice, JobFilter(), START, armed.extend, dry_run=False)
+    assert (changed.matched, changed.changed, len(armed)) == (3, 2, 2)
+    assert free.id in {job.id for job in armed}
     assert len(await waiting(store)) == 2
 
 

@@ -736,7 +736,7 @@ async def test_a_deleted_schedule_is_gone_and_its_past_stays(store: Store, alice
     await store.schedules.delete(alice, schedule_id_of(executing), START, nothing)
     with pytest.raises(NotFound):
         await store.schedules.get(alice, schedule_id_of(executing))
-    assert await store.schedules.list(alice, page()) == []
+    assert len(await store.schedules.list(alice, page())) == 0
     assert (await store.jobs.get(alice, following.id)).state is State.CANCELLED
     left: dict[str, Any] = {"previous": '{"n":1}', "changes": {"a": 1}}
     done = await settle(store, executing, completed(executing), [entry(executing)], **left)

@@ -1,6 +1,5 @@
 """`/api/jobs`: create, list, get, cancel, run now, run again (contract §2 to §5, §10)."""
 
-from datetime import timedelta
 from uuid import UUID
 
 import msgspec
@@ -25,23 +24,24 @@ from booper.api.routing import (
     respond,
 )
 from booper.api.schemas import FORM_OF_CREATE
-from booper.clock import EPOCH
 from booper.errors import Conflict, NotFound
 from booper.model.args import Args
-from booper.model.job import Job
 from booper.model.resource import JobResource, job_resource, new_job_resource
-from booper.store.base import JobRef, Page
+from booper.store.base import JobRef
 
 ORDER_FIELDS = ("inserted_at", "scheduled_at", "id")
 _MAX_ID = 2**63 - 1
-_MICROSECOND = timedelta(microseconds=1)
 
 
 class JobPage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A page of jobs; `next_cursor` leads to the page behind it, if there may be one."""
+    """A page of jobs; `next_cursor` leads to the page behind it, if there may be one.
+
+    `is_partial` says that the search was not finished, and goes on there.
+    """
 
     data: list[JobResource]
     next_cursor: str | None = None
+    is_partial: bool = False
 
 
 def rules_of(services: Services) -> Rules:
@@ -90,10 +90,9 @@ async def list_all(call: Call) -> Response:
     """List the user's jobs, newest first unless asked otherwise."""
     now = call.services.clock.now()
     page, values = read_page(call.request.query_params, ORDER_FIELDS, query_readers(now))
-    jobs = await call.services.store.jobs.list(call.user_id, page, query_filter(values), now)
-    cursor = _next_cursor(page, jobs[-1]) if len(jobs) == page.limit else None
-    shown = [job_resource(job, now, call.services.redaction) for job in jobs]
-    return respond(JobPage(shown, cursor))
+    part = await call.services.store.jobs.list(call.user_id, page, query_filter(values), now)
+    shown = [job_resource(job, now, call.services.redaction) for job in part]
+    return respond(JobPage(shown, write_cursor(page, part), part.is_partial))
 
 
 async def get(call: Call) -> Response:
@@ -257,8 +256,3 @@ def reference(call: Call) -> JobRef:
         return UUID(text)
     except ValueError:
         raise NotFound(f"there is no job {text[:80]!r}") from None
-
-
-def _next_cursor(page: Page, last: Job) -> str:
-    at = last.scheduled_at if page.order_by == "scheduled_at" else last.inserted_at
-    return write_cursor(page, (at - EPOCH) // _MICROSECOND, last.id)

@@ -5,7 +5,7 @@ from uuid import UUID
 import msgspec
 from starlette.responses import Response
 
-from booper.api.paging import MOST_UUID, read_page, write_uuid_cursor
+from booper.api.paging import MOST_UUID, read_page, write_cursor
 from booper.api.parameters import CURSOR, paging
 from booper.api.routing import (
     Access,
@@ -38,9 +38,9 @@ async def list_all(call: Call) -> Response:
     readers = {"job_id": _job_id, "event": _event}
     query = call.request.query_params
     page, filters = read_page(query, ORDER_FIELDS, readers, most_id=MOST_UUID)
-    entries = await call.services.store.logs.list(call.user_id, page, **filters)
-    resources = [log_resource(entry) for entry in entries]
-    return respond(LogPage(resources, write_uuid_cursor(page, entries)))
+    part = await call.services.store.logs.list(call.user_id, page, **filters)
+    resources = [log_resource(entry) for entry in part]
+    return respond(LogPage(resources, write_cursor(page, part)))
 
 
 async def get(call: Call) -> Response:

@@ -115,20 +115,19 @@ async def cancel(call: Call) -> Response:
         body_filter(_filter(asked), now),
         now,
         services.reports.cancelled,
+        lambda jobs: services.scheduler.arm(*jobs),
         dry_run=asked.dry_run,
     )
-    services.scheduler.arm(*changed.jobs)
     return respond({"data": ManyAnswer(changed.matched, changed.changed)})
 
 
 async def retry(call: Call) -> Response:
     """Send every discarded or cancelled job that matches again."""
     asked, now = await _many(call), call.services.clock.now()
-    wanted = body_filter(_filter(asked), now)
+    wanted, scheduler = body_filter(_filter(asked), now), call.services.scheduler
     changed = await call.services.store.jobs.retry_many(
-        call.user_id, wanted, now, dry_run=asked.dry_run
+        call.user_id, wanted, now, lambda jobs: scheduler.arm(*jobs), dry_run=asked.dry_run
     )
-    call.services.scheduler.arm(*changed.jobs)
     return respond({"data": ManyAnswer(changed.matched, changed.changed)})
 
 

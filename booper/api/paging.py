@@ -2,8 +2,8 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
-from uuid import UUID
+from dataclasses import replace
+from typing import Any
 
 import msgspec
 from starlette.datastructures import QueryParams
@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from booper.api.query import is_given_as_list, listed
 from booper.errors import FieldError, InvalidRequest
-from booper.store.base import Page
+from booper.store.base import Page, Part, Place
 
 DEFAULT_LIMIT = 10
 MOST = 100
@@ -22,31 +22,29 @@ DIRECTIONS = ("asc", "desc")
 PAGING = ("limit", "offset", "order_by", "cursor")
 
 
-class Identified(Protocol):
-    """What has a UUID."""
-
-    @property
-    def id(self) -> UUID: ...
-
-
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
-    """Where a page ended: its order, and the last item's value of that order and id."""
+    """Where a page ended: its order, the last item's value of that order and id.
+
+    `skip` is how many items behind it are to be left out.
+    """
 
     order_by: str
     descending: bool
     value: int
     id: int
+    skip: int = 0
 
 
-def write_cursor(page: Page, value: int, item_id: int) -> str:
-    """Write where a page ended, for the request of the next one."""
-    cursor = Cursor(page.order_by, page.descending, value, item_id)
+def write_cursor(page: Page, part: Part[Any]) -> str | None:
+    """Write where a part of a list ended, for the request of the next one; None if it is the last.
+
+    An `offset` that a search has not come to the end of is left to the next one.
+    """
+    rest = part.rest
+    if rest is None:
+        return None
+    cursor = Cursor(page.order_by, page.descending, rest.value, rest.id, rest.skip)
     return urlsafe_b64encode(msgspec.json.encode(cursor)).rstrip(b"=").decode()
-
-
-def write_uuid_cursor(page: Page, items: Sequence[Identified]) -> str | None:
-    """Write where a page ended whose items' UUIDs tell their order; None if it was the last."""
-    return write_cursor(page, 0, items[-1].id.int) if len(items) == page.limit else None
 
 
 def read_page(
@@ -71,31 +69,32 @@ def read_page(
     offset = _number(query, "offset", 0, (0, FARTHEST_OFFSET), too_far, errors)
     field, direction = _order(query, fields, errors)
     order = (field, direction == "desc")
-    after = _after(query, order, most_id, errors)
+    place = _place(query, order, most_id, errors)
     values = {name: _filter(query, name, reader, errors) for name, reader in filters.items()}
     if errors:
         raise InvalidRequest(errors)
-    return Page(limit, offset, *order, after), values
+    return Page(limit, *order, replace(place, skip=place.skip + offset)), values
 
 
-def _after(
+def _place(
     query: QueryParams, order: tuple[str, bool], most_id: int, errors: list[FieldError]
-) -> tuple[int, int] | None:
+) -> Place:
     """Read the cursor, which must come from a page of the same order."""
     text = query.get("cursor")
     if text is None:
-        return None
+        return Place()
     try:
         padded = text[:400] + "=" * (-len(text[:400]) % 4)
         cursor = msgspec.json.decode(urlsafe_b64decode(padded), type=Cursor)
-        if not (-(2**63) <= cursor.value < 2**63 and 0 <= cursor.id <= most_id):
+        is_number = -(2**63) <= cursor.value < 2**63 and 0 <= cursor.id <= most_id
+        if not (is_number and 0 <= cursor.skip <= FARTHEST_OFFSET):
             raise ValueError
     except (ValueError, msgspec.MsgspecError):
         errors.append(FieldError("/cursor", "expected the next_cursor of a page"))
-        return None
+        return Place()
     if (cursor.order_by, cursor.descending) != order:
         errors.append(FieldError("/cursor", "is of a list in another order"))
-    return cursor.value, cursor.id
+    return Place(True, cursor.value, cursor.id, cursor.skip)
 
 
 def _filter(

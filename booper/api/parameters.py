@@ -26,7 +26,12 @@ def paging(fields: Sequence[str]) -> tuple[Parameter, ...]:
     """Describe which part of a list can be asked for, ordered by one of these fields."""
     order = matching(f"(({'|'.join(fields)})(,({'|'.join(DIRECTIONS)}))?)?")
     return (
-        Parameter("limit", "How many", {**whole(1, MOST), "default": DEFAULT_LIMIT}, 25),
+        Parameter(
+            "limit",
+            "How many at most; a page has up to 4 MiB",
+            {**whole(1, MOST), "default": DEFAULT_LIMIT},
+            25,
+        ),
         Parameter("offset", "How many to leave out", whole(0, FARTHEST_OFFSET), 0),
         Parameter(
             "order_by",
@@ -40,7 +45,10 @@ def paging(fields: Sequence[str]) -> tuple[Parameter, ...]:
 
 
 CURSOR: Final = Parameter(
-    "cursor", "The `next_cursor` of a page, in the same order; go on from there", {"type": "string"}
+    "cursor",
+    "The `next_cursor` of a page, in the same order; go on from there until a page has none, also "
+    "behind one that is short or empty",
+    {"type": "string"},
 )
 
 

@@ -13,7 +13,7 @@ from booper.api.jobs import JOB, rules_of
 from booper.api.paging import (
     MOST_UUID,
     read_page,
-    write_uuid_cursor,
+    write_cursor,
 )
 from booper.api.parameters import CURSOR, MOMENT, paging
 from booper.api.routing import (
@@ -70,10 +70,10 @@ class SchedulePage(msgspec.Struct, frozen=True, omit_defaults=True):
 async def list_all(call: Call) -> Response:
     """List the user's schedules, newest first unless asked otherwise."""
     page, _ = read_page(call.request.query_params, ORDER_FIELDS, {}, most_id=MOST_UUID)
-    schedules = await call.services.store.schedules.list(call.user_id, page)
+    part = await call.services.store.schedules.list(call.user_id, page)
     redaction = call.services.redaction
-    resources = [schedule_resource(each, redaction) for each in schedules]
-    return respond(SchedulePage(resources, write_uuid_cursor(page, schedules)))
+    resources = [schedule_resource(each, redaction) for each in part]
+    return respond(SchedulePage(resources, write_cursor(page, part)))
 
 
 async def get(call: Call) -> Response:

@@ -8,10 +8,10 @@ A method that cannot write raises `StoreUnavailable` (or `StoreFull`) and has ch
 written with it, so that a report is never lost nor sent for what did not happen.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -21,6 +21,14 @@ from booper.model.event import LogEntry, NewEntry
 from booper.model.job import OWN_KINDS, Attempt, Job, Kind, NewJob, State
 from booper.model.key import ApiKey, NewKey
 from booper.model.schedule import Conflict, NewSchedule, Schedule
+
+T = TypeVar("T")
+
+PAGE_BYTES: Final = 4 << 20
+"""How much a page of a list holds at most; one item that is larger is a page of its own."""
+
+SEARCH_ROWS: Final = 100_000
+"""How many jobs are looked at for one page."""
 
 JobRef = int | UUID
 """How a job is named: its integer id or its UUID (contract §2)."""
@@ -108,17 +116,47 @@ AnnounceEnd = Callable[[Job], Sequence[NewJob]]
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a list: behind an item, or at the beginning; and how many to leave out from there.
+
+    The item is known by its value of the list's order (an id or a time) and its id.
+    """
+
+    is_behind: bool = False
+    value: int = 0
+    id: int = 0
+    skip: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Which part of a list: `order_by` is a field of the contract's §2, newest first if falling.
 
-    `after` is where the page before ended: the value of `order_by` (an id or a time) and the id.
+    It begins at `place`.
     """
 
     limit: int
-    offset: int
     order_by: str
     descending: bool
-    after: tuple[int, int] | None = None
+    place: Place = Place()
+
+
+class Part(msgspec.Struct, Generic[T], frozen=True):
+    """A part of a list; `rest` is where the next one begins, None if this is the last.
+
+    A part ends early where it would be too large, or where the search for it has looked at
+    `SEARCH_ROWS`, which `is_partial` tells: what it lacks may be behind it.
+    """
+
+    items: Sequence[T]
+    rest: Place | None = None
+    is_partial: bool = False
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +173,18 @@ class JobFilter:
 
 
 class Changed(msgspec.Struct, frozen=True, gc=False):
-    """What a change did: how many jobs matched, how many it changed, and those to arm.
+    """What a change did: how many jobs matched, how many it changed; of a change of one, its jobs.
 
-    Of a change of one job, that job is the first of `jobs`.
+    Those are that job, and the ones to arm.
     """
 
     matched: int
     changed: int
     jobs: Sequence[Job] = ()
+
+
+Arm = Callable[[Sequence[Job]], None]
+"""Is told of the jobs that a step of a change of many has made due, once they are written."""
 
 
 class Altered(msgspec.Struct, frozen=True, gc=False):
@@ -183,9 +225,7 @@ class Jobs(Protocol):
         """Return a user's job. Raises: NotFound."""
         ...
 
-    async def list(
-        self, user_id: UUID, page: Page, wanted: JobFilter, now: datetime
-    ) -> Sequence[Job]:
+    async def list(self, user_id: UUID, page: Page, wanted: JobFilter, now: datetime) -> Part[Job]:
         """Return a user's jobs; states are those seen at `now`."""
         ...
 
@@ -213,16 +253,23 @@ class Jobs(Protocol):
         wanted: JobFilter,
         now: datetime,
         announce: AnnounceEnd,
+        arm: Arm,
         *,
         dry_run: bool,
     ) -> Changed:
-        """Cancel every unfinished job that matches; the runs planned in their place follow."""
+        """Cancel every unfinished job that matches; the runs planned in their place are armed.
+
+        Not atomic: each of many short changes is. One that cannot be written ends it.
+        """
         ...
 
     async def retry_many(
-        self, user_id: UUID, wanted: JobFilter, now: datetime, *, dry_run: bool
+        self, user_id: UUID, wanted: JobFilter, now: datetime, arm: Arm, *, dry_run: bool
     ) -> Changed:
-        """Make every discarded or cancelled job that matches due again."""
+        """Make every discarded or cancelled job that matches due again.
+
+        Not atomic: each of many short changes is. One that cannot be written ends it.
+        """
         ...
 
 
@@ -233,7 +280,7 @@ class Schedules(Protocol):
         """Return a user's schedule."""
         ...
 
-    async def list(self, user_id: UUID, page: Page) -> Sequence[Schedule]:
+    async def list(self, user_id: UUID, page: Page) -> Part[Schedule]:
         """Return a user's schedules."""
         ...
 
@@ -371,7 +418,7 @@ class Logs(Protocol):
 
     async def list(
         self, user_id: UUID, page: Page, job_id: int | None, event: str | None
-    ) -> Sequence[LogEntry]:
+    ) -> Part[LogEntry]:
         """Return a user's log entries, of one job or all of their own, of one event or all."""
         ...
 

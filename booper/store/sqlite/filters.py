@@ -3,7 +3,8 @@
 A list is a merge of streams, one for each kind and stored state that is asked for. A stream is a
 stretch of an index that has the list's order, so nothing is sorted and a page costs what it shows.
 What such an index cannot leave out (a tag, a schedule, a URL, a span of time in a list by id) is
-passed over on the way; unless it is known to leave few jobs, which are then read and sorted.
+passed over on the way, so many jobs at a time as the query is told (`search`); unless it is known
+to leave few jobs, which are then sorted.
 """
 
 from collections.abc import Mapping
@@ -11,29 +12,30 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from booper.model.job import State
-from booper.store.base import JobFilter, Page
-from booper.store.sqlite import rows
+from booper.store.base import JobFilter
 from booper.store.sqlite.values import stored
 
-# How many jobs one transaction of a change of many looks at.
-BATCH = 500
-
-# To read and sort so many takes some milliseconds; among more, a page is soon met on the way.
+# To sort so many numbers takes some milliseconds; among more, a page is soon met on the way.
 FEW = 5_000
+# The rows of these must be read first, and a row can have a mebibyte.
+FEW_ROWS = 200
 
 EARLIEST, LATEST = -(2**63), 2**63 - 1
 UNCLAIMED = frozenset({State.SCHEDULED, State.AVAILABLE})
 
-# Numbers first, from indexes where they tell enough, so that an offset passes over no rows. A CROSS
-# JOIN is a loop within a loop, in the order of the outer one
+# Numbers first, from indexes, then whether their rows match: so it is the numbers that are counted.
+# A CROSS JOIN is a loop within a loop, in the order of the outer one
 # (https://www.sqlite.org/optoverview.html#manual_control_of_query_plans_using_cross_join).
-PAGE = f"""
-SELECT {rows.COLUMNS} FROM ({{found}} ORDER BY {{order}} LIMIT :limit OFFSET :offset)
-CROSS JOIN jobs ON id = job_id
+LOOK = """
+SELECT id, scheduled_at, length(CAST(args AS BLOB)), {matches} FROM (
+    SELECT job_id, due_at FROM ({candidates}) ORDER BY {order} LIMIT :look OFFSET :skip
+) CROSS JOIN jobs ON id = job_id
 """
 
-COUNT = f"SELECT count(*) FROM (SELECT 1 FROM ({{source}}) LIMIT {FEW})"
+COUNT = "SELECT count(*) < {few} FROM (SELECT 1 FROM ({source}) LIMIT {few})"
 
 # SQLite takes a partial index only for its very words, so the state is told twice.
 STREAM = """
@@ -45,21 +47,16 @@ EXECUTING = """
 SELECT id AS job_id, scheduled_at AS due_at FROM jobs INDEXED BY jobs_executing
 WHERE user_id = :user_id AND kind = :kind{kind} AND state = '{state}' {filters}
 """
-NOTHING = "SELECT 0 AS job_id, 0 AS due_at WHERE FALSE"
+OF_NUMBERS = "SELECT value AS job_id, 0 AS due_at FROM json_each(:ids)"
 
-# A plus keeps SQLite from another index than the one it is to begin with
-# (https://www.sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_).
 OF_FEW = """
 SELECT id AS job_id, scheduled_at AS due_at FROM jobs
-WHERE id IN (SELECT job_id FROM ({source})) AND +user_id = :user_id {filters}
+WHERE id IN (SELECT job_id FROM ({source})) {behind}
 """
-OF_TAG = """
-SELECT job_tags.job_id, scheduled_at AS due_at FROM job_tags CROSS JOIN jobs ON id = job_tags.job_id
-WHERE job_tags.tag = :tag AND +user_id = :user_id {filters}
-"""
+OF_TAG = "SELECT job_id, 0 AS due_at FROM job_tags WHERE tag = :tag {behind}"
 OF_SCHEDULE = """
-SELECT id AS job_id, scheduled_at AS due_at FROM jobs INDEXED BY jobs_by_schedule
-WHERE schedule_id = :schedule_id AND schedule_id IS NOT NULL AND +user_id = :user_id {filters}
+SELECT id AS job_id, 0 AS due_at FROM jobs INDEXED BY jobs_by_schedule
+WHERE schedule_id = :schedule_id AND schedule_id IS NOT NULL {behind}
 """
 IDS_OF_TAG = "SELECT job_id FROM job_tags WHERE tag = :tag"
 IDS_OF_SCHEDULE = """
@@ -104,8 +101,11 @@ STRETCHES = {
 
 TAG = "AND EXISTS (SELECT 1 FROM job_tags WHERE tag = :tag AND job_id = jobs.id)"
 SCHEDULE = "AND +schedule_id = :schedule_id"
-# A prefix by comparison, since LIKE would read % and _ in a URL.
-URL_PREFIX = "AND substr(json_extract(args, '$.url'), 1, length(:url_prefix)) = :url_prefix"
+# The URL where `encode_args` writes it, behind a method at most: to parse a whole body costs
+# milliseconds. A prefix by comparison, since LIKE would read % and _ in a URL.
+URL_PREFIX = """
+AND substr(args, instr(args, '"url":"') + 7, length(:url_prefix)) = :url_prefix
+"""
 
 Query = tuple[str, dict[str, object]]
 
@@ -158,59 +158,52 @@ class Listing:
             "user_id": self.user_id.bytes,
             "tag": wanted.tag,
             "schedule_id": wanted.schedule_id.bytes if wanted.schedule_id else None,
-            "url_prefix": wanted.url_prefix,
+            "url_prefix": _in_json(wanted.url_prefix),
             **kinds,
             **lows,
             **highs,
         }
 
+    @property
+    def is_exact(self) -> bool:
+        """Return whether the streams lead to just what is wanted."""
+        is_within = any(span != (EARLIEST, LATEST) for span in self.spans.values())
+        return not _apart(self.wanted) and (self.is_by_time or not is_within)
 
-def page_query(
-    user_id: UUID, page: Page, wanted: JobFilter, now: datetime, few: str | None = None
-) -> Query:
-    """Return the query for a page of jobs, and its values.
+
+def look_query(listing: Listing, few: str | None) -> str:
+    """Return the query for the next jobs of a list, and whether each of them matches.
 
     `few` names the one of `sources` that is known to be of few jobs, None if none is.
     """
-    order = (page.order_by, page.descending)
-    listing = Listing(user_id, wanted, order, now, BEHIND[order] if page.after else "")
-    value, job_id = page.after or (0, 0)
-    part = {"limit": page.limit, "offset": page.offset, "after_value": value, "after_id": job_id}
-    return PAGE.format(found=_found(listing, few), order=ORDERS[order]), listing.values | part
+    return LOOK.format(
+        matches=_matches(listing),
+        candidates=_candidates(listing, few),
+        order=ORDERS[listing.order],
+    )
 
 
-def batch_query(
-    user_id: UUID,
-    wanted: JobFilter,
-    states: frozenset[State],
-    between: tuple[int, int],
-    now: datetime,
-) -> Query:
-    """Return the query for the next matching jobs in `states`, and its values.
-
-    `between` are the id behind which to begin and the last one.
-    """
-    both = states & wanted.states if wanted.states else states
-    listing = Listing(user_id, replace(wanted, states=both), ("id", False), now, UP_TO_END)
-    found = _found(listing, None) if both else NOTHING
-    part = {"limit": BATCH, "offset": 0, "after_id": between[0], "end": between[1]}
-    return PAGE.format(found=found, order=ORDERS[listing.order]), listing.values | part
+def check_query(listing: Listing) -> str:
+    """Return the query for some jobs of a list by their numbers, and whether each still matches."""
+    return LOOK.format(
+        matches=_matches(listing), candidates=OF_NUMBERS, order=ORDERS[listing.order]
+    )
 
 
-def sources(user_id: UUID, page: Page, wanted: JobFilter, now: datetime) -> Mapping[str, Query]:
-    """Return how to count, up to `FEW`, each set of jobs that has all those wanted in it.
+def sources(listing: Listing) -> Mapping[str, str]:
+    """Return what tells whether a set that has all wanted jobs in it is of few jobs, by its name.
 
     There is none where the list's own index leads to just what is wanted.
     """
-    listing = Listing(user_id, wanted, (page.order_by, page.descending), now)
-    counts = {name: COUNT.format(source=source) for name, source in _sources(listing).items()}
-    return {name: (count, listing.values) for name, count in counts.items()}
+    return {
+        name: COUNT.format(source=source, few=FEW if name == "streams" else FEW_ROWS)
+        for name, source in _sources(listing).items()
+    }
 
 
 def _sources(listing: Listing) -> dict[str, str]:
     wanted = listing.wanted
-    is_within = any(span != (EARLIEST, LATEST) for span in listing.spans.values())
-    if not _apart(wanted) and (listing.is_by_time or not is_within):
+    if listing.is_exact:
         return {}
     bare = replace(wanted, tag=None, schedule_id=None, url_prefix=None)
     by_time = replace(listing, wanted=bare, order=("scheduled_at", False), behind="")
@@ -222,24 +215,23 @@ def _sources(listing: Listing) -> dict[str, str]:
     return found
 
 
-def _found(listing: Listing, few: str | None) -> str:
-    """Return the query for the numbers and times of the jobs that are listed."""
+def _candidates(listing: Listing, few: str | None) -> str:
+    """Return the query for the numbers and times of jobs among which are all that are listed."""
     wanted = listing.wanted
     if few is not None:
-        return OF_FEW.format(source=_sources(listing)[few], filters=_of_row(listing, "id"))
+        return OF_FEW.format(source=_sources(listing)[few], behind=listing.behind.format(id="id"))
     if wanted.tag is not None and not listing.is_by_time:
-        return OF_TAG.format(filters=_of_row(listing, "job_tags.job_id"))
+        return OF_TAG.format(behind=listing.behind.format(id="job_id"))
     if wanted.schedule_id is not None and not listing.is_by_time:
-        return OF_SCHEDULE.format(filters=_of_row(listing, "id"))
+        return OF_SCHEDULE.format(behind=listing.behind.format(id="id"))
     return _streams(listing)
 
 
 def _streams(listing: Listing) -> str:
     index = "jobs_by_time" if listing.is_by_time else "jobs_by_id"
-    apart = _apart(listing.wanted)
     return " UNION ALL ".join(
         (EXECUTING if state == State.EXECUTING else STREAM).format(
-            index=index, kind=kind, state=state, filters=f"{stretch.format(state=state)} {apart}"
+            index=index, kind=kind, state=state, filters=stretch.format(state=state)
         )
         for kind in listing.kinds
         for state in listing.spans
@@ -248,10 +240,14 @@ def _streams(listing: Listing) -> str:
 
 
 def _stretches(listing: Listing) -> list[str]:
-    """Return the parts in which each stream is read, for a state to be put in."""
-    plus = "" if listing.is_by_time else "+"
-    parts: tuple[tuple[str, str, str], ...] = ((listing.behind.format(id="id"), plus, plus),)
-    if listing.is_by_time and listing.behind:
+    """Return the parts in which each stream is read, for a state to be put in.
+
+    A stream by id is read with what its span leaves out, for it is the reading that is bounded.
+    """
+    if not listing.is_by_time:
+        return [listing.behind.format(id="id")]
+    parts: tuple[tuple[str, str, str], ...] = ((listing.behind.format(id="id"), "", ""),)
+    if listing.behind:
         parts = STRETCHES[listing.order[1]]
     return [
         SPAN.format(plus_low=low, plus_high=high, state="{state}") + " " + behind
@@ -259,18 +255,23 @@ def _stretches(listing: Listing) -> list[str]:
     ]
 
 
-def _of_row(listing: Listing, number: str) -> str:
-    """Return all that is asked of a job that was found by another index than the streams'."""
+def _matches(listing: Listing) -> str:
+    """Return whether a row is wanted, whatever index led to it."""
     kinds = ", ".join(f":kind{name}" for name in listing.kinds)
     spans = " OR ".join(
-        f"+state = '{state}' " + SPAN.format(state=state, plus_low="+", plus_high="+")
+        f"state = '{state}' " + SPAN.format(state=state, plus_low="", plus_high="")
         for state in listing.spans
     )
-    behind = listing.behind.format(id=number)
-    return f"AND +kind IN ({kinds}) AND ({spans}) {_apart(listing.wanted)} {behind}"
+    among = f"user_id = :user_id AND kind IN ({kinds}) AND ({spans})"
+    return f"{among} {_apart(listing.wanted)}"
 
 
 def _apart(wanted: JobFilter) -> str:
     """Return the filters that the streams' indexes know nothing of."""
     given = {TAG: wanted.tag, SCHEDULE: wanted.schedule_id, URL_PREFIX: wanted.url_prefix}
     return " ".join(clause for clause, value in given.items() if value is not None)
+
+
+def _in_json(text: str | None) -> str | None:
+    """Return text as it stands within a JSON string; what it begins with, begins the string."""
+    return None if text is None else msgspec.json.encode(text).decode()[1:-1]

@@ -1,7 +1,8 @@
 """Jobs as users see them: create, read, list, cancel, run now and run again, one or many."""
 
+import dataclasses
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from random import Random
@@ -13,23 +14,24 @@ from booper.errors import BatchRefused, BooperError, Conflict, NotFound
 from booper.model import lifecycle
 from booper.model.job import FINISHED, WAITING, Job, Kind, State
 from booper.store.base import (
+    PAGE_BYTES,
+    SEARCH_ROWS,
     AnnounceEnd,
+    Arm,
     Changed,
     Created,
     Creation,
     JobFilter,
     JobRef,
     Page,
+    Part,
 )
-from booper.store.sqlite import creation, filters, queue, rows, runs
-from booper.store.sqlite.connection import Connection, Row
+from booper.store.sqlite import creation, queue, rows, runs
+from booper.store.sqlite.bulk import Many, Move
+from booper.store.sqlite.connection import Connection
+from booper.store.sqlite.filters import Listing
+from booper.store.sqlite.search import Search, fetch
 from booper.store.sqlite.writer import Writer
-
-LAST_ID = "SELECT coalesce(max(id), 0) FROM jobs"
-
-Move = Callable[[sqlite3.Connection, Job], Sequence[Job]]
-
-Moved = tuple[list[Job], list[Sequence[Job]]]
 
 RETRYABLE_STATES = frozenset({State.DISCARDED, State.CANCELLED})
 UNFINISHED_STATES = frozenset({State.SCHEDULED, State.AVAILABLE, State.EXECUTING, State.RETRYABLE})
@@ -86,19 +88,24 @@ class SQLiteJobs:
         """Return a user's job. Raises: NotFound."""
         return await self._reader.run(lambda opened: rows.get(opened, user_id, ref))
 
-    async def list(
-        self, user_id: UUID, page: Page, wanted: JobFilter, now: datetime
-    ) -> Sequence[Job]:
+    async def list(self, user_id: UUID, page: Page, wanted: JobFilter, now: datetime) -> Part[Job]:
         """Return a user's jobs; states are those seen at `now`."""
-        sources = filters.sources(user_id, page, wanted, now)
+        listing = Listing(user_id, wanted, (page.order_by, page.descending), now)
+        search, jobs, room = Search(listing, page.place), list[Job](), PAGE_BYTES
 
-        def read(connection: sqlite3.Connection) -> list[Row]:
-            few = _few(connection, sources)
-            return connection.execute(
-                *filters.page_query(user_id, page, wanted, now, few)
-            ).fetchall()
+        def step(connection: sqlite3.Connection) -> tuple[list[Job], int]:
+            found = search.step(connection, page.limit - len(jobs), room)
+            return fetch(connection, found), sum(item.size for item in found)
 
-        return [rows.job_of(row) for row in await self._reader.run(read)]
+        while not (search.is_over or search.is_full) and search.looked < SEARCH_ROWS:
+            found, size = await self._reader.run(step)
+            jobs += found
+            room -= size
+        return Part(
+            jobs,
+            None if search.is_over else search.place,
+            is_partial=not (search.is_over or search.is_full),
+        )
 
     async def cancel(
         self, user_id: UUID, ref: JobRef, now: datetime, announce: AnnounceEnd
@@ -143,15 +150,18 @@ class SQLiteJobs:
         wanted: JobFilter,
         now: datetime,
         announce: AnnounceEnd,
+        arm: Arm,
         *,
         dry_run: bool,
     ) -> Changed:
-        """Cancel every unfinished job that matches; the runs planned in their place follow."""
+        """Cancel every unfinished job that matches; the runs planned in their place are armed."""
         cancel = partial(self._cancel, now=now, announce=announce)
-        return await self._change_many(user_id, wanted, UNFINISHED_STATES, now, cancel, dry_run)
+        return await self._change_many(
+            user_id, wanted, UNFINISHED_STATES, now, None if dry_run else cancel, arm
+        )
 
     async def retry_many(
-        self, user_id: UUID, wanted: JobFilter, now: datetime, *, dry_run: bool
+        self, user_id: UUID, wanted: JobFilter, now: datetime, arm: Arm, *, dry_run: bool
     ) -> Changed:
         """Make every discarded or cancelled job that matches due again."""
 
@@ -161,7 +171,9 @@ class SQLiteJobs:
             except Conflict:  # its key or its time is another's by now
                 return []
 
-        return await self._change_many(user_id, wanted, RETRYABLE_STATES, now, retry, dry_run)
+        return await self._change_many(
+            user_id, wanted, RETRYABLE_STATES, now, None if dry_run else retry, arm
+        )
 
     async def _change_many(
         self,
@@ -169,30 +181,17 @@ class SQLiteJobs:
         wanted: JobFilter,
         states: frozenset[State],
         now: datetime,
-        move: Move,
-        dry_run: bool,
+        move: Move | None,
+        arm: Arm,
     ) -> Changed:
-        """Change matching jobs in the order of their ids, some at a time.
-
-        Each transaction is short, so that creates and results are not held up by a million jobs.
-        What a change itself plans, a cancelled run's successor, lies behind the end.
-        """
-        matched, changed, last, armed = 0, 0, 0, list[Job]()
-        end = await self._reader.run(lambda opened: opened.execute(LAST_ID).fetchone()[0])
-
-        def change(connection: sqlite3.Connection, after: int) -> Moved:
-            query, values = filters.batch_query(user_id, wanted, states, (after, end), now)
-            found = [rows.job_of(row) for row in connection.execute(query, values).fetchall()]
-            return found, [] if dry_run else [move(connection, job) for job in found]
-
-        while True:
-            found, moved = await self._writer.run(partial(change, after=last))
-            matched += len(found)
-            changed += sum(bool(jobs) for jobs in moved)
-            armed += [job for jobs in moved for job in jobs if job.state in WAITING]
-            if not found:
-                return Changed(matched, changed, armed)
-            last = found[-1].id
+        """Change the wanted jobs that are in these states; without a move only count them."""
+        both = states & wanted.states if wanted.states else states
+        if not both:
+            return Changed(0, 0)
+        wanted = dataclasses.replace(wanted, states=both)
+        listing = Listing(user_id, wanted, ("id", False), now)
+        many = Many(self._writer, self._reader, listing)
+        return await (many.count() if move is None else many.change(move, arm))
 
     def _cancel(
         self, connection: sqlite3.Connection, job: Job, now: datetime, announce: AnnounceEnd
@@ -208,14 +207,6 @@ class SQLiteJobs:
         if schedule is not None and runs.is_waiting(schedule, job):
             runs.move_on(connection, schedule, job, now, self._random)
         return [cancelled, *followers, *queue.following(connection, cancelled)]
-
-
-def _few(connection: sqlite3.Connection, sources: Mapping[str, filters.Query]) -> str | None:
-    """Return the first source that has few jobs, None if all have many."""
-    for name, query in sources.items():
-        if connection.execute(*query).fetchone()[0] < filters.FEW:
-            return name
-    return None
 
 
 def _retry(connection: sqlite3.Connection, job: Job, now: datetime) -> Job:

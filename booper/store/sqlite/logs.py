@@ -9,8 +9,8 @@ from booper.errors import NotFound
 from booper.model.event import EVENTS, LogEntry, NewEntry
 from booper.model.identity import uuid7_bytes
 from booper.model.job import OWN_KINDS
-from booper.store.base import Page
-from booper.store.sqlite import many
+from booper.store.base import Page, Part
+from booper.store.sqlite import many, parts
 from booper.store.sqlite.connection import Connection, Row
 from booper.store.sqlite.values import loaded, stored
 
@@ -90,27 +90,27 @@ class SQLiteLogs:
 
     async def list(
         self, user_id: UUID, page: Page, job_id: int | None, event: str | None
-    ) -> Sequence[LogEntry]:
+    ) -> Part[LogEntry]:
         """Return a user's log entries, of one job or all, of one event or all."""
         query = list_query(page, job_id, event)
         values = {
             "user_id": user_id.bytes,
             "job_id": job_id,
             "event": event,
-            "limit": page.limit,
-            "offset": page.offset,
-            "after": UUID(int=page.after[1]).bytes if page.after else None,
+            **parts.values(page),
         }
-        rows = await self._reader.run(
-            lambda connection: connection.execute(query, values).fetchall()
-        )
-        return [_entry(row) for row in rows]
+
+        def read(connection: sqlite3.Connection) -> Part[Row]:
+            return parts.read(connection.execute(query, values), page, _size)
+
+        part = await self._reader.run(read)
+        return Part([_entry(row) for row in part], part.rest)
 
 
 def list_query(page: Page, job_id: int | None, event: str | None) -> str:
     """Return the query for a page of the log, of one job or all, of one event or all."""
     direction = "DESC" if page.descending else "ASC"
-    behind = BEHIND[page.descending] if page.after else ""
+    behind = BEHIND[page.descending] if page.place.is_behind else ""
     if job_id is not None:
         return LIST.format(streams=OF_JOB.format(behind=behind), direction=direction)
     streams = (
@@ -119,6 +119,10 @@ def list_query(page: Page, job_id: int | None, event: str | None) -> str:
         for one in ([event] if event is not None else EVENTS)
     )
     return LIST.format(streams=" UNION ALL ".join(streams), direction=direction)
+
+
+def _size(row: Row) -> int:
+    return len(row[5])
 
 
 def _entry(row: Row) -> LogEntry:

@@ -1,7 +1,6 @@
 """Schedules as users see them: list, disable, enable, change, delete, run now."""
 
 import sqlite3
-from collections.abc import Sequence
 from datetime import datetime
 from random import Random
 from uuid import UUID
@@ -11,9 +10,9 @@ from msgspec.structs import replace
 from booper.errors import Conflict
 from booper.model.job import Job, NewJob
 from booper.model.schedule import NewSchedule, Plan, Schedule
-from booper.store.base import Altered, AnnounceEnd, Page
-from booper.store.sqlite import creation, gaps, rows, runs, upcoming
-from booper.store.sqlite.connection import Connection
+from booper.store.base import Altered, AnnounceEnd, Page, Part
+from booper.store.sqlite import creation, gaps, parts, rows, runs, upcoming
+from booper.store.sqlite.connection import Connection, Row
 from booper.store.sqlite.writer import Writer
 
 LIST = f"""
@@ -38,14 +37,15 @@ class SQLiteSchedules:
         """Return a user's schedule. Raises: NotFound."""
         return await self._reader.run(lambda opened: runs.get(opened, user_id, schedule_id))
 
-    async def list(self, user_id: UUID, page: Page) -> Sequence[Schedule]:
+    async def list(self, user_id: UUID, page: Page) -> Part[Schedule]:
         """Return a user's schedules; their ids are in order of creation."""
-        query = list_query(page)
-        after = UUID(int=page.after[1]).bytes if page.after else None
-        part = {"limit": page.limit, "offset": page.offset, "after": after}
-        values = {"user_id": user_id.bytes, **part}
-        found = await self._reader.run(lambda opened: opened.execute(query, values).fetchall())
-        return [runs.schedule_of(row) for row in found]
+        query, values = list_query(page), {"user_id": user_id.bytes, **parts.values(page)}
+
+        def read(connection: sqlite3.Connection) -> Part[Row]:
+            return parts.read(connection.execute(query, values), page, _size)
+
+        part = await self._reader.run(read)
+        return Part([runs.schedule_of(row) for row in part], part.rest)
 
     async def taken(self, schedule_id: UUID, after: datetime) -> frozenset[datetime]:
         """Return the planned times after a moment that a run has, the waiting one included."""
@@ -149,7 +149,12 @@ class SQLiteSchedules:
         return Altered(enabled, [job])
 
 
+def _size(row: Row) -> int:
+    schedule = runs.schedule_of(row)
+    return len(schedule.args) + len(schedule.state) + len(schedule.previous)
+
+
 def list_query(page: Page) -> str:
     """Return the query for a page of schedules."""
-    behind = BEHIND[page.descending] if page.after else ""
+    behind = BEHIND[page.descending] if page.place.is_behind else ""
     return LIST.format(direction="DESC" if page.descending else "ASC", behind=behind)
