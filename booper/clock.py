@@ -35,6 +35,11 @@ monotonic = time.perf_counter
 NAP_SECONDS = 1.0
 
 
+async def breathe() -> None:
+    """Return after everybody else on the loop had a turn; for long work, between its steps."""
+    await asyncio.sleep(0)
+
+
 class Clock(Protocol):
     """Tell the time and wait for a moment of it."""
 

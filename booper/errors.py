@@ -142,11 +142,11 @@ class InvalidRequest(BooperError):
     MOST_ERRORS = 100
     MOST_IN_WORDS = 3
 
-    def __init__(self, errors: Sequence[FieldError]) -> None:
+    def __init__(self, errors: Sequence[FieldError], most: int = MOST_ERRORS) -> None:
         shown = [str(error) for error in errors[: self.MOST_IN_WORDS]]
         more = len(errors) - len(shown)
         super().__init__("; ".join(shown) + (f"; and {more} more" if more else ""))
-        self.errors = errors[: self.MOST_ERRORS]
+        self.errors = errors[:most]
 
 
 class BatchRefused(BooperError):

@@ -1204,7 +1204,7 @@ async def test_readers_see_a_job_and_its_entries_change_together(store: Store, a
         while not (found := await store.logs.list(alice, page(), job.id, None)):
             pass
         assert (await store.jobs.get(alice, job.id)).state is State.COMPLETED
-        return found
+        return found.items
 
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         for job in jobs:

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from booper.api import breakers, channels, jobs, keys, logs, many, probes, schedules
+from booper.api import batch, breakers, channels, jobs, keys, logs, many, probes, schedules
 from booper.api.creates import Creates
 from booper.api.openapi import VERSION, document
 from booper.api.problems import answer_expected, answer_http, answer_unexpected
@@ -46,6 +46,7 @@ _DESCRIBED = Documentation(
 )
 
 OPERATIONS: tuple[Operation, ...] = (
+    *batch.OPERATIONS,
     *many.OPERATIONS,
     *jobs.OPERATIONS,
     *schedules.OPERATIONS,

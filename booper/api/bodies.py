@@ -2,7 +2,8 @@
 
 import re
 from codecs import BOM_UTF8
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
@@ -11,6 +12,7 @@ import msgspec
 from starlette.types import Receive
 
 from booper.errors import BodyTooLarge, MalformedBody, UnsupportedEncoding, UnsupportedMediaType
+from booper.model import json_text
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -88,18 +90,32 @@ def media_type(request: Incoming) -> str:
     raise UnsupportedMediaType(f"expected {JSON} or {FORM}, got {kind[:80]!r}")
 
 
-def decode_json(body: bytes, kind: Any = Any) -> Any:
+def decode_json(body: bytes, kind: Any) -> Any:
     """Read JSON text as a type.
 
     Raises:
         MalformedBody: it is not JSON.
         msgspec.ValidationError: it is JSON of another shape.
     """
-    try:
+    with _malformed(body):
         return _decoder(kind).decode(body)
-    except msgspec.ValidationError as error:
-        if kind is Any:  # then its shape is free, and it holds a number that no number can be
-            raise MalformedBody("the body holds a number that is out of range") from error
+
+
+def check_json(body: bytes) -> None:
+    """Check that a body is JSON, of any shape. Raises: MalformedBody."""
+    try:
+        with _malformed(body):
+            json_text.check(body)
+    except msgspec.ValidationError as error:  # its shape is free, so it can only be a number
+        raise MalformedBody("the body holds a number that is out of range") from error
+
+
+@contextmanager
+def _malformed(body: bytes) -> Iterator[None]:
+    """Turn what the codec raises, but for a wrong shape, into MalformedBody."""
+    try:
+        yield
+    except msgspec.ValidationError:
         raise
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedBody(_why_not_json(body, error)) from error

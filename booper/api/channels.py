@@ -4,13 +4,13 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, aclosing
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from booper.api.bodies import FORM, decode_form, decode_json, media_type, read_body
+from booper.api.bodies import FORM, check_json, decode_form, decode_json, media_type, read_body
 from booper.api.patterns import NOT_BLANK
 from booper.api.routing import (
     Access,
@@ -205,9 +205,11 @@ async def _read(call: Call, kind: type[P]) -> tuple[bytes, P]:
     body = await read_body(call.request, call.services.max_body_bytes)
     if media_type(call.request) == FORM:
         body = msgspec.json.encode(decode_form(body))
-    sent: Any = decode_json(body)
-    if not isinstance(sent, dict):
-        raise InvalidRequest([not_an_object(body)])
+    check_json(body)
+    try:
+        sent: dict[str, msgspec.Raw] = decode_json(body, dict[str, msgspec.Raw])
+    except msgspec.ValidationError:
+        raise InvalidRequest([not_an_object(body)]) from None
     own = {name: value for name, value in sent.items() if not name.startswith("$")}
     return body, read_struct(msgspec.json.encode(own), kind)
 

@@ -8,11 +8,11 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from booper.api.bodies import FORM, decode_form, decode_json
+from booper.api.bodies import FORM, check_json, decode_form, decode_json
+from booper.api.budget import ErrorBudget
 from booper.api.shapes import split
 from booper.api.values import Findings, check_values, read_moment, read_target_host
 from booper.engine.guard import Check
-from booper.errors import InvalidRequest
 from booper.model.args import Args, encode_args
 from booper.model.duration import parse_duration
 from booper.model.job import NewJob
@@ -34,6 +34,9 @@ _NUMERIC: Final = frozenset(
     }
 )
 _TIMES: Final = frozenset({"scheduled_at", "starts_at", "ends_at"})
+MAX_QUERY_BYTES: Final = 64 << 10
+"""How long a query may be as JSON: the longest URL, each character of it escaped."""
+
 _INSTANT: Final = timedelta(microseconds=1)
 _BOOLEAN: Final = frozenset({"metadata", "follow_redirects"})
 # Of names that users choose, which may be numbers.
@@ -51,7 +54,12 @@ class Rules(msgspec.Struct, frozen=True, gc=False):
 
 
 def read_creation(
-    body: bytes, media_type: str, user_id: UUID, rules: Rules, now: datetime
+    body: bytes,
+    media_type: str,
+    user_id: UUID,
+    rules: Rules,
+    now: datetime,
+    budget: ErrorBudget | None = None,
 ) -> Creation:
     """Decide what a posted body asks for: a job, or a schedule.
 
@@ -59,11 +67,11 @@ def read_creation(
         MalformedBody: the body is neither JSON nor a form.
         InvalidRequest: a field is unknown or its value cannot be, with an error for each.
     """
-    findings = Findings()
+    findings = Findings(budget)
     args = read_args(body, media_type, findings)
     creation = plan(args, user_id, rules, now, findings)
     if findings.errors or creation is None:
-        raise InvalidRequest(findings.errors)
+        raise findings.refusal()
     return creation
 
 
@@ -185,11 +193,12 @@ def read_args(body: bytes, media_type: str, findings: Findings) -> Args:
     if media_type == FORM:
         form = decode_form(body, _OBJECTS)
         body = msgspec.json.encode({name: _typed(name, value) for name, value in form.items()})
+    body = _without_long_query(body, findings)
     try:
         args: Args = decode_json(body, Args)
     except msgspec.ValidationError:
-        decode_json(body)  # what no JSON value can hold is malformed, whatever its field
-        sound, errors = split(body, Args)
+        check_json(body)  # what no JSON value can hold is malformed, whatever its field
+        sound, errors = split(body, Args, findings.budget)
         findings.errors.extend(errors)
         if "url" not in sound:  # whatever is wrong with it has been told
             sound["url"] = _SOME_URL
@@ -197,11 +206,27 @@ def read_args(body: bytes, media_type: str, findings: Findings) -> Args:
     return _with_body(args)
 
 
+def _without_long_query(body: bytes, findings: Findings) -> bytes:
+    """Note a query that no URL could hold, and return the body without it, before it is decoded."""
+    if len(body) <= MAX_QUERY_BYTES:
+        return body
+    try:
+        fields: dict[str, msgspec.Raw] = decode_json(body, dict[str, msgspec.Raw])
+    except msgspec.ValidationError:  # which will be told in a moment
+        return body
+    size = len(bytes(fields.get("query", b"")))
+    if size <= MAX_QUERY_BYTES:
+        return body
+    findings.add("/query", f"must have at most {MAX_QUERY_BYTES} bytes of JSON, got {size}")
+    return msgspec.json.encode({name: raw for name, raw in fields.items() if name != "query"})
+
+
 def _with_body(args: Args) -> Args:
     """Check the body that was kept as text; a null one is absent (contract §3)."""
-    if args.body is msgspec.UNSET or decode_json(bytes(args.body)) is not None:
+    if args.body is msgspec.UNSET:
         return args
-    return replace(args, body=msgspec.UNSET)
+    check_json(bytes(args.body))
+    return replace(args, body=msgspec.UNSET) if bytes(args.body) == b"null" else args
 
 
 def _typed(name: str, value: Any) -> Any:

@@ -1,8 +1,6 @@
-"""Work on many jobs: batch, cancel and retry by filter, pause and resume (contract §10)."""
+"""Work on many jobs: cancel and retry by filter, pause and resume (contract §10)."""
 
 import re
-from collections.abc import Sequence
-from datetime import datetime
 from typing import TypeVar
 
 import msgspec
@@ -11,11 +9,6 @@ from starlette.responses import Response
 
 from booper.api.bodies import JSON, media_type, read_body
 from booper.api.filters import FilterBody, body_filter
-from booper.api.intake import Rules, read_creation
-from booper.api.jobs import JOB, rules_of
-from booper.api.paging import flag
-from booper.api.parameters import BOOLEAN
-from booper.api.problems import Problem, problem_of
 from booper.api.routing import (
     Access,
     Answer,
@@ -23,42 +16,21 @@ from booper.api.routing import (
     Data,
     Documentation,
     Operation,
-    Parameter,
     Posted,
     respond,
 )
 from booper.api.schemas import Schema
 from booper.api.shapes import read_struct
 from booper.errors import (
-    BatchRefused,
-    BooperError,
-    Conflict,
     FieldError,
     InvalidRequest,
     UnsupportedMediaType,
 )
-from booper.model.redaction import Redaction
-from booper.model.resource import JobResource, job_resource, new_job_resource
-from booper.store.base import ALL_HOSTS, Created, Creation
+from booper.store.base import ALL_HOSTS
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-MOST_IN_BATCH = 1_000
 _HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
-
-
-class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Many creates at once."""
-
-    jobs: list[msgspec.Raw]
-
-
-class BatchAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The answer to one create of many: its status, and its data or its problem."""
-
-    status: int
-    data: JobResource | None = None
-    error: Problem | None = None
 
 
 class ManyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,30 +52,6 @@ class HostBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which host to pause or resume; without one, all."""
 
     host: str | None = None
-
-
-async def create(call: Call) -> Response:
-    """Accept many jobs in one transaction, each with its own answer."""
-    services = call.services
-    is_atomic = flag(call.request, "atomic")
-    batch = await _read(call, Batch, services.max_batch_bytes)
-    if not 0 < len(batch.jobs) <= MOST_IN_BATCH:
-        detail = f"expected 1 to {MOST_IN_BATCH} jobs, got {len(batch.jobs)}"
-        raise InvalidRequest([FieldError("/jobs", detail)])
-    now, rules = services.clock.now(), rules_of(services)
-    read = [_creation(bytes(raw), call, rules, now) for raw in batch.jobs]
-    if is_atomic:
-        _refuse_any(read)
-    good = [item for item in read if isinstance(item, Creation)]
-    try:
-        made = iter(await services.store.jobs.create_many(good, now, atomic=is_atomic))
-    except BatchRefused as refused:
-        _refuse_any(refused.answers)
-        raise
-    results = [next(made) if isinstance(item, Creation) else item for item in read]
-    services.scheduler.arm(*(item.job for item in results if isinstance(item, Created)))
-    redaction = call.services.redaction
-    return respond({"data": [_answer(item, redaction, now) for item in results]}, 201)
 
 
 async def cancel(call: Call) -> Response:
@@ -147,13 +95,6 @@ async def resume(call: Call) -> Response:
     return await _paused(call)
 
 
-_REFUSED = {
-    "type": "about:blank",
-    "title": "Invalid request",
-    "status": 422,
-    "detail": "/url: this field is required",
-    "errors": [{"pointer": "/url", "detail": "this field is required"}],
-}
 _PAUSED: Schema = {
     "type": "object",
     "properties": {
@@ -166,19 +107,6 @@ _PAUSED: Schema = {
     "required": ["data"],
 }
 
-_BATCH = Documentation(
-    tag="jobs",
-    parameters=(Parameter("atomic", "All or none", BOOLEAN, False),),
-    posted=Posted(Batch, {"two": {"jobs": [{"url": "https://example.com/"}, {}]}}),
-    answers={
-        201: Answer(
-            "An answer to each, in order",
-            (Data(BatchAnswer, is_list=True),),
-            {"data": [{"status": 201, "data": JOB}, {"status": 422, "error": _REFUSED}]},
-        )
-    },
-    errors=(Conflict,),
-)
 _MANY = Documentation(
     tag="jobs",
     posted=Posted(
@@ -197,7 +125,6 @@ _PAUSE = Documentation(
 )
 
 OPERATIONS = (
-    Operation("POST", "/api/jobs/batch", Access.WRITE, create, _BATCH),
     Operation("POST", "/api/jobs/cancel", Access.WRITE, cancel, _MANY),
     Operation("POST", "/api/jobs/retry", Access.WRITE, retry, _MANY),
     Operation("POST", "/api/pause", Access.ADMIN, pause, _PAUSE),
@@ -205,37 +132,8 @@ OPERATIONS = (
 )
 
 
-def _creation(body: bytes, call: Call, rules: Rules, now: datetime) -> Creation | BooperError:
-    try:
-        return read_creation(body, JSON, call.user_id, rules, now)
-    except BooperError as error:
-        return error
-
-
-def _refuse_any(read: Sequence[object]) -> None:
-    """Refuse a batch that is to be all or nothing, pointing at what is wrong in each item."""
-    errors = [
-        FieldError(f"/jobs/{index}{error.pointer}", error.detail)
-        for index, item in enumerate(read)
-        if isinstance(item, BooperError)
-        for error in (
-            item.errors if isinstance(item, InvalidRequest) else [FieldError("", str(item))]
-        )
-    ]
-    if errors:
-        raise InvalidRequest(errors)
-
-
-def _answer(item: Created | BooperError, redaction: Redaction, now: datetime) -> BatchAnswer:
-    if isinstance(item, BooperError):
-        return BatchAnswer(item.status, error=problem_of(item))
-    if item.is_duplicate:
-        return BatchAnswer(200, job_resource(item.job, now, redaction, has_conflict=True))
-    return BatchAnswer(201, new_job_resource(item.job, now))
-
-
 async def _many(call: Call) -> ManyBody:
-    return await _read(call, ManyBody)
+    return await read_json(call, ManyBody)
 
 
 def _filter(asked: ManyBody) -> FilterBody:
@@ -261,7 +159,8 @@ async def _paused(call: Call) -> Response:
     return respond({"data": {"paused": hosts}})
 
 
-async def _read(call: Call, kind: type[T], max_bytes: int | None = None) -> T:
+async def read_json(call: Call, kind: type[T], max_bytes: int | None = None) -> T:
+    """Read the JSON body of a request as a struct."""
     limit = max_bytes or call.services.max_body_bytes
     return parse_struct(call, await read_body(call.request, limit), kind)
 

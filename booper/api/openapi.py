@@ -14,9 +14,9 @@ from msgspec.structs import replace
 
 from booper import __version__
 from booper.api import channels
+from booper.api.batch import MOST_IN_BATCH
 from booper.api.bodies import FORM, JSON
 from booper.api.filters import LONGEST_PREFIX
-from booper.api.many import MOST_IN_BATCH
 from booper.api.patterns import NO_CONTROL, NOT_BLANK
 from booper.api.problems import MEDIA_TYPE, FieldProblem, Problem
 from booper.api.routing import Access, Answer, Data, Operation, Parameter, Posted

@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from booper.api.bodies import FORM, decode_form, decode_json, media_type, read_body
+from booper.api.bodies import FORM, check_json, decode_form, media_type, read_body
 from booper.api.routing import Access, Answer, Call, Documentation, Operation, Posted, respond
 from booper.api.schemas import ANYTHING, Schema
 from booper.errors import StoreFull, StoreUnavailable
@@ -18,7 +18,7 @@ async def echo(call: Call) -> Response:
     body = await read_body(call.request, call.services.max_body_bytes)
     if media_type(call.request) == FORM:
         return respond(decode_form(body))
-    decode_json(body)
+    check_json(body)
     return Response(body, media_type="application/json")
 
 

@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import fields
 
 from booper.api.bodies import decode_json
+from booper.api.budget import ErrorBudget
 from booper.errors import FieldError, InvalidRequest, MalformedBody, pointer_to
 from booper.model.duration import Duration
 from booper.model.moment import Moment
@@ -70,8 +71,9 @@ def read_struct(body: bytes, kind: type[T]) -> T:
     return value
 
 
-def split(body: bytes, kind: type[msgspec.Struct]) -> Parts:
-    """Return the fields of a right shape, and an error for each other one."""
+def split(body: bytes, kind: type[msgspec.Struct], budget: ErrorBudget | None = None) -> Parts:
+    """Return the fields of a right shape, and an error for each other one within the budget."""
+    budget = budget or ErrorBudget()
     try:
         sent = decode_json(body, dict[str, msgspec.Raw])
     except msgspec.ValidationError:
@@ -80,10 +82,10 @@ def split(body: bytes, kind: type[msgspec.Struct]) -> Parts:
     missing = [name for name, field in known.items() if field.required and name not in sent]
     parts = Parts({}, [FieldError(f"/{name}", "this field is required") for name in missing])
     for name, raw in sent.items():
-        if len(parts.errors) > InvalidRequest.MOST_ERRORS:
+        if len(parts.errors) > budget.errors:
             break
         if name not in known:
-            parts.errors.append(unknown(name, known))
+            parts.errors.append(unknown(name, known, suggests=budget.has_hint()))
         elif wrong := list(_wrong(f"/{name}", bytes(raw), known[name].type)):
             parts.errors.extend(wrong)
         else:
@@ -96,10 +98,12 @@ def not_an_object(body: bytes) -> FieldError:
     return FieldError("", f"expected a JSON object, got {_shown(body)}")
 
 
-def unknown(name: str, known: Iterable[str], noun: str = "field") -> FieldError:
+def unknown(
+    name: str, known: Iterable[str], noun: str = "field", *, suggests: bool = True
+) -> FieldError:
     """Return the error that there is no such field or parameter, and which one may be meant."""
     names = tuple(known)
-    hint = did_you_mean(name, names) or _all_of(names, noun)
+    hint = (did_you_mean(name, names) if suggests else None) or _all_of(names, noun)
     return FieldError(pointer_to("", name), f"unknown {noun}; {hint}")
 
 

@@ -8,9 +8,11 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import msgspec
 
+from booper.api.budget import ErrorBudget
 from booper.engine.guard import Check
 from booper.engine.headers import check_header
-from booper.errors import FieldError, TargetRefused, pointer_to
+from booper.engine.target import MAX_URL_LENGTH
+from booper.errors import FieldError, InvalidRequest, TargetRefused, pointer_to
 from booper.model.args import METHODS, Args
 from booper.model.duration import Duration, InvalidDuration, parse_duration
 from booper.model.dynamic import MAX_DEPTH, is_text_too_deep
@@ -29,6 +31,7 @@ MOST_RUNS: Final = 1_000_000_000
 MOST_HEADERS: Final = 100
 MOST_TAGS: Final = 20
 MOST_ITEMS: Final = 100
+MOST_PARAMETERS: Final = MAX_URL_LENGTH // 2
 LONGEST_TAG: Final = 64
 LONGEST_TEXT: Final = {"idempotency_key": 255, "name": 255, "description": 10_000}
 
@@ -43,10 +46,17 @@ _STATUS_CLASS = re.compile(r"[1-5]xx", re.IGNORECASE)
 
 
 class Findings:
-    """The errors of a create, collected field by field."""
+    """The errors of a create, collected field by field, as far as its request's budget goes."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: ErrorBudget | None = None) -> None:
         self.errors: list[FieldError] = []
+        self.budget = budget or ErrorBudget()
+
+    def refusal(self) -> InvalidRequest:
+        """Return the errors as one, spending the budget."""
+        error = InvalidRequest(self.errors, self.budget.errors)
+        self.budget.spend(len(error.errors))
+        return error
 
     def add(self, pointer: str, detail: str) -> None:
         """Note an error."""
@@ -59,6 +69,8 @@ class Findings:
         except InvalidDuration as error:
             part = "" if error.part is None else f"/{error.part}"
             self.add(pointer + part, str(error))
+        except InvalidTimezone as error:
+            self.add(pointer, error.text(suggests=self.budget.has_hint()))
         except (ValueError, TargetRefused) as error:
             self.add(pointer, str(error))
         return None
@@ -90,8 +102,11 @@ def read_target_host(args: Args, check: Check, findings: Findings) -> str:
     target = findings.read("/url", check, args.url)
     if target is None:
         return ""
-    if args.query is not None and not args.is_recurring:
-        findings.read("/query", check, with_query(args.url, args.query))
+    if args.query is not None:
+        count = sum(len(v) if isinstance(v, list) else 1 for v in args.query.values())
+        findings.read("/query", _check_number_of, "parameters", count, MOST_PARAMETERS)
+        if count <= MOST_PARAMETERS and not args.is_recurring:
+            findings.read("/query", check, with_query(args.url, args.query))
     return target.host
 
 
@@ -192,8 +207,12 @@ def _check_method(method: str) -> None:
 
 
 def _check_count(noun: str, items: Sized, most: int) -> None:
-    if len(items) > most:
-        _refuse(f"at most {most} {noun}, got {len(items)}")
+    _check_number_of(noun, len(items), most)
+
+
+def _check_number_of(noun: str, count: int, most: int) -> None:
+    if count > most:
+        _refuse(f"at most {most} {noun}, got {count}")
 
 
 def _check_text(text: str, longest: int) -> None:

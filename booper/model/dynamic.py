@@ -15,6 +15,8 @@ from typing import Any
 
 import msgspec
 
+from booper.model import json_text
+
 STATE_LIMIT_BYTES = 64 * 1024
 """How large `$state` may be as JSON (contract §12)."""
 
@@ -213,7 +215,7 @@ def is_too_deep(value: Any) -> bool:
 def is_text_too_deep(text: bytes) -> bool:
     """Tell the same of JSON text: with no more brackets than `MAX_DEPTH` it need not be decoded."""
     brackets = text.count(b"{") + text.count(b"[")
-    return brackets > MAX_DEPTH and is_too_deep(msgspec.json.decode(text))
+    return brackets > MAX_DEPTH and json_text.depth(text) > MAX_DEPTH
 
 
 def _items(container: Any) -> Iterable[tuple[Any, Any]]:

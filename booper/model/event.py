@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from booper.model import json_text
 from booper.model.args import Args
 from booper.model.job import (
     Answered,
@@ -184,7 +185,7 @@ def _readable(response: Response) -> object:
 def _json_or_text(body: bytes, *, is_json: bool) -> object:
     if is_json:
         try:
-            msgspec.json.decode(body)
+            json_text.check(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return body.decode(errors="replace")
         return msgspec.Raw(body)

@@ -10,7 +10,6 @@ count? For a wildcard job from the time its clocks show; for a fixed-time job fr
 clocks had reached before, so a skipped time is met at once and a repeated one not again.
 """
 
-import re
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from booper.model import cron
 from booper.model.cron import Calendar, InvalidCron
@@ -45,14 +44,33 @@ _FOLD_MARGIN: Final = timedelta(days=2)
 # Shorter than any two changes of one zone lie apart (Africa/Freetown, 1939: 3 days 23:40).
 _PROBE: Final = timedelta(days=3)
 
-_ZONE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*")
 _MAX_ZONE_NAME: Final = 64
 # Found beside the zones, but they mean another clock (with leap seconds) or this machine's own.
 _NOT_ZONES: Final = frozenset({"Factory", "localtime", "posix", "posixrules", "right"})
 
 
 class InvalidTimezone(ValueError):
-    """Say which time zone is unknown, with the nearest known name if there is one."""
+    """A time zone is unknown; its text names the nearest known one, if there is one.
+
+    It is looked for only where the text is asked for: that takes some milliseconds.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._name = name if len(name) <= _MAX_ZONE_NAME else f"{name[:_MAX_ZONE_NAME]}…"
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def text(self, *, suggests: bool = True) -> str:
+        """Return what is wrong, and unless `suggests` is false what may be meant."""
+        near = get_close_matches(self._name.lower(), _zones_by_name(), n=1) if suggests else []
+        hint = (
+            f"did you mean {_zones_by_name()[near[0]]!r}?"
+            if near
+            else "use an IANA name such as 'Europe/Berlin'"
+        )
+        return f"timezone {self._name!r} is unknown: {hint}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,35 +298,19 @@ def _naive_utc(t: datetime) -> datetime:
 
 def check_timezone(name: str) -> None:
     """Check that a name is an IANA time zone. Raises: InvalidTimezone."""
-    if _is_zone(name):
-        return
-    shown = f"{name[:_MAX_ZONE_NAME]}…" if len(name) > _MAX_ZONE_NAME else name
-    near = get_close_matches(shown.lower(), _zones_by_name(), n=1)
-    hint = (
-        f"did you mean {_zones_by_name()[near[0]]!r}?"
-        if near
-        else "use an IANA name such as 'Europe/Berlin'"
-    )
-    raise InvalidTimezone(f"timezone {shown!r} is unknown: {hint}")
+    if name not in _zones():
+        raise InvalidTimezone(name)
 
 
-def _is_zone(name: str) -> bool:
-    # The shape is checked first, so that no path outside the zones is ever opened.
-    if len(name) > _MAX_ZONE_NAME or not _ZONE_NAME.fullmatch(name):
-        return False
-    if name.split("/")[0] in _NOT_ZONES:
-        return False
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        # Not there; a file that is no zone; a folder such as Europe.
-        return False
-    return True
+@lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    """Return the zones of this machine and of `tzdata`; to find them takes some milliseconds."""
+    return frozenset(available_timezones() - _NOT_ZONES)
 
 
 @lru_cache(maxsize=1)
 def _zones_by_name() -> dict[str, str]:
     """Return the zones by lower-case name and, where that is free, by city alone."""
-    zones = sorted(available_timezones() - _NOT_ZONES)
+    zones = sorted(_zones())
     cities = {zone.rsplit("/", 1)[-1].lower(): zone for zone in zones}
     return cities | {zone.lower(): zone for zone in zones}

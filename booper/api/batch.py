@@ -1,0 +1,262 @@
+"""`POST /api/jobs/batch`: many creates in one request, each with its own answer (contract §10).
+
+Whatever is in a batch, it holds neither the loop nor the writer for long: it is read with pauses,
+written in parts, and what it is answered with does not grow beyond what came in.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+from starlette.responses import Response
+
+from booper.api.bodies import JSON
+from booper.api.budget import MAX_BATCH_ERRORS, ErrorBudget
+from booper.api.intake import read_creation
+from booper.api.jobs import JOB, rules_of
+from booper.api.many import read_json
+from booper.api.paging import flag
+from booper.api.parameters import BOOLEAN
+from booper.api.problems import Problem, problem_of
+from booper.api.routing import (
+    Access,
+    Answer,
+    Call,
+    Data,
+    Documentation,
+    Operation,
+    Parameter,
+    Posted,
+)
+from booper.clock import breathe
+from booper.errors import (
+    BatchRefused,
+    BooperError,
+    Conflict,
+    FieldError,
+    InvalidRequest,
+    StoreUnavailable,
+)
+from booper.model.redaction import Redaction
+from booper.model.resource import JobResource, job_resource, new_job_resource
+from booper.model.schedule import NewSchedule
+from booper.store.base import PAGE_BYTES, Created, Creation
+
+MOST_IN_BATCH: Final = 1_000
+
+MAX_ATOMIC_BYTES: Final = 4 << 20
+"""How long the args of a batch that is written at once may be together."""
+
+# The loop has other work after so many creates were read, or so much of them.
+STEP_ITEMS: Final = 8
+STEP_BYTES: Final = 64 << 10
+
+# What one transaction writes costs, about 25 ms: a plain job is 1.
+PART_COST: Final = 250
+_KEY_COST, _SCHEDULE_COST, _TAGS, _BYTES = 2, 4, 3, 4 << 10
+
+Read = Creation | BooperError
+
+
+class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Many creates at once."""
+
+    jobs: list[msgspec.Raw]
+
+
+class BatchAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The answer to one create of many: its status, and its data or its problem.
+
+    `is_shortened` says that the job was there before, and that its args are left out here.
+    """
+
+    status: int
+    data: JobResource | None = None
+    error: Problem | None = None
+    is_shortened: bool = False
+
+
+class Answers:
+    """The answers to a batch, written as they come; of jobs that were there before not too much."""
+
+    def __init__(self, redaction: Redaction, now: datetime) -> None:
+        self._redaction = redaction
+        self._now = now
+        self._room = PAGE_BYTES
+        self._parts: list[bytes] = []
+
+    def add(self, item: Created | BooperError) -> None:
+        """Write the answer to the next create."""
+        self._parts.append(msgspec.json.encode(self._answer(item)))
+
+    def response(self) -> Response:
+        """Return the response that has all of them."""
+        body = b'{"data":[' + b",".join(self._parts) + b"]}"
+        return Response(body, 201, media_type=JSON)
+
+    def _answer(self, item: Created | BooperError) -> BatchAnswer:
+        if isinstance(item, BooperError):
+            return BatchAnswer(item.status, error=problem_of(item))
+        if not item.is_duplicate:
+            return BatchAnswer(201, new_job_resource(item.job, self._now))
+        # A short create can name a job of a mebibyte, and a thousand can.
+        self._room -= len(item.job.args)
+        is_shortened = self._room < 0
+        job = replace(item.job, args="{}") if is_shortened else item.job
+        data = job_resource(job, self._now, self._redaction, has_conflict=True)
+        return BatchAnswer(200, data, is_shortened=is_shortened)
+
+
+async def create(call: Call) -> Response:
+    """Accept many jobs, each with its own answer."""
+    services = call.services
+    is_atomic = flag(call.request, "atomic")
+    batch = await read_json(call, Batch, services.max_batch_bytes)
+    if not 0 < len(batch.jobs) <= MOST_IN_BATCH:
+        detail = f"expected 1 to {MOST_IN_BATCH} jobs, got {len(batch.jobs)}"
+        raise InvalidRequest([FieldError("/jobs", detail)])
+    now = services.clock.now()
+    read = await _read(batch.jobs, call, now)
+    if is_atomic:
+        await _create_atomically(read, call, now, answers := Answers(services.redaction, now))
+    else:
+        await _create_in_parts(read, call, now, answers := Answers(services.redaction, now))
+    return answers.response()
+
+
+async def _read(jobs: Sequence[msgspec.Raw], call: Call, now: datetime) -> list[Read]:
+    """Read the creates of a batch, with pauses."""
+    rules, budget = rules_of(call.services), ErrorBudget(MAX_BATCH_ERRORS)
+    read: list[Read] = []
+    items = size = 0
+    for raw in jobs:
+        try:
+            read.append(read_creation(bytes(raw), JSON, call.user_id, rules, now, budget))
+        except BooperError as error:
+            read.append(error)
+        items, size = items + 1, size + len(bytes(raw))
+        if items >= STEP_ITEMS or size >= STEP_BYTES:
+            items = size = 0
+            await breathe()
+    return read
+
+
+async def _create_in_parts(
+    read: Sequence[Read], call: Call, now: datetime, answers: Answers
+) -> None:
+    """Write the good ones in short transactions; what a store cannot write is an answer as well.
+
+    Raises:
+        StoreUnavailable: nothing could be written.
+    """
+    services, written = call.services, 0
+    for part in _parts(read):
+        good = [item for item in part if isinstance(item, Creation)]
+        made: Sequence[Created | BooperError]
+        try:
+            made = await services.store.jobs.create_many(good, now, atomic=False) if good else []
+            written += len(good)
+        except StoreUnavailable as error:
+            if not written:
+                raise
+            made = [error] * len(good)
+        _answer_all(part, made, call, answers)
+        await breathe()
+
+
+async def _create_atomically(
+    read: Sequence[Read], call: Call, now: datetime, answers: Answers
+) -> None:
+    """Write all or none. Raises: InvalidRequest."""
+    _refuse_any(read)
+    good = [item for item in read if isinstance(item, Creation)]
+    size = sum(len(item.new.args) for item in good)
+    if size > MAX_ATOMIC_BYTES:
+        detail = f"with atomic=true must have at most {MAX_ATOMIC_BYTES} bytes of JSON, got {size}"
+        raise InvalidRequest([FieldError("/jobs", detail)])
+    try:
+        made = await call.services.store.jobs.create_many(good, now, atomic=True)
+    except BatchRefused as refused:
+        _refuse_any(refused.answers)
+        raise
+    _answer_all(read, made, call, answers)
+
+
+def _answer_all(
+    read: Sequence[Read], made: Sequence[Created | BooperError], call: Call, answers: Answers
+) -> None:
+    """Answer creates in their order, and arm the jobs that they made."""
+    results = iter(made)
+    for item in read:
+        answers.add(next(results) if isinstance(item, Creation) else item)
+    call.services.scheduler.arm(*(item.job for item in made if isinstance(item, Created)))
+
+
+def _parts(read: Sequence[Read]) -> Iterator[list[Read]]:
+    """Yield creates, and errors between them, in parts that cost about `PART_COST` to write."""
+    part: list[Read] = []
+    cost = 0
+    for item in read:
+        cost += _cost(item)
+        if part and cost > PART_COST:
+            yield part
+            part, cost = [], _cost(item)
+        part.append(item)
+    if part:
+        yield part
+
+
+def _cost(item: Read) -> int:
+    if isinstance(item, BooperError):
+        return 0
+    new = item.new
+    cost = 1 + len(new.tags) // _TAGS + len(new.args) // _BYTES
+    cost += _KEY_COST if new.idempotency_key is not None else 0
+    return cost + (_SCHEDULE_COST if isinstance(new, NewSchedule) else 0)
+
+
+def _refuse_any(read: Sequence[object]) -> None:
+    """Refuse a batch that is to be all or nothing, pointing at what is wrong in each item."""
+    errors = [
+        FieldError(f"/jobs/{index}{error.pointer}", error.detail)
+        for index, item in enumerate(read)
+        if isinstance(item, BooperError)
+        for error in (
+            item.errors if isinstance(item, InvalidRequest) else [FieldError("", str(item))]
+        )
+    ]
+    if errors:
+        raise InvalidRequest(errors)
+
+
+_REFUSED = {
+    "type": "about:blank",
+    "title": "Invalid request",
+    "status": 422,
+    "detail": "/url: this field is required",
+    "errors": [{"pointer": "/url", "detail": "this field is required"}],
+}
+_BATCH = Documentation(
+    tag="jobs",
+    parameters=(
+        Parameter(
+            "atomic",
+            "All or none, in one transaction, of up to 4 MiB; else they are written in several",
+            BOOLEAN,
+            False,
+        ),
+    ),
+    posted=Posted(Batch, {"two": {"jobs": [{"url": "https://example.com/"}, {}]}}),
+    answers={
+        201: Answer(
+            "An answer to each, in order",
+            (Data(BatchAnswer, is_list=True),),
+            {"data": [{"status": 201, "data": JOB}, {"status": 422, "error": _REFUSED}]},
+        )
+    },
+    errors=(Conflict,),
+)
+
+OPERATIONS = (Operation("POST", "/api/jobs/batch", Access.WRITE, create, _BATCH),)
