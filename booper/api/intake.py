@@ -13,7 +13,7 @@ from booper.api.budget import ErrorBudget
 from booper.api.shapes import split
 from booper.api.values import Findings, check_values, read_moment, read_target_host
 from booper.engine.guard import Check
-from booper.model.args import Args, encode_args
+from booper.model.args import Args, encode_args, with_exact_numbers
 from booper.model.duration import parse_duration
 from booper.model.job import NewJob
 from booper.model.moment import is_unix_time
@@ -195,7 +195,7 @@ def read_args(body: bytes, media_type: str, findings: Findings) -> Args:
         body = msgspec.json.encode({name: _typed(name, value) for name, value in form.items()})
     body = _without_long_query(body, findings)
     try:
-        args: Args = decode_json(body, Args)
+        args: Args = with_exact_numbers(decode_json(body, Args), body)
     except msgspec.ValidationError:
         check_json(body)  # what no JSON value can hold is malformed, whatever its field
         sound, errors = split(body, Args, findings.budget)

@@ -23,7 +23,7 @@ from booper.engine.observer import Observers
 from booper.engine.reports import Reports
 from booper.engine.shortage import Shortages, shortage_of
 from booper.errors import Shortage, StoreUnavailable
-from booper.model import dynamic, lifecycle, outgoing
+from booper.model import dynamic, exact, lifecycle, outgoing
 from booper.model.duration import parse_duration
 from booper.model.dynamic import RenderError
 from booper.model.event import entries_of
@@ -216,7 +216,7 @@ def _left_behind(settled: Job, outcome: Outcome) -> tuple[str | None, dict[str, 
     answer: Any = {}
     if not outcome.response.is_cut:
         with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            answer = msgspec.json.decode(outcome.response.body)
+            answer = exact.decode(outcome.response.body)
     previous = msgspec.json.encode(dynamic.take_previous(answer)).decode()
     return previous, dynamic.take_set(answer)
 

@@ -6,7 +6,9 @@ The same type validates a request, is stored with the job, and is read back to s
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
+from booper.model import exact
 from booper.model.duration import Duration
 from booper.model.moment import Moment
 
@@ -62,8 +64,19 @@ def encode_args(args: Args) -> str:
 
 def decode_args(text: str) -> Args:
     """Read what `encode_args` wrote."""
-    return _decoder.decode(text)
+    return with_exact_numbers(_decoder.decode(text), text)
+
+
+def with_exact_numbers(args: Args, text: bytes | str) -> Args:
+    """Return args whose query and headers have their numbers as they stand in the JSON text."""
+    has_number = any(type(value) in (int, float) for value in (args.headers or {}).values())
+    names = ["query"] * bool(args.query) + ["headers"] * has_number
+    if not names:
+        return args
+    fields = _fields.decode(text)
+    return replace(args, **{name: exact.decode(fields[name]) for name in names})
 
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Args)
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])

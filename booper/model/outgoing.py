@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from booper.model import dynamic
+from booper.model import dynamic, exact
 from booper.model.args import Args
 from booper.model.job import Attempt, Job, Request
 from booper.model.resource import job_state
@@ -45,7 +45,7 @@ def _context(attempt: Attempt, now: datetime) -> dynamic.Context | None:
     if attempt.previous is None or attempt.state is None:
         return None
     job: dict[str, Any] = msgspec.to_builtins(job_state(attempt.job, now))
-    previous, state = msgspec.json.decode(attempt.previous), msgspec.json.decode(attempt.state)
+    previous, state = exact.decode(attempt.previous), exact.decode(attempt.state)
     return dynamic.Context(job, previous, state)
 
 
@@ -70,7 +70,7 @@ def _content(args: Args, method: str, context: dynamic.Context | None, *, is_typ
     elif args.body is msgspec.UNSET and method not in METHODS_WITH_BODY:
         return b""
     else:
-        body = None if args.body is msgspec.UNSET else msgspec.json.decode(args.body)
+        body = None if args.body is msgspec.UNSET else exact.decode(args.body)
         rendered = dynamic.render(body, context)
         if args.metadata is not False:
             rendered = dynamic.with_metadata(rendered, context)

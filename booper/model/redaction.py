@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from booper.model import exact
+
 REDACTED = "[redacted]"
 
 # Hidden whatever the operator says.
@@ -37,7 +39,7 @@ class Redaction:
         fields: dict[str, msgspec.Raw] = msgspec.json.decode(args, type=dict[str, msgspec.Raw])
         if "headers" not in fields:
             return args
-        headers: dict[str, Any] = msgspec.json.decode(fields["headers"])
+        headers: dict[str, Any] = exact.decode(fields["headers"])
         if self.names.isdisjoint(map(str.lower, headers)):
             return args
         return msgspec.json.encode({**fields, "headers": self.headers(headers)}).decode()

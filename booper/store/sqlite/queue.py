@@ -9,7 +9,7 @@ from random import Random
 import msgspec
 from msgspec.structs import replace
 
-from booper.model import dynamic, lifecycle
+from booper.model import dynamic, exact, lifecycle
 from booper.model.event import interruption_of, state_rejected
 from booper.model.job import Attempt, Job, Kind, NewJob, State
 from booper.store.base import (
@@ -170,7 +170,7 @@ class SQLiteQueue:
             previous = settlement.previous
         if settlement.changes is not None:
             try:
-                merged = dynamic.merge_state(msgspec.json.decode(state), dict(settlement.changes))
+                merged = dynamic.merge_state(exact.decode(state), dict(settlement.changes))
                 state = msgspec.json.encode(merged).decode()
             except dynamic.StateRejected as error:
                 at = settlement.entries[-1].at
