@@ -21,16 +21,14 @@ from booper.model.job import (
 )
 from booper.model.redaction import Redaction
 from booper.model.schedule import Gap
-from booper.model.timestamps import precise, precise_or_none
+from booper.model.timestamps import precise
 
 REQUEST = "worker.http.request"
 RESPONSE = "worker.http.response"
 ERROR = "worker.http.error"
 SKIPPED = "schedule.skipped"
 STATE_REJECTED = "schedule.state_rejected"
-REPLANNED = "schedule.replanned"
-FAILED = "schedule.failed"
-EVENTS = (REQUEST, RESPONSE, ERROR, SKIPPED, STATE_REJECTED, REPLANNED, FAILED)
+EVENTS = (REQUEST, RESPONSE, ERROR, SKIPPED, STATE_REJECTED)
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -116,19 +114,11 @@ def state_rejected(job: Job, reason: str, now: datetime) -> NewEntry:
     return NewEntry(job.user_id, job.id, job.kind, STATE_REJECTED, now, _json({"reason": reason}))
 
 
-def replanned(job: Job, was: datetime | None, planned_at: datetime, now: datetime) -> NewEntry:
-    """Write down that a run was planned anew because the clock was set back."""
-    payload = {
-        "reason": "the clock was set back",
-        "was": precise_or_none(was),
-        "planned_at": precise(planned_at),
-    }
-    return NewEntry(job.user_id, job.id, job.kind, REPLANNED, now, _json(payload))
-
-
-def failed(job: Job, reason: str, now: datetime) -> NewEntry:
-    """Write down that a schedule's next run could not be planned, which disabled the schedule."""
-    return NewEntry(job.user_id, job.id, job.kind, FAILED, now, _json({"reason": reason}))
+def unplannable(job: Job, reason: str, now: datetime) -> NewEntry:
+    """Write down that the rules of a run's schedule cannot be read, so that it was disabled."""
+    message = f"schedule {job.schedule_id} is disabled: {reason}"
+    payload = {"error": "schedule", "message": message, "duration_ms": None}
+    return NewEntry(job.user_id, job.id, job.kind, ERROR, now, _json(payload))
 
 
 def _entry(attempt: Attempt, event: str, at: datetime, payload: dict[str, object]) -> NewEntry:

@@ -12,11 +12,10 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from booper.model.event import replanned
 from booper.model.job import Job
 from booper.model.schedule import Plan, Schedule
 from booper.store.base import Ahead
-from booper.store.sqlite import gaps, logs, rows, runs, upcoming
+from booper.store.sqlite import gaps, rows, runs, upcoming
 from booper.store.sqlite.values import loaded, stored
 
 # Entries and jobs are numbered as they are written.
@@ -112,7 +111,6 @@ def _replan(
         due = runs.with_jitter(healed, next_at, random)
         run = replace(waiting, planned_at=next_at, scheduled_at=due)
         rows.write(connection, waiting, run)
-    logs.append(connection, [replanned(run, schedule.next_at, next_at, now)], random)
     return [run]
 
 

@@ -15,7 +15,7 @@ from random import Random
 from msgspec.structs import replace
 
 from booper.model import lifecycle
-from booper.model.event import failed
+from booper.model.event import unplannable
 from booper.model.job import WAITING, Attempt, Job, Kind
 from booper.model.planning import MISFIRE, Coming, Hold, MoveOn, Run, take_turn
 from booper.model.schedule import Gap, Misfire, Plan, Schedule
@@ -123,7 +123,7 @@ class Turns:
             return
         log.error("schedule %s is disabled: %s", schedule.id, reason)
         runs.write(self._connection, replace(schedule, disabled_at=self._now))
-        logs.append(self._connection, [failed(job, reason, self._now)], self._random)
+        logs.append(self._connection, [unplannable(job, reason, self._now)], self._random)
 
     def _turn(self, job: Job, seen: Seen) -> None:
         """Let one due job begin, unless it is a run or a report whose turn has not come."""
