@@ -12,10 +12,11 @@ from random import Random
 from booper.clock import monotonic
 from booper.errors import StoreUnavailable
 from booper.store.sqlite.connection import Connection, reading, writing
+from booper.store.sqlite.files import Files
 from booper.store.sqlite.first_key import FirstKeyFile
 from booper.store.sqlite.jobs import SQLiteJobs
 from booper.store.sqlite.keys import SQLiteKeys
-from booper.store.sqlite.lock import ProcessLock
+from booper.store.sqlite.lock import FileLock, ProcessLock
 from booper.store.sqlite.logs import SQLiteLogs
 from booper.store.sqlite.pauses import SQLitePauses
 from booper.store.sqlite.queue import SQLiteQueue
@@ -42,6 +43,7 @@ class SQLiteStore:
         reader: Connection,
         loop_reader: Connection,
         keys: SQLiteKeys,
+        files: Files,
         random: Random,
     ) -> None:
         self.jobs = SQLiteJobs(writer, reader, random)
@@ -51,10 +53,12 @@ class SQLiteStore:
         self.logs = SQLiteLogs(reader)
         self.keys = keys
         self._writer = writer
+        self._files = files
         self._fresh_until = 0.0
 
     async def check_writable(self, now: datetime) -> None:
         """Write something durable, or have done so a moment ago. Raises: StoreUnavailable."""
+        self._files.check()
         if monotonic() < self._fresh_until:
             return
         values = {"now": stored(now)}
@@ -72,6 +76,7 @@ async def open_store(path: Path, durability: str, random: Random) -> AsyncIterat
     async with AsyncExitStack() as stack:
         stack.enter_context(ProcessLock(path))
         _create(path)
+        stack.enter_context(FileLock(path))
         try:
             store = await _opened(stack, path, durability, random)
         except (sqlite3.Error, StoreUnavailable) as error:
@@ -94,14 +99,25 @@ async def _opened(
 ) -> SQLiteStore:
     connection = await stack.enter_async_context(writing(path, durability))
     await connection.run(lambda opened: migrate(opened, str(path)))
-    writer = Writer(connection)
+    files = Files(path)
+    writer = Writer(connection, files.check)
     keys = SQLiteKeys(writer, random, FirstKeyFile(path))
     await connection.run(keys.load)
     reader = await stack.enter_async_context(reading(path))
     # Of its own, so that somebody's long list does not hold up what is due.
     loop_reader = await stack.enter_async_context(reading(path))
     await stack.enter_async_context(_committing(writer))
-    return SQLiteStore(writer, reader, loop_reader, keys, random)
+    await stack.enter_async_context(_watching(files))
+    return SQLiteStore(writer, reader, loop_reader, keys, files, random)
+
+
+@asynccontextmanager
+async def _watching(files: Files) -> AsyncIterator[None]:
+    task = asyncio.create_task(files.watch(), name="store files")
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 @asynccontextmanager

@@ -45,10 +45,14 @@ class Change(msgspec.Struct, frozen=True, eq=False):
 
 
 class Writer:
-    """Collect changes and commit them in groups, in the order in which they came."""
+    """Collect changes and commit them in groups, in the order in which they came.
 
-    def __init__(self, connection: Connection) -> None:
+    `check` raises a StoreUnavailable where nothing may be written now.
+    """
+
+    def __init__(self, connection: Connection, check: Callable[[], None] = lambda: None) -> None:
         self._connection = connection
+        self._check = check
         self._waiting: deque[Change] = deque()
         self._arrived = asyncio.Event()
         self._is_closed = False
@@ -78,6 +82,7 @@ class Writer:
         """
         if self._is_closed:
             raise StoreUnavailable("booper is stopping")
+        self._check()
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append(Change(work, item, future, is_statement))
         self._arrived.set()
