@@ -303,8 +303,13 @@ class Booper(OwnCalls):
         """Return what delivers to the program around booper, if there is one."""
         if self._app is None:
             return None
-        grace, marks = self.config.delivery.grace_seconds, {DELIVERED: True}
-        inside = InsideTransport(self._app, marks=marks, grace_seconds=grace)
+        delivery = self.config.delivery
+        inside = InsideTransport(
+            self._app,
+            marks={DELIVERED: True},
+            host=delivery.app_host,
+            grace_seconds=delivery.grace_seconds,
+        )
         stack.push_async_callback(inside.aclose)
         return inside
 

@@ -5,23 +5,19 @@ Only `app` and `cli` see this module; the rest receives the values it needs.
 
 import tomllib
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec.structs import force_setattr
 
-from booper.engine.guard import parse_entry
-from booper.engine.headers import check_name
-from booper.engine.signing import Secret
 from booper.errors import ConfigError
-from booper.model.duration import Duration, parse_duration
-from booper.model.key import check_key
-from booper.model.retry import EXPONENTIAL, parse_backoff
+from booper.model.duration import Duration
+from booper.model.retry import EXPONENTIAL
 from booper.model.suggestion import did_you_mean
+from booper.setting_checks import CHECKS
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=900)]
@@ -77,6 +73,7 @@ class Delivery(Table, frozen=True, kw_only=True):
     max_response_bytes: Annotated[int, msgspec.Meta(ge=0, le=1 << 26)] = 256 << 10
     grace_seconds: Annotated[float, msgspec.Meta(ge=0, le=900)] = 10.0
     redact_headers: tuple[str, ...] = ()
+    app_host: str = "localhost"
 
 
 class Retry(Table, frozen=True, kw_only=True):
@@ -217,7 +214,7 @@ def _setting(label: str, kind: Any, value: Any) -> Any:
         got = "" if label in _SECRET else f", got {_shown(value)}"
         raise ConfigError(f"{label}: expected {_expected(kind)}{got}") from error
     try:
-        check = _CHECKS.get(label)
+        check = CHECKS.get(label)
         if check is not None:
             check(setting)
     except ValueError as error:
@@ -240,62 +237,6 @@ def _expected(kind: Any) -> str:
     noun = "a whole number" if get_args(kind)[0] is int else "a number"
     low = f"over {meta.gt}" if meta.gt is not None else f"from {meta.ge}"
     return f"{noun} {low} to {meta.le}"
-
-
-def _check_allow(entries: tuple[str, ...]) -> None:
-    for entry in entries:
-        parse_entry(entry)
-
-
-def _check_names(names: tuple[str, ...]) -> None:
-    for name in names:
-        check_name(name)
-
-
-def _check_path(path: str) -> None:
-    if "\0" in path or Path(path).name in ("", ".."):
-        raise ValueError(f"expected the path of a file, got {path!r}")
-
-
-def _check_secrets(secrets: tuple[str, ...]) -> None:
-    if len(secrets) > 2:
-        raise ValueError(f"expected at most two secrets, got {len(secrets)}")
-    for secret in secrets:
-        Secret.parse(secret)
-
-
-def _check_discord(url: str) -> None:
-    if url and not url.startswith("https://"):
-        raise ValueError("expected the https URL of a Discord webhook")
-
-
-def _check_client_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        is_fine = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is none, a bracket that is not closed
-        is_fine = False
-    if url and not is_fine:
-        raise ValueError(f"expected a URL such as http://127.0.0.1:2667, got {url!r}")
-
-
-def _check_client_key(key: str) -> None:
-    if key:
-        check_key(key)
-
-
-# What types cannot say.
-_CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
-    "[server] idempotency_ttl": parse_duration,
-    "[retry] backoff": parse_backoff,
-    "[targets] allow": _check_allow,
-    "[delivery] redact_headers": _check_names,
-    "[database] path": _check_path,
-    "[webhooks] secret": _check_secrets,
-    "[channels] discord": _check_discord,
-    "[client] url": _check_client_url,
-    "[client] key": _check_client_key,
-}
 
 
 def _check_name(name: str, known: Mapping[str, object], message: str, noun: str) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
@@ -18,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from booper.app import Booper
 from booper.clock import VirtualClock
-from booper.config import Config
+from booper.config import Config, Delivery
 from tests.conftest import KEY
 from tests.target import FakeTarget
 
@@ -134,9 +136,89 @@ async def test_a_job_is_delivered_to_the_program(
     assert request.headers["x-own"] == "1"
     assert request.headers["booper-attempt"] == "1"
     assert request.headers["content-type"] == "application/json"
-    assert request.headers["host"] == "app"
+    assert request.headers["host"] == "localhost"
     assert job["state"] == "completed"
     assert target.received == []
+
+
+@pytest.mark.parametrize("host", ["app.example", "localhost:8000", "[::1]:8000"])
+async def test_the_host_header_is_what_the_program_expects(
+    config: Config, clock: VirtualClock, program: Program, host: str
+) -> None:
+    """`[delivery] app_host` passes the host checks of Django and Starlette."""
+    checked = TrustedHostMiddleware(
+        program.app, allowed_hosts=[host.rpartition(":")[0] or host, host]
+    )
+    config = replace(config, delivery=Delivery(app_host=host))
+    async with Booper(config, clock=clock, transport=FakeTarget(), app=checked) as booper:
+        job = await booper.jobs.create(url=INSIDE, max_attempts=1)
+        await booper.wait_idle()
+        [(request, _)] = program.received
+        assert request.headers.getlist("host") == [host]
+        assert (await booper.jobs.get(job.job_id)).state == "completed"
+
+
+async def test_the_host_header_passes_a_check_for_this_machine(
+    config: Config, clock: VirtualClock, program: Program
+) -> None:
+    """`localhost`, the default, is what such checks allow while a program is written."""
+    checked = TrustedHostMiddleware(program.app, allowed_hosts=["localhost"])
+    async with Booper(config, clock=clock, transport=FakeTarget(), app=checked) as booper:
+        job = await booper.jobs.create(url=INSIDE, max_attempts=1)
+        await booper.wait_idle()
+        assert (await booper.jobs.get(job.job_id)).state == "completed"
+
+
+async def test_what_a_program_raises_is_logged_with_job_and_path(
+    booper: Booper, own: httpx.AsyncClient, program: Program, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The query is left out: it may hold secrets."""
+
+    async def fail(request: Request) -> Response:
+        raise RuntimeError("no such table")
+
+    program.handler = fail
+    job = await delivered(booper, own, "app:/tasks/send%20mail?key=secret", method="post")
+    [record] = [each for each in caplog.records if each.exc_info]
+    assert record.getMessage() == (
+        f"job {job['id']}: the app raised while it handled POST /tasks/send mail"
+    )
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("status", [404, 405, 307, 403])
+async def test_a_path_that_the_program_does_not_have_is_in_its_log(
+    booper: Booper,
+    own: httpx.AsyncClient,
+    program: Program,
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+) -> None:
+    """A typo in `app:/…` is a warning that names job, method and path, without the query."""
+
+    async def answer(request: Request) -> Response:
+        return Response(status_code=status)
+
+    program.handler = answer
+    job = await delivered(booper, own, "app:/taks?key=secret", method="post", max_attempts=2)
+    [line] = [each for each in caplog.records if "answered" in each.getMessage()]
+    assert line.levelno == logging.WARNING
+    assert line.getMessage().startswith(
+        f"job {job['id']} attempt 1: POST app:/taks answered {status} in "
+    )
+    assert "secret" not in caplog.text
+
+
+async def test_a_booper_inside_a_program_adds_no_lines_of_a_server(
+    config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its sockets beside the database come and go in silence; the program's own server tells."""
+    caplog.set_level(logging.DEBUG)
+    async with Booper(config, transport=FakeTarget()):
+        logging.getLogger("uvicorn.error").info("Started server process")
+    assert [each.getMessage() for each in caplog.records if each.name.startswith("uvicorn")] == [
+        "Started server process"
+    ]
 
 
 async def test_what_was_delivered_is_logged(

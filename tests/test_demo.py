@@ -1,6 +1,9 @@
 """`booper demo`: what it shows, and what it says when it does not work."""
 
 import json
+import os
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -52,3 +55,29 @@ def test_a_program_reads_one_object(tmp_path: Path) -> None:
     shown = json.loads(done.stdout)
     assert (shown["status"], shown["late_seconds"] >= 0) == (200, True)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "booper demo",
+        "booper dev --port 0",
+        "python -c 'from booper.testing import VirtualBooper; VirtualBooper().__enter__()'",
+    ],
+)
+def test_no_folder_for_temporary_files_is_told(tmp_path: Path, command: str) -> None:
+    """Where no file can grow none can be made: one line says so, and what to set."""
+    done = subprocess.run(
+        ["sh", "-c", f"ulimit -f 0; exec {command}"],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert "no folder for temporary files can be written" in last
+    assert last.endswith("set TMPDIR to one that can")
+    assert command.startswith("python") or len(done.stderr.splitlines()) == 1

@@ -8,7 +8,6 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import click
 import uvloop
@@ -25,6 +24,7 @@ from booper.engine.observer import Observer
 from booper.server.door import Limits
 from booper.server.files import raise_file_limit
 from booper.server.listener import Listener, listening
+from booper.temporary import temporary_folder
 
 
 def run(
@@ -62,9 +62,9 @@ def throwaway(database: Path, host: str, port: int) -> Config:
 
 @contextmanager
 def temporary_database() -> Iterator[Path]:
-    """Return where a database may lie, in a folder that goes at the end."""
-    with TemporaryDirectory(prefix="booper-dev-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder) / "booper.db"
+    """Return where a database may lie, in a folder that goes at the end. Raises: StartError."""
+    with temporary_folder("booper-dev-") as folder:
+        yield folder / "booper.db"
 
 
 @asynccontextmanager

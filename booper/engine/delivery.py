@@ -17,6 +17,7 @@ import httpx
 from booper.clock import monotonic
 from booper.engine.guard import Guard, Target
 from booper.engine.hosts import HostMap
+from booper.engine.inside import JOB_ID
 from booper.engine.raw import RawHeaders, RawRequest
 from booper.engine.redirects import MOST_HOPS, for_other_origin, is_redirect, redirected
 from booper.engine.shortage import shortage_of
@@ -131,7 +132,7 @@ class Delivery:
             target.parsed_url,
             RawHeaders(_encoded(headers)),
             httpx.ByteStream(request.content),
-            {"addresses": partial(self._guard.addresses, target)},
+            {"addresses": partial(self._guard.addresses, target), JOB_ID: job_id},
         )
         answer = await self._way_to(target).handle_async_request(outgoing)
         stream = answer.stream

@@ -248,8 +248,12 @@ def _log_attempt(attempt: Attempt, outcome: Outcome, written: Job) -> None:
 
 
 def _origin(url: str) -> str:
-    """Return the origin of a URL as it was written, without a user name."""
+    """Return the origin of a URL as it was written, without a user name.
+
+    Of the program around booper it is the path as well, without its query: that program's log is
+    where a typo in it is looked for.
+    """
     parts = urlsplit(url)
     if not parts.netloc:
-        return f"{parts.scheme}:"
+        return f"{parts.scheme}:{parts.path}"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

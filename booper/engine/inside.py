@@ -21,6 +21,9 @@ log = logging.getLogger("booper")
 DELIVERED: Final = "booper.delivered"
 """The key in the scope of a delivered job's call; nothing from outside can bring it."""
 
+JOB_ID: Final = "booper.job_id"
+"""The key in the extensions of a request: which job it delivers."""
+
 _NO_MARKS: Final[Mapping[str, object]] = {}
 _METHODS_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 # How long a call may take to end once it was cut off; one in a thread may take for ever.
@@ -29,6 +32,8 @@ _CUT_OFF_SECONDS: Final = 1.0
 
 class InsideTransport(httpx.AsyncBaseTransport):
     """Send requests to `app`, each with these headers as well, and with `marks` in its scope.
+
+    `host` is the Host header of all of them, None if each has its own.
 
     An application that raises has answered 500, as with any server. One whose caller does not wait
     for it any more is cut off; one whose answer is not read to its end is told so, and goes on.
@@ -41,10 +46,12 @@ class InsideTransport(httpx.AsyncBaseTransport):
         *,
         headers: Sequence[tuple[bytes, bytes]] = (),
         marks: Mapping[str, object] = _NO_MARKS,
+        host: str | None = None,
         grace_seconds: float = 0,
     ) -> None:
         self._app = app
         self._headers = headers
+        self._host = None if host is None else host.encode("ascii")
         self._marks = marks
         self._grace_seconds = grace_seconds
         self._tasks: set[asyncio.Task[None]] = set()
@@ -55,11 +62,11 @@ class InsideTransport(httpx.AsyncBaseTransport):
         body = b"".join(stream if isinstance(stream, httpx.ByteStream) else [await request.aread()])
         exchange = _Exchange(body)
         call = self._app(
-            {**_scope(request, body, self._headers), **self._marks}, exchange.receive, exchange.send
+            {**self._scope(request, body), **self._marks}, exchange.receive, exchange.send
         )
         task = asyncio.create_task(_called(call), name="call of the app")
         self._tasks.add(task)
-        task.add_done_callback(partial(self._ended, exchange))
+        task.add_done_callback(partial(self._ended, exchange, request))
         start = await exchange.begin(task)
         if start is None:
             return httpx.Response(500, text="Internal Server Error")
@@ -72,11 +79,23 @@ class InsideTransport(httpx.AsyncBaseTransport):
             task.cancel()
         await _wait(self._tasks, _CUT_OFF_SECONDS)
 
-    def _ended(self, exchange: "_Exchange", task: "asyncio.Task[None]") -> None:
+    def _scope(self, request: httpx.Request, body: bytes) -> Scope:
+        scope = _scope(request, body, self._headers)
+        if self._host is not None:
+            others = (pair for pair in scope["headers"] if pair[0] != b"host")
+            scope["headers"] = [(b"host", self._host), *others]
+        return scope
+
+    def _ended(
+        self, exchange: "_Exchange", request: httpx.Request, task: "asyncio.Task[None]"
+    ) -> None:
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None and not exchange.is_given_up:
-            log.error("the app raised while a job was delivered to it", exc_info=error)
+            job_id = request.extensions.get(JOB_ID)
+            whose = "" if job_id is None else f"job {job_id}: "
+            what = f"{request.method} {request.url.path}"
+            log.error("%sthe app raised while it handled %s", whose, what, exc_info=error)
 
 
 class _Exchange(httpx.AsyncByteStream):

@@ -1,10 +1,12 @@
 """HTTP listeners: uvicorn on sockets that were bound before it, and those beside a database."""
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +22,18 @@ from booper.server.waiting import Waiting
 LONGEST_SOCKET_PATH = 107
 TICK_SECONDS = 1.0
 BACKLOG = 2048
+
+
+_is_quiet: ContextVar[bool] = ContextVar("_is_quiet", default=False)
+
+
+def _is_of_others(record: logging.LogRecord) -> bool:
+    """Return whether a line is of the uvicorn around booper, or one that matters."""
+    return record.levelno >= logging.WARNING or not _is_quiet.get()
+
+
+# A program that runs under uvicorn would read three times that it is shutting down.
+logging.getLogger("uvicorn.error").addFilter(_is_of_others)
 
 
 class Listener(uvicorn.Server):
@@ -48,6 +62,7 @@ class Listener(uvicorn.Server):
 
     async def listen(self) -> None:
         """Answer requests until `close`. uvicorn's own `serve` would take the signals."""
+        _is_quiet.set(True)
         self.config.load()
         self.lifespan = self.config.lifespan_class(self.config)
         await self.startup(self._sockets)

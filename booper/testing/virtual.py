@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Final, Self
 
@@ -29,6 +28,7 @@ from booper.model.key import DEFAULT_USER
 from booper.own import own_transport
 from booper.server.door import Limits
 from booper.server.listener import Listener, listening
+from booper.temporary import temporary_folder
 from booper.testing.sent import Recorder, SentRequests
 from booper.testing.target import Answer, Rule, ScriptedTarget
 from booper.travel import Journey, Travel
@@ -81,7 +81,7 @@ class VirtualBooper:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            folder = Path(stack.enter_context(TemporaryDirectory(prefix="booper-test-")))
+            folder = stack.enter_context(temporary_folder("booper-test-"))
             portal = stack.enter_context(start_blocking_portal("asyncio"))
             booper = self._make(folder / "booper.db")
             stack.enter_context(portal.wrap_async_context_manager(booper))
