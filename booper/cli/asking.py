@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +178,7 @@ def fields_of(pairs: Sequence[str]) -> dict[str, Any]:
     """
     if len(pairs) == 1 and pairs[0].lstrip().startswith("{"):
         try:
-            value: dict[str, Any] = json.loads(pairs[0])
+            value: dict[str, Any] = json.loads(pairs[0], parse_float=Decimal)
         except ValueError as error:
             raise InvalidArgument(f"--data: expected JSON or name=value: {error}") from error
         return value

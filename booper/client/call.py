@@ -7,6 +7,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from booper.client.encoding import check_text
 from booper.client.errors import InvalidArgument, Unreadable
 
 T = TypeVar("T")
@@ -80,27 +81,29 @@ def nothing(body: bytes) -> None:
     """Read an answer that has no body."""
 
 
-def encode(value: object) -> bytes:
-    """Write a body as JSON. Raises: InvalidArgument, for what JSON has no form of."""
-    try:
-        return msgspec.json.encode(value)
-    except (TypeError, ValueError) as error:
-        raise InvalidArgument(f"{error}; expected what JSON can say") from error
-
-
 def query(**parameters: Any) -> Query:
-    """Write query parameters; those that are None are left out."""
-    return {name: _text(value) for name, value in parameters.items() if value is not None}
+    """Write query parameters; those that are None are left out.
+
+    Raises:
+        InvalidArgument: a value has no form as text.
+    """
+    given = {name: value for name, value in parameters.items() if value is not None}
+    texts = {name: _text(name, value) for name, value in given.items()}
+    for name, text in texts.items():
+        check_text(name, text)
+    return texts
 
 
-def _text(value: Any) -> str:
+def _text(name: str, value: Any) -> str:
     match value:
+        case bytes() | bytearray() | memoryview():
+            raise InvalidArgument(f"{name}: expected text, not bytes; decode it")
         case bool():
             return str(value).lower()
         case datetime():
             return value.astimezone(UTC).isoformat()
         case list() | tuple():
-            return ",".join(map(_text, value))
+            return ",".join(_text(name, item) for item in value)
         case _:
             return str(value)
 

@@ -5,7 +5,8 @@ from urllib.parse import quote
 from uuid import UUID, uuid4
 
 from booper.client.answers import Changed
-from booper.client.call import Call, data, encode
+from booper.client.call import Call, data
+from booper.client.encoding import check_text, encode
 from booper.client.errors import InvalidArgument
 from booper.client.fields import written
 
@@ -31,6 +32,7 @@ def changing(path: str, dry_run: bool, which: dict[str, Any], *, is_repeatable: 
 def place(collection: str, item: int | UUID | str) -> str:
     """Return where a thing is. Raises: InvalidArgument, for a name that would lead elsewhere."""
     text = str(item)
+    check_text(f"the id of one of the {collection}", text)
     if text.strip(".") == "":
         raise InvalidArgument(f"expected the id of one of the {collection}, got {text!r}")
     return f"/api/{collection}/{quote(text, safe='')}"

@@ -17,7 +17,8 @@ from booper.client.answers import (
     Schedule,
     ScheduleDetail,
 )
-from booper.client.call import MOST_ON_A_PAGE, Call, Page, bare, data, encode, nothing, page, query
+from booper.client.call import MOST_ON_A_PAGE, Call, Page, bare, data, nothing, page, query
+from booper.client.encoding import encode
 from booper.client.faces import Asynchronous, Blocking, Iteration, Operation, Resource
 from booper.client.fields import Change, Creation, Listed, Many, Moment, written
 from booper.client.requests import changing, is_kept, keyed, place, posting, reading
