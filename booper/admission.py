@@ -1,6 +1,7 @@
 """Who can call the API of a fresh start: the operator with a key of theirs, or with a first one."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 from ipaddress import ip_address
 
@@ -13,10 +14,25 @@ FIXED_KEY_NAME = "BOOPER_API_KEY"
 FIRST_KEY_NAME = "first"
 
 
+Address = tuple[str, int]
+"""A host and a port where the API listens."""
+
+
+def addresses_of(given: Address | Sequence[Address] | None) -> Sequence[Address]:
+    """Return addresses that were given as one, as several, or not at all."""
+    match given:
+        case None:
+            return ()
+        case (str(host), int(port)):
+            return [(host, port)]
+        case several:
+            return [(str(host), int(port)) for host, port in several]
+
+
 async def ensure_key(
-    store: Store, fixed_key: str | None, host: str | None, file: FirstKeyFile, now: datetime
+    store: Store, fixed_key: str | None, hosts: Sequence[str], file: FirstKeyFile, now: datetime
 ) -> str | None:
-    """Make sure that somebody can call the API at `host`, if any; return a key made for that.
+    """Make sure that somebody can call the API at `hosts`, if any; return a key made for that.
 
     That key stands in `file` before it is valid, so that no start that fails can lose it.
 
@@ -35,9 +51,9 @@ async def ensure_key(
         if file.digest() not in {key.digest for key in keys if key.revoked_at is None}:
             file.remove()  # left by a start that ended before it had made that key
         return None
-    if host is not None and not is_loopback(host):
+    if public := [host for host in hosts if not is_loopback(host)]:
         raise StartError(
-            f"listening on {host} needs a key of your own first: set "
+            f"listening on {public[0]} needs a key of your own first: set "
             f"{FIXED_KEY_NAME}, or make one with `booper keys create NAME`"
         )
     key = new_key(secrets.token_bytes)

@@ -21,7 +21,7 @@ import httpx
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as ASGIScope
 
-from booper.admission import FIXED_KEY_NAME, ensure_key
+from booper.admission import FIXED_KEY_NAME, Address, addresses_of, ensure_key
 from booper.api.application import OPERATIONS, create_application
 from booper.api.routing import Operation, Services
 from booper.clock import Clock, SystemClock
@@ -65,8 +65,9 @@ class Booper(OwnCalls):
 
     Without a `config` it is that of the file which `BOOPER_CONFIG` names, if it names one.
     `api_key` is a key that must work beside those in the store. `address` is where the API will
-    listen, if it does: jobs may then reach its helper paths, and a public one needs a key. `clock`,
-    `random` and `transport` are the edges to the world, for tests and simulations.
+    listen (one host and port, or several): jobs may then reach its helper paths, and a public one
+    needs a key. `clock`, `random` and `transport` are the edges to the world, for tests and
+    simulations.
 
     Where several processes run one over the same database, as the workers of a web server do, one
     of them holds it, and the others hand it their calls until they can take its place. Unless
@@ -92,7 +93,7 @@ class Booper(OwnCalls):
         config: Config | None = None,
         *,
         api_key: str | None = None,
-        address: tuple[str, int] | None = None,
+        address: Address | Sequence[Address] | None = None,
         clock: Clock | None = None,
         random: Random | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -109,7 +110,7 @@ class Booper(OwnCalls):
         self._hosts = hosts
         self._open_channels = open_channels
         self._operations = (*OPERATIONS, *operations)
-        self._address = address
+        self._addresses = addresses_of(address)
         self._app = check_app(app)
         self._user = check_user(user)
         self._clock = clock or SystemClock()
@@ -132,7 +133,7 @@ class Booper(OwnCalls):
             self._api_key = check_key(api_key) if api_key is not None else None
         except ValueError as error:
             raise ConfigError(f"{FIXED_KEY_NAME}: {error}") from error
-        self._guard = make_guard(self.config, address)
+        self._guard = make_guard(self.config, self._addresses)
 
     async def __aenter__(self) -> "Booper":
         """Open the store and start the loop; or follow the process that has the database open.
@@ -230,15 +231,15 @@ class Booper(OwnCalls):
     async def _start(self, stack: AsyncExitStack) -> None:
         database, server = self.config.database, self.config.server
         check_file_limit(
-            server.max_connections if self._address else 0, self.config.delivery.concurrency
+            server.max_connections if self._addresses else 0, self.config.delivery.concurrency
         )
         store = await stack.enter_async_context(
             open_store(Path(database.path), database.durability, self._random)
         )
-        host = self._address[0] if self._address else None
+        hosts = [host for host, _ in self._addresses]
         file, now = FirstKeyFile(Path(database.path)), self._clock.now()
-        self.first_key = await ensure_key(store, self._api_key, host, file, now)
-        if self.first_key is not None and self._address is None:
+        self.first_key = await ensure_key(store, self._api_key, hosts, file, now)
+        if self.first_key is not None and not self._addresses:
             log.info("the first API key is in %s, for its owner alone to read", file.path)
         if self._is_shared:
             grace = self.config.delivery.grace_seconds

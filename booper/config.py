@@ -40,13 +40,18 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 class Server(Table, frozen=True, kw_only=True):
     """Where the API listens, and the bounds of what comes in there."""
 
-    host: str = "127.0.0.1"
+    host: str | tuple[str, ...] = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 2667
     max_body_bytes: Annotated[int, msgspec.Meta(ge=1_024, le=1 << 30)] = 1 << 20
     max_connections: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
     rate_limit: Annotated[float, msgspec.Meta(ge=0, le=100_000)] = 0.0
     rate_burst: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 20
     idempotency_ttl: Duration = 0
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Return the addresses to listen on."""
+        return (self.host,) if isinstance(self.host, str) else self.host
 
 
 class Database(Table, frozen=True, kw_only=True):
@@ -125,6 +130,7 @@ _EXPECTED: Final = {
     bool: "true or false",
     tuple[str, ...]: "a list of text",
     Duration: 'seconds or [n, unit], such as [1, "hour"]',
+    str | tuple[str, ...]: "an address or a list of addresses",
     str | list[Duration]: f'"{EXPONENTIAL}" or a list of durations',
 }
 

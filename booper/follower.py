@@ -65,8 +65,8 @@ async def open_to_others(
     public = stack.enter_context(private_socket(public_socket_path(database)))
     await stack.enter_async_context(
         listening(
-            Listener(faces.administration, grace_seconds, private, limits),
-            Listener(faces.application, grace_seconds, public, limits),
+            Listener(faces.administration, grace_seconds, [private], limits),
+            Listener(faces.application, grace_seconds, [public], limits),
         )
     )
 

@@ -1,6 +1,7 @@
 """The parts of a booper as its configuration wants them; `booper.app` puts them together."""
 
 import os
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -53,8 +54,8 @@ def check_app(app: ASGIApp | None) -> ASGIApp | None:
     )
 
 
-def make_guard(config: Config, own: tuple[str, int] | None) -> Guard:
-    """Make the guard; `own` is where booper listens. Raises: ConfigError."""
+def make_guard(config: Config, own: Sequence[tuple[str, int]]) -> Guard:
+    """Make the guard; `own` are the addresses it listens on. Raises: ConfigError."""
     targets = config.targets
     try:
         return Guard(

@@ -1,5 +1,6 @@
 """What the types of settings cannot say: the checks of hosts, paths, secrets, URLs and keys."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,15 @@ from booper.errors import TargetRefused
 from booper.model.duration import parse_duration
 from booper.model.key import check_key
 from booper.model.retry import parse_backoff
+
+
+def _check_listened(host: str | tuple[str, ...]) -> None:
+    hosts = (host,) if isinstance(host, str) else host
+    if not hosts:
+        raise ValueError("expected an address or a list of addresses, got an empty list")
+    for each in hosts:
+        if not re.fullmatch(r"[\w.:%\[\]-]+", each):
+            raise ValueError(f"expected an address such as 127.0.0.1 or ::, got {each!r}")
 
 
 def _check_allow(entries: tuple[str, ...]) -> None:
@@ -67,6 +77,7 @@ def _check_client_key(key: str) -> None:
 
 
 CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
+    "[server] host": _check_listened,
     "[server] idempotency_ttl": parse_duration,
     "[retry] backoff": parse_backoff,
     "[targets] allow": _check_allow,

@@ -390,7 +390,7 @@ async def resolving(
         require_https=True,
         allow_private_networks=False,
         allow=("allowed.test",),
-        own=None,
+        own=(),
         resolve=resolve,
     )
     random, backoff, agent = Random(1), Backoff(), "booper/test"

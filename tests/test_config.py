@@ -49,7 +49,7 @@ BOUNDS: dict[tuple[str, str], tuple[list[float], list[float]]] = {
 
 # table, setting, a value of a wrong type as TOML, what the message must say was expected
 WRONG_TYPES = [
-    ("server", "host", "5", "text"),
+    ("server", "host", "5", "an address or a list of addresses"),
     ("server", "port", '"2667"', "a whole number from 0 to 65535"),
     ("server", "port", "true", "a whole number from 0 to 65535"),
     ("server", "port", "80.5", "a whole number from 0 to 65535"),

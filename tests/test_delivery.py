@@ -37,7 +37,7 @@ async def test_an_error_whose_text_is_no_unicode_is_an_outcome() -> None:
     """A library may put bytes it could not decode into its message, as lone surrogates."""
     target = FakeTarget()
     target.respond(httpx.ConnectError("no route to \udcff"))
-    guard = Guard(require_https=True, allow_private_networks=False, allow=["203.0.113.7"], own=None)
+    guard = Guard(require_https=True, allow_private_networks=False, allow=["203.0.113.7"], own=())
     outcome = await Delivery(target, guard, LIMIT).send(
         Request("GET", URL, {}, b"", {}, {}), timedelta(seconds=5)
     )
@@ -49,7 +49,7 @@ async def answered(response: httpx.Response) -> Response:
     """Send a request to a target that answers so, and return what is kept of the answer."""
     target = FakeTarget()
     target.respond(response)
-    guard = Guard(require_https=True, allow_private_networks=False, allow=["203.0.113.7"], own=None)
+    guard = Guard(require_https=True, allow_private_networks=False, allow=["203.0.113.7"], own=())
     outcome = await Delivery(target, guard, LIMIT).send(
         Request("GET", URL, {}, b"", {}, {}), timedelta(seconds=5)
     )
@@ -119,7 +119,7 @@ async def sent_by_name(
     target = VettedTarget()
     target.respond(*responses)
     guard = Guard(
-        require_https=True, allow_private_networks=False, allow=[], own=None, resolve=resolve
+        require_https=True, allow_private_networks=False, allow=[], own=(), resolve=resolve
     )
     return await Delivery(target, guard, LIMIT).send(
         Request("GET", url, {}, b"", {}, {}), timedelta(seconds=5), follow_redirects=True

@@ -184,7 +184,7 @@ async def opened(limits: Limits) -> AsyncIterator[House]:
     application = Application()
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
         address = listening.getsockname()[:2]
-        listener = Listener(application, 1.0, listening, limits)
+        listener = Listener(application, 1.0, [listening], limits)
         async with AsyncExitStack() as stack:
             task = asyncio.create_task(listener.listen())
             yield House(listener, application, address, stack)

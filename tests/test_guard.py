@@ -39,6 +39,7 @@ def guard(
     allow_private_networks: bool = False,
     allow: Sequence[str] = (),
     own: tuple[str, int] | None = None,
+    also: tuple[str, int] | None = None,
     resolve: Resolve | None = None,
 ) -> Guard:
     """Return a guard of the default policy but for what is given; DNS knows no name."""
@@ -46,7 +47,7 @@ def guard(
         require_https=require_https,
         allow_private_networks=allow_private_networks,
         allow=allow,
-        own=own,
+        own=[address for address in (own, also) if address is not None],
         resolve=resolve or Resolver(),
     )
 
@@ -334,6 +335,14 @@ def test_only_the_helper_paths_of_booper_itself_are_open(
 ) -> None:
     """Plain http to its own address works in exactly one spelling and for nothing else."""
     assert expected in verdict(guard(own=own), url)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+def test_each_address_that_booper_listens_on_is_its_own(host: str) -> None:
+    """One that serves both families is reached by both."""
+    both = guard(own=("::", 2667), also=("0.0.0.0", 2667))
+    assert verdict(both, f"http://{host}:2667/api/ping") == "ok"
+    assert "loopback" in verdict(both, f"http://{host}:2668/api/ping")
 
 
 # --- addresses ----------------------------------------------------------------------------

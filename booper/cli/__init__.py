@@ -77,12 +77,20 @@ def main() -> None:
 
 @main.command()
 @config_option
-@click.option("--host", help="The address to listen on.  [default: 127.0.0.1]")
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    envvar="BOOPER_HOST",
+    show_envvar=True,
+    help="An address to listen on, can be repeated; :: is all of both families.  "
+    "[default: 127.0.0.1]",
+)
 @click.option("--port", type=int, help="The port to listen on.  [default: 2667]")
 @database_option
 def serve(
     config_path: Path | None,
-    host: str | None,
+    hosts: tuple[str, ...],
     port: int | None,
     database: str | None,
 ) -> None:
@@ -93,16 +101,18 @@ def serve(
     """
     from booper.cli.serve import run  # what serving needs is slow to import
 
-    config = _read(config_path, host=host, port=port, database=database)
+    config = _read(config_path, host=hosts or None, port=port, database=database)
     run(config, os.environ.get("BOOPER_API_KEY") or None)
 
 
 @main.command()
 @click.option(
     "--host",
-    default="127.0.0.1",
+    "hosts",
+    multiple=True,
+    default=("127.0.0.1",),
     show_default=True,
-    help="The address to listen on; whoever reaches it knows the key.",
+    help="An address to listen on, can be repeated; whoever reaches it knows the key.",
 )
 @click.option(
     "--port",
@@ -124,7 +134,7 @@ def serve(
     "--console/--no-console", default=None, help="Show each job.  [default: on a terminal]"
 )
 def dev(
-    host: str,
+    hosts: tuple[str, ...],
     port: int,
     database: str | None,
     maps: tuple[str, ...],
@@ -138,7 +148,7 @@ def dev(
     """
     from booper.cli.dev import run  # what serving needs is slow to import
 
-    run(host, port, database, maps, is_frozen=freeze, is_shown=console)
+    run(hosts, port, database, maps, is_frozen=freeze, is_shown=console)
 
 
 @main.command()
@@ -231,7 +241,7 @@ def revoke_key(key: str, config_path: Path | None, database: str | None, is_json
 def _read(
     path: Path | None,
     *,
-    host: str | None = None,
+    host: tuple[str, ...] | None = None,
     port: int | None = None,
     database: str | None = None,
 ) -> Config:

@@ -121,7 +121,7 @@ def _configured(url: str | None, key: str | None, path: Path | None) -> tuple[st
     config = read_settings(path, {})
     asked = config.client
     return url or asked.url or local_url(
-        config.server.host, config.server.port
+        config.server.hosts[0], config.server.port
     ), key or asked.key or None
 
 

@@ -14,7 +14,8 @@ import uvloop
 
 from booper import __version__
 from booper.cli.addresses import local_url
-from booper.cli.serve import bind, spare_collector
+from booper.cli.binding import bound, bound_addresses
+from booper.cli.serve import spare_collector
 from booper.cli.streams import say
 from booper.clock import RunningClock, SystemClock
 from booper.config import Config, Database, Delivery, Server, Targets
@@ -28,7 +29,7 @@ from booper.temporary import temporary_folder
 
 
 def run(
-    host: str,
+    hosts: Sequence[str],
     port: int,
     database: str | None,
     maps: Sequence[str],
@@ -46,11 +47,11 @@ def run(
     raise_file_limit()
     kept = nullcontext(Path(database)) if database is not None else temporary_database()
     with kept as path, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        config = throwaway(path, host, port)
+        config = throwaway(path, tuple(hosts), port)
         runner.run(_serve(config, maps, is_frozen=is_frozen, is_shown=is_shown))
 
 
-def throwaway(database: Path, host: str, port: int) -> Config:
+def throwaway(database: Path, host: str | tuple[str, ...], port: int) -> Config:
     """Return settings for a booper that nobody relies on: any target is fine."""
     return Config(
         server=Server(host=host, port=port),
@@ -76,14 +77,14 @@ async def benching(
     observers: Sequence[Observer] = (),
 ) -> AsyncIterator[tuple[Bench, str]]:
     """Run a bench that listens, and tell its URL. Raises: StartError."""
-    with bind(config.server.host, config.server.port) as socket:
-        host, port = socket.getsockname()[:2]
-        bench = Bench(config, clock, address=(host, port), maps=maps, observers=observers)
+    with bound(config.server.hosts, config.server.port) as sockets:
+        addresses = bound_addresses(sockets)
+        bench = Bench(config, clock, address=addresses, maps=maps, observers=observers)
         limits = Limits(connections=config.server.max_connections)
         async with bench:
-            listener = Listener(bench.asgi, config.delivery.grace_seconds, socket, limits)
+            listener = Listener(bench.asgi, config.delivery.grace_seconds, sockets, limits)
             async with listening(listener):
-                yield bench, local_url(host, port)
+                yield bench, local_url(*addresses[0])
 
 
 async def _serve(
@@ -140,7 +141,7 @@ def _console(clock: RunningClock) -> Console:
 
 def _stop_event() -> asyncio.Event:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
 

@@ -1,14 +1,13 @@
 """`booper serve`: the daemon's process: its sockets, its signals, its log and its first words."""
 
 import asyncio
-import errno
 import gc
 import logging
 import os
 import shlex
 import signal
-import socket
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,12 +15,13 @@ import click
 import uvloop
 
 from booper import __version__
+from booper.admission import Address
 from booper.app import Booper
-from booper.cli.addresses import authority, is_every_address, local_url
+from booper.cli.addresses import is_every_address, local_url
+from booper.cli.binding import bound, bound_addresses
 from booper.cli.lines import log_to
 from booper.cli.streams import say
 from booper.config import Config
-from booper.errors import StartError
 from booper.server.door import Limits
 from booper.server.files import raise_file_limit
 from booper.server.listener import Listener, check_socket_path
@@ -29,7 +29,6 @@ from booper.store.sqlite import FirstKeyFile
 
 log = logging.getLogger("booper")
 
-BACKLOG = 2048
 STOPPED_AT_ONCE = 130
 
 
@@ -48,16 +47,16 @@ def run(config: Config, api_key: str | None) -> None:
 async def _serve(config: Config, api_key: str | None) -> None:
     stop = _stop_event()
     database = Path(config.database.path)
-    with bind(config.server.host, config.server.port) as listening:
-        host, port = listening.getsockname()[:2]
+    with bound(config.server.hosts, config.server.port) as sockets:
+        addresses = bound_addresses(sockets)
         check_socket_path(database)
-        booper = Booper(config, api_key=api_key, address=(host, port), follow=False)
+        booper = Booper(config, api_key=api_key, address=addresses, follow=False)
         async with booper:
             grace = config.delivery.grace_seconds
             limits = Limits(connections=config.server.max_connections)
-            listener = Listener(booper.asgi, grace, listening, limits)
+            listener = Listener(booper.asgi, grace, sockets, limits)
             spare_collector()
-            _greet(config, host, port, booper.first_key)
+            _greet(config, addresses, booper.first_key)
             await _until_stopped(booper, listener, stop)
 
 
@@ -89,7 +88,11 @@ def spare_collector() -> None:
 
 
 def _stop_event() -> asyncio.Event:
-    """Return an event that the first SIGINT or SIGTERM sets; the second ends the process."""
+    """Return an event that the first SIGINT or SIGTERM sets; the second ends the process.
+
+    So does SIGHUP on a terminal, however often it comes: a terminal that closes and the shell in
+    it both send one. Without a terminal it is what asks daemons to read their settings again.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -100,37 +103,39 @@ def _stop_event() -> asyncio.Event:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup sets it
+        on_hangup = stop.set if _is_on_terminal() else _keep_settings
+        loop.add_signal_handler(signal.SIGHUP, on_hangup)
     return stop
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Listen on an address. Raises: StartError."""
+def _is_on_terminal() -> bool:
+    """Return whether one of the standard streams is a terminal."""
+    return any(_is_terminal(number) for number in range(3))
+
+
+def _is_terminal(number: int) -> bool:
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except (OSError, UnicodeError) as error:
-        raise StartError(f"cannot listen on {authority(host, port)}: {_reason(error)}") from error
+        return os.isatty(number)
+    except OSError:  # it is closed
+        return False
 
 
-def _reason(error: OSError | UnicodeError) -> str:
-    """Say why an address cannot be listened on, and what to do where that is known."""
-    match getattr(error, "errno", None):
-        case errno.EADDRINUSE:
-            return "something listens there already; --port chooses another, 0 any free one"
-        case errno.EADDRNOTAVAIL:
-            return "this machine has no such address; --host chooses another"
-        case _:
-            return getattr(error, "strerror", None) or str(error)
+def _keep_settings() -> None:
+    log.warning("SIGHUP changes nothing: settings are read at the start; restart to change them")
 
 
-def _greet(config: Config, host: str, port: int, first_key: str | None) -> None:
+def _greet(config: Config, addresses: Sequence[Address], first_key: str | None) -> None:
     """Print where booper listens; of a first start also the key, or where that is."""
-    url = local_url(host, port)
+    url, *others = dict.fromkeys(local_url(host, port) for host, port in addresses)
     say(f"booper {__version__} serves {config.database.path} on {url}")
-    if is_every_address(host):
+    for other in others:
+        say(f"and on {other}")
+    every = [host for host, _ in addresses if is_every_address(host)]
+    if every:
         say(
-            f"It listens on every address of this machine ({host}). From another machine, use "
-            "its name or address in the place of that one."
+            f"It listens on every address of this machine ({', '.join(every)}). "
+            "From another machine, use its name or address in the place of that one."
         )
     file = FirstKeyFile(Path(config.database.path))
     is_on_terminal = sys.stdout.isatty()

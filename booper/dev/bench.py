@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from booper.admission import is_loopback
+from booper.admission import Address, addresses_of, is_loopback
 from booper.api.problems import answer_expected
 from booper.app import Booper
 from booper.clock import RunningClock, SystemClock
@@ -43,17 +43,17 @@ class Bench:
         config: Config,
         clock: RunningClock,
         *,
-        address: tuple[str, int],
+        address: Address | Sequence[Address],
         maps: Sequence[str] = (),
         observers: Sequence[Observer] = (),
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        host, port = address
+        self._addresses = addresses_of(address)
+        host, port = self._addresses[0]
         own = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self.clock = clock
         self.sink = Sink(clock)
         self._config = config
-        self._address = address
         self._hosts = HostMap.parse(maps, {HOSTED: own})
         self._observers = observers
         self._transport = transport
@@ -119,7 +119,7 @@ class Bench:
         except TargetRefused:
             return False
         return (
-            not is_loopback(self._address[0])
+            not all(is_loopback(host) for host, _ in self._addresses)
             or ip_literal(name) is not None
             or name in ("localhost", HOSTED.removeprefix("https://"))
         )
@@ -129,7 +129,7 @@ class Bench:
         booper = Booper(
             self._config,
             api_key=PUBLIC_KEY,
-            address=self._address,
+            address=self._addresses,
             clock=self.clock,
             transport=self._transport,
             hosts=self._hosts,

@@ -45,8 +45,8 @@ class Guard:
     addresses, but neither link-local nor cloud metadata. `allow` names what is always fine, also
     over plain http: a host, `host:port`, an IP address or a CIDR network. A host entry matches
     the URL's host and vouches for whatever it resolves to; an address entry vouches for those
-    addresses wherever they come from. `own` is the address booper listens on: its helper paths
-    may be reached over plain http. `resolve` signals failure by an OSError.
+    addresses wherever they come from. `own` are the addresses booper listens on: its helper
+    paths may be reached there over plain http. `resolve` signals failure by an OSError.
 
     Raises:
         ValueError: an entry of `allow` is none of the four.
@@ -58,7 +58,7 @@ class Guard:
         require_https: bool,
         allow_private_networks: bool,
         allow: Sequence[str],
-        own: tuple[str, int] | None,
+        own: Sequence[tuple[str, int]],
         resolve: Resolve | None = None,
     ) -> None:
         entries = [parse_entry(entry) for entry in allow]
@@ -67,7 +67,7 @@ class Guard:
         self._require_https = require_https
         self._allow_private_networks = allow_private_networks
         self._judged = lru_cache(maxsize=REMEMBERED)(self._judge)
-        self._own_urls = _own_urls(*own) if own else None
+        self._own_urls = [_own_urls(*address) for address in own]
         self._resolve = resolve or Resolver()
         # Of its own, so that dry runs take no threads from what is sent.
         self._resolve_for_preview = resolve or Resolver(max_threads=PREVIEW_THREADS)
@@ -203,7 +203,7 @@ class Guard:
         return not self._allowed_hosts.isdisjoint(wanted)
 
     def _is_own(self, url: str) -> bool:
-        return self._own_urls is not None and self._own_urls.fullmatch(url) is not None
+        return any(own.fullmatch(url) for own in self._own_urls)
 
 
 def parse_entry(entry: str) -> Network | tuple[str, int | None]:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
@@ -43,7 +43,7 @@ class Listener(uvicorn.Server):
     """
 
     def __init__(
-        self, app: ASGIApp, grace_seconds: float, where: socket.socket, limits: Limits
+        self, app: ASGIApp, grace_seconds: float, where: Sequence[socket.socket], limits: Limits
     ) -> None:
         config = uvicorn.Config(
             app,
@@ -57,7 +57,7 @@ class Listener(uvicorn.Server):
             timeout_graceful_shutdown=max(1, round(grace_seconds)),
         )
         super().__init__(config)
-        self._sockets = [where]
+        self._sockets = list(where)
         self._closing = asyncio.Event()
 
     async def listen(self) -> None:

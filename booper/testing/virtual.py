@@ -136,7 +136,7 @@ class VirtualBooper:
         """Return where the API listens, from the first time this is asked on."""
         running = self._running
         bound = socket.create_server(("127.0.0.1", 0))
-        listener = Listener(running.booper.asgi, 1, bound, Limits())
+        listener = Listener(running.booper.asgi, 1, [bound], Limits())
         self._stack.callback(bound.close)
         self._stack.enter_context(running.portal.wrap_async_context_manager(listening(listener)))
         return f"http://127.0.0.1:{bound.getsockname()[1]}"

@@ -66,7 +66,7 @@ async def _transport(url: str, stack: AsyncExitStack) -> Send:
 async def _delivery(url: str, stack: AsyncExitStack) -> Send:
     """booper's delivery: the guard, the deadline and the size limit around its transport."""
     transport = await stack.enter_async_context(Transport(max_idle_per_origin=IN_FLIGHT))
-    guard = Guard(require_https=False, allow_private_networks=False, allow=["127.0.0.1"], own=None)
+    guard = Guard(require_https=False, allow_private_networks=False, allow=["127.0.0.1"], own=())
     delivery = Delivery(transport, guard, 1 << 18)
 
     async def send(body: str) -> int:
