@@ -9,7 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -20,6 +20,12 @@ from booper.errors import Conflict
 from booper.model.job import Answered, Attempt, Failed, Job, Kind, Outcome, Refused, Request, State
 
 MOST_KEPT = 1_000
+
+END = datetime(9000, 1, 1, tzinfo=UTC)
+"""The clock goes no further: what is planned then must still have a date."""
+
+
+_PAST_END = END + timedelta(days=1)
 
 
 class Ran(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -84,15 +90,16 @@ class Travel:
         self._journal = self._begin() if is_gapless else None
 
     async def by(self, duration: timedelta) -> Journey:
-        """Let so much time pass. Raises: Conflict, if it is negative."""
+        """Let so much time pass. Raises: Conflict, if it is negative or leads past `END`."""
         async with self._journey() as journal:
-            await self._go_to(self._clock.now() + duration)
+            now = self._clock.now()
+            await self._go_to(now + duration if duration < END - now else _PAST_END)
         return journal.closed_at(self._clock.now())
 
     async def to(self, moment: datetime) -> Journey:
         """Go to a moment, which is reached when all that is due then is done.
 
-        Raises: Conflict, if it has passed.
+        Raises: Conflict, if it has passed or lies behind `END`.
         """
         async with self._journey() as journal:
             await self._go_to(moment)
@@ -106,6 +113,12 @@ class Travel:
                 await self._step(next_at)
                 next_at = self._booper.next_at()
         return journal.closed_at(self._clock.now())
+
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[None]:
+        """Wait for the end of a journey, and let none begin meanwhile."""
+        async with self._turn:
+            yield
 
     def next_at(self) -> datetime | None:
         """Return the next moment at which something may be sent, None if nothing waits."""
@@ -136,6 +149,8 @@ class Travel:
             raise Conflict(
                 f"time only goes forward: it is {now.isoformat()}, got {moment.isoformat()}"
             )
+        if moment > END:
+            raise Conflict(f"time ends with the year {END.year - 1}: it is {now.isoformat()}")
         while (next_at := self._booper.next_at()) is not None and next_at <= moment:
             await self._step(next_at)
         await self._step(moment)

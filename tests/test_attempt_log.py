@@ -85,7 +85,7 @@ async def test_each_attempt_has_one_line(
     found = [
         (record.levelname, re.sub(r" in \d+ ms", "", record.getMessage()))
         for record in caplog.records
-        if record.name == "booper"
+        if record.name == "booper.attempts"
     ]
     assert found == lines
     assert "secret" not in caplog.text

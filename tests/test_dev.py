@@ -1,8 +1,9 @@
 """`booper dev` without its process: the clock, the map, the reset, the console."""
 
 import asyncio
+import re
+from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 from booper.clock import RunningClock
 from booper.config import Config, Delivery
 from booper.dev.bench import PUBLIC_KEY, Bench
-from booper.dev.console import MOST_LINES_PER_SECOND, Console
+from booper.dev.console import MOST_LINES_PER_SECOND, Console, Screen
 from booper.engine.channels import Message
 from tests.conftest import START
 from tests.target import FakeTarget
@@ -42,13 +43,14 @@ def lines() -> list[str]:
 async def bench(config: Config, target: FakeTarget, lines: list[str]) -> AsyncIterator[Bench]:
     """Run a bench on a frozen clock."""
     clock = RunningClock(START, is_frozen=True)
-    console = Console(clock, lines.append, is_colored=False)
+    console = Console(clock, Screen(lines.append))
     async with Bench(
         replace(config, delivery=Delivery(grace_seconds=0)),
         clock,
         address=("127.0.0.1", 2667),
+        url="http://127.0.0.1:2667",
         maps=[MAPPED],
-        observers=[console],
+        watcher=console,
         transport=target,
     ) as running:
         yield running
@@ -144,26 +146,6 @@ async def test_a_moment_that_has_passed_is_refused(dev: httpx.AsyncClient) -> No
     assert answer.headers["content-type"] == "application/problem+json"
     assert "2030-01-01T12:00:00" in answer.json()["detail"]
     assert "2029-01-01T00:00:00" in answer.json()["detail"]
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {},
-        {"advance": 1, "to": "2030-01-02T00:00:00Z"},
-        {"advance": 1, "freeze": True},
-        {"advance": -1},
-        {"advance": [3, "yards"]},
-        {"to": "tomorrow"},
-        {"run": "all"},
-        {"rewind": 1},
-        [],
-    ],
-)
-async def test_a_move_that_means_nothing_is_refused(dev: httpx.AsyncClient, body: object) -> None:
-    """It is a 422 that says what would be right; the clock stays."""
-    assert (await dev.post("/api/dev/clock", json=body)).status_code == 422
-    assert (await dev.get("/api/dev/clock")).json()["data"]["now"].startswith("2030-01-01T12:00")
 
 
 async def test_what_is_wrong_with_all_of_a_body_needs_no_pointer(dev: httpx.AsyncClient) -> None:
@@ -338,34 +320,124 @@ async def test_no_other_booper_has_any_of_it(api: httpx.AsyncClient) -> None:
 async def test_the_console_has_a_line_for_each_step_of_a_job(
     dev: httpx.AsyncClient, target: FakeTarget, lines: list[str]
 ) -> None:
-    """Created, sent, answered: method, URL, status, duration, how late, and what is next."""
-    target.respond(httpx.Response(503))
-    await create(dev, schedule_in=60, backoff=[60])
+    """Created and answered: request, duration, name, the target's words, and what is next."""
+    target.respond(httpx.Response(503, text="over\nloaded \x1b[31m"))
+    await create(dev, schedule_in=60, backoff=[60], name="ada\x07")
+    await move(dev, advance=3_600)
+    await dev.post("/api/dev/clock", json={"freeze": True})
+    await dev.post("/api/dev/reset")
+
+    stable = [re.sub(r"\d+ ms", "N ms", line) for line in lines]
+    assert stable == [
+        "2030-01-01T12:00:00Z created #1 POST http://a.test/"
+        '; "ada\\x07"; for Tue 2030-01-01 12:01:00; in 1 min',
+        "2030-01-01T12:01:00Z 503 #1 POST http://a.test/"
+        '; "ada\\x07"; over loaded \\x1b[31m; N ms; attempt 1 of 15; again at 12:02:00, in 1 min',
+        '2030-01-01T12:02:00Z 200 #1 POST http://a.test/; "ada\\x07"; N ms; attempt 2 of 15',
+        "it is Tue 2030-01-01 13:00:00 UTC; 1 h on; 2 attempts: 1 retryable, 1 completed",
+        "it is Tue 2030-01-01 13:00:00 UTC; the clock stands still",
+        "reset: all jobs, schedules, logs and keys are gone; 1 created, 2 attempts, 0 in the sink"
+        "; it is Tue 2030-01-01 12:00:00 UTC",
+    ]
+
+
+async def test_the_console_keeps_reports_apart(dev: httpx.AsyncClient, lines: list[str]) -> None:
+    """A callback and webhook events stand behind an arrow, with the number of their job."""
+    reports = {name: f"http://a.test/{name}" for name in ("callback_url", "webhook_url")}
+    await create(dev, schedule_in=60, **reports)
     await move(dev, advance=3_600)
 
-    stable = [line.split(", in ")[0] for line in lines]
-    assert stable == [
-        "2030-01-01 12:00:00  created  #1  POST http://a.test/  for 2030-01-01 12:01:00",
-        "2030-01-01 12:01:00  sent     #1  POST http://a.test/",
-        "2030-01-01 12:01:00  503      #1  POST http://a.test/  attempt 1",
-        "2030-01-01 12:02:00  sent     #1  POST http://a.test/",
-        "2030-01-01 12:02:00  200      #1  POST http://a.test/  attempt 2",
-    ]
-    assert lines[2].endswith(" ms, 0 ms late, retryable, again at 2030-01-01 12:02:00")
-    assert lines[4].endswith(" ms, 0 ms late, completed")
+    told = [line.split("; ")[0].removeprefix("2030-01-01T12:01:00Z ") for line in lines[1:-1]]
+    assert Counter(told) == {
+        "200 #1 POST http://a.test/": 1,
+        "-> callback 200 #1 POST http://a.test/callback_url": 1,
+        "-> webhook 200 #1 POST http://a.test/webhook_url": 4,
+    }
+
+
+async def test_the_console_shows_a_schedule_once_and_each_of_its_runs(
+    dev: httpx.AsyncClient, lines: list[str]
+) -> None:
+    """The run that is planned next is no news."""
+    await create(dev, cron="0 * * * *", timezone="Europe/Berlin")
+    await move(dev, advance=[3, "hours"])
+    assert [line.split()[1] for line in lines[:-1]] == ["created", "200", "200", "200"]
+    assert "; cron 0 * * * * Europe/Berlin; " in lines[0]
 
 
 async def test_the_console_leaves_out_what_nobody_could_read(
-    dev: httpx.AsyncClient, bench: Bench, lines: list[str]
+    dev: httpx.AsyncClient, lines: list[str]
 ) -> None:
-    """A week of minutes is 30,000 lines; the console says how many it did not print."""
+    """A week of minutes is 10,000 lines; the console says how many it did not print."""
     await create(dev, cron="* * * * *")
-    Console(bench.clock, lines.append, is_colored=False).went(
-        await bench.travel.by(timedelta(hours=6))
-    )
-    assert len(lines) < 3 * 360
-    assert len(lines) >= MOST_LINES_PER_SECOND
-    assert lines[-1] == "it is 2030-01-01 18:00:00; 360 attempts: 360 completed"
+    await move(dev, advance=[12, "hours"])
+    assert MOST_LINES_PER_SECOND <= len(lines) <= 722
+    assert lines[-1].endswith(" UTC; 12 h on; 720 attempts: 720 completed")
+
+
+WRONG_MOVES = [
+    ({}, "", "got none"),
+    ({"advance": 1, "to": "2030-01-02T00:00:00Z"}, "", 'got "advance" and "to"'),
+    ({"advance": 1, "freeze": True}, "", 'got "advance" and "freeze"'),
+    ({"advance": None}, "", "got none"),
+    ({"advance": -1}, "/advance", "-1"),
+    ({"advance": [3, "yards"]}, "/advance", "'yards'"),
+    ({"advance": "3 days"}, "/advance", ""),
+    ({"advance": True}, "/advance", ""),
+    ({"advance": [101 * 365, "days"]}, "/advance", "century"),
+    ({"to": "tomorrow"}, "/to", "tomorrow"),
+    ({"to": "2131-01-01T00:00:00Z"}, "/to", "century"),
+    ({"to": True}, "/to", ""),
+    ({"run": "all"}, "/run", 'must be "next", got "all"'),
+    ({"run": 1}, "/run", ""),
+    ({"freeze": "yes"}, "/freeze", ""),
+    ({"freeze": 1}, "/freeze", ""),
+    ({"rewind": 1}, "/rewind", ""),
+]
+
+
+@pytest.mark.parametrize(("body", "pointer", "told"), WRONG_MOVES)
+async def test_a_wrong_move_is_told_by_its_field(
+    dev: httpx.AsyncClient, body: object, pointer: str, told: str
+) -> None:
+    """The problem points to the field and says its value; the clock stays."""
+    answer = await dev.post("/api/dev/clock", json=body)
+    assert answer.status_code == 422, answer.text
+    error = answer.json()["errors"][0]
+    # The unit of a duration has a pointer of its own.
+    assert error["pointer"].startswith(pointer)
+    assert told in error["detail"]
+    assert (await dev.get("/api/dev/clock")).json()["data"]["now"].startswith("2030-01-01T12:00")
+
+
+async def test_time_ends_with_the_year_8999(dev: httpx.AsyncClient) -> None:
+    """Centuries on, the clock stops where what is planned still has a date; a reset helps."""
+    for century in range(21, 90):
+        await move(dev, to=f"{century}29-01-01T00:00:00Z")
+    answer = await dev.post("/api/dev/clock", json={"advance": [36_525, "days"]})
+    assert answer.status_code == 409
+    assert "time ends with the year 8999" in answer.json()["detail"]
+    await create(dev, cron="0 0 1 1 *")
+    assert (await move(dev, run="next"))["now"] == "8930-01-01T00:00:00.000000Z"
+    await dev.post("/api/dev/reset")
+    assert (await move(dev, advance=1))["began_at"] == "2030-01-01T12:00:00.000000Z"
+
+
+@pytest.mark.parametrize("is_frozen", [True, False])
+async def test_a_freeze_during_a_journey_holds_after_it(
+    dev: httpx.AsyncClient, bench: Bench, target: FakeTarget, *, is_frozen: bool
+) -> None:
+    """It takes effect at the journey's end, and not until then is it answered."""
+    await dev.post("/api/dev/clock", json={"freeze": not is_frozen})
+    target.hold()
+    await create(dev)
+    going = asyncio.create_task(dev.post("/api/dev/clock", json={"advance": 3_600}))
+    await target.arrived.wait()
+    freezing = asyncio.create_task(dev.post("/api/dev/clock", json={"freeze": is_frozen}))
+    target.release()
+    assert (await going).json()["data"]["count"] == 1
+    assert (await freezing).json()["data"]["is_frozen"] is is_frozen
+    assert bench.clock.is_frozen is is_frozen
 
 
 async def test_a_reset_ends_a_journey(dev: httpx.AsyncClient, target: FakeTarget) -> None:

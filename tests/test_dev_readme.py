@@ -36,4 +36,4 @@ def test_a_reminder_of_three_days_is_tried_in_an_instant(tmp_path: Path) -> None
         assert [ran["status"] for ran in journey["ran"]] == [500, 200]
         assert [one["path"] for one in sink] == ["/remind", "/remind"]
         assert reset["is_frozen"]
-        terminal.wait_shown("#1  POST https://scheduler.booper.dev/dev/sink/remind?respond=500,200")
+        terminal.wait_shown("#1 POST https://scheduler.booper.dev/dev/sink/remind?respond=500,200")

@@ -41,6 +41,7 @@ async def bench_at(
             replace(config, delivery=Delivery(grace_seconds=0)),
             RunningClock(now, is_frozen=True),
             address=("127.0.0.1", 2667),
+            url="http://127.0.0.1:2667",
             transport=target,
         ) as bench,
         httpx.AsyncClient(

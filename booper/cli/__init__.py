@@ -130,25 +130,28 @@ def serve(
     help="Send an origin's requests elsewhere: https://api.example.com=http://localhost:3000",
 )
 @click.option("--freeze", is_flag=True, help="Let the clock stand still but for what you move it.")
-@click.option(
-    "--console/--no-console", default=None, help="Show each job.  [default: on a terminal]"
-)
+@click.option("--console/--no-console", default=True, help="Show each job.  [default: console]")
+@config_option
 def dev(
     hosts: tuple[str, ...],
     port: int,
     database: str | None,
     maps: tuple[str, ...],
     freeze: bool,
-    console: bool | None,
+    console: bool,
+    config_path: Path | None,
 ) -> None:
     """Run a scheduler to write programs against: any target, and time is yours.
 
     The key of the published requests works, https://scheduler.booper.dev is booper itself, and
-    /dev/sink/ is a target to play with. Nothing is kept unless --database is given.
+    /dev/sink/ is a target to play with. Nothing is kept unless --database is given. A
+    configuration file says how requests are signed, sent and retried; its other settings are
+    ignored.
     """
     from booper.cli.dev import run  # what serving needs is slow to import
 
-    run(hosts, port, database, maps, is_frozen=freeze, is_shown=console)
+    given = _read(config_path)
+    run(given, hosts, port, database, maps, is_frozen=freeze, is_shown=console)
 
 
 @main.command()

@@ -1,10 +1,10 @@
 """The bench: one booper after another on a clock, a map of hosts and a sink that stay."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import httpx
 from starlette.datastructures import Headers
@@ -22,7 +22,7 @@ from booper.engine.hosts import HostMap
 from booper.engine.observer import Observer
 from booper.engine.target import ip_literal, parse_authority
 from booper.errors import Forbidden, TargetRefused
-from booper.travel import Travel
+from booper.travel import Journey, Travel
 
 PUBLIC_KEY: Final = "sk_public_20230921"
 """The key of the published requests."""
@@ -31,8 +31,26 @@ HOSTED: Final = "https://scheduler.booper.dev"
 """Where the published requests go, which here is this very process."""
 
 
+class Watcher(Observer, Protocol):
+    """An observer that is also told what is done to the bench itself."""
+
+    def went(self, journey: Journey) -> None:
+        """Note that the clock was moved."""
+        ...
+
+    def told_time(self, *, is_frozen: bool) -> None:
+        """Note that the clock was stopped or set going."""
+        ...
+
+    def reset(self, caught: int) -> None:
+        """Note a reset; `caught` is how many requests the sink had."""
+        ...
+
+
 class Bench:
     """A booper to develop against: its API, the sink, and the operations that move its time.
+
+    It listens on `address`, where programs of this machine call it at `url`.
 
     Raises:
         ConfigError: an entry of `maps` is wrong.
@@ -44,18 +62,19 @@ class Bench:
         clock: RunningClock,
         *,
         address: Address | Sequence[Address],
+        url: str,
         maps: Sequence[str] = (),
         observers: Sequence[Observer] = (),
+        watcher: Watcher | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._addresses = addresses_of(address)
-        host, port = self._addresses[0]
-        own = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self.clock = clock
         self.sink = Sink(clock)
         self._config = config
-        self._hosts = HostMap.parse(maps, {HOSTED: own})
-        self._observers = observers
+        self._addresses = addresses_of(address)
+        self._hosts = HostMap.parse(maps, {HOSTED: url})
+        self._observers = [*observers, watcher] if watcher else observers
+        self._watcher = watcher
         self._transport = transport
         self._start_at = None if not clock.is_frozen else clock.now()
         self._stack = AsyncExitStack()
@@ -84,6 +103,23 @@ class Bench:
         await self._ready.wait()
         await self.booper.asgi(scope, receive, send)
 
+    async def go(self, move: Callable[[Travel], Awaitable[Journey]]) -> Journey:
+        """Move the clock. Raises: Conflict, StoreUnavailable."""
+        journey = await move(self.travel)
+        if self._watcher is not None:
+            self._watcher.went(journey)
+        return journey
+
+    async def set_frozen(self, is_frozen: bool) -> None:
+        """Stop the clock or let it run, once it is not being moved."""
+        async with self.travel.still():
+            if is_frozen:
+                self.clock.freeze()
+            else:
+                self.clock.run()
+        if self._watcher is not None:
+            self._watcher.told_time(is_frozen=is_frozen)
+
     async def reset(self) -> None:
         """Forget all jobs, schedules, logs, keys and what the sink has, and set the clock back.
 
@@ -95,9 +131,12 @@ class Bench:
             database = Path(self._config.database.path)
             for suffix in ("", "-wal", "-shm"):
                 database.with_name(database.name + suffix).unlink(missing_ok=True)
+            caught = len(self.sink.arrived())
             self.sink.clear()
             self.clock.set(self._start_at or SystemClock().now())
             await self._start()
+            if self._watcher is not None:
+                self._watcher.reset(caught)
 
     async def wait_failed(self) -> None:
         """Return when the loop of a booper has ended though nobody asked for it."""

@@ -1,19 +1,15 @@
 """The keys of `booper dev`: time travel by single letters, without Enter."""
 
 import asyncio
-import os
-import sys
-import termios
-import tty
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from booper.dev.bench import Bench
 from booper.dev.console import Console
 from booper.errors import BooperError
-from booper.travel import Journey
+from booper.travel import Journey, Travel
 
 ADVANCES: Final = {
     "m": timedelta(minutes=1),
@@ -22,19 +18,24 @@ ADVANCES: Final = {
     "w": timedelta(weeks=1),
 }
 HELP: Final = (
-    "n run what is due next · m h d w advance a minute, hour, day, week · "
-    "f freeze or run the clock · t tell the time · q quit"
+    "n run what is due next",
+    "m h d w advance a minute, hour, day, week",
+    "f freeze or run the clock",
+    "t tell the time",
+    "r show or hide callbacks and webhook events",
+    "? these keys",
+    "q quit",
 )
 
 
 class Keys:
-    """What each key does; one journey at a time."""
+    """What each key does; one move of the clock at a time."""
 
     def __init__(self, bench: Bench, console: Console, stop: Callable[[], None]) -> None:
         self._bench = bench
         self._console = console
         self._stop = stop
-        self._journey: asyncio.Task[None] | None = None
+        self._move: asyncio.Task[None] | None = None
 
     def press(self, key: str) -> None:
         """Do what a key stands for."""
@@ -42,68 +43,41 @@ class Keys:
             case "q":
                 self._stop()
             case "f":
-                self._toggle()
+                self._begin(key)
             case "t":
-                self._tell_time()
+                self._console.told_time(is_frozen=self._bench.clock.is_frozen)
+            case "r":
+                self._console.toggle_reports()
             case "n" | "m" | "h" | "d" | "w":
-                self._set_out(key)
+                self._begin(key)
             case "?":
-                self._console.say(HELP)
+                self._console.say(*HELP)
 
     async def close(self) -> None:
-        """Break off a journey that is under way."""
-        if self._journey is not None:
-            self._journey.cancel()
-            await asyncio.wait({self._journey})
+        """Break off a move that is under way."""
+        if self._move is not None:
+            self._move.cancel()
+            await asyncio.wait({self._move})
 
-    def _toggle(self) -> None:
-        clock = self._bench.clock
-        if clock.is_frozen:
-            clock.run()
-        else:
-            clock.freeze()
-        self._tell_time()
-
-    def _tell_time(self) -> None:
-        clock = self._bench.clock
-        state = "stands still" if clock.is_frozen else "runs"
-        self._console.say(f"it is {clock.now():%Y-%m-%d %H:%M:%S} UTC; the clock {state}")
-
-    def _set_out(self, key: str) -> None:
-        if self._journey is not None and not self._journey.done():
+    def _begin(self, key: str) -> None:
+        if self._move is not None and not self._move.done():
             self._console.say("still on the way")
             return
-        self._journey = asyncio.create_task(self._go(key), name="journey")
+        self._move = asyncio.create_task(self._do(key), name="journey")
 
-    async def _go(self, key: str) -> None:
+    async def _do(self, key: str) -> None:
+        bench = self._bench
         try:
-            self._console.went(await self._travel(key))
+            match key:
+                case "f":
+                    await bench.set_frozen(not bench.clock.is_frozen)
+                case "n":
+                    await bench.go(lambda travel: travel.run_next())
+                case _:
+                    await bench.go(partial(_advance, ADVANCES[key]))
         except BooperError as error:
             self._console.say(str(error))
 
-    async def _travel(self, key: str) -> Journey:
-        travel = self._bench.travel
-        return await (travel.run_next() if key == "n" else travel.by(ADVANCES[key]))
 
-
-@contextmanager
-def pressed(press: Callable[[str], None]) -> Iterator[None]:
-    """Hand on each key as it is pressed; the terminal is as it was afterwards."""
-    terminal = sys.stdin.fileno()
-    before = termios.tcgetattr(terminal)
-    loop = asyncio.get_running_loop()
-
-    def read() -> None:
-        typed = os.read(terminal, 64).decode(errors="ignore")
-        if not typed:  # the terminal is gone
-            loop.remove_reader(terminal)
-        for key in typed:
-            press(key)
-
-    tty.setcbreak(terminal)
-    loop.add_reader(terminal, read)
-    try:
-        yield
-    finally:
-        loop.remove_reader(terminal)
-        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+async def _advance(duration: timedelta, travel: Travel) -> Journey:
+    return await travel.by(duration)

@@ -1,6 +1,8 @@
 """`/api/dev/…`: the clock, the sink's record and the reset, beside the API they are about."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -82,6 +84,10 @@ class World(Protocol):
     sink: Sink
     travel: Travel
 
+    async def go(self, move: Callable[[Travel], Awaitable[Journey]]) -> Journey: ...
+
+    async def set_frozen(self, is_frozen: bool) -> None: ...
+
     async def reset(self) -> None: ...
 
 
@@ -110,10 +116,11 @@ class Operations:
         """Move the clock, let everything due on the way happen, and tell what ran."""
         body = await read_body(call.request, call.services.max_body_bytes)
         move = read_struct(body, Move)
-        if move.freeze is not None and _only(move, "freeze"):
-            self._set_frozen(move.freeze)
+        if (name := _given(move)) == "freeze":
+            await self._world.set_frozen(bool(move.freeze))
             return respond({"data": self._clock()})
-        return respond({"data": journey_resource(await self._travel(move))})
+        journey = await self._world.go(partial(self._travel, move, name))
+        return respond({"data": journey_resource(journey)})
 
     async def list_arrived(self, call: Call) -> Response:
         """List what has reached the sink, the latest last."""
@@ -130,30 +137,18 @@ class Operations:
         await self._world.reset()
         return respond({"data": self._clock()})
 
-    def _set_frozen(self, is_frozen: bool) -> None:
-        if is_frozen:
-            self._world.clock.freeze()
-        else:
-            self._world.clock.run()
-
-    async def _travel(self, move: Move) -> Journey:
-        travel, now = self._world.travel, self._world.clock.now()
+    async def _travel(self, move: Move, name: str, travel: Travel) -> Journey:
         try:
-            if move.advance is not None and _only(move, "advance"):
+            if name == "advance" and move.advance is not None:
                 return await travel.by(parse_duration(move.advance))
-            if move.to is not None and _only(move, "to"):
-                return await travel.to(parse_moment(move.to, now))
-        except InvalidDuration as error:
-            raise InvalidRequest([FieldError("/advance", str(error))]) from error
-        except InvalidMoment as error:
-            raise InvalidRequest([FieldError("/to", str(error))]) from error
-        if move.run == "next" and _only(move, "run"):
-            return await travel.run_next()
-        detail = (
-            'expected one of {"advance": [3, "days"]}, {"to": "2030-01-31T09:00:00Z"}, '
-            '{"run": "next"} and {"freeze": true}'
-        )
-        raise InvalidRequest([FieldError("", detail)])
+            if name == "to" and move.to is not None:
+                return await travel.to(parse_moment(move.to, self._world.clock.now()))
+        except (InvalidDuration, InvalidMoment) as error:
+            raise InvalidRequest([FieldError(f"/{name}", str(error))]) from error
+        if move.run != "next":
+            detail = f'must be "next", got {msgspec.json.encode(move.run)[:42].decode()}'
+            raise InvalidRequest([FieldError("/run", detail)])
+        return await travel.run_next()
 
     def _clock(self) -> ClockResource:
         clock, next_at = self._world.clock, self._world.travel.next_at()
@@ -189,9 +184,17 @@ def _ran_resource(ran: Ran) -> RanResource:
     )
 
 
-def _only(move: Move, name: str) -> bool:
+def _given(move: Move) -> str:
+    """Return the name of the one field that is given. Raises: InvalidRequest, it is not one."""
     given = [field for field in move.__struct_fields__ if getattr(move, field) is not None]
-    return given == [name]
+    if len(given) == 1:
+        return given[0]
+    got = " and ".join(f'"{name}"' for name in given) or "none"
+    detail = (
+        'expected one of {"advance": [3, "days"]}, {"to": "2130-01-31T09:00:00Z"}, '
+        f'{{"run": "next"}} and {{"freeze": true}}, got {got}'
+    )
+    raise InvalidRequest([FieldError("", detail)])
 
 
 _NOW: dict[str, Any] = {

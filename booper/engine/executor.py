@@ -44,6 +44,7 @@ from booper.model.retry import Backoff
 from booper.store.base import Queue, Settled, Settlement
 
 log = logging.getLogger("booper")
+attempts_log = logging.getLogger("booper.attempts")
 
 # How long to leave the store alone after it could not be used.
 STORE_PAUSE = timedelta(seconds=1)
@@ -236,7 +237,7 @@ def _log_attempt(attempt: Attempt, outcome: Outcome, written: Job) -> None:
     level = LEVELS.get(written.state, logging.WARNING)
     if level != logging.INFO:
         what = f"{(attempt.args.method or 'get').upper()} {_origin(attempt.args.url)} {what}"
-    log.log(
+    attempts_log.log(
         level,
         "job %d attempt %d: %s in %.0f ms, now %s",
         written.id,
