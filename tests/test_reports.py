@@ -1,7 +1,7 @@
 """Callbacks and webhook events: what they say, when they come, who may trust them (contract §7)."""
 
 import shutil
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +16,8 @@ from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config, Database, Targets, Webhooks
 from tests.conftest import KEY, START
+from tests.described import check_report, report_schema
+from tests.described import described as described_by_document
 from tests.processes import allow_local_targets, listening_target, serving, until
 from tests.programs import Hosts, content_of, json_of
 from tests.target import FakeTarget
@@ -68,6 +70,14 @@ def hooks() -> Receiver:
 def callbacks() -> Receiver:
     """Return the receiver of callbacks."""
     return Receiver()
+
+
+@pytest.fixture(autouse=True)
+def described(hooks: Receiver, callbacks: Receiver) -> Iterator[None]:
+    """Check at the end that whatever a test was sent is as the API document describes it."""
+    yield
+    for sent in (*hooks.events, *callbacks.events):
+        check_report(sent)
 
 
 @pytest.fixture
@@ -509,6 +519,34 @@ async def test_cancelling_every_job_spares_reports(
 
 
 # Signatures
+
+
+def test_every_published_report_is_as_it_is_described() -> None:
+    """The examples of the document, one of each kind."""
+    reports = described_by_document()["webhooks"]
+    assert set(reports) == {
+        *("job.started", "job.request", "job.response", "job.error", "job.finished", "callback")
+    }
+    for each in reports.values():
+        check_report(each["post"]["requestBody"]["content"]["application/json"]["example"])
+
+
+@pytest.mark.anyio
+async def test_numbers_of_events_rise_also_over_a_job_that_is_sent_again(
+    config: Config, clock: VirtualClock, hooks: Receiver, target: Hosts
+) -> None:
+    """They order the events of one job; a number that is left out means nothing."""
+    async with running(config, clock, target) as (booper, api):
+        target.respond(*(httpx.Response(status) for status in (500, 500, 200)))
+        job = await create(api, webhook_url=HOOK, max_attempts=2, backoff=[60])
+        await pass_through(booper, clock, minutes(3))
+        await api.post(f"/api/jobs/{job['job_id']}/retry")
+        await pass_through(booper, clock, minutes(6))
+        numbers = hooks.sequences()
+        assert len(numbers) >= 11
+        assert numbers == sorted(set(numbers))
+        data = report_schema("job.started")["properties"]["data"]["properties"]
+        assert "not always by one" in data["sequence"]["description"]
 
 
 def with_secrets(config: Config, *secrets: str) -> Config:

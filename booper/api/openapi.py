@@ -17,8 +17,10 @@ from booper.api import channels
 from booper.api.batch import MOST_IN_BATCH
 from booper.api.bodies import FORM, JSON
 from booper.api.filters import LONGEST_PREFIX
+from booper.api.jobs import JOB
 from booper.api.patterns import NO_CONTROL, NOT_BLANK
 from booper.api.problems import MEDIA_TYPE, FieldProblem, Problem
+from booper.api.reports import webhooks
 from booper.api.routing import Access, Answer, Data, Operation, Parameter, Posted
 from booper.api.schemas import (
     ANYTHING,
@@ -184,6 +186,7 @@ def document(operations: Iterable[Operation], now: datetime) -> Schema:
         "servers": [{"url": "/"}],
         "tags": [{"name": tag} for tag in dict.fromkeys(each.documentation.tag for each in known)],
         "paths": paths,
+        "webhooks": webhooks(JOB),
         "components": {
             "schemas": {**refined(shapes, FIELDS, RULES), **referred(now)},
             "responses": {error.__name__: _error(error) for error in _DETAILS},

@@ -1,0 +1,196 @@
+"""What callbacks and webhook events hold, for the API document's `webhooks` (contract §7).
+
+They are described here and made in `booper.engine.reports`; a test compares the two.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from booper.api.schemas import Schema, choice, optional, reference, whole
+from booper.engine.reports import ERROR, FINISHED_EVENT, REQUEST, RESPONSE, STARTED
+from booper.model.job import FINISHED
+
+CALLBACK: Final = "callback"
+
+_TEXT: Final[Schema] = {"type": "string"}
+_TIME: Final[Schema] = {"type": "string", "format": "date-time"}
+_ANY_JSON: Final[Schema] = {
+    "description": "JSON as it is where the content type says so, any other content as text"
+}
+_HEADERS: Final[Schema] = {
+    "type": "object",
+    "additionalProperties": _TEXT,
+    "description": "The values of Authorization, Cookie and other secret headers are [redacted]",
+}
+_DURATION: Final[Schema] = {"type": "number", "minimum": 0}
+
+_SENT: Final[Mapping[str, Schema]] = {
+    "method": _TEXT,
+    "url": _TEXT,
+    "query": {"type": "object"},
+    "headers": {**_HEADERS, "description": f"Those of the job. {_HEADERS['description']}"},
+    "body": _ANY_JSON,
+}
+_CAME: Final[Mapping[str, Schema]] = {
+    "status": whole(100, 599),
+    "headers": _HEADERS,
+    "body": _ANY_JSON,
+    "duration_ms": _DURATION,
+    "truncated": {"const": True, "description": "There if the body was longer than is kept"},
+}
+_FAILED: Final[Mapping[str, Schema]] = {
+    "error": {
+        **_TEXT,
+        "description": "A short stable word, such as timeout, connect, dns, refused, interrupted",
+    },
+    "message": _TEXT,
+    "duration_ms": _DURATION,
+}
+_ENDED: Final[Mapping[str, Schema]] = {
+    "state": choice(sorted(FINISHED)),
+    "last_error": optional(_TEXT),
+}
+_PLACE: Final[Mapping[str, Schema]] = {
+    "job_id": whole(1, 2**63 - 1),
+    "attempt": {**whole(0, 2**31), "description": "0 if the job was cancelled before its first"},
+    "sequence": {
+        **whole(0, 2**33),
+        "description": "Rises from event to event of one job, not always by one: sort by it, and "
+        "count nothing by it. Events whose first delivery fails come later than those after them. "
+        "If booper stops during an attempt, that attempt's events come again with the same numbers",
+    },
+}
+
+
+def _object(properties: Mapping[str, Schema], *, without: Sequence[str] = ()) -> Schema:
+    required = [name for name in properties if name not in without]
+    return {"type": "object", "properties": dict(properties), "required": required}
+
+
+def _event(kind: str, data: Mapping[str, Schema], *, without: Sequence[str] = ()) -> Schema:
+    return _object(
+        {
+            "type": {"const": kind},
+            "timestamp": _TIME,
+            "data": _object({**_PLACE, **data}, without=without),
+        }
+    )
+
+
+_RESULT: Final[Schema] = _object(
+    {
+        "job": reference("JobResource"),
+        "request": optional(_object(_SENT)),
+        "response": _object(_CAME, without=["truncated"]),
+        "error": _object(_FAILED),
+        "attempt": whole(1, 2**31),
+        "final": {"const": True},
+    },
+    without=["response", "error"],
+)
+
+_PLACED: Final = {"job_id": 29180, "attempt": 1}
+_REQUEST_EXAMPLE: Final = {
+    "method": "POST",
+    "url": "https://example.com/hook",
+    "query": {},
+    "headers": {},
+    "body": {"content": "Hello"},
+}
+_RESPONSE_EXAMPLE: Final = {
+    "status": 200,
+    "headers": {"content-type": "text/plain"},
+    "body": "ok",
+    "duration_ms": 41.7,
+}
+
+
+def _example(kind: str, sequence: int, data: Mapping[str, Any]) -> Schema:
+    placed = {**_PLACED, "sequence": sequence, **data}
+    return {"type": kind, "timestamp": "2023-09-01T18:26:19.812345Z", "data": placed}
+
+
+_REPORTS: Final[Sequence[tuple[str, str, Schema, Any]]] = (
+    (STARTED, "An attempt begins", _event(STARTED, {}), _example(STARTED, 1, {})),
+    (
+        REQUEST,
+        "What an attempt sends",
+        _event(REQUEST, _SENT),
+        _example(REQUEST, 2, _REQUEST_EXAMPLE),
+    ),
+    (
+        RESPONSE,
+        "What the target answered, with whatever status",
+        _event(RESPONSE, _CAME, without=["truncated"]),
+        _example(RESPONSE, 3, _RESPONSE_EXAMPLE),
+    ),
+    (
+        ERROR,
+        "Why an attempt has no response",
+        _event(ERROR, _FAILED, without=["duration_ms"]),
+        _example(
+            ERROR, 3, {"error": "timeout", "message": "no answer in time", "duration_ms": 30_000.0}
+        ),
+    ),
+    (
+        FINISHED_EVENT,
+        "The job has ended; the last of its events",
+        _event(FINISHED_EVENT, _ENDED),
+        _example(FINISHED_EVENT, 4, {"state": "completed", "last_error": None}),
+    ),
+)
+
+_SIGNATURE: Final = [
+    {"name": name, "in": "header", "description": description, "schema": _TEXT}
+    for name, description in (
+        ("webhook-id", "The same on every delivery of one report"),
+        ("webhook-timestamp", "Unix time in seconds"),
+        ("webhook-signature", "One or two signatures, `v1,` and base64, with a space between"),
+    )
+]
+_RECEIVED: Final[Schema] = {
+    "2XX": {"description": "Received"},
+    "410": {"description": "Not wanted: it is not sent again"},
+    "default": {"description": "Sent again later, as any job is"},
+}
+
+
+def webhooks(job: Any) -> dict[str, Schema]:
+    """Return the `webhooks` of the document; `job` is the example of a job's resource."""
+    ended = {
+        **job,
+        "job": {**job["job"], "state": "completed", "completed_at": "2023-09-01T18:26:19.854321Z"},
+    }
+    result = {
+        "job": ended,
+        "request": _REQUEST_EXAMPLE,
+        "response": _RESPONSE_EXAMPLE,
+        "attempt": 1,
+        "final": True,
+    }
+    described = {
+        kind: _posted(kind, f"{summary}. Sent to `webhook_url`.", schema, example)
+        for kind, summary, schema, example in _REPORTS
+    }
+    summary = (
+        "The result of a job that is completed or discarded, once, with its last `response` or "
+        "`error`. Sent to `callback_url`."
+    )
+    return {**described, CALLBACK: _posted(CALLBACK, summary, _RESULT, result)}
+
+
+def _posted(kind: str, description: str, schema: Schema, example: Any) -> Schema:
+    return {
+        "post": {
+            "operationId": kind.replace(".", "_"),
+            "summary": kind,
+            "description": f"{description} Signed by Standard Webhooks 1.0.0 if `[webhooks] secret`"
+            " is set.",
+            "parameters": _SIGNATURE,
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": schema, "example": example}},
+            },
+            "responses": _RECEIVED,
+        }
+    }
