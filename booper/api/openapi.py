@@ -53,6 +53,7 @@ from booper.errors import (
     TooManyConnections,
     TooManyRequests,
     Unauthenticated,
+    Unimplemented,
     UnsupportedMediaType,
     URLTooLong,
 )
@@ -152,7 +153,7 @@ _OF_ERRORS: Final[Mapping[type[BooperError], str]] = {
     StoreFull: "Retry-After",
 }
 _DETAILS: Final[Mapping[type[BooperError], str]] = {
-    MalformedRequest: "this is not an HTTP/1.1 request",
+    MalformedRequest: "a request must have one Host header, got 0",
     MalformedBody: "the body is not JSON: trailing comma in object (byte 7)",
     Unauthenticated: "no API key; send the header `Authorization: Bearer sk_…`",
     Forbidden: "this needs a key of scope write, this one's is read",
@@ -160,7 +161,8 @@ _DETAILS: Final[Mapping[type[BooperError], str]] = {
     Conflict: "the job is executing",
     RequestTimeout: "the request did not arrive in time",
     URLTooLong: "the URL must have at most 16384 bytes",
-    HeadersTooLarge: "the headers must have at most 32768 bytes",
+    HeadersTooLarge: "a request has at most 100 headers, with at most 32768 bytes",
+    Unimplemented: "Transfer-Encoding must be chunked alone, got 'gzip, chunked'",
     TooManyConnections: "too many connections; try again later",
     BodyTooLarge: "the body must have at most 1048576 bytes",
     UnsupportedMediaType: f"expected {JSON} or {FORM}, got 'text/plain'",
@@ -201,8 +203,10 @@ def errors_of(operation: Operation) -> list[type[BooperError]]:
     documentation = operation.documentation
     errors: set[type[BooperError]] = {
         MalformedRequest,
+        RequestTimeout,
         URLTooLong,
         HeadersTooLarge,
+        Unimplemented,
         *documentation.errors,
     }
     if operation.access is Access.OPEN and StoreUnavailable not in errors:
@@ -215,7 +219,7 @@ def errors_of(operation: Operation) -> list[type[BooperError]]:
         errors.add(InvalidRequest)
     if documentation.posted is not None:
         errors -= {MalformedRequest}  # of one status, and told in the same way
-        errors |= {MalformedBody, RequestTimeout, BodyTooLarge, UnsupportedMediaType}
+        errors |= {MalformedBody, BodyTooLarge, UnsupportedMediaType}
         errors.add(InvalidRequest)
     return sorted(errors, key=lambda error: error.status)
 
