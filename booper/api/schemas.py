@@ -163,7 +163,11 @@ CREATE: Final[Mapping[str, Schema]] = {
     },
     "ends_at": {**_AT, "description": "Must leave time for at least one run"},
     "max_runs": whole(1, MOST_RUNS),
-    "jitter": {**_WAIT, "description": "Must be shorter than repeat_every"},
+    "jitter": {
+        **_WAIT,
+        "description": "Must be shorter than repeat_every, or than the shortest time between two "
+        "runs of a cron, at most a day",
+    },
     "metadata": {"type": "boolean"},
     "follow_redirects": {"type": "boolean"},
     "overlap": choice(Overlap),
@@ -185,7 +189,9 @@ CREATE: Final[Mapping[str, Schema]] = {
     "description": text(LONGEST_TEXT["description"]),
     "max_attempts": whole(1, MOST_ATTEMPTS),
     "backoff": {
-        "anyOf": [{"const": EXPONENTIAL}, {"type": "array", "items": _WAIT, "minItems": 1}]
+        "description": "A wait shorter than a second counts as a second, after the hundredth "
+        "attempt one shorter than a minute as a minute",
+        "anyOf": [{"const": EXPONENTIAL}, {"type": "array", "items": _WAIT, "minItems": 1}],
     },
     "timeout": duration(timedelta.resolution, LONGEST_TIMEOUT),
     "expect_status": {

@@ -184,9 +184,10 @@ def _check_recurrence(args: Args, now: datetime, findings: Findings) -> None:
         return
     if args.repeat_every is not None and args.cron is not None:
         findings.add("/repeat_every", "give either cron or repeat_every, not both")
-    if args.cron is not None:
-        findings.read("/cron", Cron.parse, args.cron)
     every = None
+    if args.cron is not None:
+        cron = findings.read("/cron", Cron.parse, args.cron)
+        every = cron.shortest_gap if cron is not None else None
     if args.repeat_every is not None:
         every = findings.read("/repeat_every", _check_interval, args.repeat_every)
     for field, choices in (("overlap", Overlap), ("misfire", Misfire)):
@@ -245,7 +246,8 @@ def _check_interval(every: Duration) -> timedelta:
 def _check_jitter(jitter: Duration, every: timedelta | None) -> None:
     length = parse_duration(jitter)
     if every is not None and length >= every:
-        _refuse("must be shorter than repeat_every")
+        shown = f"{every.total_seconds():g} seconds"
+        _refuse(f"must be shorter than {shown}, the time between two runs")
 
 
 def _check_status(status: int | str) -> None:

@@ -16,6 +16,7 @@ from typing import Final
 from croniter import croniter  # type: ignore[import-untyped]  # croniter 7.0 ships no types
 
 _DAY: Final = timedelta(days=1)
+_DAY_MINUTES: Final = 24 * 60
 
 # Enough for a list of every minute, hour and day; beyond it a text is not a schedule.
 _MAX_LENGTH: Final = 500
@@ -110,6 +111,12 @@ class Calendar:
         today = self._passed(high) if self._has_day(high.date()) else 0
         skipped = self._passed(low) if self._has_day(low.date()) else 0
         return days * len(self.times) + today - skipped
+
+    @property
+    def shortest_gap(self) -> int:
+        """Return the minutes between the two nearest times, those of the next day included."""
+        following = (*self.times[1:], self.times[0] + _DAY_MINUTES)
+        return min(later - time for time, later in zip(self.times, following, strict=True))
 
     def has_day_near(self, year: int) -> bool:
         """Return whether any day of a year, or of the months beside it, matches.

@@ -17,7 +17,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final, Self
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from booper.model import cron
 from booper.model.cron import Calendar, InvalidCron
@@ -156,6 +156,11 @@ class Cron:
             if low < stretch.ends and stretch.begins < high
         )
 
+    @property
+    def shortest_gap(self) -> timedelta:
+        """Return how far two runs lie apart at least, as the clock shows it; at most a day."""
+        return timedelta(minutes=self._calendar.shortest_gap)
+
     def _count_in(self, stretch: "_Stretch", low: datetime, high: datetime) -> int:
         """Count the runs of a stretch from `low` on and before `high`."""
         opening, clock = self._opening(stretch), stretch.begins + stretch.offset
@@ -243,16 +248,16 @@ class _Stretch:
 
 @lru_cache(maxsize=2048)
 def _stretches(timezone: str, year: int) -> tuple[_Stretch, ...]:
-    """Return the stretches that make up one UTC year of a zone."""
-    zone = ZoneInfo(timezone)
+    """Return the stretches that make up one UTC year of a zone. Raises: InvalidTimezone."""
+    info = zone(timezone)
     new_year, end = datetime(year, 1, 1), datetime(year + 1, 1, 1)
     # Begin early, so that hours set back around midnight of New Year are still known.
     begin = new_year - _FOLD_MARGIN
-    edges = sorted({begin, new_year, end, *_changes(zone, begin, end)})
+    edges = sorted({begin, new_year, end, *_changes(info, begin, end)})
     stretches = []
-    reached = begin + _offset(zone, begin)
+    reached = begin + _offset(info, begin)
     for begins, ends in pairwise(edges):
-        offset = _offset(zone, begins)
+        offset = _offset(info, begins)
         clock = begins + offset
         resumes = reached if clock - reached <= _LONGEST_GAP else clock
         stretches.append(_Stretch(begins, ends, offset, resumes))
@@ -300,6 +305,15 @@ def check_timezone(name: str) -> None:
     """Check that a name is an IANA time zone. Raises: InvalidTimezone."""
     if name not in _zones():
         raise InvalidTimezone(name)
+
+
+def zone(name: str) -> ZoneInfo:
+    """Return the zone of a name. Raises: InvalidTimezone, also where its file is gone by now."""
+    check_timezone(name)
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InvalidTimezone(name) from None
 
 
 @lru_cache(maxsize=1)

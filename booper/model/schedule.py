@@ -5,14 +5,13 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 from functools import lru_cache
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from booper.model.args import Args, decode_args
 from booper.model.duration import parse_duration
 from booper.model.moment import Moment, parse_moment
-from booper.model.recurrence import Cron, Interval, Recurrence, check_timezone
+from booper.model.recurrence import Cron, Interval, Recurrence, zone
 
 
 class Overlap(StrEnum):
@@ -163,8 +162,7 @@ def zone_of(timezone: str | None) -> tzinfo:
     """Return the zone in which times without one are meant. Raises: InvalidTimezone."""
     if timezone is None:
         return UTC
-    check_timezone(timezone)
-    return ZoneInfo(timezone)
+    return zone(timezone)
 
 
 TIMING = (
