@@ -251,7 +251,7 @@ async def test_the_next_five_times_are_told(
         ({"max_attempts": 1}, []),
         # The last of a list repeats.
         ({"max_attempts": 5, "backoff": [10, [1, "minute"]]}, [10, 70, 130, 190]),
-        ({"max_attempts": 3, "backoff": [0]}, [0, 0]),
+        ({"max_attempts": 3, "backoff": [0]}, [1, 2]),
         # A retry at or after the next planned time is not made (§8): 17 and 36, but 59 is.
         ({"repeat_every": 60}, [17, 36, 59]),
         ({"repeat_every": 59}, [17, 36]),

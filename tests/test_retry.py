@@ -107,10 +107,27 @@ def test_fixed_delays_are_taken_in_order_and_the_last_repeats() -> None:
     assert waits == [timedelta(seconds=10), timedelta(minutes=1), two_hours, two_hours, two_hours]
 
 
-def test_a_single_delay_of_nothing_means_at_once() -> None:
-    """`[0]` retries without waiting, each time."""
-    backoff = parse_backoff([0])
-    assert {backoff.delay(attempt, Draw(0.9)) for attempt in (1, 2, 50)} == {timedelta(0)}
+# The configured wait, the attempt that failed, and the wait that comes of it, in seconds.
+SHORTEST = [
+    (0, 1, 1),
+    (0, 100, 1),
+    (0, 101, 60),
+    (0, 10_000, 60),
+    (0.5, 2, 1),
+    (1, 100, 1),
+    (1.5, 100, 1.5),
+    (59, 101, 60),
+    (61, 101, 61),
+]
+
+
+@pytest.mark.parametrize(("given", "attempt", "expected"), SHORTEST)
+def test_a_retry_waits_a_second_and_after_many_attempts_a_minute(
+    given: float, attempt: int, expected: float
+) -> None:
+    """Else one create with 10,000 attempts would fill the disk with what it is answered."""
+    backoff = parse_backoff([given])
+    assert backoff.delay(attempt, Draw(0.9)) == timedelta(seconds=expected)
 
 
 def test_exponential_is_a_word() -> None:

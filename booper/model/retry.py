@@ -17,6 +17,13 @@ _BASE = timedelta(seconds=15)
 _LARGEST_EXPONENT = 20
 _JITTER = 0.1
 
+MIN_DELAY: Final = timedelta(seconds=1)
+"""No retry comes sooner, whatever a backoff says: attempts are written down, and fill the disk."""
+
+MAX_QUICK_ATTEMPTS: Final = 100
+MIN_LATE_DELAY: Final = timedelta(minutes=1)
+"""After `MAX_QUICK_ATTEMPTS` no retry comes sooner than that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
@@ -28,10 +35,12 @@ class Backoff:
         """Return the wait after the `attempt`-th attempt (from 1) failed.
 
         The last of the fixed delays repeats. The exponential adds up to 10 % jitter, so that
-        what failed together is not retried together.
+        what failed together is not retried together. None is shorter than `MIN_DELAY`, and none
+        after many attempts shorter than `MIN_LATE_DELAY`.
         """
         if self.delays:
-            return self.delays[min(attempt, len(self.delays)) - 1]
+            least = MIN_DELAY if attempt <= MAX_QUICK_ATTEMPTS else MIN_LATE_DELAY
+            return max(self.delays[min(attempt, len(self.delays)) - 1], least)
         seconds = _BASE + timedelta(seconds=2 ** min(attempt, _LARGEST_EXPONENT))
         return seconds * (1 + _JITTER * random.random())
 

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Sequence
 from random import Random
+from typing import Final
 from uuid import UUID
 
 from booper.errors import NotFound
@@ -50,6 +51,20 @@ BEHIND = {
 }
 
 
+SIZES = """
+SELECT seq, length(CAST(payload AS BLOB)) FROM logs WHERE job_id = :job_id ORDER BY seq DESC
+"""
+
+DELETE_UP_TO = "DELETE FROM logs WHERE job_id = :job_id AND seq <= :seq"
+
+MAX_JOB_ENTRIES: Final = 1_000
+MAX_JOB_BYTES: Final = 8 << 20
+"""How much of one job's log is kept: its newest entries, up to both of these."""
+
+TRIMMED_AFTER: Final = 8
+"""After how many attempts a job's log is looked at each time: most jobs never are."""
+
+
 def append(
     connection: sqlite3.Connection, entries: Sequence[NewEntry], random: Random
 ) -> list[bytes]:
@@ -72,6 +87,18 @@ def append(
         ],
     )
     return ids
+
+
+def trim(connection: sqlite3.Connection, job_id: int) -> None:
+    """Delete the oldest entries of a job that has more than one may have."""
+    count = size = 0
+    sizes = connection.execute(SIZES, {"job_id": job_id})
+    for seq, length in sizes:
+        count, size = count + 1, size + length
+        if count > MAX_JOB_ENTRIES or size > MAX_JOB_BYTES:
+            sizes.close()
+            connection.execute(DELETE_UP_TO, {"job_id": job_id, "seq": seq})
+            return
 
 
 class SQLiteLogs:

@@ -153,6 +153,8 @@ class SQLiteQueue:
         """Write what follows from an attempt whose job is written."""
         self._leave(connection, settlement)
         settled, entries = settlement.settled, settlement.entries
+        if settled.attempt % logs.TRIMMED_AFTER == 0:
+            logs.trim(connection, settled.id)
         now = entries[-1].at if entries else settled.scheduled_at
         armed = self._insert_all(connection, settlement.reports, now)
         return Settled(settled, [*armed, *following(connection, settled)])
