@@ -105,7 +105,7 @@ def make_scheduler(
         reports,
         clock,
         concurrency=delivery.concurrency,
-        per_host=delivery.per_host,
+        per_origin=delivery.per_host,
         observers=observers,
     )
 

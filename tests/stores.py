@@ -101,7 +101,7 @@ def wanted(
     given = {"args": encode_args(args), "max_attempts": 15, **fields}
     return NewJob(
         user_id=user,
-        host=host,
+        origin=f"https://{host}",
         scheduled_at=at,
         planned_at=at,
         idempotency_key=idempotency,
@@ -118,7 +118,7 @@ def repeating(
     return NewSchedule(
         user_id=user,
         args=encode_args(args),
-        host="target.test",
+        origin="https://target.test",
         anchor=at,
         first_at=Plan.of(args, at).first(),
         max_attempts=max_attempts,
@@ -144,7 +144,7 @@ async def scheduled(store: Store, user: UUID, *, at: datetime = START, **fields:
 
 def due(job: Job) -> Due:
     """Return a job as the timers know it."""
-    return Due(job.scheduled_at, job.id, job.host)
+    return Due.of(job)
 
 
 async def turns(
@@ -256,8 +256,20 @@ async def waiting(store: Store, window: int = 100) -> list[int]:
     """Return the numbers of all waiting jobs, read in windows as the timers read them."""
     found: list[Due] = []
     last: Due | None = None
-    while batch := await store.queue.due(last, window):
-        assert len(batch) <= window
-        found += batch
-        last = batch[-1]
-    return [item.id for item in found]
+    while True:
+        scan = await store.queue.due(last, window)
+        assert len(scan.found) <= window
+        found += scan.found
+        last = scan.until
+        if last is None:
+            return [item.id for item in found]
+
+
+async def dues(store: Store, limit: int = 10, after: Due | None = None) -> Sequence[Due]:
+    """Return the next waiting jobs, as the timers know them."""
+    return (await store.queue.due(after, limit)).found
+
+
+async def paused(store: Store) -> list[str]:
+    """Return the names of what is paused."""
+    return [one.target for one in await store.pauses.list()]

@@ -43,7 +43,7 @@ async def dry_run(api: httpx.AsyncClient, **fields: object) -> Any:
     assert "location" not in answer.headers
     assert set(answer.json()) == {"data"}
     data = answer.json()["data"]
-    assert set(data) == {"request", "next_runs", "retries", "conflict", "guard"}
+    assert set(data) == {"request", "next_runs", "retries", "conflict", "guard", "held_by"}
     return data
 
 
@@ -402,7 +402,7 @@ async def resolving(
         executor = Executor(store.queue, delivery, reports, clock, random, defaults)
         services = Services(
             store=store,
-            scheduler=Scheduler(store, executor, reports, clock, concurrency=64, per_host=16),
+            scheduler=Scheduler(store, executor, reports, clock, concurrency=64, per_origin=16),
             reports=reports,
             channels=Channels(clock, random),
             guard=guard,

@@ -464,7 +464,7 @@ async def test_a_failing_program_is_spared_as_a_host(
     for _ in range(20):
         await delivered(booper, own)
     [breaker] = (await own.get("/api/breakers")).json()["data"]
-    assert breaker["host"] == "app:"
+    assert breaker["origin"] == "app:"
 
 
 async def test_the_program_can_be_paused(

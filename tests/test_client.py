@@ -43,6 +43,7 @@ LEFT_OUT = {
     "POST /api/echo": "a target to try",
     "GET /healthz": "for what watches the process",
     "GET /openapi.json": "for tools",
+    "GET /api/pause": "another spelling of GET /api/pauses",
 }
 
 
@@ -76,7 +77,9 @@ def calls() -> list[Call[Any]]:
         Root.status.build(None),
         Root.pause.build(None),
         Root.resume.build(None),
+        Root.pauses.build(None),
         Root.breakers.build(None),
+        Root.reset_breakers.build(None),
         Root.broadcast.build(None, "x"),
     ]
     return [*jobs, *schedules, *others]
@@ -219,6 +222,11 @@ async def test_what_belongs_to_no_resource(client: AsyncClient) -> None:
     assert await client.pause("example.com") == {"paused": ["example.com"]}
     assert await client.resume("example.com") == {"paused": []}
     assert await client.breakers() == []
+    await client.pause(origin="https://paused.test")
+    (paused,) = await client.pauses()
+    assert paused.target == "https://paused.test"
+    await client.resume(origin="https://paused.test")
+    assert await client.reset_breakers("paused.test") == {"reset": []}
     assert (await client.broadcast("Hello", channel="toast")).content == "Hello"
 
 

@@ -43,7 +43,7 @@ def job(**changes: Any) -> Job:
             idempotency_key=None,
             name="remind Jürgen",
             description=None,
-            host="https://api.example.com",
+            origin="https://api.example.com",
             args=json.dumps(args),
             state=State.SCHEDULED,
             attempt=0,

@@ -50,7 +50,7 @@ def attempt_of(**fields: object) -> Attempt:
         idempotency_key=None,
         name=None,
         description=None,
-        host="target.test",
+        origin="target.test",
         args=json.dumps({"url": URL, **fields}),
         state=State.EXECUTING,
         attempt=1,

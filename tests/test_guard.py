@@ -131,7 +131,7 @@ def test_a_target_holds_the_parts_of_the_url() -> None:
     target = guard().check("https://Bücher.example:8443/ü?q=1#part")
 
     assert target == Target("https", "xn--bcher-kva.example", 8443, "/%C3%BC", "q=1")
-    assert target.origin == ("https", "xn--bcher-kva.example", 8443)
+    assert target.origin == "https://xn--bcher-kva.example:8443"
     assert target.authority == "xn--bcher-kva.example:8443"
 
 

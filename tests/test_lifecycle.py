@@ -45,7 +45,7 @@ def job_in(state: State, *, attempt: int = 1, max_attempts: int = 15) -> Job:
         idempotency_key=None,
         name=None,
         description=None,
-        host="target.test",
+        origin="target.test",
         args="{}",
         state=state,
         attempt=attempt,
@@ -104,7 +104,9 @@ MOVES = {
     "rescue a suspect": Move(
         IN_FLIGHT,
         State.DISCARDED,
-        lambda job: lifecycle.rescue(replace(job, interruptions=SUSPECT_CRASHES), NOW),
+        lambda job: lifecycle.rescue(
+            replace(job, interruptions=SUSPECT_CRASHES), NOW, was_alone=True
+        ),
     ),
     "succeed": Move(IN_FLIGHT, State.COMPLETED, lambda job: settle(job, answered(200))),
     "answer 500": Move(IN_FLIGHT, State.RETRYABLE, lambda job: settle(job, answered(500))),

@@ -30,7 +30,7 @@ def executing(fields: dict[str, object]) -> Job:
         idempotency_key="jane@example.com:welcome",
         name=None,
         description=None,
-        host="target.test",
+        origin="target.test",
         args=json.dumps({"url": URL, **fields}),
         state=State.EXECUTING,
         attempt=1,

@@ -17,9 +17,9 @@ SEED, STEPS = 3, 200
 SEEDS = range(6)
 
 COPY_OF_JOB = """
-INSERT INTO jobs (uuid, user_id, kind, schedule_id, host, args, state, attempt, max_attempts,
+INSERT INTO jobs (uuid, user_id, kind, schedule_id, origin, args, state, attempt, max_attempts,
     interruptions, inserted_at, scheduled_at, planned_at)
-SELECT randomblob(16), user_id, kind, schedule_id, host, {args}, state, attempt, max_attempts,
+SELECT randomblob(16), user_id, kind, schedule_id, origin, {args}, state, attempt, max_attempts,
     interruptions, inserted_at, scheduled_at, planned_at
 FROM jobs WHERE id = new.id;
 """

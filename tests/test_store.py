@@ -22,7 +22,17 @@ from booper.model.event import ERROR, REQUEST, RESPONSE, NewEntry
 from booper.model.job import FINISHED, WAITING, Attempt, Job, Kind, NewJob, State
 from booper.model.key import DEFAULT_USER, Scope
 from booper.model.schedule import Conflict as OnConflict
-from booper.store.base import ALL_HOSTS, Created, Creation, Due, JobFilter, Seen, Settlement, Store
+from booper.store.base import (
+    ALL_TARGETS,
+    Admit,
+    Created,
+    Creation,
+    Due,
+    JobFilter,
+    Seen,
+    Settlement,
+    Store,
+)
 from tests import stores
 from tests.conftest import START
 from tests.stores import (
@@ -39,12 +49,14 @@ from tests.stores import (
     created,
     discarded,
     due,
+    dues,
     entry,
     ids,
     in_state,
     key,
     nothing,
     page,
+    paused,
     retryable,
     scheduled,
     settle,
@@ -76,7 +88,7 @@ async def test_a_new_job_is_what_was_asked_for(store: Store, alice: UUID) -> Non
     new = NewJob(
         user_id=alice,
         args=encode_args(args),
-        host="target.test",
+        origin="https://target.test",
         scheduled_at=at,
         planned_at=at,
         max_attempts=3,
@@ -87,7 +99,7 @@ async def test_a_new_job_is_what_was_asked_for(store: Store, alice: UUID) -> Non
     answer = await store.jobs.create(Creation(new), START)
     job = answer.job
     assert not answer.is_duplicate
-    assert (job.user_id, job.host, job.max_attempts) == (alice, "target.test", 3)
+    assert (job.user_id, job.origin, job.max_attempts) == (alice, "https://target.test", 3)
     assert (job.idempotency_key, job.name, job.description) == ("once", "Nightly", "Every night")
     assert (job.state, job.attempt, job.interruptions) == (State.SCHEDULED, 0, 0)
     assert (job.inserted_at, job.scheduled_at, job.planned_at) == (START, at, at)
@@ -340,14 +352,14 @@ async def test_a_waiting_job_can_be_replaced_in_place(
     assert answer.job == replace(
         job,
         args=new.args,
-        host="b.test",
+        origin="https://b.test",
         name="New",
         max_attempts=3,
         scheduled_at=at,
         planned_at=at,
     )
     assert await store.jobs.get(alice, job.id) == answer.job
-    assert await store.queue.due(None, 10) == [Due(at, job.id, "b.test")]
+    assert await dues(store, 10) == [Due(at, job.id, "https://b.test")]
 
 
 async def test_a_replaced_job_has_at_least_one_attempt_left(store: Store, alice: UUID) -> None:
@@ -433,7 +445,7 @@ async def test_a_waiting_job_can_run_now(store: Store, alice: UUID, state: State
     if state in WAITING:
         early = await store.jobs.run(alice, job.uuid, now)
         assert early == replace(job, scheduled_at=now)
-        assert await store.queue.due(None, 10) == [Due(now, job.id, job.host)]
+        assert await dues(store, 10) == [Due(now, job.id, job.origin, job.path)]
     else:
         with pytest.raises(Conflict, match=f"job {job.id} is {state}"):
             await store.jobs.run(alice, job.id, now)
@@ -458,7 +470,7 @@ async def test_a_discarded_or_cancelled_job_can_run_again(
     if state in (State.DISCARDED, State.CANCELLED):
         again = await store.jobs.retry(alice, job.uuid, now)
         assert again == lifecycle.retry(job, now) == await store.jobs.get(alice, job.id)
-        assert await store.queue.due(None, 10) == [Due(now, job.id, job.host)]
+        assert await dues(store, 10) == [Due(now, job.id, job.origin, job.path)]
     else:
         with pytest.raises(Conflict, match=f"job {job.id} is {state}"):
             await store.jobs.retry(alice, job.id, now)
@@ -508,10 +520,10 @@ async def test_due_gives_waiting_jobs_of_all_users_in_order_of_time(
     ).job
     early = (await store.jobs.create(Creation(wanted(bob, at=START, host="b.test")), START)).job
     tie = (await store.jobs.create(Creation(wanted(alice, at=START, host="c.test")), START)).job
-    assert await store.queue.due(None, 10) == [
-        Due(START, early.id, "b.test"),
-        Due(START, tie.id, "c.test"),
-        Due(START + SECOND, late.id, "a.test"),
+    assert await dues(store, 10) == [
+        Due(START, early.id, "https://b.test"),
+        Due(START, tie.id, "https://c.test"),
+        Due(START + SECOND, late.id, "https://a.test"),
     ]
 
 
@@ -536,19 +548,19 @@ async def test_due_begins_behind_what_is_given(store: Store, alice: UUID) -> Non
     """`after` need not exist any more: what lies behind its time and number is given."""
     jobs = [await created(store, alice) for _ in range(3)]
     await cancel(store, alice, jobs[1].id)
-    assert await store.queue.due(due(jobs[1]), 10) == [due(jobs[2])]
-    assert await store.queue.due(Due(START - SECOND, 2**40, "x"), 10) == [
+    assert await dues(store, 10, due(jobs[1])) == [due(jobs[2])]
+    assert await dues(store, 10, Due(START - SECOND, 2**40, "x")) == [
         due(jobs[0]),
         due(jobs[2]),
     ]
-    assert await store.queue.due(due(jobs[2]), 10) == []
+    assert await dues(store, 10, due(jobs[2])) == []
 
 
 async def test_a_time_before_1970_waits_like_any_other(store: Store, alice: UUID) -> None:
     """Times are signed: a job planned for 1960 is first."""
     recent = await created(store, alice)
     old = await created(store, alice, at=datetime(1960, 1, 1, tzinfo=START.tzinfo))
-    assert await store.queue.due(None, 10) == [due(old), due(recent)]
+    assert await dues(store, 10) == [due(old), due(recent)]
 
 
 async def test_due_of_gives_one_hosts_due_jobs(store: Store, alice: UUID, bob: UUID) -> None:
@@ -558,10 +570,10 @@ async def test_due_of_gives_one_hosts_due_jobs(store: Store, alice: UUID, bob: U
     await created(store, alice, host="b.test")
     await begun(store, alice, host="a.test")
     before = START + SECOND - timedelta(microseconds=1)
-    assert await store.queue.due_of("a.test", START + SECOND, 10) == [due(early), due(late)]
-    assert await store.queue.due_of("a.test", before, 10) == [due(early)]
-    assert await store.queue.due_of("a.test", START + SECOND, 1) == [due(early)]
-    assert await store.queue.due_of("c.test", START + SECOND, 10) == []
+    assert await store.queue.due_of("https://a.test", START + SECOND, 10) == [due(early), due(late)]
+    assert await store.queue.due_of("https://a.test", before, 10) == [due(early)]
+    assert await store.queue.due_of("https://a.test", START + SECOND, 1) == [due(early)]
+    assert await store.queue.due_of("https://c.test", START + SECOND, 10) == []
 
 
 # --- claiming -------------------------------------------------------------------------------------
@@ -609,7 +621,7 @@ async def test_a_claim_holds_only_for_the_time_it_was_armed_for(store: Store, al
     """An entry of another time, a microsecond off either way, is out of date and claims nothing."""
     job = await created(store, alice)
     for offset in (timedelta(microseconds=1), timedelta(microseconds=-1)):
-        assert await claim(store, [Due(START + offset, job.id, job.host)], START) == []
+        assert await claim(store, [Due(START + offset, job.id, job.origin, job.path)], START) == []
     assert await store.jobs.get(alice, job.id) == job
 
 
@@ -655,7 +667,7 @@ async def test_a_claim_asks_not_whether_the_time_has_come(store: Store, alice: U
 async def test_a_retry_is_claimed_at_its_own_time(store: Store, alice: UUID) -> None:
     """The second attempt counts on, and the planned time stays that of the first."""
     job = await in_state(store, alice, State.RETRYABLE)
-    assert await claim(store, [Due(START, job.id, job.host)], START) == []
+    assert await claim(store, [Due(START, job.id, job.origin, job.path)], START) == []
     (claimed,) = await claim(store, [due(job)], job.scheduled_at)
     assert (claimed.attempt, claimed.planned_at) == (2, START)
 
@@ -807,7 +819,7 @@ async def test_an_attempt_that_is_no_longer_the_jobs_own_changes_nothing(
     """A result of attempt 1 that comes during attempt 2 is logged and does not end attempt 2."""
     first = await begun(store, alice)
     await settle(store, first, retryable(first, START), [])
-    (second,) = await claim(store, [Due(START, first.id, first.host)], START)
+    (second,) = await claim(store, [Due(START, first.id, first.origin, first.path)], START)
     assert await settle(store, first, completed(first), [entry(first)]) == second
     assert await store.jobs.get(alice, first.id) == second
 
@@ -860,7 +872,7 @@ async def test_a_rescue_makes_what_was_executing_due_again_and_counts_it(
         assert (rescued.scheduled_at, rescued.interruptions) == (now, 1)
         (logged,) = await store.logs.list(job.user_id, page(), job.id, None)
         assert (logged.event, logged.inserted_at) == (ERROR, now)
-    assert await store.queue.due(None, 10) == [Due(now, job.id, job.host) for job in jobs]
+    assert await dues(store, 10) == [Due(now, job.id, job.origin, job.path) for job in jobs]
 
 
 async def test_what_a_settlement_reports_is_written_with_it(store: Store, alice: UUID) -> None:
@@ -915,18 +927,86 @@ async def test_a_suspect_begins_alone_and_is_discarded_at_the_next_crash(
     job = await begun(store, alice)
     await store.queue.rescue(START, nothing)
     for _ in range(2):
-        await claim(store, await store.queue.due(None, 1))
+        await claim(store, await dues(store, 1))
         await store.queue.rescue(START, nothing)
     other = await created(store, alice)
-    seen = [Seen(item, START) for item in await store.queue.due(None, 2)]
+    seen = [Seen(item, START) for item in await dues(store, 2)]
     claims = await store.queue.claim(seen, START, nothing)
     assert [attempt.job.id for attempt in claims.begun] == [other.id]
-    assert [item.due.id for item in claims.suspects] == [job.id]
-    claims = await store.queue.claim(claims.suspects, START, nothing, alone=True)
+    assert [(item.seen.due.id, item.crashes) for item in claims.suspects] == [(job.id, 3)]
+    seen = [item.seen for item in claims.suspects]
+    claims = await store.queue.claim(seen, START, nothing, Admit.ALONE)
     assert [attempt.job.attempt for attempt in claims.begun] == [4]
     assert await store.queue.rescue(START, nothing) == 2
     assert (await store.jobs.get(alice, job.id)).state is State.DISCARDED
     assert (await store.jobs.get(alice, other.id)).state is State.RETRYABLE
+
+
+@pytest.mark.parametrize("admit", [Admit.ALONE, Admit.IN_COMPANY])
+async def test_a_suspect_in_company_is_not_blamed(store: Store, alice: UUID, admit: Admit) -> None:
+    """One that was never alone, or is so no longer, is a suspect again with one crash more."""
+    job = await begun(store, alice)
+    await store.queue.rescue(START, nothing)
+    for _ in range(2):
+        await claim(store, await dues(store, 1))
+        await store.queue.rescue(START, nothing)
+    seen = [Seen(item, START) for item in await dues(store, 1)]
+    claims = await store.queue.claim(seen, START, nothing, admit)
+    assert [attempt.job.id for attempt in claims.begun] == [job.id]
+    await store.queue.accompany()
+    await store.queue.rescue(START, nothing)
+    again = await store.jobs.get(alice, job.id)
+    assert (again.state, again.interruptions) == (State.RETRYABLE, 4)
+
+
+async def test_a_claim_by_another_time_or_origin_begins_nothing(store: Store, alice: UUID) -> None:
+    """The job that waits elsewhere by now is returned to be armed there."""
+    job = await created(store, alice)
+    entry = due(job)
+    for stale in (entry._replace(at=START - SECOND), entry._replace(origin="https://old.test")):
+        claims = await store.queue.claim([Seen(stale, START)], START, nothing)
+        assert (claims.begun, [armed.id for armed in claims.armed]) == ([], [job.id])
+    both = [Seen(entry._replace(origin="https://old.test"), START), Seen(entry, START)]
+    assert len((await store.queue.claim(both, START, nothing)).begun) == 1
+
+
+async def test_a_scan_leaves_out_what_is_due_of_some_origins(store: Store, alice: UUID) -> None:
+    """What is due later is there all the same, and the scan says how far it looked."""
+    first = await created(store, alice, host="a.test")
+    second = await created(store, alice, host="b.test")
+    later = await created(store, alice, host="a.test", at=START + SECOND)
+    scan = await store.queue.due(None, 10, START, ["https://a.test"])
+    assert (scan.found, scan.until) == ([due(second), due(later)], None)
+    scan = await store.queue.due(None, 1, START, ["https://a.test"])
+    assert (scan.found, scan.until) == ([], due(first))
+
+
+async def test_known_jobs_of_an_origin_are_not_returned_again(store: Store, alice: UUID) -> None:
+    """They neither hide the others nor count."""
+    first, second, third = [await created(store, alice) for _ in range(3)]
+    found = await store.queue.due_of(first.origin, START, 1, [first.id, third.id])
+    assert found == [due(second)]
+
+
+async def test_a_probe_is_the_oldest_job_of_a_path_not_probed_lately(
+    store: Store, alice: UUID
+) -> None:
+    """Where all paths were, it is the oldest of the one that was probed longest ago."""
+    at = [START + number * SECOND for number in range(4)]
+    bad, _, worse, good = [
+        await created(store, alice, at=at[number], path=path)
+        for number, path in enumerate((1, 1, 2, 3))
+    ]
+
+    async def probe(*paths: int, known: Sequence[int] = ()) -> Due | None:
+        return await store.queue.probe_of(bad.origin, at[3], known, paths)
+
+    assert await probe() == due(bad)
+    assert await probe(1, 2) == due(good)
+    assert await probe(2, 1, 3) == due(worse)
+    assert await probe(1, 2, 3) == due(bad)
+    assert await probe(1, 2, known=[good.id]) == due(bad)
+    assert await store.queue.probe_of("https://other.test", at[3], (), ()) is None
 
 
 async def test_a_rescue_leaves_everything_else_alone(store: Store, alice: UUID) -> None:
@@ -943,7 +1023,8 @@ async def test_the_last_attempt_is_rescued_too(store: Store, alice: UUID) -> Non
     job = await created(store, alice, max_attempts=1)
     await claim(store, [due(job)], START)
     await store.queue.rescue(START + SECOND, nothing)
-    (again,) = await claim(store, [Due(START + SECOND, job.id, job.host)], START + SECOND)
+    entry = Due(START + SECOND, job.id, job.origin, job.path)
+    (again,) = await claim(store, [entry], START + SECOND)
     assert (again.attempt, again.max_attempts) == (2, 1)
 
 
@@ -954,7 +1035,7 @@ async def test_what_lifecycle_makes_of_a_job_comes_back_as_it_was_written(
     job = await begun(store, alice)
     await store.queue.rescue(START + SECOND, nothing)
     expected = lifecycle.claim(lifecycle.rescue(job, START + SECOND), START + 2 * SECOND)
-    (claimed,) = await claim(store, await store.queue.due(None, 1), START + 2 * SECOND)
+    (claimed,) = await claim(store, await dues(store, 1), START + 2 * SECOND)
     assert claimed == expected == await store.jobs.get(alice, job.id)
 
 
@@ -1042,24 +1123,24 @@ async def test_the_log_of_reports_is_shown_with_their_job_alone(store: Store, al
 
 async def test_paused_hosts_are_listed_once_each(store: Store) -> None:
     """Pausing twice is pausing; resuming what is not paused is nothing."""
-    assert list(await store.pauses.list()) == []
+    assert await paused(store) == []
     for host in ("b.test", "a.test", "b.test"):
         await store.pauses.add(host, START)
-    assert sorted(await store.pauses.list()) == ["a.test", "b.test"]
+    assert await paused(store) == ["a.test", "b.test"]
     await store.pauses.remove("c.test")
     await store.pauses.remove("b.test")
-    assert list(await store.pauses.list()) == ["a.test"]
+    assert await paused(store) == ["a.test"]
 
 
 async def test_resuming_all_hosts_ends_every_pause(store: Store) -> None:
     """That of all and those of single ones."""
-    for host in ("a.test", ALL_HOSTS, "b.test"):
+    for host in ("a.test", ALL_TARGETS, "b.test"):
         await store.pauses.add(host, START)
-    assert ALL_HOSTS in await store.pauses.list()
+    assert ALL_TARGETS in await paused(store)
     await store.pauses.remove("a.test")
-    assert sorted(await store.pauses.list()) == sorted([ALL_HOSTS, "b.test"])
-    await store.pauses.remove(ALL_HOSTS)
-    assert list(await store.pauses.list()) == []
+    assert await paused(store) == sorted([ALL_TARGETS, "b.test"])
+    await store.pauses.remove(ALL_TARGETS)
+    assert await paused(store) == []
 
 
 async def test_pauses_outlive_the_process(opening: Opening, tmp_path: Path) -> None:
@@ -1067,7 +1148,7 @@ async def test_pauses_outlive_the_process(opening: Opening, tmp_path: Path) -> N
     async with opening(tmp_path) as store:
         await store.pauses.add("a.test", START)
     async with opening(tmp_path) as store:
-        assert list(await store.pauses.list()) == ["a.test"]
+        assert await paused(store) == ["a.test"]
 
 
 # --- keys -----------------------------------------------------------------------------------------

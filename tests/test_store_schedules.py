@@ -33,6 +33,7 @@ from tests.stores import (
     completed,
     discarded,
     due,
+    dues,
     entry,
     ids,
     nothing,
@@ -118,7 +119,7 @@ async def test_a_new_schedule_comes_with_its_first_run(store: Store, alice: UUID
         idempotency_key="key",
         name="N",
         description="D",
-        host="target.test",
+        origin="https://target.test",
         args=run.args,
         anchor=at,
         next_at=at,
@@ -455,7 +456,7 @@ async def test_every_planned_time_is_accounted_for(
         while executing and random.random() < 0.6:
             job = executing.pop()
             await settle(store, job, completed(job, now))
-        (nearest,) = await store.queue.due(None, 10)
+        (nearest,) = await dues(store, 10)
         if nearest.at <= now:
             claims = await turns(store, await store.jobs.get(alice, nearest.id), now=now)
             executing += [attempt.job for attempt in claims.begun]
@@ -765,14 +766,15 @@ async def test_a_change_of_what_is_sent_keeps_the_grid(store: Store, alice: UUID
     before = await schedule_of(store, run)
     now = START + 30 * SECOND
     new = repeating(alice, at=now, url="https://other.test/", max_attempts=2, name="New")
-    new = with_(new, host="other.test")
+    new = with_(new, origin="https://other.test")
     altered = await change(store, run, new, now)
     changed, (following,) = altered.schedule, altered.armed
-    assert changed == replace(before, args=new.args, host="other.test", name="New")
+    assert changed == replace(before, args=new.args, origin="https://other.test", name="New")
     assert changed == await schedule_of(store, run)
     assert (following.id, following.planned_at) == (run.id, run.planned_at)
     assert following.args == new.args
-    assert (following.host, following.name, following.max_attempts) == ("other.test", "New", 2)
+    assert (following.origin, following.name) == ("https://other.test", "New")
+    assert following.max_attempts == 2
     assert await waiting(store) == [following.id]
 
 
@@ -1005,5 +1007,5 @@ async def test_a_held_run_is_still_the_one_the_timers_know(store: Store, alice: 
     at = START + MINUTE
     await turns(store, second, now=at)
     await settle(store, first, completed(first, at))
-    (executing,) = await claim(store, [Due(second.scheduled_at, second.id, second.host)], at)
+    (executing,) = await claim(store, [Due.of(second)], at)
     assert executing.id == second.id

@@ -1,7 +1,7 @@
 """Jobs that may be what kills the process: sent alone, and given up only if it dies again."""
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +13,8 @@ import pytest
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config, Database, Targets
-from booper.engine.suspects import LONGEST_REST, Suspects
-from booper.store.base import Due, Seen
+from booper.engine.suspects import FIRST_PATIENCE, MAX_REST, Suspects
+from booper.store.base import Due, Seen, Suspect
 from tests.conftest import KEY, START
 from tests.programs import json_of
 from tests.target import FakeTarget
@@ -22,54 +22,93 @@ from tests.target import FakeTarget
 SECOND = timedelta(seconds=1)
 
 
-def seen(number: int) -> Seen:
-    """Return a due job of this number."""
-    return Seen(Due(START, number, "target.test"), START)
+ORIGIN = "https://target.test"
+
+
+def suspect(number: int, crashes: int = 3) -> Suspect:
+    """Return a due job of this number, in flight at so many crashes."""
+    return Suspect(Seen(Due(START, number, ORIGIN), START), crashes)
+
+
+def waiting(*suspects: Suspect, closed: Collection[str] = ()) -> Suspects:
+    """Return suspects that wait, with targets of which some are paused."""
+    found = Suspects(lambda origin, now: origin not in closed)
+    for one in suspects:
+        found.add(one)
+    return found
 
 
 def test_a_suspect_stops_others_until_it_has_ended() -> None:
     """From its turn until its end nothing else may begin."""
-    suspects = Suspects()
+    suspects = waiting()
     assert not suspects.stops_others(START)
-    suspects.add(seen(1))
+    suspects.add(suspect(1))
+    assert suspects.next(START) == suspect(1)
     assert suspects.stops_others(START)
-    assert suspects.take(START) == seen(1)
-    assert suspects.stops_others(START + SECOND)
-    suspects.ended(START + SECOND)
-    assert not suspects.stops_others(START + SECOND)
+    suspects.begin(suspect(1), START, is_alone=True)
+    assert suspects.stops_others(START)
+    assert not suspects.is_over(START)
+    suspects.end(START)
+    assert not suspects.stops_others(START)
+
+
+def test_a_slow_suspect_stops_others_for_a_short_time_only() -> None:
+    """It is alone for 0.4 s; each crash more doubles that, for it may need longer to kill."""
+    for crashes, seconds in ((3, 0.4), (4, 0.8), (6, 3.2)):
+        suspects, patience = waiting(suspect(1, crashes)), timedelta(seconds=seconds)
+        suspects.next(START)
+        suspects.begin(suspect(1, crashes), START, is_alone=True)
+        assert suspects.next_at(START) == START + patience
+        assert not suspects.is_over(START + 0.9 * patience)
+        assert suspects.is_over(START + patience)
+        suspects.end(START + patience)
+        assert not suspects.stops_others(START + patience)
+
+
+def test_slow_others_keep_no_suspect_waiting_for_their_full_time() -> None:
+    """It waits for their end for as long as its patience lasts; then it begins beside them."""
+    suspects = waiting(suspect(1))
+    assert suspects.next(START) == suspect(1)
+    assert suspects.is_patient(suspect(1), START)
+    at = START + FIRST_PATIENCE
+    assert suspects.next_at(START) == at
+    assert not suspects.is_patient(suspect(1), at)
+    suspects.begin(suspect(1), at, is_alone=False)
+    assert not suspects.stops_others(at)
 
 
 def test_between_two_suspects_others_have_as_much_time_as_the_first_took() -> None:
-    """One took 5 s from START on: until START + 10 s others go on, then it is the next's turn."""
-    suspects = Suspects()
-    suspects.add(seen(1))
-    suspects.add(seen(2))
-    suspects.take(START)
-    suspects.ended(START + 5 * SECOND)
-    assert suspects.turn_at == START + 10 * SECOND
-    assert not suspects.stops_others(START + 9 * SECOND)
-    assert suspects.stops_others(START + 10 * SECOND)
-    assert suspects.take(START + 10 * SECOND) == seen(2)
+    """One took 0.3 s from START on: for 0.3 s more others go on, then it is the next one's turn."""
+    suspects, took = waiting(suspect(1), suspect(2)), timedelta(seconds=0.3)
+    suspects.next(START)
+    suspects.begin(suspect(1), START, is_alone=True)
+    suspects.end(START + took)
+    assert suspects.next(START + took) is None
+    assert suspects.next_at(START + took) == START + 2 * took
+    assert suspects.next(START + 2 * took) == suspect(2)
+
+
+def test_a_suspect_of_a_paused_target_stops_nobody() -> None:
+    """The next one has its turn; if there is none, the others go on."""
+    elsewhere = Suspect(Seen(Due(START, 2, "https://other.test"), START), 3)
+    assert waiting(suspect(1), elsewhere, closed=[ORIGIN]).next(START) == elsewhere
+    assert not waiting(suspect(1), closed=[ORIGIN]).stops_others(START)
 
 
 @pytest.mark.parametrize("step", [timedelta(days=365), timedelta(days=-1)])
 def test_a_stepped_clock_keeps_no_suspect_waiting(step: timedelta) -> None:
     """The clock is stepped while one is on its way: the next waits for a minute at most."""
-    suspects = Suspects()
-    suspects.add(seen(1))
-    suspects.add(seen(2))
-    suspects.take(START)
-    suspects.ended(START + step)
-    assert suspects.stops_others(START + step + LONGEST_REST)
+    suspects = waiting(suspect(1), suspect(2))
+    suspects.next(START)
+    suspects.begin(suspect(1), START, is_alone=True)
+    suspects.end(START + step)
+    assert suspects.stops_others(START + step + MAX_REST)
 
 
 def test_a_suspect_that_is_named_twice_waits_once() -> None:
-    """The timers may name a job again; its place in the row stays."""
-    suspects = Suspects()
-    for number in (1, 2, 1):
-        suspects.add(seen(number))
-    assert [suspects.take(START), suspects.take(START)] == [seen(1), seen(2)]
-    assert len(suspects) == 0
+    """The timers may name a job again; its place stays."""
+    suspects = waiting(suspect(1), suspect(2), suspect(1))
+    assert (suspects.ids(), len(suspects)) == ([1, 2], 2)
 
 
 class Counting(FakeTarget):

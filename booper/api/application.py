@@ -10,7 +10,18 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from booper.api import batch, breakers, channels, jobs, keys, logs, many, probes, schedules
+from booper.api import (
+    batch,
+    breakers,
+    channels,
+    jobs,
+    keys,
+    logs,
+    many,
+    pauses,
+    probes,
+    schedules,
+)
 from booper.api.creates import Creates
 from booper.api.openapi import VERSION, document
 from booper.api.problems import answer_expected, answer_http, answer_unexpected
@@ -50,6 +61,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *many.OPERATIONS,
     *jobs.OPERATIONS,
     *schedules.OPERATIONS,
+    *pauses.OPERATIONS,
     *breakers.OPERATIONS,
     *channels.OPERATIONS,
     *logs.OPERATIONS,

@@ -1,35 +1,43 @@
-"""`/api/breakers`: the hosts that failed so often that they are only probed for now."""
+"""`/api/breakers`: the origins that failed so often that they are only probed for now."""
 
 import msgspec
 from starlette.responses import Response
 
-from booper.api.routing import Access, Answer, Call, Data, Documentation, Operation, respond
+from booper.api.pauses import TARGETS, TargetBody, read_target
+from booper.api.routing import Access, Answer, Call, Data, Documentation, Operation, Posted, respond
+from booper.api.schemas import Schema
 from booper.engine.breakers import Breaker
 from booper.model.timestamps import precise_or_none
 
 
 class BreakerResource(msgspec.Struct, frozen=True):
-    """A host that is spared: since when, and when it is probed next."""
+    """An origin with an open breaker: since when, and when it is probed next."""
 
-    host: str
+    origin: str
     failures: int
     opened_at: str | None
     probe_at: str | None
 
 
 async def list_all(call: Call) -> Response:
-    """List the hosts that are probed only, because they failed again and again."""
+    """List the origins that are probed only, because they failed again and again."""
     opened = call.services.scheduler.breakers.open()
     return respond({"data": [_resource(breaker) for breaker in opened]})
 
 
+async def reset(call: Call) -> Response:
+    """Send to one target or to all as if it had never failed."""
+    origins = call.services.scheduler.reset_breakers(await read_target(call))
+    return respond({"data": {"reset": origins}})
+
+
 def _resource(breaker: Breaker) -> BreakerResource:
     opened_at, probe_at = precise_or_none(breaker.opened_at), precise_or_none(breaker.probe_at)
-    return BreakerResource(breaker.host, breaker.failures, opened_at, probe_at)
+    return BreakerResource(breaker.origin, breaker.failures, opened_at, probe_at)
 
 
 _EXAMPLE = {
-    "host": "example.com",
+    "origin": "https://example.com",
     "failures": 21,
     "opened_at": "2023-09-01T18:25:49.705161Z",
     "probe_at": "2023-09-01T18:25:51.705161Z",
@@ -37,8 +45,33 @@ _EXAMPLE = {
 _LIST = Documentation(
     tag="jobs",
     answers={
-        200: Answer("The hosts", (Data(BreakerResource, is_list=True),), {"data": [_EXAMPLE]})
+        200: Answer("The origins", (Data(BreakerResource, is_list=True),), {"data": [_EXAMPLE]})
+    },
+)
+_WERE_RESET: Schema = {
+    "type": "object",
+    "properties": {
+        "data": {
+            "type": "object",
+            "properties": {"reset": {"type": "array", "items": {"type": "string"}}},
+            "required": ["reset"],
+        }
+    },
+    "required": ["data"],
+}
+_RESET = Documentation(
+    tag="jobs",
+    posted=Posted(TargetBody, TARGETS, is_required=False),
+    answers={
+        200: Answer(
+            "The origins that were only probed",
+            (_WERE_RESET,),
+            {"data": {"reset": ["https://example.com"]}},
+        )
     },
 )
 
-OPERATIONS = (Operation("GET", "/api/breakers", Access.ADMIN, list_all, _LIST),)
+OPERATIONS = (
+    Operation("GET", "/api/breakers", Access.ADMIN, list_all, _LIST),
+    Operation("POST", "/api/breakers/reset", Access.ADMIN, reset, _RESET),
+)

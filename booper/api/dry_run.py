@@ -5,6 +5,7 @@ from random import Random
 
 import msgspec
 
+from booper.api.pauses import holder as holder_of
 from booper.api.routing import Services
 from booper.errors import TargetRefused, UnresolvableHost
 from booper.model import outgoing
@@ -13,7 +14,7 @@ from booper.model.duration import LONGEST
 from booper.model.dynamic import RenderError
 from booper.model.identity import uuid7
 from booper.model.job import Attempt, Job, Kind, NewJob, State
-from booper.model.resource import JobResource, job_resource
+from booper.model.resource import HeldBy, JobResource, job_resource
 from booper.model.retry import Backoff, parse_backoff
 from booper.model.schedule import NewSchedule, Plan
 from booper.model.timestamps import precise
@@ -46,6 +47,7 @@ class Preview(msgspec.Struct, frozen=True):
     retries: list[str]
     conflict: JobResource | None
     guard: GuardPreview
+    held_by: HeldBy | None
 
 
 async def preview(new: NewJob | NewSchedule, services: Services, now: datetime) -> Preview:
@@ -60,6 +62,7 @@ async def preview(new: NewJob | NewSchedule, services: Services, now: datetime) 
         retries=[precise(at) for at in _retries(new, args, times, services.backoff)],
         conflict=_conflict(holder, services, now),
         guard=await _guard(args, services),
+        held_by=holder_of(new.origin, services),
     )
 
 
@@ -101,7 +104,7 @@ def _request(
         idempotency_key=None,
         name=None,
         description=None,
-        host=new.host,
+        origin=new.origin,
         args=new.args,
         state=State.EXECUTING,
         attempt=1,

@@ -11,12 +11,13 @@ from msgspec.structs import replace
 from booper.api.bodies import FORM, check_json, decode_form, decode_json
 from booper.api.budget import ErrorBudget
 from booper.api.shapes import split
-from booper.api.values import Findings, check_values, read_moment, read_target_host
+from booper.api.values import Findings, check_values, read_moment, read_target_origin
 from booper.engine.guard import Check
 from booper.model.args import Args, encode_args, with_exact_numbers
 from booper.model.duration import parse_duration
 from booper.model.job import NewJob
 from booper.model.moment import is_unix_time
+from booper.model.origin import path_key
 from booper.model.schedule import Conflict, NewSchedule, Plan
 from booper.store.base import Creation
 
@@ -76,17 +77,17 @@ def read_creation(
 
 
 def check(args: Args, rules: Rules, now: datetime, findings: Findings) -> str:
-    """Note what is wrong with a create's fields; return the host of its URL."""
-    host = read_target_host(args, rules.check, findings)
+    """Note what is wrong with a create's fields; return the origin of its URL."""
+    origin = read_target_origin(args, rules.check, findings)
     check_values(args, rules.check, now, findings)
-    return host
+    return origin
 
 
 def plan(
     args: Args, user_id: UUID, rules: Rules, now: datetime, findings: Findings
 ) -> Creation | None:
     """Decide what fields ask for; None if the findings say what is wrong with them."""
-    host = check(args, rules, now, findings)
+    origin = check(args, rules, now, findings)
     due = read_due(args, now, findings)
     if findings.errors:
         return None
@@ -94,11 +95,11 @@ def plan(
     conflict = Conflict(args.on_conflict or Conflict.IGNORE)
     if not args.is_recurring:
         until = _key_until(args, rules, now)
-        return Creation(_new_job(args, user_id, host, due or now, attempts, until), conflict)
+        return Creation(_new_job(args, user_id, origin, due or now, attempts, until), conflict)
     # Without a start a cron waits for its next match: one that is just now has begun.
     at_once = now if args.cron is None else now + _INSTANT
     anchor = due or start_of_interval(args, now, findings) or at_once
-    schedule = new_schedule(args, user_id, host, anchor, attempts, now)
+    schedule = new_schedule(args, user_id, origin, anchor, attempts, now)
     if schedule.first_at is None:
         field = "ends_at" if args.ends_at is not None else "cron"
         findings.add(f"/{field}", "leaves no time for a single run")
@@ -114,7 +115,7 @@ def start_of_interval(args: Args, now: datetime, findings: Findings) -> datetime
 
 
 def new_schedule(
-    args: Args, user_id: UUID, host: str, anchor: datetime, max_attempts: int, now: datetime
+    args: Args, user_id: UUID, origin: str, anchor: datetime, max_attempts: int, now: datetime
 ) -> NewSchedule:
     """Return the schedule that checked fields ask for, on a grid that begins at `anchor`.
 
@@ -127,7 +128,7 @@ def new_schedule(
     return NewSchedule(
         user_id=user_id,
         args=encode_args(args),
-        host=host,
+        origin=origin,
         anchor=plan.starts_at if args.repeat_every is not None else anchor,
         first_at=plan.next_after(now - _INSTANT),
         max_attempts=max_attempts,
@@ -164,7 +165,7 @@ def _key_until(args: Args, rules: Rules, now: datetime) -> datetime | None:
 def _new_job(
     args: Args,
     user_id: UUID,
-    host: str,
+    origin: str,
     due: datetime,
     max_attempts: int,
     key_until: datetime | None,
@@ -172,7 +173,8 @@ def _new_job(
     return NewJob(
         user_id=user_id,
         args=encode_args(args),
-        host=host,
+        origin=origin,
+        path=path_key(args.url),
         scheduled_at=due,
         planned_at=due,
         max_attempts=max_attempts,

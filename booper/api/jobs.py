@@ -11,6 +11,7 @@ from booper.api.filters import query_filter, query_readers
 from booper.api.intake import Rules, read_creation
 from booper.api.paging import flag, read_page, write_cursor
 from booper.api.parameters import BOOLEAN, CURSOR, FILTERS, JOB_ID, paging
+from booper.api.pauses import holder
 from booper.api.routing import (
     Access,
     Answer,
@@ -26,6 +27,7 @@ from booper.api.routing import (
 from booper.api.schemas import FORM_OF_CREATE
 from booper.errors import Conflict, NotFound
 from booper.model.args import Args
+from booper.model.job import WAITING
 from booper.model.resource import JobResource, job_resource, new_job_resource
 from booper.store.base import JobRef
 
@@ -97,8 +99,11 @@ async def list_all(call: Call) -> Response:
 
 async def get(call: Call) -> Response:
     """Show one job."""
-    job = await call.services.store.jobs.get(call.user_id, reference(call))
-    return respond({"data": job_resource(job, call.services.clock.now(), call.services.redaction)})
+    services = call.services
+    job = await services.store.jobs.get(call.user_id, reference(call))
+    held_by = holder(job.origin, services) if job.state in WAITING else None
+    now, redaction = services.clock.now(), services.redaction
+    return respond({"data": job_resource(job, now, redaction, held_by=held_by)})
 
 
 async def cancel(call: Call) -> Response:

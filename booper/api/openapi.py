@@ -87,7 +87,10 @@ FIELDS: Final[Mapping[str, Mapping[str, Schema]]] = {
     },
     "Broadcast": {**channels.FIELDS, "channel": matching(channels.CHANNEL.pattern)},
     "FilterBody": _FILTER,
-    "HostBody": {"host": matching("[A-Za-z0-9._:-]{1,253}|[*]")},
+    "TargetBody": {
+        "host": matching(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?|[*]"),
+        "origin": matching(r"https?://[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"),
+    },
     "JobState": {
         "attempted_at": _TIME,
         "cancelled_at": _TIME,

@@ -47,6 +47,7 @@ from booper.errors import (
 from booper.model.args import decode_args, encode_args
 from booper.model.job import Kind, NewJob
 from booper.model.moment import parse_moment
+from booper.model.origin import path_key
 from booper.model.resource import JobResource, job_resource
 from booper.model.schedule import NewSchedule, Plan, Schedule, zone_of
 from booper.store.base import Altered
@@ -251,7 +252,7 @@ def _changed(schedule: Schedule, body: bytes, call: Call, now: datetime) -> NewS
         if name in given:
             findings.add(f"/{name}", "cannot be changed; delete the schedule and post another")
     args = read_args(_merged(schedule, given), JSON, findings)
-    host = check(args, rules_of(call.services), now, findings)
+    origin = check(args, rules_of(call.services), now, findings)
     if not findings.errors and not args.is_recurring:
         findings.add("", "a schedule needs repeat_every or cron")
     anchor = schedule.anchor
@@ -262,7 +263,7 @@ def _changed(schedule: Schedule, body: bytes, call: Call, now: datetime) -> NewS
     if findings.errors:
         raise InvalidRequest(findings.errors)
     attempts = args.max_attempts or call.services.max_attempts
-    new = new_schedule(args, schedule.user_id, host, anchor, attempts, now)
+    new = new_schedule(args, schedule.user_id, origin, anchor, attempts, now)
     return replace(new, first_at=Plan.of(args, new.anchor).next_after(now))
 
 
@@ -306,7 +307,8 @@ def _extra_run(
     return NewJob(
         user_id=schedule.user_id,
         args=encode_args(args),
-        host=schedule.host,
+        origin=schedule.origin,
+        path=path_key(args.url),
         scheduled_at=now,
         planned_at=now,
         max_attempts=args.max_attempts or call.services.max_attempts,

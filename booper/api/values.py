@@ -97,8 +97,8 @@ def check_values(args: Args, check: Check, now: datetime, findings: Findings) ->
     _check_recurrence(args, now, findings)
 
 
-def read_target_host(args: Args, check: Check, findings: Findings) -> str:
-    """Return the host of the job's URL, as the guard reads it; empty where that is wrong."""
+def read_target_origin(args: Args, check: Check, findings: Findings) -> str:
+    """Return the origin of the job's URL, as the guard reads it; empty where that is wrong."""
     target = findings.read("/url", check, args.url)
     if target is None:
         return ""
@@ -107,7 +107,7 @@ def read_target_host(args: Args, check: Check, findings: Findings) -> str:
         findings.read("/query", _check_number_of, "parameters", count, MOST_PARAMETERS)
         if count <= MOST_PARAMETERS and not args.is_recurring:
             findings.read("/query", check, with_query(args.url, args.query))
-    return target.host
+    return target.origin
 
 
 def read_moment(moment: Moment, now: datetime, timezone: str | None) -> datetime:

@@ -124,12 +124,19 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Breaker(msgspec.Struct, frozen=True, kw_only=True):
-    """A host that failed so often that it is only probed for now."""
+    """An origin that failed so often that it is only probed for now."""
 
-    host: str
+    origin: str
     failures: int
     opened_at: datetime | None = None
     probe_at: datetime | None = None
+
+
+class Pause(msgspec.Struct, frozen=True, kw_only=True):
+    """What is paused, and since when: an origin, a host with a port, a host, or `*` for all."""
+
+    target: str
+    paused_at: datetime
 
 
 class Changed(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from booper.client.answers import (
     LogEntry,
     Message,
     NewKey,
+    Pause,
     Preview,
     Schedule,
     ScheduleDetail,
@@ -275,23 +276,46 @@ class Root(Resource[S]):
         return reading("/readyz", bare(dict[str, Any]))
 
     @Operation
-    def pause(self, host: str | None = None) -> Call[dict[str, Any]]:
-        """Hold back what goes to one host, or to all; needs a key that administers."""
+    def pause(self, host: str | None = None, *, origin: str | None = None) -> Call[dict[str, Any]]:
+        """Hold back what goes to one origin, to all of a host, or everything.
+
+        `host` may have a port. Needs a key that administers.
+        """
         return posting(
-            "/api/pause", encode({"host": host}), data(dict[str, Any]), is_repeatable=True
+            "/api/pause", _target(host, origin), data(dict[str, Any]), is_repeatable=True
         )
 
     @Operation
-    def resume(self, host: str | None = None) -> Call[dict[str, Any]]:
-        """Go on sending to one host, or to all; needs a key that administers."""
+    def resume(self, host: str | None = None, *, origin: str | None = None) -> Call[dict[str, Any]]:
+        """Go on sending to one origin, to all of a host, or to all.
+
+        Needs a key that administers.
+        """
         return posting(
-            "/api/resume", encode({"host": host}), data(dict[str, Any]), is_repeatable=True
+            "/api/resume", _target(host, origin), data(dict[str, Any]), is_repeatable=True
         )
+
+    @Operation
+    def pauses(self) -> Call[list[Pause]]:
+        """Return what is paused; needs a key that administers."""
+        return reading("/api/pauses", data(list[Pause]))
 
     @Operation
     def breakers(self) -> Call[list[Breaker]]:
-        """Return the hosts that are only probed because they failed again and again."""
+        """Return the origins that are only probed because they failed again and again."""
         return reading("/api/breakers", data(list[Breaker]))
+
+    @Operation
+    def reset_breakers(
+        self, host: str | None = None, *, origin: str | None = None
+    ) -> Call[dict[str, Any]]:
+        """Send to one origin, to all of a host, or to all as if it had never failed.
+
+        Needs a key that administers.
+        """
+        return posting(
+            "/api/breakers/reset", _target(host, origin), data(dict[str, Any]), is_repeatable=True
+        )
 
     @Operation
     def broadcast(
@@ -301,3 +325,7 @@ class Root(Resource[S]):
         body = {"content": content, "channel": channel, "author": author}
         given = {name: value for name, value in body.items() if value is not None}
         return posting("/api/broadcast", encode(given), bare(Message))
+
+
+def _target(host: str | None, origin: str | None) -> bytes:
+    return encode({"host": host, "origin": origin})

@@ -1,114 +1,131 @@
-"""Hosts that fail again and again: they are probed, one request at a time, until one answers.
+"""Origins that fail again and again: they are probed, one request at a time, until one answers.
 
-What waits for such a host stays where it is and loses no attempt. Kept in memory alone: after a
-restart a host has to fail anew before it is spared.
+What waits for such an origin stays where it is and loses no attempt. A path that has not been
+probed lately is probed soon, so that one failing path of a gateway hides no healthy one. Kept in
+memory alone: after a restart an origin has to fail anew before its breaker opens.
 """
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from booper.model.job import Answered, Failed, Outcome, Refused
 
 log = logging.getLogger("booper")
 
-# Failures in a row after which a host is probed only.
-MOST_FAILURES = 20
+# Failures in a row after which an origin is only probed.
+MAX_FAILURES = 20
 
 # The first pause before a probe; each failed one doubles it, up to the longest.
 FIRST_REST = timedelta(seconds=1)
-LONGEST_REST = timedelta(minutes=1)
+MAX_REST = timedelta(minutes=1)
 
-# Hosts that are remembered, 200 bytes each; beyond that the one that failed first is forgotten.
-MOST_HOSTS = 10_000
+# Origins that are remembered, 300 bytes each; beyond that the one that failed first is forgotten.
+MAX_ORIGINS = 10_000
+
+# Paths of an origin that are remembered as failing; beyond that the one probed longest ago goes.
+MAX_PATHS = 32
 
 # The target, or what stands before it, says that it cannot be asked now (RFC 9110, RFC 6585).
 _FAILING = frozenset({429, 502, 503, 504})
 
-# What fails for a reason of ours tells nothing about the host.
+# What fails for a reason of ours tells nothing about the origin.
 _OURS = frozenset({"internal", "request"})
 
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """A host that has failed `failures` times in a row; `opened_at` is None until it is spared.
+    """An origin that has failed `failures` times in a row; `opened_at` is None until it is open.
 
-    `probe_at` is when the next probe may go.
+    `probe_at` is when the next probe may go; `new_path_at` when one of another path than `paths`
+    may, which are those that failed, the one that did so longest ago first.
     """
 
-    host: str
+    origin: str
     failures: int
     opened_at: datetime | None = None
     probe_at: datetime | None = None
+    new_path_at: datetime | None = None
     rest: timedelta = FIRST_REST
+    paths: tuple[int, ...] = ()
 
 
 class Breakers:
-    """What is known of failing hosts."""
+    """What is known of failing origins."""
 
     def __init__(self) -> None:
-        self._by_host: dict[str, Breaker] = {}
+        self._by_origin: dict[str, Breaker] = {}
 
-    def record(self, host: str, outcome: Outcome, now: datetime) -> None:
-        """Note what a request to a host brought: any answer but a few shows that it lives."""
+    def record(self, origin: str, path: int, outcome: Outcome, now: datetime) -> None:
+        """Note what a request to an origin brought: any response but a few shows that it lives."""
         match outcome:
             case Answered(response=response) if response.status in _FAILING:
-                self._failed(host, now)
+                self._failed(origin, path, now)
             case Answered():
-                self.close(host)
+                self.close(origin)
             case Failed(error=error) if error not in _OURS:
-                self._failed(host, now)
+                self._failed(origin, path, now)
             case Failed() | Refused():
                 pass
 
-    def close(self, host: str) -> None:
-        """Send to a host as if it had never failed."""
-        breaker = self._by_host.pop(host, None)
-        if breaker is not None and breaker.opened_at is not None:
-            log.info("host %s answers again", host)
+    def close(self, origin: str) -> bool:
+        """Send to an origin as if it had never failed; return whether its breaker was open."""
+        breaker = self._by_origin.pop(origin, None)
+        was_open = breaker is not None and breaker.opened_at is not None
+        if was_open:
+            log.info("%s is no longer only probed", origin)
+        return was_open
 
-    def close_all(self) -> None:
-        """Forget all failures."""
-        self._by_host.clear()
+    def find(self, origin: str) -> Breaker | None:
+        """Return what is known of an origin, None if it has not failed."""
+        return self._by_origin.get(origin)
 
-    def limit(self, host: str, per_host: int, now: datetime) -> int:
-        """Return how many requests may be on their way to a host."""
-        breaker = self._by_host.get(host)
-        if breaker is None or breaker.probe_at is None:
-            return per_host
-        return 0 if _rests(breaker.probe_at, now) else 1
+    def is_open(self, origin: str) -> bool:
+        """Return whether an origin is only probed."""
+        breaker = self._by_origin.get(origin)
+        return breaker is not None and breaker.opened_at is not None
 
-    def probe_at(self, host: str, now: datetime) -> datetime | None:
-        """Return when a host may be probed next, None if it may be asked now."""
-        breaker = self._by_host.get(host)
-        at = breaker.probe_at if breaker is not None else None
-        return at if at is not None and _rests(at, now) else None
+    def probe_at(self, origin: str, *, has_new_path: bool) -> datetime | None:
+        """Return when an open breaker lets a probe through, None if it is closed."""
+        breaker = self._by_origin.get(origin)
+        if breaker is None or breaker.probe_at is None or breaker.new_path_at is None:
+            return None
+        return min(breaker.new_path_at, breaker.probe_at) if has_new_path else breaker.probe_at
+
+    def paths(self, origin: str) -> Sequence[int]:
+        """Return the paths of an origin that failed, the one that did so longest ago first."""
+        breaker = self._by_origin.get(origin)
+        return breaker.paths if breaker is not None else ()
 
     def open(self) -> list[Breaker]:
-        """Return the hosts that are probed only, the one that was opened first first."""
-        opened = [breaker for breaker in self._by_host.values() if breaker.opened_at is not None]
-        return sorted(opened, key=lambda breaker: (breaker.opened_at, breaker.host))
+        """Return the open breakers, the one that was opened first first."""
+        opened = [each for each in self._by_origin.values() if each.opened_at is not None]
+        return sorted(opened, key=lambda breaker: (breaker.opened_at, breaker.origin))
 
-    def _failed(self, host: str, now: datetime) -> None:
-        before = self._by_host.get(host) or Breaker(host, 0)
-        failures = before.failures + 1
-        if before.probe_at is None and failures < MOST_FAILURES:
-            self._by_host[host] = Breaker(host, failures)
-        elif before.opened_at is None:
-            log.warning("host %s has failed %d times in a row; it is probed", host, failures)
-            self._by_host[host] = Breaker(host, failures, now, now + FIRST_REST)
-        elif before.probe_at is not None and _rests(before.probe_at, now):
-            # Sent before it was spared: no probe.
-            self._by_host[host] = Breaker(
-                host, failures, before.opened_at, before.probe_at, before.rest
-            )
-        else:
-            rest = min(2 * before.rest, LONGEST_REST)
-            self._by_host[host] = Breaker(host, failures, before.opened_at, now + rest, rest)
-        if len(self._by_host) > MOST_HOSTS:
-            del self._by_host[next(iter(self._by_host))]
+    def _failed(self, origin: str, path: int, now: datetime) -> None:
+        before = self._by_origin.get(origin) or Breaker(origin, 0)
+        paths = (*(known for known in before.paths if known != path), path)[-MAX_PATHS:]
+        self._by_origin[origin] = _after_failure(replace(before, paths=paths), now)
+        if len(self._by_origin) > MAX_ORIGINS:
+            del self._by_origin[next(iter(self._by_origin))]
 
 
-def _rests(probe_at: datetime, now: datetime) -> bool:
-    """Say whether the pause still lasts; a clock that was stepped back does not prolong it."""
-    return probe_at - LONGEST_REST <= now < probe_at
+def rests(probe_at: datetime, now: datetime) -> bool:
+    """Return whether a pause still lasts; a clock that was stepped back does not prolong it."""
+    return probe_at - MAX_REST <= now < probe_at
+
+
+def _after_failure(before: Breaker, now: datetime) -> Breaker:
+    failed = replace(before, failures=before.failures + 1)
+    soon = now + FIRST_REST
+    if before.probe_at is None or before.opened_at is None:
+        if failed.failures < MAX_FAILURES:
+            return failed
+        log.warning("%s has failed %d times in a row and is probed", failed.origin, failed.failures)
+        return replace(failed, opened_at=now, probe_at=soon, new_path_at=soon)
+    if rests(before.probe_at, now):
+        # Of a new path, or sent before the breaker opened: no probe of what failed before.
+        return replace(failed, new_path_at=soon)
+    rest = min(2 * before.rest, MAX_REST)
+    return replace(failed, probe_at=now + rest, new_path_at=soon, rest=rest)

@@ -33,6 +33,7 @@ from booper.model.job import (
     Request,
     State,
 )
+from booper.model.origin import path_key
 from booper.model.redaction import Redaction
 from booper.model.resource import job_resource
 from booper.model.timestamps import precise
@@ -165,7 +166,8 @@ class Reports:
         return NewJob(
             user_id=user_id,
             args=encode_args(args),
-            host=self._host(url),
+            origin=self._origin(url),
+            path=path_key(url),
             scheduled_at=now,
             planned_at=now,
             max_attempts=self._max_attempts,
@@ -176,10 +178,10 @@ class Reports:
     def _shown(self, args: Args, request: Request) -> Mapping[str, object]:
         return {"method": request.method, **request_payload(args, request, self._redaction)}
 
-    def _host(self, url: str) -> str:
-        """Return the host whose slots a report takes; one refused by now is discarded when sent."""
+    def _origin(self, url: str) -> str:
+        """Return whose slots a report takes; one refused by now is discarded when sent."""
         try:
-            return self._guard.check_own(url).host
+            return self._guard.check_own(url).origin
         except TargetRefused:
             return ""
 

@@ -16,16 +16,14 @@ import idna
 
 from booper.engine.addresses import Address
 from booper.errors import TargetRefused
+from booper.model.origin import APP_ORIGIN, DEFAULT_PORTS, origin_of
 
 MAX_URL_LENGTH = 8_192
 MAX_HOST_LENGTH = 253  # RFC 1035 §2.3.4: 255 octets on the wire
 MAX_LABEL_LENGTH = 63
 
-DEFAULT_PORTS = {"http": 80, "https": 443}
-
 APP_SCHEME = "app"
-# What slots, pauses and breakers know it by; no host has such a name.
-APP_HOST = "app:"
+APP_HOST = APP_ORIGIN
 
 # Lone surrogates have no UTF-8; parsers disagree about all the others.
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f-\x9f\\\ud800-\udfff]")
@@ -69,9 +67,9 @@ class Target:
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
     @cached_property
-    def origin(self) -> tuple[str, str, int]:
-        """Return scheme, host and port, which two requests must share to share credentials."""
-        return self.scheme, self.host, self.port
+    def origin(self) -> str:
+        """Return scheme, host and port: what shares slots, a breaker, and credentials."""
+        return APP_ORIGIN if self.is_app else origin_of(self.scheme, self.host, self.port)
 
     @cached_property
     def url(self) -> str:

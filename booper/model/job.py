@@ -55,8 +55,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `scheduled_at` is when the next attempt is due and moves with retries; `planned_at` is when the
     first one was. `attempt` counts the attempts begun; `interruptions` those in a row that ended
-    with the death of the process. `host` is the target's host, for the limits per host. No retry
-    may fall at or after `retry_until`. `parent_id` is the job an internal one reports.
+    with the death of the process. `origin` is the target's, for the limits per origin, and `path`
+    tells the paths of one origin apart (`model.origin`). No retry may fall at or after
+    `retry_until`. `parent_id` is the job an internal one reports.
     """
 
     id: int
@@ -68,7 +69,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     idempotency_key: str | None
     name: str | None
     description: str | None
-    host: str
+    origin: str
+    path: int = 0
     args: str
     state: State
     attempt: int
@@ -104,7 +106,8 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     user_id: UUID
     args: str
-    host: str
+    origin: str
+    path: int = 0
     scheduled_at: datetime
     planned_at: datetime
     max_attempts: int

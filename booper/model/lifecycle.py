@@ -86,13 +86,13 @@ def release(job: Job, due_at: datetime | None = None) -> Job:
     )
 
 
-def rescue(job: Job, now: datetime) -> Job:
+def rescue(job: Job, now: datetime, *, was_alone: bool = False) -> Job:
     """Make an attempt that died with the process due again at once; it stays counted.
 
     That holds for the last attempt too: nobody knows whether its request was sent (contract §8).
-    A suspect was sent alone; that the process died again is its own doing, and it is discarded.
+    A suspect that `was_alone` when the process died is what killed it, and is discarded.
     """
-    if job.is_suspect:
+    if job.is_suspect and was_alone:
         crashes = job.interruptions + 1
         return discard(
             job,

@@ -4,10 +4,22 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from booper.model.job import Job
 from booper.model.redaction import Redaction
 from booper.model.timestamps import bare, precise, precise_or_none
+
+
+class HeldBy(msgspec.Struct, frozen=True, gc=False):
+    """What holds a waiting job back: a pause, or the breaker of an origin that fails; since when.
+
+    `reason` is "pause" or "breaker".
+    """
+
+    reason: str
+    target: str
+    since: str
 
 
 class JobState(msgspec.Struct, frozen=True, gc=False):
@@ -25,6 +37,7 @@ class JobState(msgspec.Struct, frozen=True, gc=False):
     attempt: int
     max_attempts: int
     last_error: str | None
+    held_by: HeldBy | msgspec.UnsetType = msgspec.UNSET
 
 
 class JobResource(msgspec.Struct, frozen=True, gc=False):
@@ -48,10 +61,16 @@ def new_job_resource(job: Job, now: datetime) -> JobResource:
 
 
 def job_resource(
-    job: Job, now: datetime, redaction: Redaction, *, has_conflict: bool = False
+    job: Job,
+    now: datetime,
+    redaction: Redaction,
+    *,
+    has_conflict: bool = False,
+    held_by: HeldBy | None = None,
 ) -> JobResource:
     """Show a stored job: the values of secret headers are hidden."""
-    return _job_resource(job, now, redaction.args(job.args), has_conflict=has_conflict)
+    shown = _job_resource(job, now, redaction.args(job.args), has_conflict=has_conflict)
+    return shown if held_by is None else replace(shown, job=replace(shown.job, held_by=held_by))
 
 
 def _job_resource(job: Job, now: datetime, args: str, *, has_conflict: bool) -> JobResource:

@@ -60,7 +60,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str | None
     name: str | None
     description: str | None
-    host: str
+    origin: str
     args: str
     anchor: datetime
     next_at: datetime | None
@@ -78,7 +78,7 @@ class NewSchedule:
 
     user_id: UUID
     args: str
-    host: str
+    origin: str
     anchor: datetime
     first_at: datetime | None
     max_attempts: int

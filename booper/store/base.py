@@ -8,9 +8,10 @@ A method that cannot write raises `StoreUnavailable` (or `StoreFull`) and has ch
 written with it, so that a report is never lost nor sent for what did not happen.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from enum import Enum, auto
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
@@ -30,16 +31,38 @@ PAGE_BYTES: Final = 4 << 20
 SEARCH_ROWS: Final = 100_000
 """How many jobs are looked at for one page."""
 
+MAX_TIME: Final = datetime.max.replace(tzinfo=UTC)
+"""Later than any job is due."""
+
 JobRef = int | UUID
 """How a job is named: its integer id or its UUID (contract §2)."""
 
 
 class Due(NamedTuple):
-    """A waiting job as the timers know it; sorts by time, then by id."""
+    """A waiting job as the timers know it; sorts by time, then by id.
+
+    A job whose time or target has changed is another entry; the claim knows which one is true.
+    """
 
     at: datetime
     id: int
-    host: str
+    origin: str
+    path: int = 0
+
+    @classmethod
+    def of(cls, job: Job) -> "Due":
+        """Return a waiting job as the timers know it."""
+        return cls(job.scheduled_at, job.id, job.origin, job.path)
+
+
+class Scan(msgspec.Struct, frozen=True, gc=False):
+    """A part of the waiting jobs in order of time, and the last that was looked at.
+
+    `until` is None where the table ended: there are no others.
+    """
+
+    found: Sequence[Due]
+    until: Due | None
 
 
 class Seen(msgspec.Struct, frozen=True, gc=False):
@@ -47,6 +70,28 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
 
     due: Due
     at: datetime
+
+
+class Suspect(msgspec.Struct, frozen=True, gc=False):
+    """A due job that was in flight at so many crashes in a row that it may be their cause."""
+
+    seen: Seen
+    crashes: int
+
+
+class Admit(Enum):
+    """Which suspects a claim lets begin: none, one with others on their way, or one alone."""
+
+    NONE = auto()
+    IN_COMPANY = auto()
+    ALONE = auto()
+
+
+class Pause(msgspec.Struct, frozen=True, gc=False):
+    """What is held back, and since when: an origin, `host:port`, a host, or `ALL_TARGETS`."""
+
+    target: str
+    paused_at: datetime
 
 
 class Creation(msgspec.Struct, frozen=True, gc=False):
@@ -66,14 +111,16 @@ class Created(msgspec.Struct, frozen=True, gc=False):
 class Claims(msgspec.Struct, frozen=True, gc=False):
     """What became of jobs that were due: attempts begun, and jobs to arm.
 
-    `seen` are due jobs that wait for their predecessor; when they go, they count as seen then.
-    `suspects` are those that may begin only in a claim that says that nothing else is on its way.
+    `held` are due jobs that wait for their predecessor, whose end arms them. `seen` are those and
+    the planned runs that are due already: when they go, they count as seen then. `suspects` may
+    begin only in a claim that admits them.
     """
 
     begun: Sequence[Attempt]
     seen: Sequence[Seen]
     armed: Sequence[Job]
-    suspects: Sequence[Seen] = ()
+    held: Sequence[Seen] = ()
+    suspects: Sequence[Suspect] = ()
 
 
 class Ahead(msgspec.Struct, frozen=True, gc=False):
@@ -329,20 +376,46 @@ class Schedules(Protocol):
 class Queue(Protocol):
     """Jobs as the loop sees them."""
 
-    async def due(self, after: Due | None, limit: int) -> Sequence[Due]:
-        """Return the next waiting jobs in order of time; only those behind `after`, if given."""
+    async def due(
+        self,
+        after: Due | None,
+        limit: int,
+        now: datetime = MAX_TIME,
+        but_origins: Collection[str] = (),
+    ) -> Scan:
+        """Look at the next `limit` waiting jobs in order of time, those behind `after` if given.
+
+        What is due at `now` for one of `but_origins` is left out.
+        """
         ...
 
-    async def due_of(self, host: str, now: datetime, limit: int) -> Sequence[Due]:
-        """Return a host's waiting jobs that are due, in order of time."""
+    async def due_of(
+        self, origin: str, now: datetime, limit: int, but_ids: Collection[int] = ()
+    ) -> Sequence[Due]:
+        """Return an origin's jobs that are due, in order of time, but for some that are known."""
+        ...
+
+    async def probe_of(
+        self, origin: str, now: datetime, but_ids: Collection[int], paths: Sequence[int]
+    ) -> Due | None:
+        """Return the due job by which an origin is probed, None if none is due.
+
+        It is the oldest one of a path that is not among `paths`, the paths that were probed
+        lately; if there is none, the oldest of the path that stands first there.
+        """
         ...
 
     async def claim(
-        self, seen: Sequence[Seen], now: datetime, announce: Announce, *, alone: bool = False
+        self,
+        seen: Sequence[Seen],
+        now: datetime,
+        announce: Announce,
+        admit: Admit = Admit.NONE,
     ) -> Claims:
-        """Begin an attempt of each of these jobs that still waits for just that time.
+        """Begin an attempt of each of these jobs that still waits for just that time and origin.
 
-        A suspect (`Job.is_suspect`) begins only if `alone`: nothing else is on its way.
+        One that waits for another by now is among the jobs to arm. A suspect (`Job.is_suspect`)
+        begins only if `admit` says so; one that is alone may be blamed if the process dies.
 
         A schedule's run takes its turn here: the next one is planned with it, what was missed is
         logged. `now` is when the attempts begin; whether a time has come was asked when it left
@@ -380,10 +453,14 @@ class Queue(Protocol):
         """
         ...
 
+    async def accompany(self) -> None:
+        """Note that the attempt that was alone is so no longer: others may begin after this."""
+        ...
+
     async def rescue(self, now: datetime, announce: AnnounceRescue) -> int:
         """Make every executing job due again, its attempt counted; return how many there were.
 
-        One that was a suspect already is discarded.
+        A suspect that was alone is discarded.
 
         Only for the start: it says that no attempt is running anywhere.
         """
@@ -391,22 +468,22 @@ class Queue(Protocol):
 
 
 class Pauses(Protocol):
-    """Hosts to which nothing is sent for now; `ALL_HOSTS` stands for every one."""
+    """Targets to which nothing is sent for now; `ALL_TARGETS` stands for every one."""
 
-    async def list(self) -> Sequence[str]:
-        """Return the paused hosts."""
+    async def list(self) -> Sequence[Pause]:
+        """Return what is paused, in order of the targets' names."""
         ...
 
-    async def add(self, host: str, now: datetime) -> None:
-        """Pause a host."""
+    async def add(self, target: str, now: datetime) -> None:
+        """Pause a target; one that is paused already stays so since then."""
         ...
 
-    async def remove(self, host: str) -> None:
-        """Resume a host; `ALL_HOSTS` resumes all of them."""
+    async def remove(self, target: str) -> None:
+        """Resume a target; `ALL_TARGETS` resumes all of them."""
         ...
 
 
-ALL_HOSTS = "*"
+ALL_TARGETS = "*"
 
 
 class Logs(Protocol):

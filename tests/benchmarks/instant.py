@@ -54,7 +54,7 @@ class InstantJobs:
             idempotency_key=new.idempotency_key,
             name=new.name,
             description=new.description,
-            host=new.host,
+            origin=new.origin,
             args=new.args,
             state=State.SCHEDULED,
             attempt=0,

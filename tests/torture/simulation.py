@@ -30,6 +30,8 @@ SCHEDULES = 4
 STEPS = {
     "pass": 40,
     "create": 25,
+    "replace": 8,
+    "run": 3,
     "hold": 3,
     "release": 6,
     "cancel": 3,
@@ -41,6 +43,7 @@ STEPS = {
     "crash": 2,
     "schedule": 1,
     "toggle": 2,
+    "move": 3,
 }
 # Most lie around the minute after which a run counts as missed.
 PASSES = (*(0.5, 5, 59, 61) * 4, 700, 3_700)
@@ -104,6 +107,7 @@ class World:
         self._folder = folder
         self._sabotage = sabotage
         self._one_offs: list[int] = []
+        self._keyed: list[str] = []
         self._latest = START
         self._is_kind = False
         self._lives = self._posted = self._crashes = 0
@@ -159,17 +163,19 @@ class World:
             case "jump":
                 self._pass(self._random.choice(JUMPS))
             case "create":
-                wait = self._random.choice((0, 1, 30, 3_600, 90_000))
-                if made := await self._create(schedule_in=wait):
-                    self._one_offs.append(made["job_id"])
+                await self._one_off()
+            case "replace" if self._keyed:
+                await self._one_off(self._random.choice(self._keyed))
             case "schedule" if len(self.schedules) < SCHEDULES:
                 await self._schedule()
-            case "cancel" | "retry" if self._one_offs:
+            case "cancel" | "retry" | "run" if self._one_offs:
                 number = self._random.choice(self._one_offs)
                 await self._post(f"/api/jobs/{number}/{step}", {})
             case "toggle" if self.schedules:
                 action = self._random.choice(("disable", "enable", "enable"))
                 await self._post(f"/api/schedules/{self._random.choice(self.schedules)}/{action}")
+            case "move" if self.schedules:
+                await self._move(self._random.choice(self.schedules))
             case "hold":
                 self.open.clear()
             case "release":
@@ -187,10 +193,10 @@ class World:
         self.clock.advance(seconds * SECOND)
         self._latest = max(self._latest, self.clock.now())
 
-    async def _create(self, **fields: object) -> dict[str, Any]:
-        path = f"/{self._posted}"
+    async def _create(self, path: str | None = None, **fields: object) -> dict[str, Any]:
+        path = path or f"/{self._posted}"
         self._posted += 1
-        url = f"https://h{self._posted % 3}.test{path}"
+        url = f"https://{self._host()}{path}"
         body = {"method": "post", "url": url, "max_attempts": self._posted % 4 + 1, **fields}
         answer = await self._post("/api/jobs", body)
         if answer.status_code != 201:
@@ -198,6 +204,33 @@ class World:
         data: dict[str, Any] = answer.json()["data"]
         self.accepted[data["job_id"]] = path
         return data
+
+    async def _one_off(self, path: str | None = None) -> None:
+        """Create a job, or put one in the place of that with this path if it waits: to any host.
+
+        Its host and its time may change, or either alone, while the loop is about to claim it.
+        """
+        wait = self._random.choice((0, 1, 30, 3_600, 90_000))
+        key = path or f"/{self._posted}"
+        conflict = {"idempotency_key": key, "on_conflict": "replace"}
+        if made := await self._create(key, schedule_in=wait, **conflict):
+            self._one_offs.append(made["job_id"])
+            self._keyed.append(key)
+
+    async def _move(self, schedule: str) -> None:
+        """Send a schedule's runs to another host from now on."""
+        path = f"/api/schedules/{schedule}"
+        shown = await self._api.get(path)
+        if shown.status_code != 200:
+            return
+        _, _, name = shown.json()["data"]["args"]["url"].rpartition("/")
+        answer = await self._api.patch(path, json={"url": f"https://{self._host()}/{name}"})
+        assert answer.status_code in (200, 409, 503, 507), answer.text
+        self._note(f"{path}: {answer.status_code}")
+
+    def _host(self) -> str:
+        """Return one of three hosts, in no order of their names."""
+        return f"h{self._random.choice((1, 0, 2))}.test"
 
     async def _schedule(self) -> None:
         made = await self._create(
@@ -224,7 +257,7 @@ class World:
         self._lives += 1
         self._stack, self._target = AsyncExitStack(), Target(self)
         entering = running(self.database, self.clock, self._target, Random(self._lives))
-        _, self._api = await self._stack.enter_async_context(entering)
+        self._booper, self._api = await self._stack.enter_async_context(entering)
         await spin()
 
     async def _stop(self) -> None:
@@ -266,6 +299,9 @@ class World:
         for _ in range(6):  # past the longest wait and the latest retry, a day each
             self._pass(43_200)
             await spin()
+        assert self._booper._scheduler is not None
+        if busy := self._booper._scheduler.busy:
+            self.faults.append(f"{busy} slots are taken though nothing is on its way")
 
     def _note(self, what: str) -> None:
         self.trace.append(f"{self.clock.now()} {what}")

@@ -172,7 +172,7 @@ def _schedule(new: NewSchedule, now: datetime, random: Random) -> Schedule:
         idempotency_key=new.idempotency_key,
         name=new.name,
         description=new.description,
-        host=new.host,
+        origin=new.origin,
         args=new.args,
         anchor=new.anchor,
         next_at=new.first_at,
@@ -205,7 +205,8 @@ def _replaced(job: Job, new: NewJob) -> Job:
     return replace(
         job,
         args=new.args,
-        host=new.host,
+        origin=new.origin,
+        path=new.path,
         name=new.name,
         description=new.description,
         scheduled_at=new.scheduled_at,

@@ -1,38 +1,38 @@
-"""The SQL of pauses: hosts to which nothing is sent for now."""
+"""The SQL of pauses: targets to which nothing is sent for now."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from booper.store.base import ALL_HOSTS
+from booper.store.base import ALL_TARGETS, Pause
 from booper.store.sqlite.connection import Connection
-from booper.store.sqlite.values import stored
+from booper.store.sqlite.values import loaded, stored
 from booper.store.sqlite.writer import Writer
 
-LIST = "SELECT host FROM pauses ORDER BY host"
-ADD = "INSERT OR IGNORE INTO pauses (host, paused_at) VALUES (:host, :now)"
-REMOVE = "DELETE FROM pauses WHERE host = :host OR :host = '*'"
+LIST = "SELECT target, paused_at FROM pauses ORDER BY target"
+ADD = "INSERT OR IGNORE INTO pauses (target, paused_at) VALUES (:target, :now)"
+REMOVE = "DELETE FROM pauses WHERE target = :target OR :target = '*'"
 
-assert ALL_HOSTS == "*", "REMOVE spells it out"
+assert ALL_TARGETS == "*", "REMOVE spells it out"
 
 
 class SQLitePauses:
-    """Paused hosts (`booper.store.base.Pauses`)."""
+    """What is paused (`booper.store.base.Pauses`)."""
 
     def __init__(self, writer: Writer, reader: Connection) -> None:
         self._writer = writer
         self._reader = reader
 
-    async def list(self) -> Sequence[str]:
-        """Return the paused hosts."""
+    async def list(self) -> Sequence[Pause]:
+        """Return what is paused, in order of the targets' names."""
         found = await self._reader.run(lambda opened: opened.execute(LIST).fetchall())
-        return [host for (host,) in found]
+        return [Pause(target, loaded(at)) for target, at in found]
 
-    async def add(self, host: str, now: datetime) -> None:
-        """Pause a host."""
-        values = {"host": host, "now": stored(now)}
+    async def add(self, target: str, now: datetime) -> None:
+        """Pause a target; one that is paused already stays so since then."""
+        values = {"target": target, "now": stored(now)}
         await self._writer.run(lambda connection: connection.execute(ADD, values).rowcount)
 
-    async def remove(self, host: str) -> None:
-        """Resume a host; `ALL_HOSTS` resumes all of them."""
-        values = {"host": host}
+    async def remove(self, target: str) -> None:
+        """Resume a target; `ALL_TARGETS` resumes all of them."""
+        values = {"target": target}
         await self._writer.run(lambda connection: connection.execute(REMOVE, values).rowcount)

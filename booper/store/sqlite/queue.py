@@ -1,7 +1,7 @@
 """Jobs as the loop sees them: what is due, claims, results, and what a stop or a crash left."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
 from random import Random
@@ -13,11 +13,14 @@ from booper.model import dynamic, exact, lifecycle
 from booper.model.event import interruption_of, state_rejected
 from booper.model.job import Attempt, Job, Kind, NewJob, State
 from booper.store.base import (
+    MAX_TIME,
+    Admit,
     Ahead,
     Announce,
     AnnounceRescue,
     Claims,
     Due,
+    Scan,
     Seen,
     Settled,
     Settlement,
@@ -28,16 +31,57 @@ from booper.store.sqlite.turns import Turns
 from booper.store.sqlite.values import loaded, stored
 from booper.store.sqlite.writer import Writer
 
-# All as one row: each row of a result is a step that gives up the interpreter's lock, see `many`.
-_DUE = """
-SELECT json_group_array(json_array(scheduled_at, id, host)) FROM (
-    SELECT scheduled_at, id, host FROM jobs
+_WAITING = """
+    SELECT scheduled_at, id, origin, path FROM jobs
     WHERE state IN ('scheduled', 'retryable') AND {condition}
-    ORDER BY scheduled_at, id LIMIT :limit
+    ORDER BY scheduled_at, id
+"""
+_BEHIND = _WAITING.format(condition="(scheduled_at, id) > (:at, :id)")
+_OF_ORIGIN = _WAITING.format(condition="origin = :origin AND scheduled_at <= :now")
+_UNKNOWN = "id NOT IN (SELECT value FROM json_each(:ids))"
+
+# All as one row: each row of a result is a step that gives up the interpreter's lock, see `many`.
+_AS_ROW = "SELECT json_group_array(json_array(scheduled_at, id, origin, path))"
+
+# How many were looked at, the last of them, and those that are wanted.
+DUE = f"""
+WITH part AS ({_BEHIND} LIMIT :limit)
+SELECT (SELECT count(*) FROM part),
+    (SELECT json_array(scheduled_at, id, origin, path) FROM part
+        ORDER BY scheduled_at DESC, id DESC LIMIT 1),
+    ({_AS_ROW} FROM part
+        WHERE scheduled_at > :now OR origin NOT IN (SELECT value FROM json_each(:origins)))
+"""
+
+DUE_OF = f"""
+{_AS_ROW} FROM (
+    SELECT * FROM ({_OF_ORIGIN}) WHERE {_UNKNOWN} LIMIT :limit
 )
 """
-DUE = _DUE.format(condition="(scheduled_at, id) > (:at, :id)")
-DUE_OF = _DUE.format(condition="host = :host AND scheduled_at <= :now")
+
+MAX_SCANNED = 100_000
+"""How many due jobs of one origin are looked through for a path; takes about 20 ms."""
+
+OF_NEW_PATH = f"""
+{_AS_ROW} FROM (
+    SELECT * FROM ({_OF_ORIGIN} LIMIT {MAX_SCANNED})
+    WHERE path NOT IN (SELECT value FROM json_each(:paths)) AND {_UNKNOWN} LIMIT 1
+)
+"""
+
+# Of the oldest, one for each path; the path that was probed longest ago first.
+OF_OLD_PATH = f"""
+{_AS_ROW} FROM (
+    SELECT min(scheduled_at) AS scheduled_at, id, origin, path
+    FROM (SELECT * FROM ({_OF_ORIGIN} LIMIT 1000) WHERE {_UNKNOWN}) AS oldest
+    GROUP BY path
+    ORDER BY (SELECT key FROM json_each(:paths) WHERE value = oldest.path) LIMIT 1
+)
+"""
+
+ALONE = "SELECT job_id, attempt FROM alone"
+SET_ALONE = "INSERT OR REPLACE INTO alone (id, job_id, attempt) VALUES (1, :job_id, :attempt)"
+ACCOMPANY = "DELETE FROM alone"
 
 EXECUTING = f"SELECT {rows.COLUMNS} FROM jobs WHERE state = 'executing'"
 
@@ -56,34 +100,74 @@ class SQLiteQueue:
         self._reader = reader
         self._random = random
 
-    async def due(self, after: Due | None, limit: int) -> Sequence[Due]:
-        """Return the next waiting jobs in order of time; only those behind `after`, if given."""
-        values: dict[str, object] = {
+    async def due(
+        self,
+        after: Due | None,
+        limit: int,
+        now: datetime = MAX_TIME,
+        but_origins: Collection[str] = (),
+    ) -> Scan:
+        """Look at the next `limit` waiting jobs in order of time, those behind `after` if given."""
+        values = {
             "at": stored(after.at) if after else -(2**63),
             "id": after.id if after else 0,
             "limit": limit,
+            "now": stored(now),
+            "origins": _json(but_origins),
         }
-        return await self._due(DUE, values)
+        count, last, found = await self._reader.run(
+            lambda opened: opened.execute(DUE, values).fetchone()
+        )
+        return Scan(_dues(found), _dues(f"[{last}]")[0] if count == limit else None)
 
-    async def due_of(self, host: str, now: datetime, limit: int) -> Sequence[Due]:
-        """Return a host's waiting jobs that are due, in order of time."""
-        return await self._due(DUE_OF, {"host": host, "now": stored(now), "limit": limit})
+    async def due_of(
+        self, origin: str, now: datetime, limit: int, but_ids: Collection[int] = ()
+    ) -> Sequence[Due]:
+        """Return an origin's jobs that are due, in order of time, but for some that are known."""
+        values = {"origin": origin, "now": stored(now), "limit": limit, "ids": _json(but_ids)}
+        return await self._found(DUE_OF, values)
 
-    async def _due(self, query: str, values: dict[str, object]) -> Sequence[Due]:
+    async def probe_of(
+        self, origin: str, now: datetime, but_ids: Collection[int], paths: Sequence[int]
+    ) -> Due | None:
+        """Return the due job by which an origin is probed, None if none is due."""
+        values = {
+            "origin": origin,
+            "now": stored(now),
+            "ids": _json(but_ids),
+            "paths": _json(paths),
+        }
+        for query in (OF_NEW_PATH, OF_OLD_PATH):
+            if found := await self._found(query, values):
+                return found[0]
+        return None
+
+    async def _found(self, query: str, values: dict[str, object]) -> Sequence[Due]:
         (text,) = await self._reader.run(lambda opened: opened.execute(query, values).fetchone())
-        found = msgspec.json.decode(text, type=list[tuple[int, int, str]])
-        # SQLite promises no order of what an aggregate function is given.
-        return [Due(loaded(at), job_id, host) for at, job_id, host in sorted(found)]
+        return _dues(text)
 
     async def claim(
-        self, seen: Sequence[Seen], now: datetime, announce: Announce, *, alone: bool = False
+        self,
+        seen: Sequence[Seen],
+        now: datetime,
+        announce: Announce,
+        admit: Admit = Admit.NONE,
     ) -> Claims:
-        """Begin an attempt of each of these jobs that still waits for just that time."""
+        """Begin an attempt of each of these jobs that still waits for just that time and origin."""
 
         def change(connection: sqlite3.Connection) -> Claims:
-            return Turns(connection, now, announce, self._random).take(seen, alone=alone)
+            claims = Turns(connection, now, announce, self._random).take(seen, admit)
+            if admit is Admit.ALONE:
+                for attempt in claims.begun:
+                    job = attempt.job
+                    connection.execute(SET_ALONE, {"job_id": job.id, "attempt": job.attempt})
+            return claims
 
         return await self._writer.run(change)
+
+    async def accompany(self) -> None:
+        """Note that the attempt that was alone is so no longer: others may begin after this."""
+        await self._writer.run(lambda connection: connection.execute(ACCOMPANY).rowcount)
 
     async def settle(self, settlement: Settlement) -> Settled:
         """Replace a claimed job by what its attempt made of it, with all that reports it."""
@@ -121,7 +205,10 @@ class SQLiteQueue:
 
         def change(connection: sqlite3.Connection) -> int:
             left = [rows.job_of(row) for row in connection.execute(EXECUTING).fetchall()]
-            rescued = [lifecycle.rescue(job, now) for job in left]
+            alone = connection.execute(ALONE).fetchone()
+            rescued = [
+                lifecycle.rescue(job, now, was_alone=(job.id, job.attempt) == alone) for job in left
+            ]
             # Read in this very transaction: none can have moved.
             rows.write_all(connection, list(zip(left, rescued, strict=True)))
             logs.append(connection, [interruption_of(job, now) for job in left], self._random)
@@ -184,6 +271,16 @@ class SQLiteQueue:
     ) -> list[Job]:
         prepared = [rows.prepare(report, now, self._random) for report in reports]
         return rows.insert_all(connection, prepared)
+
+
+def _json(values: Collection[object]) -> str:
+    return msgspec.json.encode(list(values)).decode()
+
+
+def _dues(text: str) -> list[Due]:
+    found = msgspec.json.decode(text, type=list[tuple[int, int, str, int]])
+    # SQLite promises no order of what an aggregate function is given.
+    return [Due(loaded(at), job_id, origin, path) for at, job_id, origin, path in sorted(found)]
 
 
 def following(connection: sqlite3.Connection, job: Job) -> Sequence[Job]:

@@ -28,15 +28,15 @@ from booper.store.sqlite.values import (
 )
 
 COLUMNS = """
-id, uuid, user_id, kind, schedule_id, parent_id, idempotency_key, name, description, host, args,
-state, attempt, max_attempts, interruptions, inserted_at, scheduled_at, planned_at, retry_until,
-attempted_at, completed_at, discarded_at, cancelled_at, last_error
+id, uuid, user_id, kind, schedule_id, parent_id, idempotency_key, name, description, origin, path,
+args, state, attempt, max_attempts, interruptions, inserted_at, scheduled_at, planned_at,
+retry_until, attempted_at, completed_at, discarded_at, cancelled_at, last_error
 """
 
 # In the order of `NewRow.values`: by name each row would cost as much again.
 INSERT = """
 INSERT INTO jobs (uuid, user_id, kind, schedule_id, parent_id, idempotency_key, key_until,
-    name, description, host, args, max_attempts, inserted_at, scheduled_at, planned_at,
+    name, description, origin, path, args, max_attempts, inserted_at, scheduled_at, planned_at,
     state, attempt, interruptions)
 SELECT *, 'scheduled', 0, 0 FROM (VALUES {rows}) WHERE column1 IS NOT NULL
 """
@@ -103,7 +103,8 @@ class NewRow(msgspec.Struct, frozen=True, gc=False):
             idempotency_key=new.idempotency_key,
             name=new.name,
             description=new.description,
-            host=new.host,
+            origin=new.origin,
+            path=new.path,
             args=new.args,
             state=State.SCHEDULED,
             attempt=0,
@@ -127,7 +128,8 @@ def prepare(new: NewJob, now: datetime, random: Random) -> NewRow:
         stored_or_none(new.key_until),
         new.name,
         new.description,
-        new.host,
+        new.origin,
+        new.path,
         new.args,
         new.max_attempts,
         stored(now),
@@ -232,21 +234,22 @@ def job_of(row: Sequence[Any]) -> Job:
         idempotency_key=row[6],
         name=row[7],
         description=row[8],
-        host=row[9],
-        args=row[10],
-        state=_STATES[row[11]],
-        attempt=row[12],
-        max_attempts=row[13],
-        interruptions=row[14],
-        inserted_at=loaded(row[15]),
-        scheduled_at=loaded(row[16]),
-        planned_at=loaded(row[17]),
-        retry_until=loaded_or_none(row[18]),
-        attempted_at=loaded_or_none(row[19]),
-        completed_at=loaded_or_none(row[20]),
-        discarded_at=loaded_or_none(row[21]),
-        cancelled_at=loaded_or_none(row[22]),
-        last_error=row[23],
+        origin=row[9],
+        path=row[10],
+        args=row[11],
+        state=_STATES[row[12]],
+        attempt=row[13],
+        max_attempts=row[14],
+        interruptions=row[15],
+        inserted_at=loaded(row[16]),
+        scheduled_at=loaded(row[17]),
+        planned_at=loaded(row[18]),
+        retry_until=loaded_or_none(row[19]),
+        attempted_at=loaded_or_none(row[20]),
+        completed_at=loaded_or_none(row[21]),
+        discarded_at=loaded_or_none(row[22]),
+        cancelled_at=loaded_or_none(row[23]),
+        last_error=row[24],
     )
 
 

@@ -11,6 +11,7 @@ from booper.errors import NotFound
 from booper.model import lifecycle
 from booper.model.args import decode_args
 from booper.model.job import Job, Kind, NewJob
+from booper.model.origin import path_key
 from booper.model.planning import DISABLED
 from booper.model.schedule import NewSchedule, Plan, Schedule, has_same_timing
 from booper.store.base import AnnounceEnd
@@ -24,21 +25,21 @@ from booper.store.sqlite.upcoming import is_taken, next_time, with_anchor_by
 from booper.store.sqlite.values import loaded, loaded_or_none, stored, stored_or_none
 
 COLUMNS = """
-id, user_id, idempotency_key, name, description, host, args, anchor, next_at, runs, state,
+id, user_id, idempotency_key, name, description, origin, args, anchor, next_at, runs, state,
 previous, inserted_at, disabled_at, ended_at
 """
 
 FIND = f"SELECT {COLUMNS} FROM schedules WHERE id = :id"
 
 INSERT = """
-INSERT INTO schedules (id, user_id, idempotency_key, name, description, host, args, anchor,
+INSERT INTO schedules (id, user_id, idempotency_key, name, description, origin, args, anchor,
     next_at, runs, state, previous, inserted_at)
-VALUES (:id, :user_id, :idempotency_key, :name, :description, :host, :args, :anchor, :next_at,
+VALUES (:id, :user_id, :idempotency_key, :name, :description, :origin, :args, :anchor, :next_at,
     :runs, :state, :previous, :inserted_at)
 """
 
 UPDATE = """
-UPDATE schedules SET name = :name, description = :description, host = :host, args = :args,
+UPDATE schedules SET name = :name, description = :description, origin = :origin, args = :args,
     anchor = :anchor, next_at = :next_at, runs = :runs, state = :state, previous = :previous,
     disabled_at = :disabled_at, ended_at = :ended_at
 WHERE id = :id
@@ -151,7 +152,8 @@ def plan_run(
     new = NewJob(
         user_id=schedule.user_id,
         args=schedule.args,
-        host=schedule.host,
+        origin=schedule.origin,
+        path=path_key(args.url),
         scheduled_at=with_jitter(schedule, planned_at, random),
         planned_at=planned_at,
         max_attempts=max_attempts,
@@ -236,7 +238,7 @@ def change(
     changed = replace(
         schedule,
         args=new.args,
-        host=new.host,
+        origin=new.origin,
         name=new.name,
         description=new.description,
         anchor=anchor,
@@ -265,7 +267,8 @@ def _retimed(
     run = replace(
         waiting,
         args=schedule.args,
-        host=schedule.host,
+        origin=schedule.origin,
+        path=path_key(decode_args(schedule.args).url),
         name=schedule.name,
         description=schedule.description,
         planned_at=planned_at,
@@ -305,7 +308,7 @@ def schedule_of(row: Row) -> Schedule:
         idempotency_key=row[2],
         name=row[3],
         description=row[4],
-        host=row[5],
+        origin=row[5],
         args=row[6],
         anchor=loaded(row[7]),
         next_at=loaded_or_none(row[8]),
@@ -325,7 +328,7 @@ def _values(schedule: Schedule) -> dict[str, object]:
         "idempotency_key": schedule.idempotency_key,
         "name": schedule.name,
         "description": schedule.description,
-        "host": schedule.host,
+        "origin": schedule.origin,
         "args": schedule.args,
         "anchor": stored(schedule.anchor),
         "next_at": stored_or_none(schedule.next_at),

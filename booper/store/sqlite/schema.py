@@ -8,6 +8,7 @@ import sqlite3
 from importlib.resources import files
 
 from booper.errors import StartError
+from booper.model.origin import path_key, stored_origin
 
 APPLICATION_ID = 0x626F6F70  # "boop"
 
@@ -34,6 +35,7 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
         # Fails at once on a file that cannot be written, which would else show at the first job.
         connection.execute(f"PRAGMA user_version = {version}")
         connection.execute("PRAGMA journal_mode = WAL")
+        add_functions(connection)
         for number, script in enumerate(migrations(), start=1):
             if number > version:
                 _apply(connection, number, script)
@@ -53,6 +55,12 @@ def _version(connection: sqlite3.Connection, path: str) -> int:
             f"this one knows {len(migrations())}); install that version"
         )
     return int(version)
+
+
+def add_functions(connection: sqlite3.Connection) -> None:
+    """Give migrations what SQL cannot say."""
+    connection.create_function("booper_origin", 2, stored_origin, deterministic=True)
+    connection.create_function("booper_path", 1, path_key, deterministic=True)
 
 
 def _apply(connection: sqlite3.Connection, number: int, script: str) -> None:

@@ -19,7 +19,7 @@ from booper.model.event import unplannable
 from booper.model.job import WAITING, Attempt, Job, Kind
 from booper.model.planning import MISFIRE, Coming, Hold, MoveOn, Run, take_turn
 from booper.model.schedule import Gap, Misfire, Plan, Schedule
-from booper.store.base import Announce, Claims, Due, Seen
+from booper.store.base import Admit, Announce, Claims, Due, Seen, Suspect
 from booper.store.sqlite import logs, rows, runs
 from booper.store.sqlite.upcoming import ENDED, is_taken
 
@@ -52,14 +52,19 @@ class Turns:
         self._random = random
         self._begun: list[Attempt] = []
         self._seen: list[Seen] = []
+        self._held: list[Seen] = []
         self._armed: list[Job] = []
 
-    def take(self, seen: Sequence[Seen], *, alone: bool) -> Claims:
-        """Let each of these jobs that still waits for just that time take its turn."""
+    def take(self, seen: Sequence[Seen], admit: Admit) -> Claims:
+        """Give each of these jobs that still waits for just that time and origin its turn."""
         found = rows.find_all(self._connection, [item.due.id for item in seen])
         due = {item.due.id: item for item in seen if _is_due(found.get(item.due.id), item.due)}
-        held = [number for number in due if found[number].is_suspect and not alone]
-        suspects = tuple(due.pop(number) for number in held)
+        # What has moved to another time or origin waits there; who moved it may not have said so.
+        self._armed += [job for number, job in found.items() if number not in due and _waits(job)]
+        suspects: list[Suspect] = []
+        if admit is Admit.NONE:
+            waiting = [number for number in due if found[number].is_suspect]
+            suspects = [Suspect(due.pop(it), found[it].interruptions) for it in waiting]
         free = [found[number] for number in due if _is_free(found[number])]
         if self._begin_all(free):
             for job in free:
@@ -69,7 +74,8 @@ class Turns:
             current = rows.find(self._connection, item.due.id)
             if current is not None and _is_due(current, item.due):
                 self._isolated_turn(current, item)
-        return Claims(self._begun, self._seen, self._armed, suspects)
+        seen = [*self._held, *self._seen]
+        return Claims(self._begun, seen, self._armed, self._held, suspects)
 
     def _begin_all(self, jobs: Sequence[Job]) -> bool:
         """Begin jobs that depend on nothing, all at once; if one of them cannot, none."""
@@ -97,7 +103,7 @@ class Turns:
 
     def _isolated_turn(self, job: Job, seen: Seen) -> None:
         """Let one job take its turn; whatever is wrong with it, the others take theirs."""
-        before = len(self._begun), len(self._seen), len(self._armed)
+        before = len(self._begun), len(self._seen), len(self._armed), len(self._held)
         self._connection.execute("SAVEPOINT turn")
         try:
             self._turn(job, seen)
@@ -108,6 +114,7 @@ class Turns:
             log.exception("job %d cannot take its turn and is discarded", job.id)
             self._connection.execute("ROLLBACK TO turn")
             del self._begun[before[0] :], self._seen[before[1] :], self._armed[before[2] :]
+            del self._held[before[3] :]
             self._discard(job, f"internal: {type(error).__name__}: {error}")
             self._disable(job, str(error))
         self._connection.execute("RELEASE turn")
@@ -131,7 +138,7 @@ class Turns:
         if schedule is not None and runs.is_waiting(schedule, job):
             self._run_turn(job, schedule, seen)
         elif job.kind is Kind.WEBHOOK and not job.attempt and _is_early(self._connection, job):
-            self._seen.append(seen)
+            self._held.append(seen)
         else:
             # A run beside the plan, or one that was asked for again, must not hold up the plan.
             until = schedule.next_at if schedule and not schedule.disabled_at else None
@@ -164,7 +171,7 @@ class Turns:
                 if planned_at != job.planned_at:
                     rows.write(connection, job, replace(job, planned_at=planned_at))
                     runs.write(connection, replace(schedule, next_at=planned_at))
-                self._seen.append(seen)
+                self._held.append(seen)
             case MoveOn(next_at=None, gaps=gaps):
                 record(gaps)
                 ended = replace(lifecycle.cancel(job, self._now), last_error=ENDED)
@@ -192,7 +199,7 @@ class Turns:
         if run.scheduled_at <= now:
             # It has waited for this one, and is no later than that was.
             since = seen.at if now - seen.at <= LONGEST_WAIT else now
-            self._seen.append(Seen(Due(run.scheduled_at, run.id, run.host), since))
+            self._seen.append(Seen(Due.of(run), since))
 
     def _begin(self, before: Job, job: Job, schedule: Schedule | None) -> None:
         claimed = rows.write(self._connection, before, lifecycle.claim(job, self._now))
@@ -223,8 +230,12 @@ def _untaken(
 _INSTANT = timedelta(microseconds=1)
 
 
+def _waits(job: Job) -> bool:
+    return job.state in WAITING
+
+
 def _is_due(job: Job | None, due: Due) -> bool:
-    return job is not None and job.state in WAITING and job.scheduled_at == due.at
+    return job is not None and _waits(job) and Due.of(job) == due
 
 
 def _is_free(job: Job) -> bool:

@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 from tests.torture.guarantees import (
     auth,
+    backlog,
     carryover,
     clock,
     deadline,
     disk,
     door,
     drain,
+    fairness,
     framing,
     guard,
     isolation,
@@ -40,6 +42,8 @@ GUARANTEES: dict[str, Measure] = {
     "simulated": simulated.measure,
     "travel": travel.measure,
     "isolation": isolation.measure,
+    "backlog": backlog.measure,
+    "fairness": fairness.measure,
     "deadline": deadline.measure,
     "carryover": carryover.measure,
     "guard": guard.measure,

@@ -58,12 +58,13 @@ def measure(size: Size) -> Line:
         with serving(folder) as daemon:
             begun = monotonic()
             _create(daemon, [_job(HANGING, port, timeout=size.pick(5, 1))] * hanging)
-            _create(daemon, [_job(REFUSING, free_port())] * refused)
+            closed = free_port()
+            _create(daemon, [_job(REFUSING, closed)] * refused)
             healthy = _healthy(port, *size.pick((100, 30, 1.0), (10, 5, 0.1)))
             _create(daemon, healthy)
             _wait(hosts, len(healthy))
             seconds = monotonic() - begun
-            spared = {item["host"] for item in daemon.api.get("/api/breakers").json()["data"]}
+            spared = {item["origin"] for item in daemon.api.get("/api/breakers").json()["data"]}
             daemon.kill()
         tried, kept = _waiting(folder)
     faults = _faults(hosts, len(healthy))
@@ -71,7 +72,7 @@ def measure(size: Size) -> Line:
         if kept[host] != number:
             faults.append(f"{kept[host]} of {number} jobs of {host} are kept")
     allowed = BEFORE_IT_IS_SPARED + _probes(seconds)
-    if tried[REFUSING] > allowed or REFUSING not in spared:
+    if tried[REFUSING] > allowed or f"http://{REFUSING}:{closed}" not in spared:
         faults.append(f"hammered: {tried[REFUSING]} attempts, {allowed} allowed, spared {spared}")
     figure = (
         f"{hanging} jobs hang ({hosts.hung} sent): {len(healthy)} jobs of other hosts were late by "

@@ -1,0 +1,179 @@
+"""`/api/pause`, `/api/resume`, `/api/pauses`: what nothing is sent to for now (contract §10)."""
+
+from ipaddress import AddressValueError, IPv6Address
+
+import msgspec
+from starlette.responses import Response
+
+from booper.api.bodies import JSON, media_type, read_body
+from booper.api.routing import (
+    Access,
+    Answer,
+    Call,
+    Data,
+    Documentation,
+    Operation,
+    Posted,
+    Services,
+    respond,
+)
+from booper.api.schemas import Schema
+from booper.api.shapes import read_struct
+from booper.engine.target import APP_HOST, parse_authority, parse_target
+from booper.errors import FieldError, InvalidRequest, TargetRefused, UnsupportedMediaType
+from booper.model.resource import HeldBy
+from booper.model.timestamps import precise
+from booper.store.base import ALL_TARGETS
+
+
+class TargetBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to pause, to resume or to reset: one origin, all origins of a host, or everything."""
+
+    host: str | None = None
+    origin: str | None = None
+
+
+class PauseResource(msgspec.Struct, frozen=True):
+    """What is paused, and since when."""
+
+    target: str
+    paused_at: str
+
+
+async def pause(call: Call) -> Response:
+    """Send nothing, to one target or at all, until it is resumed; jobs keep their states."""
+    target, now = await read_target(call), call.services.clock.now()
+    await call.services.store.pauses.add(target, now)
+    call.services.scheduler.pause(target, now)
+    return await _paused(call)
+
+
+async def resume(call: Call) -> Response:
+    """Send again, to one target or to all."""
+    target = await read_target(call)
+    await call.services.store.pauses.remove(target)
+    call.services.scheduler.resume(target)
+    return await _paused(call)
+
+
+async def list_all(call: Call) -> Response:
+    """List what is paused."""
+    found = await call.services.store.pauses.list()
+    return respond({"data": [PauseResource(one.target, precise(one.paused_at)) for one in found]})
+
+
+def holder(origin: str, services: Services) -> HeldBy | None:
+    """Return what holds jobs of an origin back, None if nothing does."""
+    paused = services.scheduler.pause_of(origin)
+    if paused is not None:
+        return HeldBy("pause", paused.target, precise(paused.paused_at))
+    breaker = services.scheduler.breakers.find(origin)
+    if breaker is None or breaker.opened_at is None:
+        return None
+    return HeldBy("breaker", breaker.origin, precise(breaker.opened_at))
+
+
+async def read_target(call: Call) -> str:
+    """Return what a body names; no body, or one that names nothing, means everything.
+
+    Raises: InvalidRequest.
+    """
+    raw = await read_body(call.request, call.services.max_body_bytes)
+    if not raw:
+        return ALL_TARGETS
+    if media_type(call.request) != JSON:
+        raise UnsupportedMediaType(f"expected {JSON}")
+    body = read_struct(raw, TargetBody)
+    if body.host is not None and body.origin is not None:
+        raise InvalidRequest([FieldError("/origin", "give either host or origin, not both")])
+    if body.origin is not None:
+        return _origin(body.origin)
+    return ALL_TARGETS if body.host is None else _host(body.host)
+
+
+def _origin(text: str) -> str:
+    try:
+        target = parse_target(f"{text}/" if text == APP_HOST else text)
+    except TargetRefused as error:
+        raise InvalidRequest([FieldError("/origin", _expected_origin(text))]) from error
+    if target.path != "/" or target.query:
+        raise InvalidRequest([FieldError("/origin", _expected_origin(text))])
+    return target.origin
+
+
+def _expected_origin(text: str) -> str:
+    return (
+        "expected a scheme, a host and perhaps a port, without a path, such as "
+        f'"https://api.example.com:8443", got {text[:80]!r}'
+    )
+
+
+def _host(text: str) -> str:
+    if text in (ALL_TARGETS, APP_HOST):
+        return text
+    try:
+        host, port = parse_authority(_in_brackets(text))
+    except TargetRefused as error:
+        detail = (
+            'expected a host, or a host and a port, such as "api.example.com:8443"; an origin '
+            f'such as "https://api.example.com" goes into the field origin; got {text[:80]!r}'
+        )
+        raise InvalidRequest([FieldError("/host", detail)]) from error
+    name = f"[{host}]" if ":" in host else host
+    return name if port is None else f"{name}:{port}"
+
+
+def _in_brackets(text: str) -> str:
+    try:
+        return f"[{IPv6Address(text)}]"
+    except AddressValueError:
+        return text
+
+
+async def _paused(call: Call) -> Response:
+    found = await call.services.store.pauses.list()
+    return respond({"data": {"paused": [one.target for one in found]}})
+
+
+_PAUSED: Schema = {
+    "type": "object",
+    "properties": {
+        "data": {
+            "type": "object",
+            "properties": {"paused": {"type": "array", "items": {"type": "string"}}},
+            "required": ["paused"],
+        }
+    },
+    "required": ["data"],
+}
+
+TARGETS: dict[str, object] = {
+    "all origins of a host": {"host": "example.com"},
+    "one port of a host": {"host": "example.com:8443"},
+    "one origin": {"origin": "https://example.com"},
+    "everything": {},
+}
+"""What a body may name, as examples."""
+
+_PAUSE = Documentation(
+    tag="jobs",
+    posted=Posted(TargetBody, TARGETS, is_required=False),
+    answers={200: Answer("What is paused", (_PAUSED,), {"data": {"paused": ["example.com"]}})},
+)
+_LIST = Documentation(
+    tag="jobs",
+    answers={
+        200: Answer(
+            "What is paused",
+            (Data(PauseResource, is_list=True),),
+            {"data": [{"target": "example.com", "paused_at": "2023-09-01T18:25:49.705161Z"}]},
+        )
+    },
+)
+
+OPERATIONS = (
+    Operation("POST", "/api/pause", Access.ADMIN, pause, _PAUSE),
+    Operation("GET", "/api/pause", Access.ADMIN, list_all, _LIST),
+    Operation("POST", "/api/resume", Access.ADMIN, resume, _PAUSE),
+    Operation("GET", "/api/pauses", Access.ADMIN, list_all, _LIST),
+)

@@ -1,0 +1,179 @@
+"""What waits to be sent, as far as memory knows it, and what of it may go now.
+
+It owns the timers, the queues of due jobs, those that wait for another, suspects and breakers, and
+reads the table where they run low: the table is the truth. It claims and sends nothing.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from booper.engine.breakers import Breakers
+from booper.engine.held import Held
+from booper.engine.ready import Ready
+from booper.engine.suspects import Suspects
+from booper.engine.timers import Timers
+from booper.model.job import WAITING, Job
+from booper.model.origin import names_of
+from booper.store.base import ALL_TARGETS, Claims, Due, Queue, Scan, Seen
+
+# How often the table is asked again for what should have been in the timers: a create whose
+# caller went away between its commit and its arming, a claim that was written but reported lost.
+REREAD = timedelta(minutes=1)
+
+# A job that may go, but has waited for this long, shows that the loop is stuck or cannot keep up.
+MAX_WAIT = timedelta(seconds=5)
+
+
+class Backlog:
+    """Waiting jobs, in the order in which they may go."""
+
+    def __init__(self, queue: Queue, now: datetime, concurrency: int, per_origin: int) -> None:
+        self._queue = queue
+        self.breakers = Breakers()
+        self.ready = Ready(concurrency, per_origin, self.breakers)
+        self.suspects = Suspects(self.ready.may_go)
+        self._timers = Timers()
+        self._held = Held()
+        self._reread_at = now + REREAD
+
+    # --- what comes in ---
+
+    def arm(self, job: Job) -> bool:
+        """Take in a job that was just written, if it waits; return whether it is the nearest."""
+        if job.state not in WAITING:
+            return False
+        due = Due.of(job)
+        self._held.release(due)
+        return self._timers.arm(due)
+
+    def return_claimed(self, taken: Sequence[Seen]) -> None:
+        """Take back what could not be claimed."""
+        for seen in taken:
+            self.ready.free(seen.due.origin)
+            self._timers.arm(seen.due)
+
+    def note(self, taken: Sequence[Seen], claims: Claims) -> None:
+        """Learn what became of jobs that were taken; slots of those that did not begin are free."""
+        begun = {(attempt.job.id, attempt.job.origin) for attempt in claims.begun}
+        for seen in taken:
+            self._held.forget(seen.due)
+            # A job that the timers named twice has begun once; its second slot is free again.
+            if (seen.due.id, seen.due.origin) in begun:
+                begun.remove((seen.due.id, seen.due.origin))
+            else:
+                self.ready.free(seen.due.origin)
+        self._held.note(claims)
+        for suspect in claims.suspects:
+            self.suspects.add(suspect)
+
+    # --- what the table has ---
+
+    async def read(self, now: datetime) -> None:
+        """Take from the table what is wanted by now, in a bounded step.
+
+        Raises: StoreUnavailable.
+        """
+        if not self._reread_at - REREAD <= now < self._reread_at:  # or the clock was stepped back
+            self.reread()
+            self._reread_at = now + REREAD
+        if self._wants_timers:
+            await self._read_timers(now)
+        for origin in self.ready.hungry():
+            await self._refill(origin, now)
+        for origin in self.ready.due_probes(now):
+            await self._find_probe(origin, now)
+
+    def queue_due(self, now: datetime) -> None:
+        """Queue what is due by now."""
+        if not self.ready.is_paused:
+            for due in self._timers.pop_due(now):
+                self.ready.put(self._held.seen(due, now))
+
+    def reread(self) -> None:
+        """Have the table read anew, for what was missed."""
+        self._timers.sweep()
+        self._held.renew()
+
+    def clock_set_back(self, now: datetime) -> None:
+        """Forget what was found due by a clock that was ahead; the table has it."""
+        self._held.clock_set_back(now)
+        self.ready.forget()
+        self.reread()
+
+    def put_off_reread(self, duration: timedelta) -> None:
+        """Read anew that much later than planned."""
+        self._reread_at += duration
+
+    @property
+    def wants_read(self) -> bool:
+        """Return whether more may be due in parts of the table that are to be read."""
+        return self._wants_timers or bool(self.ready.hungry())
+
+    @property
+    def _wants_timers(self) -> bool:
+        return self._timers.wants_read and not self.ready.is_full
+
+    async def _read_timers(self, now: datetime) -> None:
+        after, limit = self._timers.read_begins()
+        scan: Scan | None = None
+        try:
+            scan = await self._queue.due(after, limit, now, self.ready.partial())
+        finally:
+            self._timers.read_ends(scan)
+
+    async def _refill(self, origin: str, now: datetime) -> None:
+        """Queue an origin's due jobs from the table, but for those that wait for another."""
+        wanted = self.ready.wanted(origin)
+        known = [*self.ready.queued_ids(origin), *self._waiting_ids(origin)]
+        found = await self._queue.due_of(origin, now, wanted, known)
+        self.ready.refill(origin, found, wanted, now)
+
+    async def _find_probe(self, origin: str, now: datetime) -> None:
+        known, paths = self._waiting_ids(origin), self.breakers.paths(origin)
+        self.ready.probe(origin, await self._queue.probe_of(origin, now, known, paths), now)
+
+    def _waiting_ids(self, origin: str) -> list[int]:
+        """Return the jobs of an origin that wait for another one, or as suspects."""
+        return [*self._held.ids(origin), *self.suspects.ids()]
+
+    # --- what is held back ---
+
+    def resume(self, target: str) -> None:
+        """Send to a target again, also to one that failed.
+
+        What fell due during a pause counts as missed, not as late.
+        """
+        self.reset_breakers(target)
+        self.ready.resume(target)
+
+    def reset_breakers(self, target: str) -> list[str]:
+        """Send to a target as if it had never failed; return the origins that were only probed."""
+        origins = [breaker.origin for breaker in self.breakers.open()]
+        if target != ALL_TARGETS:
+            origins = [origin for origin in origins if target in names_of(origin)]
+        for origin in origins:
+            self.breakers.close(origin)
+            self.ready.consider(origin)
+        return origins
+
+    # --- when ---
+
+    def next_at(self, now: datetime) -> datetime | None:
+        """Return when there may be something to send next, None if nothing waits for a time."""
+        moments = [self._next_timer, self.suspects.next_at(now), self.ready.next_probe_at()]
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def wake_at(self, now: datetime) -> datetime:
+        """Return when the loop is to look again at the latest."""
+        next_at = self.next_at(now)
+        return self._reread_at if next_at is None else min(next_at, self._reread_at)
+
+    def is_behind(self, now: datetime) -> bool:
+        """Return whether a job that may go has waited for over `MAX_WAIT`."""
+        moments = [self.ready.oldest_at(), self._next_timer]
+        return any(at is not None and at < now - MAX_WAIT for at in moments)
+
+    @property
+    def _next_timer(self) -> datetime | None:
+        """Return when the next job is due, None if everything is paused."""
+        return None if self.ready.is_paused else self._timers.next_at

@@ -1,0 +1,56 @@
+"""Due jobs that wait for a predecessor, and since when the loop has known them to be due.
+
+What a job waits for after it was found due is no lateness, so its first finding is kept. Whatever
+the table no longer has waiting, such as a cancelled run, is forgotten at the second `renew`.
+"""
+
+from datetime import datetime
+
+from booper.store.base import Claims, Due, Seen
+
+
+class Held:
+    """What claims have said of jobs that could not begin."""
+
+    def __init__(self) -> None:
+        self._ids_by_origin: dict[str, set[int]] = {}
+        self._seen: dict[int, Seen] = {}
+        self._seen_before: dict[int, Seen] = {}
+
+    def note(self, claims: Claims) -> None:
+        """Remember what a claim left waiting."""
+        for seen in claims.seen:
+            self._seen[seen.due.id] = seen
+        for seen in claims.held:
+            self._ids_by_origin.setdefault(seen.due.origin, set()).add(seen.due.id)
+
+    def release(self, due: Due) -> None:
+        """Note that a job waits for its predecessor no longer, or never did."""
+        ids = self._ids_by_origin.get(due.origin)
+        if ids is not None:
+            ids.discard(due.id)
+
+    def forget(self, due: Due) -> None:
+        """Note that a job is being claimed."""
+        self.release(due)
+        self._seen.pop(due.id, None)
+        self._seen_before.pop(due.id, None)
+
+    def renew(self) -> None:
+        """Have the table asked anew what waits for a predecessor."""
+        self._ids_by_origin = {}
+        self._seen_before, self._seen = self._seen, {}
+
+    def clock_set_back(self, now: datetime) -> None:
+        """Have nothing been found due later than now."""
+        for seen in (self._seen, self._seen_before):
+            seen.update({number: Seen(one.due, min(one.at, now)) for number, one in seen.items()})
+
+    def ids(self, origin: str) -> list[int]:
+        """Return the numbers of an origin's jobs that wait for a predecessor."""
+        return list(self._ids_by_origin.get(origin, ()))
+
+    def seen(self, due: Due, now: datetime) -> Seen:
+        """Return a due job with when it was first found so: before, or at `now`."""
+        known = self._seen.get(due.id) or self._seen_before.get(due.id)
+        return known if known is not None and known.due == due else Seen(due, now)

@@ -1,0 +1,301 @@
+"""Due jobs that wait for a slot: a queue for each origin, so that none waits for another's.
+
+Origins with a free slot of their own take turns. Queues are bounded: what is due beyond its queue
+stays in the table, and the origin is remembered as `partial`, so that one with a million overdue
+jobs takes neither the memory nor the turn of another. A paused origin has no queue. One whose
+breaker is open has its turn only by a probe, for which the loop asks the table.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from heapq import heappop, heappush
+from itertools import islice
+
+from booper.engine.breakers import Breakers, rests
+from booper.model.origin import names_of
+from booper.store.base import ALL_TARGETS, Due, Pause, Seen
+
+MAX_ROOM = 1_000
+"""Due jobs of one origin that are queued at most."""
+
+MAX_QUEUED = 20_000
+"""Due jobs that are queued at most, roughly: with many origins each has less room. 5 MB."""
+
+MAX_IN_ROTATION = 10_000
+"""Origins with something to send; the table is not asked for more meanwhile."""
+
+MAX_REFILLS = 16
+"""Origins that are refilled, or probed, before the loop sends again."""
+
+MAX_NAMED = 1_000
+"""Origins that are named to the table as those of which it need not tell."""
+
+
+class Ready:
+    """Queues by origin, slots, and whose turn it is."""
+
+    def __init__(
+        self, concurrency: int, per_origin: int, breakers: Breakers, room: int = MAX_ROOM
+    ) -> None:
+        self._free = concurrency
+        self._per_origin = per_origin
+        self._breakers = breakers
+        self._max_room = room
+        self._queues: dict[str, deque[Seen]] = {}
+        self._queued: set[Due] = set()
+        self._busy: dict[str, int] = {}
+        self._paused: dict[str, datetime] = {}
+        # Origins of which the table has more; those of them that run low; those whose turn comes.
+        self._partial: dict[str, None] = {}
+        self._hungry: OrderedDict[str, None] = OrderedDict()
+        self._rotation: OrderedDict[str, None] = OrderedDict()
+        # Of origins with an open breaker: whether something waits on a path not known to fail,
+        # when each is probed, which are being probed, and by what.
+        self._new_path: dict[str, bool] = {}
+        self._probe_at: dict[str, datetime] = {}
+        self._probe_heap: list[tuple[datetime, str]] = []
+        self._probing: set[str] = set()
+        self._probes: deque[Seen] = deque()
+
+    def __len__(self) -> int:
+        return len(self._queued)
+
+    @property
+    def busy(self) -> int:
+        """Return how many slots are taken."""
+        return sum(self._busy.values())
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether so many origins have something to send that more would not help."""
+        return len(self._rotation) >= MAX_IN_ROTATION
+
+    @property
+    def is_paused(self) -> bool:
+        """Return whether everything is paused."""
+        return ALL_TARGETS in self._paused
+
+    def has_open(self) -> bool:
+        """Return whether something waits that may go once a slot is free."""
+        return bool(self._rotation or self._probes or self._hungry)
+
+    def oldest_at(self) -> datetime | None:
+        """Return since when the oldest waits that its origin has a slot for, None if none does."""
+        return min((self._queues[origin][0].at for origin in self._rotation), default=None)
+
+    def partial(self) -> Sequence[str]:
+        """Return origins of which the table has more than their queues."""
+        return list(islice(self._partial, MAX_NAMED))
+
+    # --- what comes in ---
+
+    def put(self, seen: Seen) -> None:
+        """Queue a due job behind the others of its origin, once; leave it to the table if full."""
+        due = seen.due
+        origin = due.origin
+        if due in self._queued:
+            return
+        if origin in self._new_path and due.path not in self._breakers.paths(origin):
+            self._new_path[origin] = True
+            self.consider(origin)
+        if origin in self._partial:
+            return
+        if self.holds(origin):
+            self._partial[origin] = None
+            return
+        if self._has_room(origin):
+            self._queues.setdefault(origin, deque()).append(seen)
+            self._queued.add(due)
+        else:
+            self._partial[origin] = None
+        self.consider(origin)
+
+    def hungry(self) -> Sequence[str]:
+        """Return some origins that the table has more of than their queues, which run low."""
+        return list(islice(self._hungry, MAX_REFILLS))
+
+    def wanted(self, origin: str) -> int:
+        """Return how many more due jobs of an origin there is room for."""
+        return max(0, self._room() - len(self._queues.get(origin, ())))
+
+    def queued_ids(self, origin: str) -> list[int]:
+        """Return the numbers of an origin's queued jobs."""
+        return [seen.due.id for seen in self._queues.get(origin, ())]
+
+    def refill(self, origin: str, found: Sequence[Due], wanted: int, now: datetime) -> None:
+        """Queue what the table has due for an origin; fewer than `wanted` are all it has."""
+        self._partial.pop(origin, None)
+        for due in found:
+            self.put(Seen(due, now))
+        if len(found) >= wanted:
+            self._partial[origin] = None
+        self._hungry.pop(origin, None)  # the others have their turn before this one again
+        self.consider(origin)
+
+    def forget(self) -> None:
+        """Drop what is queued: the table has it."""
+        for origin in list(self._queues):
+            self._drop_queue(origin)
+            self.consider(origin)
+
+    # --- what goes out ---
+
+    def take(self) -> list[Seen]:
+        """Take as many jobs as there are free slots: one of each origin in turn, on and on."""
+        taken: list[Seen] = []
+        while self._free and self._probes:
+            probe = self._probes.popleft()
+            if not self.holds(probe.due.origin):
+                self.occupy(probe.due.origin)
+                taken.append(probe)
+        while self._free and self._rotation:
+            origin, _ = self._rotation.popitem(last=False)
+            queue = self._queues[origin]
+            seen = queue.popleft()
+            self._queued.discard(seen.due)
+            if not queue:
+                del self._queues[origin]
+            taken.append(seen)
+            self.occupy(origin)
+        return taken
+
+    def occupy(self, origin: str) -> None:
+        """Take a slot for a job of an origin."""
+        self._busy[origin] = self._busy.get(origin, 0) + 1
+        self._free -= 1
+        self.consider(origin)
+
+    def free(self, origin: str) -> None:
+        """Give a slot back; what is known of the origin's breaker may have changed."""
+        self._free += 1
+        self._busy[origin] -= 1
+        if not self._busy[origin]:
+            del self._busy[origin]
+        if all(probe.due.origin != origin for probe in self._probes):
+            self._probing.discard(origin)
+        self.consider(origin)
+
+    def may_go(self, origin: str, now: datetime) -> bool:
+        """Return whether an origin is not paused and has a slot, or is to be probed, at `now`."""
+        if self.holds(origin) or self._busy.get(origin, 0) >= self._per_origin:
+            return False
+        at = self._breakers.probe_at(origin, has_new_path=False)
+        return at is None or (origin not in self._probing and not rests(at, now))
+
+    # --- probes ---
+
+    def next_probe_at(self) -> datetime | None:
+        """Return when the next origin is probed for which something waits."""
+        heap = self._probe_heap
+        while heap and self._probe_at.get(heap[0][1]) != heap[0][0]:
+            heappop(heap)
+        return heap[0][0] if heap else None
+
+    def due_probes(self, now: datetime) -> Iterator[str]:
+        """Return some origins that are to be probed now; each is to be answered by `probe`."""
+        for _ in range(MAX_REFILLS):
+            at = self.next_probe_at()
+            if at is None or rests(at, now):
+                return
+            _, origin = heappop(self._probe_heap)
+            del self._probe_at[origin]
+            yield origin
+
+    def probe(self, origin: str, due: Due | None, now: datetime) -> None:
+        """Send this job as a probe as soon as there is a slot; None if the table has none due."""
+        if due is None:
+            self._drop_queue(origin)
+            self._partial.pop(origin, None)
+            return
+        queue = self._queues.get(origin, deque())
+        queued = next((seen for seen in queue if seen.due == due), None)
+        if queued is not None:
+            queue.remove(queued)
+            self._queued.discard(due)
+            if not queue:
+                del self._queues[origin]
+        self._new_path[origin] = due.path not in self._breakers.paths(origin)
+        self._probing.add(origin)
+        self._probes.append(queued or Seen(due, now))
+
+    # --- pauses ---
+
+    def pause_of(self, origin: str) -> Pause | None:
+        """Return the pause that means this origin, the widest one, None if it is not paused."""
+        if not self._paused:
+            return None
+        for target in (ALL_TARGETS, *reversed(names_of(origin))):
+            if target in self._paused:
+                return Pause(target, self._paused[target])
+        return None
+
+    def holds(self, origin: str) -> bool:
+        """Return whether a pause means this origin."""
+        paused = self._paused
+        return bool(paused) and (self.is_paused or any(one in paused for one in names_of(origin)))
+
+    def pause(self, target: str, now: datetime) -> None:
+        """Take nothing of a target until it is resumed; what was queued stays in the table."""
+        self._paused.setdefault(target, now)
+        for origin in [origin for origin in self._queues if self.holds(origin)]:
+            self._drop_queue(origin)
+            self._partial[origin] = None
+        for origin in self._known():
+            self.consider(origin)
+
+    def resume(self, target: str) -> None:
+        """Take a target's jobs again; they count as found due then."""
+        if target == ALL_TARGETS:
+            self._paused = {}
+        self._paused.pop(target, None)
+        for origin in self._known():
+            self.consider(origin)
+
+    # --- whose turn it is ---
+
+    def consider(self, origin: str) -> None:
+        """Decide anew what an origin waits for: a turn, a refill, a probe, or nothing."""
+        queue = self._queues.get(origin, ())
+        is_open = self._breakers.is_open(origin)
+        if is_open:
+            self._new_path.setdefault(origin, True)  # as far as is known
+        elif origin in self._new_path:
+            del self._new_path[origin]
+            self._probe_at.pop(origin, None)
+        may_go = not is_open and not self.holds(origin)
+        has_slot = self._busy.get(origin, 0) < self._per_origin
+        _set(self._rotation, origin, bool(queue) and may_go and has_slot)
+        is_low = not queue or 2 * len(queue) < self._room()
+        _set(self._hungry, origin, origin in self._partial and may_go and is_low)
+        if is_open and origin not in self._probing and (queue or origin in self._partial):
+            self._arm_probe(origin)
+
+    def _arm_probe(self, origin: str) -> None:
+        if self.holds(origin):
+            self._probe_at.pop(origin, None)
+            return
+        at = self._breakers.probe_at(origin, has_new_path=self._new_path[origin])
+        if at is not None and self._probe_at.get(origin) != at:
+            self._probe_at[origin] = at
+            heappush(self._probe_heap, (at, origin))
+
+    def _known(self) -> list[str]:
+        return list({**dict.fromkeys(self._queues), **self._partial})
+
+    def _room(self) -> int:
+        return max(1, min(self._max_room, MAX_QUEUED // (len(self._queues) or 1)))
+
+    def _has_room(self, origin: str) -> bool:
+        return len(self._queues.get(origin, ())) < self._room()
+
+    def _drop_queue(self, origin: str) -> None:
+        self._queued.difference_update(seen.due for seen in self._queues.pop(origin, ()))
+
+
+def _set(names: OrderedDict[str, None], name: str, is_in: bool) -> None:
+    """Put a name at the end, or leave it where it is; or take it out."""
+    if is_in:
+        names.setdefault(name)
+    else:
+        names.pop(name, None)
