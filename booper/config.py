@@ -129,7 +129,7 @@ _EXPECTED: Final = {
     str: "text",
     bool: "true or false",
     tuple[str, ...]: "a list of text",
-    Duration: 'seconds or [n, unit], such as [1, "hour"]',
+    Duration: 'seconds or [n, unit], such as [1, "hour"], or "1h"',
     str | tuple[str, ...]: "an address or a list of addresses",
     str | list[Duration]: f'"{EXPONENTIAL}" or a list of durations',
 }

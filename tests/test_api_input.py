@@ -266,7 +266,7 @@ WRONG: list[tuple[str, object, str]] = [
     ],
     *[
         ("schedule_in", value, "/schedule_in")
-        for value in each(True, "30", "30 seconds", {}, -1, -0.1)
+        for value in each(True, "30", "30 months", {}, -1, -0.1)
     ],
     *[
         ("schedule_in", value, "/schedule_in")

@@ -57,7 +57,7 @@ WRONG_TYPES = [
     ("server", "max_connections", '"all"', "a whole number from 1 to 100000"),
     ("server", "rate_limit", '"off"', "a number from 0 to 100000"),
     ("server", "rate_burst", "1.5", "a whole number from 1 to 100000"),
-    ("server", "idempotency_ttl", '"1 hour"', "seconds or [n, unit]"),
+    ("server", "idempotency_ttl", '"1 month"', "1h30m"),
     ("server", "idempotency_ttl", "true", "seconds or [n, unit]"),
     ("server", "idempotency_ttl", "[1]", "seconds or [n, unit]"),
     ("server", "idempotency_ttl", "-1", "must not be negative"),

@@ -56,7 +56,12 @@ SHAPES: list[tuple[str, object, str, str]] = [
         "expected an object whose values are text, a number, true or false, got text",
     ),
     ("/api/jobs", {"url": URL, "query": "a=1"}, "/query", 'expected an object, got "a=1"'),
-    ("/api/jobs", {"url": URL, "schedule_in": "30"}, "/schedule_in", f'expected {WAIT}, got "30"'),
+    (
+        "/api/jobs",
+        {"url": URL, "schedule_in": "30"},
+        "/schedule_in",
+        'expected a duration such as "90s", "5m", "1h30m", "2 days" or "PT5M", got \'30\'',
+    ),
     ("/api/jobs", {"url": URL, "timeout": [1]}, "/timeout", f"expected {WAIT}, got a list of 1"),
     (
         "/api/jobs",

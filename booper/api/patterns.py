@@ -27,6 +27,12 @@ _UNIX = "[0-3]?[0-9]{9}([.][0-9]{1,6})?"
 MOMENT: Final = f"{_DATE}([Tt ]{_TIME}{_ZONE}?)?|{_UNIX}"
 """Times from 1900 to 2099, to the minute, second or microsecond; Unix seconds up to 2096."""
 
+DURATION: Final = (
+    "[1-9][0-9]{0,2} ?(s|m|h|d|w|seconds?|minutes?|hours?|days?|weeks?)"
+    "|[1-9][0-9]?h[1-9][0-9]?m|PT[1-9][0-9]{0,2}[HMS]"
+)
+"""Durations as text; several units, and other words for them, are read as well."""
+
 _LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _TOP_LABEL = "[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _PORT = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"

@@ -91,7 +91,13 @@ def duration(shortest: timedelta = timedelta(0), longest: timedelta = LONGEST) -
         for name, length in UNITS.items()
     ]
     seconds = amount(timedelta(seconds=1))
-    return {"description": "Seconds, or an amount and its unit", "anyOf": [seconds, *pairs]}
+    # The bounds of text, which a pattern cannot compare, are those of the widest durations.
+    texts = [matching(patterns.DURATION)] if longest == LONGEST else []
+    return {
+        "description": "Seconds, an amount and its unit, or text such as 90s, 5m, 1h30m, 2 days "
+        "or ISO 8601's PT5M",
+        "anyOf": [seconds, *pairs, *texts],
+    }
 
 
 def moment(now: datetime) -> Schema:
@@ -156,7 +162,11 @@ CREATE: Final[Mapping[str, Schema]] = {
     "webhook_url": _URL,
     "repeat_every": duration(SHORTEST_INTERVAL),
     "cron": reference("Cron"),
-    "timezone": reference("Timezone"),
+    "timezone": {
+        **reference("Timezone"),
+        "description": "The zone of cron, and of scheduled_at, starts_at and ends_at where they "
+        "name none. It does not govern schedule_in and repeat_every, which count real time",
+    },
     "starts_at": {
         **_AT,
         "description": "No run is before it. It anchors the grid of repeat_every, also in the past",
@@ -239,10 +249,10 @@ FORM_OF_CREATE: Final[Schema] = {
     "properties": {
         **{name: CREATE[name] for name in ("method", "url", "idempotency_key", "cron", "timezone")},
         **{name: CREATE[name] for name in ("callback_url", "webhook_url", "name", "description")},
-        "schedule_in": matching(_NUMBER),
+        "schedule_in": matching(f"{_NUMBER}|{patterns.DURATION}"),
         "schedule_in[]": _PAIR,
         "scheduled_at": matching(patterns.MOMENT),
-        "repeat_every": matching(_NUMBER),
+        "repeat_every": matching(f"{_NUMBER}|{patterns.DURATION}"),
         "repeat_every[]": _PAIR,
         "max_attempts": matching("[1-9][0-9]{0,3}"),
         "timeout": matching("[1-8]?[0-9]?[1-9]"),

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from booper.model.args import Args, decode_args
+from booper.model.duration import without_text
 from booper.model.event import LogEntry
 from booper.model.key import ApiKey
 from booper.model.redaction import Redaction
@@ -136,4 +137,5 @@ def _error(schedule: Schedule) -> str | msgspec.UnsetType:
 def _frequency(args: Args) -> dict[str, Any]:
     if args.cron is not None:
         return {"cron": args.cron, "timezone": args.timezone or "UTC"}
-    return {"repeat_every": args.repeat_every}
+    assert args.repeat_every is not None, "a schedule repeats in one of two ways"
+    return {"repeat_every": without_text(args.repeat_every)}

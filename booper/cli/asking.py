@@ -30,6 +30,7 @@ from booper.client import (
 )
 from booper.client.arguments import check_key, check_url
 from booper.client.fields import duration
+from booper.model.duration import EXAMPLES
 from booper.model.moment import InvalidMoment, parse_moment
 
 _SCHEDULE = ("id", "state", "runs", "what")
@@ -211,8 +212,7 @@ def duration_of(option: str, text: str) -> str | float:
         duration(option, read)
     except InvalidArgument as error:
         raise InvalidArgument(
-            f"{option}: expected a duration such as '30 seconds', '5 minutes' or '3 days', "
-            f"got {text!r}"
+            f"{option}: expected a duration such as {EXAMPLES}, or seconds, got {text!r}"
         ) from error
     return read
 

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from booper.cli.times import Seconds, check_governed
+from booper.clock import SystemClock
+
 if TYPE_CHECKING:
     from booper.cli.asking import Asking
     from booper.client import Schedule
@@ -45,11 +48,11 @@ _STATES = (
 )
 _EVERY = click.option(
     "--every",
-    type=click.FloatRange(0.01, 3_600),
-    default=1.0,
+    type=Seconds(0.01, 3_600),
+    default="1s",
     show_default=True,
-    metavar="SECONDS",
-    help="How often to ask.",
+    metavar="DURATION",
+    help="How often to ask: '5s'; a number is seconds.",
 )
 _MOST = click.option(
     "--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="How many."
@@ -83,13 +86,16 @@ def asks(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--data", "-d", multiple=True, metavar="NAME=VALUE", help="The body, or its JSON.")
 @click.option("--header", "-H", multiple=True, metavar="NAME:VALUE", help="A header.")
 @click.option(
-    "--in", "schedule_in", metavar="DURATION", help="When: '30 seconds'; a number is seconds."
+    "--in",
+    "schedule_in",
+    metavar="DURATION",
+    help="When: 90s, 1h30m; a number is seconds.",
 )
 @click.option("--at", "scheduled_at", metavar="TIME", help="When: ISO 8601, or a Unix time.")
 @click.option("--schedule", hidden=True, help="The older spelling: 'in 30 seconds'.")
-@click.option("--every", "repeat_every", metavar="DURATION", help="Again and again: '5 minutes'.")
+@click.option("--every", "repeat_every", metavar="DURATION", help="Again and again: 5m, '2 days'.")
 @click.option("--cron", metavar="CRON", help="Again and again: '0 9 * * MON-FRI'.")
-@click.option("--timezone", metavar="ZONE", help="The zone of --cron: Europe/Berlin.")
+@click.option("--timezone", metavar="ZONE", help="The zone of --cron, and of an --at without one.")
 @click.option(
     "--idempotency-key",
     metavar="KEY",
@@ -117,6 +123,7 @@ def run(
             raise click.UsageError("--schedule is the older spelling of --in; give one of them")
         fields["schedule_in"] = schedule.removeprefix("in ")
     fields |= _times(fields)
+    check_governed(fields, SystemClock().now())
     if data:
         fields["query" if method == "get" else "body"] = fields_of(data)
     if header:

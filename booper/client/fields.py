@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, Required, TypedDict
 from uuid import UUID
 
 from booper.client.errors import InvalidArgument
-from booper.model.duration import UNITS
+from booper.model.duration import UNITS, InvalidDuration, parse_duration
 from booper.model.moment import InvalidMoment, parse_moment
 
 Unit = Literal[
@@ -23,7 +23,7 @@ Unit = Literal[
     "weeks",
 ]
 Duration = timedelta | tuple[float, Unit] | str | float
-"""`timedelta(minutes=45)`, `(45, "minutes")`, `"45 minutes"`, or seconds."""
+"""`timedelta(minutes=45)`, `(45, "minutes")`, `"45 minutes"`, `"1h30m"`, or seconds."""
 
 Moment = datetime | str | float
 """An aware datetime, ISO 8601 text, or a Unix time."""
@@ -103,8 +103,9 @@ class Many(JobFilter, total=False):
     all: bool
 
 
-_TEXT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", re.IGNORECASE)
-_EXPECTED: Final = 'expected timedelta(minutes=45), (45, "minutes"), "45 minutes" or seconds'
+_EXPECTED: Final = (
+    'expected timedelta(minutes=45), (45, "minutes"), "45 minutes", "1h30m" or seconds'
+)
 
 
 def duration(name: str, value: Any) -> Any:
@@ -188,9 +189,17 @@ def _seconds(length: timedelta) -> float:
     return int(seconds) if seconds.is_integer() else seconds
 
 
-def _from_text(name: str, text: str) -> list[Any]:
-    found = _TEXT.fullmatch(text)
-    if found is None or found[2].lower().removesuffix("s") not in UNITS:
-        raise InvalidArgument(f"{name}: {_EXPECTED}, got {text!r}")
-    number = float(found[1])
-    return [int(number) if number.is_integer() else number, found[2].lower()]
+def _from_text(name: str, text: str) -> float | list[Any]:
+    """Return text as seconds, or as `[n, unit]` where it is such a pair."""
+    try:
+        length = parse_duration(text)
+    except InvalidDuration as error:
+        raise InvalidArgument(f"{name}: {_EXPECTED}, got {text!r}") from error
+    amount, _, unit = text.strip().partition(" ")
+    if unit.strip().lower().removesuffix("s") in UNITS and _AMOUNT.fullmatch(amount):
+        number = float(amount)
+        return [int(number) if number.is_integer() else number, unit.strip().lower()]
+    return _seconds(length)
+
+
+_AMOUNT = re.compile(r"[0-9]+(\.[0-9]+)?")
