@@ -441,6 +441,30 @@ def test_an_answer_that_is_not_boopers_is_told() -> None:
 
 
 @pytest.mark.parametrize(
+    ("response", "told"),
+    [
+        (httpx.Response(200, text="<html>"), "the response is not JSON; is it booper"),
+        (httpx.Response(200, json=[]), "the response is JSON, but not what booper answers"),
+        (httpx.Response(200, json={"data": {"id": 5}}), "the response is JSON, but not what"),
+        (httpx.Response(404, text="<html>"), "404 Not Found; booper did not write this response"),
+        (
+            httpx.Response(404, json={"detail": "No such page"}),
+            "404 Not Found: No such page; booper did not write this response",
+        ),
+        (httpx.Response(405), "405 Method Not Allowed; booper did not write this response"),
+    ],
+)
+def test_what_another_server_answers_is_told_in_plain_words(
+    response: httpx.Response, told: str
+) -> None:
+    """Nothing of the types that the library reads JSON as, nor of how it reads."""
+    with pytest.raises(ClientError) as caught:
+        Script(response).client.jobs.get(1)
+    assert told in str(caught.value)
+    assert "`" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("act", "told"),
     [
         (lambda: Client("booper.test"), "base_url"),

@@ -59,7 +59,9 @@ def bare(kind: type[T]) -> Callable[[bytes], T]:
         try:
             value: T = _decoder(wanted).decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Unreadable(f"{error}; is it booper that answers there?") from error
+            is_json = isinstance(error, msgspec.ValidationError)
+            what = "is JSON, but not what booper answers" if is_json else "is not JSON"
+            raise Unreadable(f"the response {what}; is it booper that listens there?") from error
         return value
 
     return read

@@ -81,7 +81,12 @@ class Refused(ClientError):
         self.fields = problem.errors
         self.retry_after = retry_after
         said = f"{self.title}: {self.detail}" if self.detail else self.title
-        super().__init__(f"{call}: {status} {said}{self.advice}")
+        foreign = (
+            ""
+            if problem.title
+            else "; booper did not write this response: a proxy or another server did"
+        )
+        super().__init__(f"{call}: {status} {said}{foreign}{self.advice}")
 
 
 class Unauthenticated(Refused):
