@@ -381,6 +381,45 @@ def test_the_methods_are_those_of_the_standards() -> None:
         assert booper_reads([request(method + b" / HTTP/1.1")]).error is None
 
 
+# heads after one with `Content-Length: 3`, and how long the body of each is; None is a refusal
+ANOTHER_LENGTH = (
+    (b"4", 4),
+    (b"12", 12),
+    (b"0", 0),
+    (b"003", 3),
+    (b"", None),
+    (b"+4", None),
+    (b"4 4", None),
+    (b"4, 4", None),
+    (b"4\r\nContent-Length: 4", None),
+    (b"4\r\nTransfer-Encoding: chunked", None),
+    (b"9" * 30, None),
+)
+
+
+@pytest.mark.parametrize(("digits", "length"), ANOTHER_LENGTH)
+@pytest.mark.parametrize("name", [b"Content-Length: ", b"content-length:"])
+def test_a_head_like_the_one_before_is_read_as_the_first(
+    name: bytes, digits: bytes, length: int | None
+) -> None:
+    """What is remembered of a connection's last head never decides otherwise than the standard."""
+    others = (b"X-Length: 3", b"Expect: 100-continue")
+    first = request(POST, others[0], name + b"3", others[1], body=b"abc")
+    second = request(POST, others[0], name + digits, others[1], body=b"x" * (length or 0))
+    recorder = Recorder()
+    reader = RequestReader(recorder)
+    reader.feed(first)
+    if length is None:
+        with pytest.raises(BooperError):
+            reader.feed(second)
+        return
+    reader.feed(second)
+    assert recorder.reading.requests == [(b"POST", b"/", b"abc"), (b"POST", b"/", b"x" * length)]
+    assert [head.expects_continue for head in recorder.heads] == [True, length > 0]
+    assert dict(recorder.heads[1].headers)[b"content-length"] == digits
+    assert recorder.heads[1] == only_head([second])
+
+
 def test_a_receiver_may_stop_the_reader() -> None:
     """Nothing more of a request that nobody wants is told of."""
 

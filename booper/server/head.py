@@ -10,6 +10,7 @@ from ipaddress import IPv6Address
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from booper.errors import MalformedRequest, Unimplemented
 
@@ -30,6 +31,8 @@ _HOST = re.compile(
     rb"(?:\[([0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*+)(?::[0-9]*)?"
 )
 _ABSOLUTE_FORM = re.compile(rb"https?://([^/?]+)(.*)", re.IGNORECASE)
+
+_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*+([0-9]++)[ \t]*+\r\n", re.IGNORECASE)
 
 # Enough for any body, and little enough to count with.
 _MAX_LENGTH_DIGITS: Final = 18
@@ -53,6 +56,34 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     length: int | None
     keep_alive: bool
     expects_continue: bool
+
+
+class Model(msgspec.Struct, frozen=True, gc=False):
+    """A head that was read, and its bytes before and after the digits of its Content-Length.
+
+    Most clients send the same head again and again, with another length.
+    """
+
+    head: Head
+    before: bytes
+    after: bytes
+    index: int
+
+    def read(self, head: bytes) -> Head | None:
+        """Return what a head says that differs in these digits alone; None if it does not."""
+        begin, end = len(self.before), len(head) - len(self.after)
+        if not head.startswith(self.before) or not head.endswith(self.after) or begin > end:
+            return None
+        if begin == end:  # neither has a length
+            return self.head if self.index < 0 else None
+        digits = head[begin:end]
+        if self.index < 0 or not digits.isdigit() or len(digits) > _MAX_LENGTH_DIGITS:
+            return None
+        if (length := int(digits)) == 0:
+            return None  # then nothing is expected either
+        headers = list(self.head.headers)
+        headers[self.index] = (b"content-length", digits)
+        return replace(self.head, length=length, headers=tuple(headers))
 
 
 class RequestLine(msgspec.Struct, frozen=True, gc=False):
@@ -119,6 +150,15 @@ def parse_head(head: bytes, line: RequestLine) -> Head:
         keep_alive=is_persistent,
         expects_continue=line.minor > 0 and length != 0 and _expects(framing.get(b"expect", ())),
     )
+
+
+def model_of(lines: bytes, head: Head) -> Model:
+    """Return the model of a head and its bytes."""
+    found = _CONTENT_LENGTH.search(lines) if head.length else None
+    if found is None:
+        return Model(head, lines, b"", -1)
+    index = [name for name, _ in head.headers].index(b"content-length")
+    return Model(head, lines[: found.start(1)], lines[found.end(1) :], index)
 
 
 def _check_host(hosts: list[bytes] | tuple[()], minor: int) -> None:

@@ -13,7 +13,9 @@ from booper.server.head import (
     FIELDS,
     TOKEN,
     Head,
+    Model,
     RequestLine,
+    model_of,
     parse_head,
     parse_request_line,
     shown,
@@ -71,9 +73,7 @@ class RequestReader:
         self._keep_alive = True
         self._remaining = 0  # of the body or the chunk
         self._pieces: list[bytes] = []
-        # Most clients send the same head again and again.
-        self._last_lines = b""
-        self._last_head: Head | None = None
+        self._model: Model | None = None
 
     def feed(self, data: bytes) -> None:
         """Read a segment.
@@ -116,17 +116,15 @@ class RequestReader:
             self._receiver.on_message_begin()
         end = self._find(data, b"\r\n\r\n", at)
         lines = data[at : end + 2] if end >= 0 else b""
-        if not lines or lines != self._last_lines:
+        head = self._model.read(lines) if self._model is not None and lines else None
+        if head is None:
             self._read_line(data, at)
-            if (len(data) if end < 0 else end) - at > self._head_bytes:
-                raise self._too_large()
-            if end < 0:
-                self._check_part(data, at)
-                return at
-            self._last_head = self._parse(lines)
-            self._last_lines = lines
-        assert self._last_head is not None
-        self._begin(self._last_head)
+        if (len(data) if end < 0 else end) - at > self._head_bytes:
+            raise self._too_large()
+        if end < 0:
+            self._check_part(data, at)
+            return at
+        self._begin(head or self._parse(lines))
         return end + 4
 
     def _parse(self, lines: bytes) -> Head:
@@ -134,6 +132,7 @@ class RequestReader:
         head = parse_head(lines, self._line)
         if len(head.headers) > self._max_headers:
             raise self._too_large()
+        self._model = model_of(lines, head)
         return head
 
     def _read_line(self, data: bytes, at: int) -> None:
