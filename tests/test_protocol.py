@@ -8,7 +8,7 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from booper.server.protocol import MOST_HELD_BYTES, HTTPProtocol
+from booper.server.protocol import MAX_PIPELINED, MOST_HELD_BYTES, HTTPProtocol
 
 DEADLINE_SECONDS = 5.0
 
@@ -97,6 +97,39 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
     while answers.count(b"hello") < 2:
         answers += await wire.next() or b""
     assert answers == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello" * 2
+
+
+async def test_a_segment_full_of_requests_is_read_bit_by_bit() -> None:
+    """Only so many wait at a time; each is answered in its turn, with its own body."""
+    begun, release = list[bytes](), asyncio.Event()
+
+    async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.append(scope["raw_path"])
+        await release.wait()
+        posted = b""
+        while True:
+            message = await receive()
+            posted += message["body"]
+            if not message["more_body"]:
+                break
+        await send(head(len(posted)))
+        await send(body(posted))
+
+    protocol, wire = connected(echo)
+    count = 5 * MAX_PIPELINED
+    protocol.data_received(
+        b"".join(
+            b"POST /%d HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n%04d" % (number, number)
+            for number in range(count)
+        )
+    )
+    assert len(protocol.pipeline) == MAX_PIPELINED
+    release.set()
+    answers, expected = b"", [b"%04d" % number for number in range(count)]
+    while answers.count(b"HTTP/1.1 200 OK") < count or not answers.endswith(expected[-1]):
+        answers += await wire.next() or b""
+    assert [part[-4:] for part in answers.split(b"HTTP/1.1 200 OK")[1:]] == expected
+    assert begun == [b"/%d" % number for number in range(count)]
 
 
 async def test_a_connection_is_closed_behind_its_answer() -> None:

@@ -15,6 +15,10 @@ from booper.errors import BooperError
 from booper.server.head import Head
 from booper.server.reader import RequestReader
 
+# Requests that wait behind one that is being answered; the bytes of more are not read yet. One
+# segment may hold thousands.
+MAX_PIPELINED = 32
+
 # Past it a stream is written at once, so that its transport can tell it to pause.
 MOST_HELD_BYTES = 64 * 1024
 
@@ -124,6 +128,8 @@ class HTTPProtocol(HttpToolsProtocol):
         self.app = app
         if not self.pipeline:
             self._running = self.cycle
+        elif len(self.pipeline) >= MAX_PIPELINED:
+            self._reader.pause()
 
     def on_message_complete(self) -> None:
         """End a request."""
@@ -135,6 +141,18 @@ class HTTPProtocol(HttpToolsProtocol):
         following = self.pipeline[-1][0] if self.pipeline else self._running
         super().on_response_complete()
         self._running = following
+        if self._reader.is_paused and not self.transport.is_closing():
+            self._read_on()
+
+    def _read_on(self) -> None:
+        """Read what was kept, once most of the requests before it are answered."""
+        if len(self.pipeline) > MAX_PIPELINED // 2:
+            self.flow.pause_reading()
+            return
+        try:
+            self._reader.resume()
+        except BooperError as error:
+            self.refuse(error)
 
 
 def _closing_unless_read(app: ASGIApp) -> ASGIApp:

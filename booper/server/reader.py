@@ -73,6 +73,7 @@ class RequestReader:
         self._keep_alive = True
         self._remaining = 0  # of the body or the chunk
         self._pieces: list[bytes] = []
+        self.is_paused = False
         self._model: Model | None = None
 
     def feed(self, data: bytes) -> None:
@@ -85,14 +86,25 @@ class RequestReader:
             data = self._held + data
         at, size = 0, len(data)
         try:
-            while at < size and (after := self._step(self, data, at)) > at:
+            while at < size and not self.is_paused:
+                if (after := self._step(self, data, at)) == at:
+                    break
                 at, self._searched = after, 0
             self._flush()
         except BaseException:
             self.stop()
             raise
         self._held = data[at:] if self._step is not RequestReader._drop else b""
-        self._searched = len(self._held)
+        self._searched = 0 if self.is_paused else len(self._held)
+
+    def pause(self) -> None:
+        """Keep what comes from here on until `resume`."""
+        self.is_paused = True
+
+    def resume(self) -> None:
+        """Read what was kept. Raises: BooperError, as `feed`."""
+        self.is_paused = False
+        self.feed(b"")
 
     def stop(self) -> None:
         """Read nothing any more: what still comes is dropped."""
