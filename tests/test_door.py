@@ -210,6 +210,8 @@ def request(line: bytes, *headers: bytes) -> bytes:
     return b"\r\n".join([line + b" HTTP/1.1", b"Host: booper.test", *headers, b"", b""])
 
 
+SLOW = request(b"GET /slow")
+HALF_A_BODY = request(b"POST /body", b"Content-Length: 10") + b"12345"
 MANY_HEADERS = [b"X-%d: y" % number for number in range(LIMITS.headers)]
 CHUNKED = request(b"POST /body", b"Transfer-Encoding: chunked")
 
@@ -393,6 +395,31 @@ async def test_a_long_answer_is_waited_for(house: House) -> None:
     assert (await client.answer()).body == b"slow"
 
 
+async def test_a_body_behind_a_slow_answer_has_its_own_time(house: House) -> None:
+    """It is not read before its turn, so nobody waits for it before that."""
+    client = await house.connect(SLOW + HALF_A_BODY)
+    await house.application.began.wait()
+    await house.settle(1)
+    house.expire(86_400)
+    house.application.release.set()
+    assert (await client.answer()).body == b"slow"
+    await house.settle(1)
+    house.expire(LIMITS.body_seconds - 1)
+    await client.send(b"67890")
+    assert (await client.answer()).body == b"10"
+
+
+async def test_half_a_request_behind_a_slow_answer_does_not_cut_it(house: House) -> None:
+    """A head that does not come is given up; what came before it is answered."""
+    client = await house.connect(SLOW + b"GET /quick HT")
+    await house.application.began.wait()
+    await house.settle(1)
+    house.expire(LIMITS.head_seconds + 1)
+    house.application.release.set()
+    assert (await client.answer()).body == b"slow"
+    assert await client.end() == b""
+
+
 async def test_a_client_that_does_not_read_is_cut_off(house: House) -> None:
     """An answer that nobody takes does not hold its connection and its buffers for ever."""
     with socket.create_connection(house.address) as client:
@@ -429,10 +456,6 @@ async def test_the_listener_looks_at_its_deadlines_by_itself() -> None:
         client = await house.connect(b"GET /quick HT")
         assert_problem(await client.answer(), 408)
         assert await client.end() == b""
-
-
-SLOW = request(b"GET /slow")
-HALF_A_BODY = request(b"POST /body", b"Content-Length: 10") + b"12345"
 
 
 async def test_too_many_connections_are_told_so(house: House) -> None:

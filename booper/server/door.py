@@ -104,7 +104,7 @@ class Door(HTTPProtocol):
         if self._ending.is_closing():
             return
         super().data_received(data)
-        if self._is_in_body:
+        if self._is_in_body and self.cycle is self._running:
             self._waiting.receive(self)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn always closes
@@ -123,8 +123,8 @@ class Door(HTTPProtocol):
         """End the connection if its client has kept booper waiting for too long."""
         if self._has_stalled(now):
             self.transport.abort()
-        elif now < self._deadline:
-            return
+        elif now < self._deadline or (self._is_in_body and self.pipeline):
+            return  # a body behind other requests is not read before they are answered
         elif self._ending.is_closing():
             if not self._ending.get_write_buffer_size():
                 self.transport.abort()
@@ -178,6 +178,8 @@ class Door(HTTPProtocol):
         """Wait for the next request, or go on with it."""
         super().on_response_complete()
         if not self.cycle.response_complete:
+            if self._is_in_body and not self.pipeline:
+                self._deadline = monotonic() + self._limits.body_seconds
             return
         if not self._is_receiving:
             self._await_next()
