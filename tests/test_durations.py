@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from booper.cli.asking import duration_of
 from booper.cli.times import Seconds, check_governed
+from booper.cli.typed import duration_of
 from booper.client import InvalidArgument
 from booper.client.fields import duration
 from booper.config import read_config

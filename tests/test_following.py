@@ -195,7 +195,7 @@ def test_the_commands_follow_a_real_booper(tmp_path: Path) -> None:
                 tmp_path, "jobs", "watch", str(number), "--every", "0.01", environment=environment
             )
             assert (watched.returncode, watched.stderr) == (0, "")
-            assert watched.stdout.splitlines()[-1].startswith(f"job {number}: completed")
+            assert f"job {number}: completed" in watched.stdout
             assert following.stdout is not None
             events = [json.loads(following.stdout.readline())["event"] for _ in range(2)]
             assert events == ["worker.http.request", "worker.http.response"]

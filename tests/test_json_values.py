@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from booper.app import Booper
 from booper.cli import main
-from booper.cli.asking import fields_of
+from booper.cli.typed import data_of
 from booper.client import AsyncClient, InvalidArgument
 from booper.client.encoding import encode
 from booper.testing import VirtualBooper
@@ -176,7 +176,7 @@ DATA = [
 
 def test_the_command_line_keeps_the_digits_of_its_data() -> None:
     """A price of 1.10 and a number that no double can hold are read with all their digits."""
-    fields = fields_of(['{"price":1.10,"n":0.1234567890123456789}'])
+    fields = data_of(['{"price":1.10,"n":0.1234567890123456789}'])
     assert encode(fields).decode() == '{"price":1.10,"n":0.1234567890123456789}'
 
 

@@ -14,7 +14,12 @@ import click
 
 from booper import __version__
 from booper.cli import remote, streams
+from booper.cli.groups import Group
+from booper.cli.jobs import jobs
+from booper.cli.logs import logs
 from booper.cli.remote import json_option
+from booper.cli.run import run
+from booper.cli.schedules import schedules
 from booper.cli.settings import read_settings
 from booper.cli.text import printable
 from booper.config import Config
@@ -35,7 +40,7 @@ config_option = click.option(
 database_option = click.option("--database", help="The database file.  [default: booper.db]")
 
 
-class Commands(click.Group):
+class Commands(Group):
     """A group whose commands end in one line when something expected goes wrong."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
@@ -99,10 +104,10 @@ def serve(
     BOOPER_API_KEY in the environment is a key that works. Without one a first key is made: it is
     shown on a terminal, or written to DATABASE.first-key where there is none.
     """
-    from booper.cli.serve import run  # what serving needs is slow to import
+    from booper.cli.serve import run as run_daemon  # what serving needs is slow to import
 
     config = _read(config_path, host=hosts or None, port=port, database=database)
-    run(config, os.environ.get("BOOPER_API_KEY") or None)
+    run_daemon(config, os.environ.get("BOOPER_API_KEY") or None)
 
 
 @main.command()
@@ -148,10 +153,10 @@ def dev(
     configuration file says how requests are signed, sent and retried; its other settings are
     ignored.
     """
-    from booper.cli.dev import run  # what serving needs is slow to import
+    from booper.cli.dev import run as run_bench  # what serving needs is slow to import
 
     given = _read(config_path)
-    run(given, hosts, port, database, maps, is_frozen=freeze, is_shown=console)
+    run_bench(given, hosts, port, database, maps, is_frozen=freeze, is_shown=console)
 
 
 @main.command()
@@ -174,7 +179,7 @@ def backup(file: Path, force: bool, config_path: Path | None, database: str | No
     write(_read(config_path, database=database), file, overwrite=force)
 
 
-@main.group()
+@main.group(cls=Group)
 def keys() -> None:
     """Manage API keys, on the machine that booper runs on."""
 
@@ -256,11 +261,11 @@ def _read(
 
 
 _ASKING = {
-    "create": remote.run,  # its older name
-    "jobs": remote.jobs,
-    "logs": remote.logs,
-    "run": remote.run,
-    "schedules": remote.schedules,
+    "create": run,  # its older name
+    "jobs": jobs,
+    "logs": logs,
+    "run": run,
+    "schedules": schedules,
     "status": remote.status,
 }
 for name, command in _ASKING.items():

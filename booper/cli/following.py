@@ -11,7 +11,9 @@ from uuid import UUID
 
 import click
 
-from booper.cli.asking import Asking, told
+from booper.cli.asking import Asking
+from booper.cli.failures import message
+from booper.cli.text import printable
 from booper.client import Client, Job, LogEntry, Unreachable
 
 _MOST_AT_FIRST: Final = 100
@@ -32,7 +34,7 @@ def watch(ask: Asking, job_id: str, every: float, pause: Pause) -> bool:
     while True:
         job = ask.client.jobs.get(job_id)
         if shown is None or job.job != shown.job:
-            ask.show(job, told(job))
+            ask.job(job)
             shown = job
         if job.is_finished:
             return job.state == "completed"
@@ -72,7 +74,9 @@ def _polls(
             is_gone = False
         except Unreachable as error:
             if not is_gone:
-                click.echo(f"booper: {error}; asking again until it answers", err=True)
+                click.echo(
+                    printable(f"booper: {message(error)}; asking again until it answers"), err=True
+                )
             is_gone = True
 
 

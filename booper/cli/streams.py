@@ -50,7 +50,9 @@ def prepare() -> None:
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - to the end
     if type(sys.stdout) is TextIOWrapper:
-        sys.stdout = _output(sys.stdout)
+        output = _output(sys.stdout)
+        for name in ("stdout", "__stdout__"):  # shutil asks the second for the terminal's width
+            setattr(sys, name, output)
 
 
 def end_unwritable(error: UnwritableError) -> NoReturn:

@@ -44,11 +44,12 @@ class Unreachable(ClientError):
             advice = "it may have been carried out all the same; look before you do it again"
         else:
             advice = (
-                "is booper running there? `booper serve` starts it; another address is given as "
-                "base_url or --url; from_env() and commands read BOOPER_URL"
+                "is booper running there? `booper serve` starts it; base_url, or BOOPER_URL with "
+                "from_env(), names another address"
             )
-        super().__init__(f"{call}: no answer from {url} ({reason}): {advice}")
+        super().__init__(f"{call}: no response from {url} ({reason}): {advice}")
         self.url = url
+        self.reason = reason
         self.may_have_happened = may_have_happened
 
 
@@ -92,7 +93,7 @@ class Refused(ClientError):
 class Unauthenticated(Refused):
     """Say that the key is missing, unknown or revoked."""
 
-    advice = " (a key is given as api_key or --key; from_env() and commands read BOOPER_API_KEY)"
+    advice = " (api_key, or BOOPER_API_KEY with from_env(), gives a key)"
 
 
 class Forbidden(Refused):

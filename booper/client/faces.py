@@ -5,6 +5,7 @@ resource holds. The rules of trying again are `exchange`, which neither sends no
 senders are led by it.
 """
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -30,6 +31,7 @@ LONGEST_PAUSE: Final = 30.0
 _NOTHING_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _PASSING = frozenset({502, 503, 504, 507})
 _TOO_MANY = 429
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 
 
 def exchange(
@@ -69,7 +71,7 @@ def _error(call: Call[Any], url: str, outcome: Outcome, now: Callable[[], dateti
     if isinstance(outcome, httpx.Response):
         retry_after = _retry_after(outcome, now)
         return refusal(str(call), outcome.status_code, outcome.content, retry_after)
-    reason = str(outcome) or type(outcome).__name__
+    reason = _ERRNO.sub("", str(outcome)) or type(outcome).__name__
     left = not isinstance(outcome, (*_NOTHING_LEFT, httpx.UnsupportedProtocol))
     return Unreachable(str(call), url, reason, may_have_happened=left and call.method != "GET")
 

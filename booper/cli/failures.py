@@ -1,0 +1,101 @@
+"""Errors of a call as a person at a command line reads them, and how a command ends by them.
+
+Exit codes: 1 booper refused, 2 what was typed cannot be sent, 3 no response came.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from booper.client import (
+    ClientError,
+    Forbidden,
+    Invalid,
+    InvalidArgument,
+    Refused,
+    Unauthenticated,
+    Unreachable,
+)
+
+_TYPED: Final[Mapping[str, str]] = {
+    "url": "URL",
+    "method": "METHOD",
+    "body": "--data",
+    "query": "--data",
+    "headers": "--header",
+    "schedule_in": "--in",
+    "scheduled_at": "--at",
+    "repeat_every": "--every",
+    "cron": "--cron",
+    "timezone": "--timezone",
+    "idempotency_key": "--idempotency-key",
+    "name": "--name",
+    "max_attempts": "--max-attempts",
+    "timeout": "--timeout",
+    "tag": "--tag",
+    "tags": "--tag",
+    "callback_url": "--callback",
+    "webhook_url": "--webhook",
+    "host": "--host",
+    "origin": "--host",
+    "after": "--since",
+    "before": "--before",
+    "state": "--state",
+    "schedule_id": "--schedule",
+    "url_prefix": "--url-prefix",
+    "event": "--event",
+    "job_id": "--job",
+}
+"""What was typed, by the field of the API that it became."""
+
+
+def message(error: ClientError) -> str:
+    """Return what went wrong, in the words of the command line, and what to do."""
+    match error:
+        case Unreachable(may_have_happened=True):
+            return (
+                f"no response from {error.url} ({error.reason}); it may have been done all the "
+                "same: look before you do it again"
+            )
+        case Unreachable():
+            return (
+                f"no response from {error.url} ({error.reason}); is booper running there? "
+                "`booper serve` starts it, --url or BOOPER_URL names another address"
+            )
+        case Invalid(fields=fields) if fields:
+            return "; ".join(f"{_typed(each.pointer)}: {each.detail}" for each in fields)
+        case Unauthenticated():
+            return f"{_said(error)}; --key or BOOPER_API_KEY gives a key"
+        case Forbidden():
+            return f"{_said(error)}; `booper keys create NAME --scope SCOPE` makes another key"
+        case Refused():
+            return _said(error)
+        case _:
+            return str(error)
+
+
+def exit_code(error: ClientError) -> int:
+    """Return how a command ends."""
+    match error:
+        case InvalidArgument():
+            return 2
+        case Unreachable():
+            return 3
+        case _:
+            return 1
+
+
+def _said(error: Refused) -> str:
+    status = f"{error.status} {error.title}"
+    wait = f"; try again in {error.retry_after:g} s" if error.retry_after else ""
+    return f"{error.detail} ({status}){wait}" if error.detail else f"{status}{wait}"
+
+
+def _typed(pointer: str) -> str:
+    """Return what was typed for a field, by its JSON Pointer (RFC 6901 §4)."""
+    parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+    if parts[:1] == ["filter"]:
+        parts = parts[1:]
+    if not parts:
+        return "the request"
+    name, *rest = parts
+    return " ".join([_TYPED.get(name, name), *rest])

@@ -1,0 +1,153 @@
+"""`booper jobs`: list, show and follow jobs; cancel and retry one, or all that a filter names."""
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from booper.cli.groups import Group
+from booper.cli.remote import EVERY, LIMIT, STATES, asks
+
+if TYPE_CHECKING:
+    from booper.cli.asking import Asking
+    from booper.client import Changed
+
+FAILED: Final = ("discarded", "retryable")
+ID = click.argument("job_id", metavar="ID")
+_FILTERS = (
+    click.option("--state", type=click.Choice(STATES), help="In this state."),
+    click.option("--failed", is_flag=True, help="Discarded, or failed and tried again."),
+    click.option("--tag", help="With this tag."),
+    click.option("--schedule", "schedule_id", metavar="ID", help="Of this schedule."),
+    click.option("--url-prefix", metavar="URL", help="To URLs that begin like this."),
+    click.option("--since", "after", metavar="TIME", help="Due from a time on, or '2 hours' ago."),
+    click.option("--before", metavar="TIME", help="Due before a time, or '2 hours' ago."),
+)
+
+
+def filters(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say which jobs."""
+    for option in reversed(_FILTERS):
+        function = option(function)
+    return function
+
+
+def changes(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a change of one job, or of all that filters name."""
+    function = click.option("--dry-run", is_flag=True, help="Only count them.")(function)
+    function = click.option("--all", "is_all", is_flag=True, help="Every job.")(function)
+    return click.argument("job_id", metavar="[ID]", required=False)(filters(function))
+
+
+@click.group(cls=Group)
+def jobs() -> None:
+    """Look at jobs, and change what becomes of them."""
+
+
+@jobs.command("list")
+@filters
+@LIMIT
+@asks
+def list_jobs(ask: "Asking", limit: int, **typed: Any) -> None:
+    """List jobs, the newest first; each filter that is given must hold."""
+    ask.jobs(ask.client.jobs.list(limit=limit, **_which(ask, typed)).data)
+
+
+@jobs.command("get")
+@ID
+@asks
+def get_job(ask: "Asking", job_id: str) -> None:
+    """Show one job, with what its last attempt sent and received."""
+    ask.job_and_attempt(ask.client.jobs.get(job_id))
+
+
+@jobs.command("cancel")
+@changes
+@asks
+def cancel_jobs(ask: "Asking", job_id: str | None, **typed: Any) -> None:
+    """Cancel one job, or all that the filters name; finished ones stay as they are."""
+    one = _one(job_id, typed)
+    if one is not None:
+        ask.job(ask.client.jobs.cancel(one))
+    else:
+        _show(ask, ask.client.jobs.cancel_many(**_many(ask, typed)), "cancelled", typed)
+
+
+@jobs.command("retry")
+@changes
+@asks
+def retry_jobs(ask: "Asking", job_id: str | None, **typed: Any) -> None:
+    """Send discarded or cancelled jobs again: one, or all that the filters name."""
+    one = _one(job_id, typed)
+    if one is not None:
+        ask.job(ask.client.jobs.retry(one))
+    else:
+        _show(ask, ask.client.jobs.retry_many(**_many(ask, typed)), "sent again", typed)
+
+
+@jobs.command("watch")
+@ID
+@EVERY
+@asks
+def watch_job(ask: "Asking", job_id: str, every: float) -> None:
+    """Show a job as it changes, until it is finished.
+
+    Exits with 0 if it is completed, with 1 if it was discarded or cancelled.
+    """
+    from booper.cli.following import stopped, watch
+
+    if not watch(ask, job_id, every, stopped()):
+        sys.exit(1)
+
+
+@jobs.command("run")
+@ID
+@asks
+def run_job(ask: "Asking", job_id: str) -> None:
+    """Send a waiting job now."""
+    ask.job(ask.client.jobs.run(job_id))
+
+
+def _one(job_id: str | None, typed: dict[str, Any]) -> str | None:
+    """Return the one job that is meant, None for filters. Raises: UsageError, if neither is."""
+    given = [name for name, value in typed.items() if value and name != "dry_run"]
+    if job_id is None and not given:
+        raise click.UsageError(
+            "which jobs? Give the ID of one, or a filter such as --tag TAG; --all means every one"
+        )
+    if job_id is not None and (given or typed["dry_run"]):
+        raise click.UsageError(f"give an ID or filters, not both; got {job_id!r} and filters")
+    return job_id
+
+
+def _many(ask: "Asking", typed: dict[str, Any]) -> dict[str, Any]:
+    is_all = {"all": True} if typed["is_all"] else {}
+    return {**_which(ask, typed), **is_all, "dry_run": typed["dry_run"]}
+
+
+def _which(ask: "Asking", typed: dict[str, Any]) -> dict[str, Any]:
+    """Return the filter of the API that was typed. Raises: InvalidArgument, UsageError."""
+    from booper.cli.found import schedule_id
+    from booper.cli.typed import past_of
+    from booper.clock import SystemClock
+
+    if typed["failed"] and typed["state"]:
+        raise click.UsageError("--failed means two states; give it or --state")
+    now = SystemClock().now()
+    names = ("tag", "url_prefix", "state")
+    found = {name: typed[name] for name in names if typed[name] is not None}
+    if typed["failed"]:
+        found["state"] = FAILED
+    if typed["schedule_id"] is not None:
+        found["schedule_id"] = schedule_id(ask.client, typed["schedule_id"])
+    for name, option in (("after", "--since"), ("before", "--before")):
+        if typed[name] is not None:
+            found[name] = past_of(option, typed[name], now)
+    return found
+
+
+def _show(ask: "Asking", changed: "Changed", done: str, typed: dict[str, Any]) -> None:
+    jobs_matched = "1 job matches" if changed.matched == 1 else f"{changed.matched:,} jobs match"
+    what = "nothing was changed" if typed["dry_run"] else f"{changed.changed:,} {done}"
+    ask.show(changed, f"{jobs_matched}, {what}")

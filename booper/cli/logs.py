@@ -1,0 +1,60 @@
+"""`booper logs`: what was sent, and what came back."""
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from booper.cli.groups import Group
+from booper.cli.remote import EVERY, LIMIT, asks
+
+if TYPE_CHECKING:
+    from booper.cli.asking import Asking
+
+
+@click.group(cls=Group)
+def logs() -> None:
+    """Look at what was sent and what came back."""
+
+
+@logs.command("list")
+@click.option("--job", "job_id", type=int, help="Of this job alone.")
+@click.option("--event", help="Of this event alone, such as worker.http.response.")
+@LIMIT
+@asks
+def list_logs(ask: "Asking", **which: Any) -> None:
+    """List log entries, the newest first."""
+    ask.logs(ask.client.logs.list(**which).data)
+
+
+@logs.command("get")
+@click.argument("log_id")
+@asks
+def get_log(ask: "Asking", log_id: str) -> None:
+    """Show one entry with all it holds."""
+    import msgspec
+
+    from booper.cli.text import json_text
+
+    entry = ask.client.logs.get(log_id)
+    ask.show(entry, json_text(msgspec.json.format(msgspec.json.encode(entry))))
+
+
+@logs.command("tail")
+@click.option("--job", "job_id", type=int, help="Of this job alone.")
+@click.option("--event", help="Of this event alone, such as worker.http.response.")
+@click.option(
+    "--lines",
+    type=click.IntRange(0, 100),
+    default=10,
+    show_default=True,
+    help="How many of the past ones come first.",
+)
+@EVERY
+@asks
+def tail_logs(ask: "Asking", **options: Any) -> None:
+    """Show log entries as they are written, until Ctrl-C."""
+    from booper.cli.following import stopped, tail
+
+    with suppress(KeyboardInterrupt):
+        tail(ask, pause=stopped(), **options)

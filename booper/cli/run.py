@@ -1,0 +1,126 @@
+"""`booper run`: one request, now, later, or again and again."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import click
+
+from booper.cli.remote import asks
+from booper.cli.times import check_governed
+from booper.clock import SystemClock
+
+if TYPE_CHECKING:
+    from booper.cli.asking import Asking
+    from booper.client.fields import Method
+
+METHODS: Final = ("get", "post", "put", "patch", "delete")
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="[METHOD] URL")
+@click.option(
+    "--data",
+    "-d",
+    multiple=True,
+    metavar="DATA",
+    help="The body: NAME=VALUE (as often as there are fields), JSON, @FILE, or - for standard "
+    "input.",
+)
+@click.option("--header", "-H", multiple=True, metavar="NAME:VALUE", help="A header.")
+@click.option(
+    "--in", "schedule_in", metavar="DURATION", help="When: 90s, 1h30m; a number is seconds."
+)
+@click.option("--at", "scheduled_at", metavar="TIME", help="When: ISO 8601, or a Unix time.")
+@click.option("--schedule", hidden=True, help="The older spelling: 'in 30 seconds'.")
+@click.option("--every", "repeat_every", metavar="DURATION", help="Again and again: 5m, '2 days'.")
+@click.option("--cron", metavar="CRON", help="Again and again: '0 9 * * MON-FRI'.")
+@click.option(
+    "--timezone",
+    metavar="ZONE",
+    help="The zone of --cron, and of an --at without one: Europe/Berlin.",
+)
+@click.option("--max-attempts", type=int, metavar="N", help="How often it is tried.")
+@click.option("--timeout", metavar="DURATION", help="How long one attempt may take.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag, to find it by.")
+@click.option("--callback", "callback_url", metavar="URL", help="Where its final result is posted.")
+@click.option("--webhook", "webhook_url", metavar="URL", help="Where each of its steps is posted.")
+@click.option(
+    "--idempotency-key",
+    metavar="KEY",
+    help="A create with the key of an unfinished job makes none.",
+)
+@click.option("--name", help="What to call it.")
+@asks
+def run(
+    ask: "Asking",
+    words: tuple[str, ...],
+    data: tuple[str, ...],
+    header: tuple[str, ...],
+    schedule: str | None,
+    tags: tuple[str, ...],
+    **fields: Any,
+) -> None:
+    """Send a request to URL: now, later, or again and again.
+
+    METHOD is get, post, put, patch or delete; without one it is get, or post if there is --data.
+    With get, --data becomes the query.
+    """
+    from booper.cli.typed import data_of, query_of, split_pairs
+
+    method, url = _method_and_url(words, has_data=bool(data))
+    if schedule is not None:
+        if fields["schedule_in"] is not None:
+            raise click.UsageError("--schedule is the older spelling of --in; give one of them")
+        fields["schedule_in"] = schedule.removeprefix("in ")
+    fields |= _times(fields)
+    check_governed(fields, SystemClock().now())
+    if header:
+        fields["headers"] = split_pairs("--header", header, ":")
+    if data and method == "get":
+        fields["query"] = query_of(data)
+    elif data:
+        fields["body"] = data_of(data, is_text=_is_text(fields.get("headers", {})))
+    ask.job(ask.client.jobs.create(method=method, url=url, tags=list(tags) or None, **fields))
+
+
+def _method_and_url(words: Sequence[str], *, has_data: bool) -> tuple["Method", str]:
+    """Read `[METHOD] URL`. Raises: UsageError."""
+    match words:
+        case [url] if url.lower() not in METHODS:
+            return "post" if has_data else "get", url
+        case [method, url] if method.lower() in METHODS:
+            return cast("Method", method.lower()), url
+        case [] | [_]:
+            raise click.UsageError("there is no URL; write `booper run post https://example.com/`")
+        case [url, method] if method.lower() in METHODS:
+            raise click.UsageError(f"METHOD comes first; write `booper run {method} {url}`")
+        case [method, _]:
+            known = ", ".join(METHODS)
+            raise click.UsageError(f"METHOD: {method!r} is none of {known}")
+        case _:
+            raise click.UsageError(
+                f"expected METHOD and URL, got {len(words)} words; a word with spaces needs quotes"
+            )
+
+
+def _is_text(headers: dict[str, str]) -> bool:
+    """Return whether the headers name a type of body that is not JSON."""
+    kinds = [value for name, value in headers.items() if name.lower() == "content-type"]
+    return bool(kinds) and "json" not in kinds[0].lower()
+
+
+def _times(fields: dict[str, Any]) -> dict[str, Any]:
+    """Read the times among what was typed. Raises: InvalidArgument."""
+    from booper.cli.typed import duration_of, moment_of
+
+    read = {
+        "schedule_in": ("--in", duration_of),
+        "repeat_every": ("--every", duration_of),
+        "timeout": ("--timeout", duration_of),
+        "scheduled_at": ("--at", moment_of),
+    }
+    return {
+        name: reader(option, fields[name])
+        for name, (option, reader) in read.items()
+        if fields[name] is not None
+    }

@@ -1,0 +1,141 @@
+"""Jobs, schedules and log entries as a person reads them: the rows of tables, and one job whole."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from booper.cli.table import pairs, table
+from booper.client import Job, LogEntry, Schedule
+
+_JOB: Final = ("id", "state", "scheduled at", "name", "what", "error")
+_SCHEDULE: Final = ("id", "state", "runs", "next run", "name", "what")
+_LOG: Final = ("id", "at", "job", "event")
+_FLEXIBLE: Final = ("name", "what", "error", "event", "runs")
+_MAX_BODY: Final = 1_000
+_REQUEST: Final = "worker.http.request"
+_ENDINGS: Final = ("worker.http.response", "worker.http.error")
+
+
+def jobs_table(jobs: Sequence[Job], width: int | None) -> list[str]:
+    """Return the lines of a table of jobs."""
+    rows = [
+        (
+            str(job.job_id),
+            job.state,
+            spelled(job.scheduled_at),
+            job.name or "",
+            _request(job.args),
+            "" if job.state == "completed" else job.job.last_error or "",
+        )
+        for job in jobs
+    ]
+    return table(_JOB, rows, _FLEXIBLE, width)
+
+
+def schedules_table(
+    schedules: Sequence[tuple[Schedule, datetime | None]], width: int | None
+) -> list[str]:
+    """Return the lines of a table of schedules, each with its next run."""
+    rows = [
+        (
+            str(schedule.id),
+            "disabled" if schedule.disabled_at else "enabled",
+            _frequency(schedule.frequency),
+            spelled(next_at) if next_at else "-",
+            schedule.name or "",
+            _request(schedule.args),
+        )
+        for schedule, next_at in schedules
+    ]
+    return table(_SCHEDULE, rows, _FLEXIBLE, width)
+
+
+def logs_table(entries: Sequence[LogEntry], width: int | None) -> list[str]:
+    """Return the lines of a table of log entries."""
+    rows = [
+        (str(each.id), spelled(each.inserted_at), str(each.job_id), _event(each))
+        for each in entries
+    ]
+    return table(_LOG, rows, _FLEXIBLE, width)
+
+
+def log_line(entry: LogEntry) -> str:
+    """Return an entry as one line."""
+    return f"{spelled(entry.inserted_at)}  job {entry.job_id}  {_event(entry)}"
+
+
+def told(job: Job, width: int | None = None, newest_first: Sequence[LogEntry] = ()) -> str:
+    """Return what a person wants to know of one job, and of its last attempt by its log entries."""
+    head = f"job {job.job_id}: {job.state}, {_request(job.args)}"
+    facts = [
+        ("name", job.name),
+        ("at", None if job.is_finished else spelled(job.scheduled_at)),
+        ("schedule", str(job.schedule_id) if job.schedule_id else None),
+        ("attempt", _attempt(job)),
+        ("failed", job.job.last_error),
+        ("note", "it was there before, with this idempotency key" if job.has_conflict else None),
+        *_last_attempt(newest_first),
+    ]
+    given = [(name, value) for name, value in facts if value]
+    return "\n".join([head, *pairs(given, width, "  ")])
+
+
+def spelled(at: datetime) -> str:
+    """Return a time in UTC, to the second."""
+    return at.strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _attempt(job: Job) -> str | None:
+    if not job.job.attempt:
+        return None
+    most = f" of {job.job.max_attempts}" if job.job.max_attempts else ""
+    return f"{job.job.attempt}{most}"
+
+
+def _last_attempt(newest_first: Sequence[LogEntry]) -> list[tuple[str, str]]:
+    """Return what the last attempt sent, and what came back."""
+    sent = next((each for each in newest_first if each.event == _REQUEST), None)
+    if sent is None:
+        return []
+    before = newest_first[: newest_first.index(sent)]
+    came = next((each for each in before if each.event in _ENDINGS), None)
+    facts = [("sent", _exchanged(spelled(sent.inserted_at), sent.payload))]
+    if came is not None:
+        payload = came.payload
+        took = f"{payload.get('duration_ms')} ms"
+        what = payload.get("status") or f"{payload.get('error')}: {payload.get('message')}"
+        facts.append(("received", _exchanged(f"{what}, after {took}", payload)))
+    return facts
+
+
+def _exchanged(head: str, payload: dict[str, Any]) -> str:
+    """Return a line, headers below it, and the body below them, which is cut if it is long."""
+    headers = [f"{name}: {value}" for name, value in (payload.get("headers") or {}).items()]
+    body = payload.get("body")
+    text = body if isinstance(body, str) else msgspec.json.encode(body).decode()
+    if body is None or text in ("", "{}"):
+        return "\n".join([head, *headers])
+    over = len(text) - _MAX_BODY
+    cut = f"{text[:_MAX_BODY]}… and {over:,} characters more" if over > 0 else text
+    return "\n".join([head, *headers, cut])
+
+
+def _request(args: dict[str, Any]) -> str:
+    return f"{str(args.get('method') or 'get').upper()} {args.get('url')}"
+
+
+def _frequency(frequency: dict[str, Any]) -> str:
+    if "cron" in frequency:
+        return f"{frequency['cron']} {frequency.get('timezone', 'UTC')}"
+    every = frequency.get("repeat_every")
+    if isinstance(every, list):
+        return f"every {every[0]} {every[1]}"
+    return f"every {every}" if isinstance(every, str) else f"every {every} s"
+
+
+def _event(entry: LogEntry) -> str:
+    payload = entry.payload if isinstance(entry.payload, dict) else {}
+    detail = payload.get("status") or payload.get("message") or payload.get("url") or ""
+    return f"{entry.event} {detail}".rstrip()
