@@ -21,7 +21,7 @@ from booper.dev.sink import PREFIX, Sink
 from booper.engine.hosts import HostMap
 from booper.engine.observer import Observer
 from booper.engine.target import ip_literal, parse_authority
-from booper.errors import Forbidden, TargetRefused
+from booper.errors import Forbidden, StoreUnavailable, TargetRefused
 from booper.travel import Journey, Travel
 
 PUBLIC_KEY: Final = "sk_public_20230921"
@@ -105,7 +105,13 @@ class Bench:
 
     async def go(self, move: Callable[[Travel], Awaitable[Journey]]) -> Journey:
         """Move the clock. Raises: Conflict, StoreUnavailable."""
-        journey = await move(self.travel)
+        travel = self.travel
+        try:
+            journey = await move(travel)
+        except StoreUnavailable as error:
+            if self._ready.is_set() and travel is self.travel:
+                raise
+            raise StoreUnavailable("a reset has ended this move of the clock") from error
         if self._watcher is not None:
             self._watcher.went(journey)
         return journey
