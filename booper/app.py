@@ -24,7 +24,7 @@ from starlette.types import Scope as ASGIScope
 from booper.admission import FIXED_KEY_NAME, Address, addresses_of, ensure_key
 from booper.api.application import OPERATIONS, create_application
 from booper.api.routing import Operation, Services
-from booper.clock import Clock, SystemClock
+from booper.clock import Clock, SystemClock, unfrozen
 from booper.config import Config
 from booper.engine.channels import Channels
 from booper.engine.delivery import Delivery
@@ -142,6 +142,7 @@ class Booper(OwnCalls):
             StartError: the database cannot be used, or another process serves it.
         """
         async with AsyncExitStack() as stack:
+            stack.enter_context(unfrozen(asyncio.get_running_loop()))
             try:
                 await self._start(stack)
             except DatabaseLocked:

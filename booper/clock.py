@@ -40,6 +40,41 @@ async def breathe() -> None:
     await asyncio.sleep(0)
 
 
+class UnfrozenLoop(asyncio.SelectorEventLoop):
+    """An event loop whose timers go on where a test tool has frozen `time.monotonic`.
+
+    It reads the system's own clock, which such tools leave alone.
+    """
+
+    def time(self) -> float:
+        """Return the seconds of the system's monotonic clock."""
+        return _system_seconds()
+
+
+@contextmanager
+def unfrozen(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Have a loop's timers go on meanwhile, also while a test tool freezes `time.monotonic`.
+
+    Loops that are not written in Python (uvloop's) read the system's clock anyway.
+    """
+    if not isinstance(loop, asyncio.BaseEventLoop) or isinstance(loop, UnfrozenLoop):
+        yield
+        return
+    behind = loop.time() - _system_seconds()
+    setattr(loop, "time", lambda: _system_seconds() + behind)  # noqa: B010 - mypy forbids the other
+    try:
+        yield
+    finally:
+        with suppress(AttributeError):  # another booper in this loop has ended before
+            delattr(loop, "time")
+
+
+def _system_seconds() -> float:
+    if hasattr(time, "clock_gettime"):
+        return time.clock_gettime(time.CLOCK_MONOTONIC)
+    return time.monotonic()  # Windows
+
+
 class Clock(Protocol):
     """Tell the time and wait for a moment of it."""
 
@@ -65,7 +100,7 @@ class SystemClock:
 
     def now(self) -> datetime:
         """Return the machine's time, in UTC."""
-        return datetime.now(UTC)
+        return plain(datetime.now(UTC))
 
     async def wait(self, event: asyncio.Event, until: datetime | None) -> None:
         """Wait in naps of at most `NAP_SECONDS`, reading the wall clock after each."""
@@ -89,7 +124,7 @@ class VirtualClock:
     """A clock that stands still until it is moved: tests, simulations and time travel."""
 
     def __init__(self, start: datetime) -> None:
-        self._now = start
+        self._now = plain(start)
         # In the order in which they came, which holds among those of one moment: a seed replays.
         self._waiting: dict[asyncio.Timeout, datetime] = {}
         self._stepped_back = asyncio.Event()
@@ -104,6 +139,7 @@ class VirtualClock:
 
     def set(self, to: datetime) -> None:
         """Move the clock to a time and wake the waiters whose moments have come, in order."""
+        to = plain(to)
         if to < self._now:
             self._stepped_back.set()
             self._stepped_back = asyncio.Event()

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -18,7 +18,13 @@ _DAY: Final = timedelta(days=1)
 _GRACE: Final = timedelta(minutes=1)
 
 
-class Seconds(click.ParamType[float]):
+if TYPE_CHECKING:
+    _Type = click.ParamType[float]
+else:  # older releases of click take no parameter there
+    _Type = click.ParamType
+
+
+class Seconds(_Type):
     """A duration between bounds, given to the command in seconds."""
 
     name = "duration"

@@ -1,13 +1,19 @@
 """What booper answers, as frozen values; times are aware. Keys that are not here are ignored."""
 
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
 from msgspec.structs import force_setattr
 
 from booper.client.errors import Problem
+from booper.clock import EPOCH
+
+if TYPE_CHECKING:
+    from datetime import datetime
+else:  # imported while a test tool has replaced it, `datetime` would be a class msgspec cannot read
+    datetime = type(EPOCH)
 
 FINISHED = frozenset({"completed", "discarded", "cancelled"})
 

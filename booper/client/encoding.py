@@ -5,6 +5,7 @@ An encoder that writes NaN as null, or bytes as base64 text, sends something els
 
 from collections.abc import Mapping
 from dataclasses import is_dataclass
+from datetime import date
 from decimal import Decimal
 from math import isfinite
 from typing import Any, Final, NoReturn
@@ -94,6 +95,8 @@ def _other(value: object, path: str) -> object:
     """Return a value that is written as text (a time, a UUID, an enumeration's member)."""
     if isinstance(value, _BYTES):
         _refuse(path, f"expected text, not bytes; decode {bytes(value)[:40]!r} or write it as text")
+    if isinstance(value, date):  # or a datetime; encoders refuse the subclasses of libraries
+        return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, set | frozenset):
         _refuse(path, f"expected a list, got a {type(value).__name__}, which has no order")
     try:

@@ -19,6 +19,7 @@ from itertools import pairwise
 from typing import Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from booper.clock import plain
 from booper.model import cron
 from booper.model.cron import Calendar, InvalidCron
 
@@ -243,7 +244,7 @@ class _Stretch:
 
     def instant(self, wall: datetime) -> datetime:
         """Return the aware UTC time of a wall-clock time; a skipped one is met as it begins."""
-        return max(wall - self.offset, self.begins).replace(tzinfo=UTC)
+        return plain(max(wall - self.offset, self.begins).replace(tzinfo=UTC))
 
 
 @lru_cache(maxsize=2048)

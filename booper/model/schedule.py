@@ -1,17 +1,24 @@
 """A schedule: what repeats, and by which rules (contract §6)."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, timedelta, tzinfo
 from enum import StrEnum
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
 
+from booper.clock import EPOCH
 from booper.model.args import Args, decode_args
 from booper.model.duration import parse_duration
 from booper.model.moment import Moment, parse_moment
 from booper.model.recurrence import Cron, Interval, Recurrence, zone
+
+if TYPE_CHECKING:
+    from datetime import datetime
+else:  # imported while a test tool has replaced it, `datetime` would be a class msgspec cannot read
+    datetime = type(EPOCH)
 
 
 class Overlap(StrEnum):

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
 from random import Random
@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 
 from booper.app import Booper
 from booper.client import AsyncClient, Client
-from booper.clock import SystemClock, VirtualClock
+from booper.clock import SystemClock, UnfrozenLoop, VirtualClock, plain
 from booper.config import Config, Database, Targets
 from booper.model.key import DEFAULT_USER
 from booper.own import own_transport
@@ -82,7 +82,9 @@ class VirtualBooper:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             folder = stack.enter_context(temporary_folder("booper-test-"))
-            portal = stack.enter_context(start_blocking_portal("asyncio"))
+            portal = stack.enter_context(
+                start_blocking_portal("asyncio", {"loop_factory": UnfrozenLoop})
+            )
             booper = self._make(folder / "booper.db")
             stack.enter_context(portal.wrap_async_context_manager(booper))
             travel = Travel(booper, self._clock, is_gapless=True)
@@ -264,4 +266,4 @@ def _aware(moment: datetime) -> datetime:
     """Return a moment in UTC. Raises: ValueError, it could be any."""
     if moment.tzinfo is None:
         raise ValueError(f"expected a datetime with a time zone, such as UTC, got {moment!r}")
-    return moment.astimezone(UTC)
+    return plain(moment)
