@@ -20,6 +20,7 @@
     ├── TooManyConnections     503
     ├── StoreUnavailable       503  the store cannot write now, or booper is stopping
     │   ├── StoreFull          507  the disk is full
+    │   ├── StoreDamaged       503  the database file is damaged
     │   └── HolderUnreachable  503  the process that writes is gone, or has not answered
     ├── TargetRefused          422  the guard does not let a request reach this target
     │   └── AddressRefused          its name leads to such an address now (an attempt fails)
@@ -204,6 +205,12 @@ class StoreFull(StoreUnavailable):
 
     status = 507
     title = "Disk full"
+
+
+class StoreDamaged(StoreUnavailable):
+    """A damaged page of the database file is in the way."""
+
+    title = "Store damaged"
 
 
 class HolderUnreachable(StoreUnavailable):

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from booper.errors import StartError
-from booper.store.sqlite import creation, open_store, queue, runs, turns
+from booper.store.sqlite import creation, open_store, queue, rows, runs, turns
 from booper.store.sqlite.connection import CHECKPOINT_PAGES, Connection, reading, writing
 from booper.store.sqlite.lock import DatabaseLocked
 from booper.store.sqlite.schema import (
@@ -531,7 +531,7 @@ KEY_VALUES: dict[str, object] = {"user_id": USER, "key": "key", "now": 1}
 # What runs within a create, a claim or a result, and the index that it must begin with.
 SHORT: list[tuple[str, dict[str, object], str]] = [
     (creation.JOB_HOLDING_KEY, KEY_VALUES, "jobs_by_key"),
-    (queue.EXECUTING, {}, "jobs_executing"),
+    (rows.EXECUTING_IDS, {}, "jobs_executing"),
     (turns.EARLIER_EVENT, EVENT_VALUES, "jobs_by_parent"),
     (queue.NEXT_EVENT, EVENT_VALUES, "jobs_by_parent"),
     (runs.IS_BLOCKED, SCHEDULE_VALUES, "jobs_unfinished_of_schedule"),

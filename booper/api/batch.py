@@ -117,6 +117,7 @@ async def create(call: Call) -> Response:
     if not 0 < len(batch.jobs) <= MOST_IN_BATCH:
         detail = f"expected 1 to {MOST_IN_BATCH} jobs, got {len(batch.jobs)}"
         raise InvalidRequest([FieldError("/jobs", detail)])
+    services.scheduler.check_sending()
     now = services.clock.now()
     read = await _read(batch.jobs, call, now)
     if is_atomic:

@@ -66,6 +66,7 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
 async def accept(request: Incoming, user_id: UUID, services: Services, rules: Rules) -> Accepted:
     """Accept a job or a schedule; returns when it is durable."""
     body = await read_body(request, services.max_body_bytes)
+    services.scheduler.check_sending()
     now = services.clock.now()
     creation = read_creation(body, media_type(request), user_id, rules, now)
     created = await services.store.jobs.create(creation, now)

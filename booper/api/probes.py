@@ -31,6 +31,7 @@ async def readyz(call: Call) -> Response:
     """Say whether a job accepted now would be kept and sent: the store writes, the loop runs."""
     if not call.services.scheduler.is_running:
         raise StoreUnavailable("the loop is not running")
+    call.services.scheduler.check_sending()
     await call.services.store.check_writable(call.services.clock.now())
     return respond({"status": "ready"})
 

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from booper.clock import Clock
 from booper.engine.executor import STORE_PAUSE
-from booper.errors import StoreUnavailable
+from booper.errors import StoreDamaged, StoreUnavailable
 from booper.model.job import Job
 from booper.store.base import Ahead, Queue
 
@@ -50,7 +50,11 @@ class Replanner:
 
     async def start(self) -> None:
         """Watch from now on; plan anew at once if what is stored is from a later time than now."""
-        newest = await self._queue.newest()
+        try:
+            newest = await self._queue.newest()
+        except StoreDamaged as error:  # a damaged page must not keep others from being sent
+            log.error("a clock set back while booper was down would go unnoticed: %s", error)
+            newest = None
         if newest is not None:
             self._latest = max(self._latest, newest)
         self._watching = asyncio.create_task(self._watch(), name="clock watch")

@@ -17,7 +17,7 @@ from booper.engine.executor import STORE_PAUSE, Executor
 from booper.engine.observer import Observers
 from booper.engine.replanner import Replanner
 from booper.engine.reports import Reports
-from booper.errors import Shortage, StoreUnavailable
+from booper.errors import Shortage, StoreDamaged, StoreUnavailable
 from booper.model.job import WAITING, Attempt, Job
 from booper.store.base import Admit, Pause, Seen, Store, Suspect
 
@@ -55,6 +55,8 @@ class Scheduler:
         self._ended = asyncio.Event()
         self._is_stopping = False
         self._is_looping = False
+        # What kept the last step from being made.
+        self._trouble: StoreUnavailable | None = None
 
     @property
     def breakers(self) -> Breakers:
@@ -71,6 +73,14 @@ class Scheduler:
         """Return whether the loop sends what falls due, and nothing that may go waits for long."""
         is_there = self._is_looping and not self._is_stopping
         return is_there and not self._backlog.is_behind(self._clock.now())
+
+    def check_sending(self) -> None:
+        """Check that what is due can be found and claimed. Raises: StoreUnavailable, if not.
+
+        What is accepted meanwhile would be kept and never sent.
+        """
+        if self._trouble is not None:
+            raise StoreUnavailable(f"nothing can be sent now: {self._trouble}")
 
     def arm(self, *jobs: Job) -> None:
         """Make the loop see jobs that were just written, those of them that wait."""
@@ -164,19 +174,16 @@ class Scheduler:
     async def _loop(self) -> None:
         """Go round until `stop`; first make due again what a crash cut off."""
         try:
-            for pause in await self._store.pauses.list():
-                self.pause(pause.target, pause.paused_at)
-            await self._rescue()
-            await self._replanner.start()
+            await self._begin()
             while not self._is_stopping:
                 # Cleared before the timers are looked at: a wake-up that comes while we look
                 # is then kept, not lost.
                 self._wake.clear()
                 try:
                     await self._step()
+                    self._trouble = None
                 except StoreUnavailable as error:
-                    log.error("the loop waits for the store: %s", error)
-                    await self._clock.pause(STORE_PAUSE)
+                    await self._wait_for_store(error)
                 # Nothing that one job or one row brings about may end the sending of all others.
                 except Exception:
                     log.exception("a turn of the loop failed; it goes on")
@@ -186,6 +193,24 @@ class Scheduler:
             await self._replanner.stop()
             self._ended.set()
             self._idle.set()  # or who waits for that would wait for ever
+
+    async def _begin(self) -> None:
+        """Read what the start needs; where that is damaged, wait, so that the rest can be read."""
+        while not self._is_stopping:
+            try:
+                for pause in await self._store.pauses.list():
+                    self.pause(pause.target, pause.paused_at)
+                await self._rescue()
+                await self._replanner.start()
+            except StoreDamaged as error:
+                await self._wait_for_store(error)
+            else:
+                return
+
+    async def _wait_for_store(self, error: StoreUnavailable) -> None:
+        self._trouble = error
+        log.error("the loop waits for the store: %s", error)
+        await self._clock.pause(STORE_PAUSE)
 
     async def _rescue(self) -> None:
         rescued = await self._store.queue.rescue(self._clock.now(), self._reports.cut_off)
@@ -211,6 +236,7 @@ class Scheduler:
         elif not backlog.wants_read:
             if self._is_idle and suspect is None:
                 self._idle.set()
+            self._trouble = None
             await self._clock.wait(self._wake, backlog.wake_at(now))
 
     @property

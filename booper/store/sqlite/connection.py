@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
-from booper.errors import StoreFull, StoreUnavailable
+from booper.errors import StoreDamaged, StoreFull, StoreUnavailable
+from booper.store.sqlite.damage import Watched, is_damage, note_damage
 
 T = TypeVar("T")
 
@@ -46,9 +47,16 @@ class Connection(aiosqlite.Connection):
         try:
             # aiosqlite's own way to its thread, which it leaves untyped and to subclasses.
             result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
-        except sqlite3.Error as error:
+        except (sqlite3.Error, MemoryError) as error:
+            note_damage(self._conn, error)
             raise unavailable(error) from error
         return result
+
+    @property
+    def damage(self) -> str | None:
+        """Return what damage of the file it has met, None if it has met none."""
+        damage: str | None = getattr(self._conn, "damage", None)
+        return damage
 
 
 def writing(path: Path, durability: str) -> Connection:
@@ -71,11 +79,13 @@ def reading(path: Path) -> Connection:
     return _connection(path.absolute().as_uri() + "?mode=ro", "PRAGMA query_only = ON")
 
 
-def unavailable(error: sqlite3.Error) -> StoreUnavailable:
+def unavailable(error: sqlite3.Error | MemoryError) -> StoreUnavailable:
     """Turn what SQLite says into what booper says."""
     if getattr(error, "sqlite_errorname", "") in _FULL:
         return StoreFull("the disk is full; free some space and send the request again")
-    return StoreUnavailable(f"the database cannot be used now: {error}")
+    if is_damage(error):
+        return StoreDamaged(f"the database file is damaged: {error}; see the log")
+    return StoreUnavailable(f"the database cannot be used now: {error or 'no memory is left'}")
 
 
 def _connection(uri: str, *pragmas: str) -> Connection:
@@ -83,6 +93,7 @@ def _connection(uri: str, *pragmas: str) -> Connection:
         connection = sqlite3.connect(
             uri,
             uri=True,
+            factory=Watched,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,

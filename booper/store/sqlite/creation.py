@@ -12,11 +12,13 @@ from msgspec.structs import replace
 
 from booper.errors import BooperError
 from booper.errors import Conflict as ConflictError
+from booper.model import lifecycle
 from booper.model.identity import uuid7
 from booper.model.job import WAITING, Job, NewJob
 from booper.model.schedule import Conflict, NewSchedule, Schedule
 from booper.store.base import Created, Creation
 from booper.store.sqlite import rows, runs
+from booper.store.sqlite.damage import is_damaged
 from booper.store.sqlite.values import stored
 
 # An unfinished job holds its key, a finished one for as long as it asked; cancelling frees it.
@@ -97,7 +99,23 @@ def create_all(
             answers += create_plain(connection, list(items))
         else:
             answers += [_create(connection, item) for item in items]
+    if is_damaged(connection):
+        _check_claimable(connection, answers)
     return answers
+
+
+def _check_claimable(
+    connection: sqlite3.Connection, answers: Sequence[Created | BooperError]
+) -> None:
+    """Claim new jobs and give them back: what cannot be claimed would be kept and never sent.
+
+    Raises: sqlite3.DatabaseError, if a damaged page is in the way.
+    """
+    for answer in answers:
+        if isinstance(answer, Created) and not answer.is_duplicate:
+            claimed = lifecycle.claim(answer.job, answer.job.inserted_at)
+            rows.write(connection, answer.job, claimed)
+            rows.write(connection, claimed, lifecycle.release(claimed))
 
 
 def is_plain(item: Prepared) -> bool:

@@ -9,6 +9,7 @@ from random import Random
 import msgspec
 from msgspec.structs import replace
 
+from booper.errors import StoreDamaged
 from booper.model import dynamic, exact, lifecycle
 from booper.model.event import interruption_of, state_rejected
 from booper.model.job import Attempt, Job, Kind, NewJob, State
@@ -82,8 +83,6 @@ OF_OLD_PATH = f"""
 ALONE = "SELECT job_id, attempt FROM alone"
 SET_ALONE = "INSERT OR REPLACE INTO alone (id, job_id, attempt) VALUES (1, :job_id, :attempt)"
 ACCOMPANY = "DELETE FROM alone"
-
-EXECUTING = f"SELECT {rows.COLUMNS} FROM jobs WHERE state = 'executing'"
 
 NEXT_EVENT = f"""
 SELECT {rows.COLUMNS} FROM jobs
@@ -163,6 +162,9 @@ class SQLiteQueue:
                     connection.execute(SET_ALONE, {"job_id": job.id, "attempt": job.attempt})
             return claims
 
+        for _ in seen:  # a try that meets a damaged page sets the job there aside
+            with suppress(StoreDamaged):
+                return await self._writer.run(change)
         return await self._writer.run(change)
 
     async def accompany(self) -> None:
@@ -204,7 +206,7 @@ class SQLiteQueue:
         """Make every executing job due again, its attempt counted; return how many there were."""
 
         def change(connection: sqlite3.Connection) -> int:
-            left = [rows.job_of(row) for row in connection.execute(EXECUTING).fetchall()]
+            left = rows.find_executing(connection)
             alone = connection.execute(ALONE).fetchone()
             rescued = [
                 lifecycle.rescue(job, now, was_alone=(job.id, job.attempt) == alone) for job in left

@@ -18,6 +18,7 @@ from booper.model.identity import uuid7
 from booper.model.job import Job, Kind, NewJob, State
 from booper.store.base import JobRef
 from booper.store.sqlite import many
+from booper.store.sqlite.damage import is_damage, set_aside, without_set_aside
 from booper.store.sqlite.values import (
     loaded,
     loaded_or_none,
@@ -50,6 +51,7 @@ DELETE_TAGS = "DELETE FROM job_tags WHERE job_id = :job_id"
 KEEP_KEY = "UPDATE jobs SET key_until = :key_until WHERE id = :job_id"
 
 BY_ID = f"SELECT {COLUMNS} FROM jobs WHERE id = :ref"
+EXECUTING_IDS = "SELECT id FROM jobs INDEXED BY jobs_executing WHERE state = 'executing'"
 BY_UUID = f"SELECT {COLUMNS} FROM jobs WHERE uuid = :ref"
 
 MOST_ARGS_BYTES = 16 * 1024
@@ -178,12 +180,33 @@ def find_all(connection: sqlite3.Connection, job_ids: Sequence[int]) -> dict[int
     """Return the jobs of these numbers, those there are, by number.
 
     All are one row, for each row of a result is a step that gives up the interpreter's lock: see
-    `many`.
+    `many`. Those that are set aside are left out.
+
+    Raises: sqlite3.DatabaseError, if some lie on a damaged page; these are set aside now.
     """
-    ids = msgspec.json.encode(job_ids).decode()
-    (text,) = connection.execute(FIND_ALL, {"ids": ids}).fetchone()
+    ids = msgspec.json.encode(without_set_aside(connection, job_ids)).decode()
+    try:
+        (text,) = connection.execute(FIND_ALL, {"ids": ids}).fetchone()
+    except sqlite3.DatabaseError as error:
+        if is_damage(error):
+            _set_aside_damaged(connection, job_ids)
+        raise
     found = (_from_json(connection, row) for row in msgspec.json.decode(text))
     return {job.id: job for job in found if job is not None}
+
+
+def find_executing(connection: sqlite3.Connection) -> list[Job]:
+    """Return the jobs that are executing. Raises: see `find_all`."""
+    ids = [number for (number,) in connection.execute(EXECUTING_IDS)]
+    return list(find_all(connection, ids).values())
+
+
+def _set_aside_damaged(connection: sqlite3.Connection, job_ids: Sequence[int]) -> None:
+    for number in job_ids:
+        try:
+            find(connection, number)
+        except sqlite3.DatabaseError as error:
+            set_aside(connection, number, error)
 
 
 def _from_json(connection: sqlite3.Connection, row: list[Any]) -> Job | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 from booper.clock import monotonic
-from booper.errors import StoreUnavailable
+from booper.errors import StoreDamaged, StoreUnavailable
 from booper.store.sqlite.connection import Connection, reading, writing
 from booper.store.sqlite.files import Files
 from booper.store.sqlite.first_key import FirstKeyFile
@@ -53,12 +53,16 @@ class SQLiteStore:
         self.logs = SQLiteLogs(reader)
         self.keys = keys
         self._writer = writer
+        self._reader = reader
+        self._loop_reader = loop_reader
         self._files = files
         self._fresh_until = 0.0
 
     async def check_writable(self, now: datetime) -> None:
         """Write something durable, or have done so a moment ago. Raises: StoreUnavailable."""
         self._files.check()
+        if damage := self._writer.damage or self._reader.damage or self._loop_reader.damage:
+            raise StoreDamaged(f"the database file is damaged: {damage}; see the log")
         if monotonic() < self._fresh_until:
             return
         values = {"now": stored(now)}

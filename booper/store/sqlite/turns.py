@@ -21,6 +21,7 @@ from booper.model.planning import MISFIRE, Coming, Hold, MoveOn, Run, take_turn
 from booper.model.schedule import Gap, Misfire, Plan, Schedule
 from booper.store.base import Admit, Announce, Claims, Due, Seen, Suspect
 from booper.store.sqlite import logs, rows, runs
+from booper.store.sqlite.damage import is_damage, is_damaged, set_aside
 from booper.store.sqlite.upcoming import ENDED, is_taken
 
 log = logging.getLogger("booper.store")
@@ -66,7 +67,8 @@ class Turns:
             waiting = [number for number in due if found[number].is_suspect]
             suspects = [Suspect(due.pop(it), found[it].interruptions) for it in waiting]
         free = [found[number] for number in due if _is_free(found[number])]
-        if self._begin_all(free):
+        # In a damaged file each by itself, to learn which of them cannot be written.
+        if not is_damaged(self._connection) and self._begin_all(free):
             for job in free:
                 del due[job.id]
         for item in due.values():
@@ -85,9 +87,11 @@ class Turns:
             begun = [Attempt.of(job) for job in claimed]
             rows.write_all(self._connection, list(zip(jobs, claimed, strict=True)))
             armed = self._report(begun)
-        except sqlite3.OperationalError:
+        except (sqlite3.OperationalError, MemoryError):
             raise  # of the disk or the file, not of a job
-        except Exception:  # whatever is wrong with one of them; each is tried by itself now
+        except Exception as error:  # whatever is wrong with one of them; each is tried by itself
+            if is_damage(error):
+                raise
             self._connection.execute("ROLLBACK TO together")
             self._connection.execute("RELEASE together")
             return False
@@ -108,9 +112,12 @@ class Turns:
         try:
             self._turn(job, seen)
             self._armed += self._report(self._begun[before[0] :])
-        except sqlite3.OperationalError:
+        except (sqlite3.OperationalError, MemoryError):
             raise  # of the disk or the file, not of the job
         except Exception as error:  # a job must neither stop the loop nor the next start
+            if is_damage(error):
+                set_aside(self._connection, job.id, error)
+                raise
             log.exception("job %d cannot take its turn and is discarded", job.id)
             self._connection.execute("ROLLBACK TO turn")
             del self._begun[before[0] :], self._seen[before[1] :], self._armed[before[2] :]

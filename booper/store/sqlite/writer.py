@@ -13,12 +13,13 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import msgspec
 
 from booper.errors import StoreUnavailable
 from booper.store.sqlite.connection import Connection, unavailable
+from booper.store.sqlite.damage import is_damage, note_damage
 from booper.store.sqlite.many import MOST_ROWS
 
 log = logging.getLogger("booper.store")
@@ -56,6 +57,11 @@ class Writer:
         self._waiting: deque[Change] = deque()
         self._arrived = asyncio.Event()
         self._is_closed = False
+
+    @property
+    def damage(self) -> str | None:
+        """Return what damage of the file its changes have met, None if they have met none."""
+        return self._connection.damage
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Make a change; returns when it is durable, raises what it raised or what kept it out.
@@ -117,11 +123,7 @@ class Writer:
         """
         while self._waiting:
             group = self._next_group()
-            try:
-                outcomes = _commit_together(_by_kind(group), connection)
-            # A change may end its transaction and raise anything; that must not end the writer.
-            except Exception as error:
-                outcomes = _all_failed(group, error)
+            outcomes = _commit_group(group, connection)
             loop.call_soon_threadsafe(_tell, outcomes)
 
     def _next_group(self) -> list[Change]:
@@ -134,7 +136,7 @@ Outcome = tuple[Change, Any, BaseException | None]
 
 
 def _all_failed(group: Sequence[Change], error: Exception) -> list[Outcome]:
-    problem = unavailable(error) if isinstance(error, sqlite3.Error) else error
+    problem = unavailable(error) if isinstance(error, sqlite3.Error | MemoryError) else error
     log.error("%d changes were not written: %s", len(group), problem)
     return [(change, None, problem) for change in group]
 
@@ -148,6 +150,22 @@ def _tell(outcomes: Sequence[Outcome]) -> None:
             change.future.set_result(result)
         else:
             change.future.set_exception(problem)
+
+
+def _commit_group(group: Sequence[Change], connection: sqlite3.Connection) -> list[Outcome]:
+    """Commit changes together; where a damaged page is in the way, each by itself.
+
+    Even a change that was undone alone, for what it met there, keeps its transaction from being
+    committed.
+    """
+    try:
+        return _commit_together(_by_kind(group), connection)
+    # A change may end its transaction and raise anything; that must not end the writer.
+    except Exception as error:
+        note_damage(connection, error)
+        if len(group) == 1 or not is_damage(error):
+            return _all_failed(group, error)
+    return [outcome for change in group for outcome in _commit_group([change], connection)]
 
 
 def _alone(
@@ -226,7 +244,13 @@ def _isolated(changes: Sequence[Change], connection: sqlite3.Connection) -> list
         connection.execute("RELEASE change")
         if len(changes) > 1:
             return [outcome for change in changes for outcome in _isolated([change], connection)]
-        problem = unavailable(error) if isinstance(error, sqlite3.OperationalError) else error
+        note_damage(connection, error)
+        problem = unavailable(error) if _is_of_the_store(error) else error
         return [(changes[0], None, problem)]
     connection.execute("RELEASE change")
     return outcomes
+
+
+def _is_of_the_store(error: BaseException) -> TypeGuard[sqlite3.Error | MemoryError]:
+    """Return whether a change failed for the disk, the file or the memory, not for itself."""
+    return isinstance(error, sqlite3.OperationalError | MemoryError) or is_damage(error)
