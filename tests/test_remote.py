@@ -475,3 +475,36 @@ def test_a_shell_completes_what_is_typed(tmp_path: Path, typed: str, offered: st
         check=True,
     )
     assert done.stdout.split() == [offered]
+
+
+@pytest.mark.parametrize(
+    ("typed", "target"),
+    [
+        ("held.example", "held.example"),
+        ("held.example:8443", "held.example:8443"),
+        ("https://held.example", "https://held.example"),
+        ("--all", "*"),
+    ],
+)
+def test_a_pause_is_made_seen_and_ended(booper: Booper, typed: str, target: str) -> None:
+    """A waiting job says what holds it, and so does the status."""
+    port = ":8443" if ":8443" in typed else ""
+    create = ("run", f"https://held.example{port}/", "--in", "1 day", "--json")
+    number = str(answered(booper(*create))["job_id"])
+    try:
+        assert [each["target"] for each in answered(booper("pause", typed, "--json"))] == [target]
+        what = "everything" if target == "*" else target
+        assert f"{what} is paused" in booper("jobs", "get", number).stdout
+        assert f"paused: {what}, since 20" in booper("status").stdout
+    finally:
+        assert answered(booper("resume", typed, "--json")) == []
+    assert "is paused" not in booper("jobs", "get", number).stdout
+    assert booper("status").stdout == "booper is ready\n"
+
+
+def test_breakers_are_listed_and_reset(booper: Booper) -> None:
+    """None is open here; what there is none of is no error."""
+    assert booper("breakers", "list").stdout.split()[:2] == ["origin", "failures"]
+    assert booper("breakers", "reset", "https://example.com").stdout == "nothing was open\n"
+    assert "which target?" in booper("breakers", "reset", code=2).stderr
+    assert "--host: expected a host" in booper("pause", "a b", code=1).stderr

@@ -17,6 +17,7 @@ from booper.cli import remote, streams
 from booper.cli.groups import Group
 from booper.cli.jobs import jobs
 from booper.cli.logs import logs
+from booper.cli.pauses import breakers, pause, resume
 from booper.cli.remote import json_option
 from booper.cli.run import run
 from booper.cli.schedules import schedules
@@ -261,9 +262,12 @@ def _read(
 
 
 _ASKING = {
+    "breakers": breakers,
     "create": run,  # its older name
     "jobs": jobs,
     "logs": logs,
+    "pause": pause,
+    "resume": resume,
     "run": run,
     "schedules": schedules,
     "status": remote.status,

@@ -13,10 +13,28 @@ import click
 from booper.cli.addresses import local_url
 from booper.cli.failures import exit_code, message
 from booper.cli.settings import read_settings, source_of
-from booper.cli.shown import jobs_table, log_line, logs_table, schedules_table, told
+from booper.cli.shown import (
+    breakers_table,
+    jobs_table,
+    log_line,
+    logs_table,
+    pauses_table,
+    schedules_table,
+    spelled,
+    told,
+)
 from booper.cli.table import terminal_width
 from booper.cli.text import one_line, printable, to_json
-from booper.client import Client, ClientError, Job, LogEntry, NotFound, Schedule
+from booper.client import (
+    Client,
+    ClientError,
+    Forbidden,
+    Job,
+    LogEntry,
+    NotFound,
+    Schedule,
+    Unauthenticated,
+)
 from booper.client.arguments import check_key, check_url
 
 _MAX_ENTRIES = 20
@@ -65,6 +83,26 @@ class Asking:
             click.echo(to_json(schedule))
         else:
             self.schedules([schedule])
+
+    def pauses(self) -> None:
+        """Print what is paused."""
+        found = self.client.pauses()
+        self._lines(found, lambda: pauses_table(found, terminal_width()))
+
+    def breakers(self) -> None:
+        """Print the origins that are only probed."""
+        found = self.client.breakers()
+        self._lines(found, lambda: breakers_table(found, terminal_width()))
+
+    def status(self) -> None:
+        """Print whether booper is ready, for people with what is paused, if the key may know."""
+        found = self.client.status()
+        self.show(found, f"booper is {found.get('status')}")
+        if not self.is_json:
+            with suppress(Unauthenticated, Forbidden):
+                for each in self.client.pauses():
+                    what = "everything" if each.target == "*" else each.target
+                    click.echo(printable(f"paused: {what}, since {spelled(each.paused_at)}"))
 
     def logs(self, entries: Sequence[LogEntry]) -> None:
         """Print log entries."""

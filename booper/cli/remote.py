@@ -86,6 +86,5 @@ def demo(is_json: bool) -> None:
 @click.command()
 @asks
 def status(ask: "Asking") -> None:
-    """Show whether a job accepted now would be kept and sent."""
-    found = ask.client.status()
-    ask.show(found, f"booper is {found.get('status')}")
+    """Show whether a job accepted now would be kept and sent, and what is paused."""
+    ask.status()

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from booper.cli.table import pairs, table
-from booper.client import Job, LogEntry, Schedule
+from booper.client import Breaker, Job, LogEntry, Pause, Schedule
 
 _JOB: Final = ("id", "state", "scheduled at", "name", "what", "error")
 _SCHEDULE: Final = ("id", "state", "runs", "next run", "name", "what")
@@ -52,6 +52,26 @@ def schedules_table(
     return table(_SCHEDULE, rows, _FLEXIBLE, width)
 
 
+def pauses_table(pauses: Sequence[Pause], width: int | None) -> list[str]:
+    """Return the lines of a table of what is paused."""
+    rows = [(each.target, spelled(each.paused_at)) for each in pauses]
+    return table(("paused", "since"), rows, ("paused",), width)
+
+
+def breakers_table(breakers: Sequence[Breaker], width: int | None) -> list[str]:
+    """Return the lines of a table of origins that are only probed."""
+    rows = [
+        (
+            each.origin,
+            str(each.failures),
+            spelled(each.opened_at) if each.opened_at else "",
+            spelled(each.probe_at) if each.probe_at else "",
+        )
+        for each in breakers
+    ]
+    return table(("origin", "failures", "since", "next probe"), rows, ("origin",), width)
+
+
 def logs_table(entries: Sequence[LogEntry], width: int | None) -> list[str]:
     """Return the lines of a table of log entries."""
     rows = [
@@ -72,6 +92,7 @@ def told(job: Job, width: int | None = None, newest_first: Sequence[LogEntry] = 
     facts = [
         ("name", job.name),
         ("at", None if job.is_finished else spelled(job.scheduled_at)),
+        ("held", _held(job)),
         ("schedule", str(job.schedule_id) if job.schedule_id else None),
         ("attempt", _attempt(job)),
         ("failed", job.job.last_error),
@@ -85,6 +106,18 @@ def told(job: Job, width: int | None = None, newest_first: Sequence[LogEntry] = 
 def spelled(at: datetime) -> str:
     """Return a time in UTC, to the second."""
     return at.strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _held(job: Job) -> str | None:
+    """Return what holds a waiting job back."""
+    held = job.job.held_by
+    if held is None:
+        return None
+    since = spelled(held.since)
+    if held.reason == "breaker":
+        return f"{held.target} failed again and again and is only probed, since {since}"
+    what = "everything" if held.target == "*" else held.target
+    return f"{what} is paused, since {since}; `booper resume` goes on"
 
 
 def _attempt(job: Job) -> str | None:

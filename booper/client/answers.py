@@ -18,6 +18,14 @@ else:  # imported while a test tool has replaced it, `datetime` would be a class
 FINISHED = frozenset({"completed", "discarded", "cancelled"})
 
 
+class HeldBy(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds a waiting job back: a pause or a breaker (`reason`), of what, since when."""
+
+    reason: str
+    target: str
+    since: datetime
+
+
 class JobState(msgspec.Struct, frozen=True, kw_only=True):
     """How far a job has come."""
 
@@ -33,6 +41,7 @@ class JobState(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int = 0
     max_attempts: int | None = None
     last_error: str | None = None
+    held_by: HeldBy | None = None
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,74 @@
+"""`booper pause`, `resume` and `breakers`: what nothing is sent to for now, or too seldom."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from booper.cli.groups import Group
+from booper.cli.remote import asks
+
+if TYPE_CHECKING:
+    from booper.cli.asking import Asking
+
+_ALL = click.option("--all", "is_all", is_flag=True, help="Everything.")
+
+
+def _target(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the target that it is about."""
+    return click.argument("target", metavar="[HOST|ORIGIN]", required=False)(_ALL(function))
+
+
+@click.command()
+@_target
+@asks
+def pause(ask: "Asking", target: str | None, is_all: bool) -> None:
+    """Send nothing to a target until it is resumed; its jobs wait.
+
+    A HOST such as example.com means all its origins, example.com:8443 one port, and an ORIGIN such
+    as https://example.com only itself. Needs a key that administers.
+    """
+    ask.client.pause(**_named(target, is_all))
+    ask.pauses()
+
+
+@click.command()
+@_target
+@asks
+def resume(ask: "Asking", target: str | None, is_all: bool) -> None:
+    """Send to a target again, or to all with --all."""
+    ask.client.resume(**_named(target, is_all))
+    ask.pauses()
+
+
+@click.group(cls=Group)
+def breakers() -> None:
+    """Look at origins that failed so often that they are only probed, and reset them."""
+
+
+@breakers.command("list")
+@asks
+def list_breakers(ask: "Asking") -> None:
+    """List the origins that are only probed."""
+    ask.breakers()
+
+
+@breakers.command("reset")
+@_target
+@asks
+def reset_breakers(ask: "Asking", target: str | None, is_all: bool) -> None:
+    """Send to a target as if it had never failed, or to all with --all."""
+    done = ask.client.reset_breakers(**_named(target, is_all))
+    origins = done.get("reset", [])
+    ask.show(done, "\n".join(f"{origin} is reset" for origin in origins) or "nothing was open")
+
+
+def _named(target: str | None, is_all: bool) -> dict[str, Any]:
+    """Return the field that names the target. Raises: UsageError, if it is not clear which."""
+    if (target is None) is not is_all:
+        raise click.UsageError(
+            "which target? Give a host or an origin such as https://example.com, or --all"
+        )
+    if target is None:
+        return {}
+    return {"origin" if "://" in target or target == "app:" else "host": target}
