@@ -90,7 +90,9 @@ def _place(
         if not (is_number and 0 <= cursor.skip <= FARTHEST_OFFSET):
             raise ValueError
     except (ValueError, msgspec.MsgspecError):
-        errors.append(FieldError("/cursor", "expected the next_cursor of a page"))
+        errors.append(
+            FieldError("/cursor", f"expected the next_cursor of a page, got {text[:40]!r}")
+        )
         return Place()
     if (cursor.order_by, cursor.descending) != order:
         errors.append(FieldError("/cursor", "is of a list in another order"))

@@ -232,8 +232,9 @@ def _check_choice(text: str, choices: Any) -> None:
 
 
 def _check_timeout(timeout: Duration) -> None:
-    if not timedelta(0) < parse_duration(timeout) <= LONGEST_TIMEOUT:
-        _refuse("must be over 0 and at most 15 minutes")
+    length = parse_duration(timeout)
+    if not timedelta(0) < length <= LONGEST_TIMEOUT:
+        _refuse(f"must be over 0 and at most 15 minutes, got {length.total_seconds():g} seconds")
 
 
 def _check_interval(every: Duration) -> timedelta:

@@ -92,7 +92,9 @@ def main() -> None:
     help="An address to listen on, can be repeated; :: is all of both families.  "
     "[default: 127.0.0.1]",
 )
-@click.option("--port", type=int, help="The port to listen on.  [default: 2667]")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), help="The port to listen on.  [default: 2667]"
+)
 @database_option
 def serve(
     config_path: Path | None,

@@ -127,4 +127,5 @@ def _reason(host: str, error: OSError | UnicodeError) -> str:
         case errno.EADDRNOTAVAIL:
             return "this machine has no such address; --host chooses another"
         case _:
-            return getattr(error, "strerror", None) or str(error)
+            reason = getattr(error, "strerror", None) or str(error)
+            return f"{reason}; --host names an address of this machine, such as 127.0.0.1"
