@@ -27,12 +27,20 @@ JARGON = re.compile(
 )
 
 WAIT = 'seconds or [n, unit], such as 90 or [30, "seconds"]'
+MANY = 'post many jobs to /api/jobs/batch, as {"jobs": [{…}, {…}]}'
 TIME = 'an ISO 8601 time or a Unix time, such as "2030-01-31T09:00:00Z"'
 
 # (path, body, pointer, detail)
 SHAPES: list[tuple[str, object, str, str]] = [
     ("/api/jobs", [], "", "expected a JSON object, got an empty list"),
-    ("/api/jobs", [1, 2], "", "expected a JSON object, got a list of 2"),
+    (
+        "/api/jobs",
+        [{"url": URL}, {"url": URL}],
+        "",
+        f"expected a JSON object, got a list of 2; {MANY}",
+    ),
+    ("/api/jobs", {"jobs": [{"url": URL}]}, "/jobs", f"unknown field; {MANY}"),
+    ("/api/keys", [1, 2], "", "expected a JSON object, got a list of 2"),
     ("/api/jobs", "x", "", 'expected a JSON object, got "x"'),
     ("/api/jobs", None, "", "expected a JSON object, got null"),
     ("/api/jobs", {"url": 5}, "/url", "expected text, got 5"),

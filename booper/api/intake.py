@@ -13,6 +13,7 @@ from booper.api.budget import ErrorBudget
 from booper.api.shapes import split
 from booper.api.values import Findings, check_values, read_moment, read_target_origin
 from booper.engine.guard import Check
+from booper.errors import FieldError
 from booper.model.args import Args, encode_args, with_exact_numbers
 from booper.model.duration import parse_duration
 from booper.model.job import NewJob
@@ -201,7 +202,7 @@ def read_args(body: bytes, media_type: str, findings: Findings) -> Args:
     except msgspec.ValidationError:
         check_json(body)  # what no JSON value can hold is malformed, whatever its field
         sound, errors = split(body, Args, findings.budget)
-        findings.errors.extend(errors)
+        findings.errors.extend(map(_with_batch, errors))
         if "url" not in sound:  # whatever is wrong with it has been told
             sound["url"] = _SOME_URL
         args = decode_json(msgspec.json.encode(sound), Args)
@@ -221,6 +222,15 @@ def _without_long_query(body: bytes, findings: Findings) -> bytes:
         return body
     findings.add("/query", f"must have at most {MAX_QUERY_BYTES} bytes of JSON, got {size}")
     return msgspec.json.encode({name: raw for name, raw in fields.items() if name != "query"})
+
+
+def _with_batch(error: FieldError) -> FieldError:
+    """Return an error, with where many jobs are posted if this seems to be many."""
+    if error.pointer == "/jobs" or (not error.pointer and "got a list" in error.detail):
+        wrong = error.detail.partition("; ")[0]
+        advice = 'post many jobs to /api/jobs/batch, as {"jobs": [{…}, {…}]}'
+        return FieldError(error.pointer, f"{wrong}; {advice}")
+    return error
 
 
 def _with_body(args: Args) -> Args:
