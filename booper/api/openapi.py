@@ -88,8 +88,8 @@ FIELDS: Final[Mapping[str, Mapping[str, Schema]]] = {
     "Broadcast": {**channels.FIELDS, "channel": matching(channels.CHANNEL.pattern)},
     "FilterBody": _FILTER,
     "TargetBody": {
-        "host": matching(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?|[*]"),
-        "origin": matching(r"https?://[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"),
+        "host": matching(r"[A-Za-z]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?|[*]"),
+        "origin": matching(r"https?://[A-Za-z]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"),
     },
     "JobState": {
         "attempted_at": _TIME,
