@@ -494,7 +494,9 @@ def test_a_pause_is_made_seen_and_ended(booper: Booper, typed: str, target: str)
     try:
         assert [each["target"] for each in answered(booper("pause", typed, "--json"))] == [target]
         what = "everything" if target == "*" else target
-        assert f"{what} is paused" in booper("jobs", "get", number).stdout
+        shown = booper("jobs", "get", number).stdout
+        assert f"{what} is paused" in shown
+        assert f"`booper resume {typed}` goes on" in shown
         assert f"paused: {what}, since 20" in booper("status").stdout
     finally:
         assert answered(booper("resume", typed, "--json")) == []

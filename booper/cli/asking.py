@@ -87,7 +87,8 @@ class Asking:
     def pauses(self) -> None:
         """Print what is paused."""
         found = self.client.pauses()
-        self._lines(found, lambda: pauses_table(found, terminal_width()))
+        nothing = ["nothing is paused"]
+        self._lines(found, lambda: pauses_table(found, terminal_width()) if found else nothing)
 
     def breakers(self) -> None:
         """Print the origins that are only probed."""

@@ -116,8 +116,9 @@ def _held(job: Job) -> str | None:
     since = spelled(held.since)
     if held.reason == "breaker":
         return f"{held.target} failed again and again and is only probed, since {since}"
-    what = "everything" if held.target == "*" else held.target
-    return f"{what} is paused, since {since}; `booper resume` goes on"
+    is_all = held.target == "*"
+    what, typed = ("everything", "--all") if is_all else (held.target, held.target)
+    return f"{what} is paused, since {since}; `booper resume {typed}` goes on"
 
 
 def _attempt(job: Job) -> str | None:
