@@ -2,8 +2,7 @@
 
 import re
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
@@ -69,7 +68,10 @@ def _too_large(max_bytes: int) -> BodyTooLarge:
 
 def _check_encoding(request: Incoming) -> None:
     """Refuse a body that must be decoded first (RFC 9110 §8.4): a small one can be of any size."""
-    encoding = request.headers.get("content-encoding", "").strip().lower()
+    given = request.headers.get("content-encoding")
+    if given is None:
+        return
+    encoding = given.strip().lower()
     if encoding not in ("", "identity"):
         raise UnsupportedEncoding(
             f"Content-Encoding must not be set, got {encoding[:40]!r}; send the body as it is"
@@ -97,30 +99,32 @@ def decode_json(body: bytes, kind: Any) -> Any:
         MalformedBody: it is not JSON.
         msgspec.ValidationError: it is JSON of another shape.
     """
-    with _malformed(body):
+    try:
         return _decoder(kind).decode(body)
+    except msgspec.ValidationError:
+        raise
+    except _UNREADABLE as error:
+        raise _malformed(body, error) from error
 
 
 def check_json(body: bytes) -> None:
     """Check that a body is JSON, of any shape. Raises: MalformedBody."""
     try:
-        with _malformed(body):
-            json_text.check(body)
+        json_text.check(body)
     except msgspec.ValidationError as error:  # its shape is free, so it can only be a number
         raise MalformedBody("the body holds a number that is out of range") from error
+    except _UNREADABLE as error:
+        raise _malformed(body, error) from error
 
 
-@contextmanager
-def _malformed(body: bytes) -> Iterator[None]:
-    """Turn what the codec raises, but for a wrong shape, into MalformedBody."""
-    try:
-        yield
-    except msgspec.ValidationError:
-        raise
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedBody(_why_not_json(body, error)) from error
-    except RecursionError as error:
-        raise MalformedBody("the body is nested too deeply") from error
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def _malformed(body: bytes, error: Exception) -> MalformedBody:
+    """Return as a MalformedBody what the codec raises for what is no JSON it can read."""
+    if isinstance(error, RecursionError):
+        return MalformedBody("the body is nested too deeply")
+    return MalformedBody(_why_not_json(body, error))
 
 
 def _why_not_json(body: bytes, error: Exception) -> str:

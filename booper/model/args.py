@@ -69,6 +69,8 @@ def decode_args(text: str) -> Args:
 
 def with_exact_numbers(args: Args, text: bytes | str) -> Args:
     """Return args whose query and headers have their numbers as they stand in the JSON text."""
+    if args.query is None and args.headers is None:
+        return args
     has_number = any(type(value) in (int, float) for value in (args.headers or {}).values())
     names = ["query"] * bool(args.query) + ["headers"] * has_number
     if not names:

@@ -37,6 +37,7 @@ def names_of(origin: str) -> tuple[str, ...]:
     return origin, f"{host}:{port}", host
 
 
+@lru_cache(maxsize=4096)
 def path_key(url: str) -> int:
     """Return a number by which paths of one origin are told apart, the query left out."""
     before_query = url.partition("#")[0].partition("?")[0]
