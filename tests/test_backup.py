@@ -1,13 +1,18 @@
 """`booper backup`: what the copy holds, who can read it, and what it never touches."""
 
+import fcntl
+import signal
 import sqlite3
 import stat
-from contextlib import closing
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.processes import Daemon, run, serving
+from tests.processes import Daemon, run, serving, until
 
 
 @pytest.fixture
@@ -112,3 +117,43 @@ def test_a_backup_that_fails_leaves_nothing(stopped: Path) -> None:
     before = sorted(stopped.iterdir())
     assert "not a database" in refused(stopped, "--database", "broken.db", "copy.db")
     assert sorted(stopped.iterdir()) == before
+
+
+@contextmanager
+def under_way(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a backup that waits for the database, which somebody has locked."""
+    with closing(sqlite3.connect(folder / "booper.db", isolation_level=None)) as database:
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute("BEGIN EXCLUSIVE")
+        database.execute("ROLLBACK")
+        command = [sys.executable, "-m", "booper", "backup", "copy.db"]
+        with subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL) as process:
+            until(lambda: left(folder), "the backup has begun")
+            yield process
+
+
+def left(folder: Path) -> list[str]:
+    """Return what there is of copies."""
+    return [path.name for path in folder.iterdir() if "copy.db" in path.name]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_backup_that_is_told_to_end_leaves_nothing(stopped: Path, number: signal.Signals) -> None:
+    """It ends at once, with the code that a shell gives to a signal."""
+    with under_way(stopped) as process:
+        process.send_signal(number)
+        assert process.wait(3) == 128 + number
+    assert left(stopped) == []
+
+
+def test_the_next_backup_removes_what_a_killed_one_has_left(stopped: Path) -> None:
+    """Nothing can be done by who is killed; what another backup is writing stays."""
+    with under_way(stopped) as process:
+        process.kill()
+        process.wait(3)
+    assert len(left(stopped)) == 1
+    with (stopped / ".copy.db.busy.part").open("wb") as busy:
+        fcntl.flock(busy, fcntl.LOCK_EX)
+        (stopped / ".copy.db.of_a_user").touch()
+        assert run(stopped, "backup", "copy.db").returncode == 0
+    assert sorted(left(stopped)) == [".copy.db.busy.part", ".copy.db.of_a_user", "copy.db"]

@@ -3,10 +3,14 @@
 It needs neither the daemon nor the lock: it reads beside whoever writes.
 """
 
+import fcntl
 import os
+import signal
+import socket
 import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -14,6 +18,9 @@ import click
 from booper.config import Config
 from booper.errors import BooperError, StartError
 from booper.store.sqlite.backup import copy
+
+_SUFFIX = ".part"
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def write(config: Config, target: Path, *, overwrite: bool) -> None:
@@ -52,13 +59,57 @@ def _check_free(database: Path, target: Path, *, overwrite: bool) -> None:
 
 @contextmanager
 def _unnamed(target: Path) -> Iterator[Path]:
-    """Make an empty file of mode 0600 beside the target; what is not renamed is removed."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    os.close(descriptor)
+    """Make an empty file of mode 0600 beside the target; what is not renamed is removed.
+
+    It is locked meanwhile: one that is not was left by a backup that was killed, and is removed.
+    """
+    prefix = f".{target.name}."
+    _remove_left(target.parent, prefix)
+    descriptor, name = tempfile.mkstemp(prefix=prefix, suffix=_SUFFIX, dir=target.parent)
     try:
-        yield Path(name)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with _removed_by_signals(Path(name)):
+            yield Path(name)
     finally:
         Path(name).unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _remove_left(folder: Path, prefix: str) -> None:
+    for path in folder.iterdir():
+        if not (path.name.startswith(prefix) and path.name.endswith(_SUFFIX)):
+            continue
+        with suppress(OSError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+
+
+@contextmanager
+def _removed_by_signals(path: Path) -> Iterator[None]:
+    """Remove a file at once when a signal ends the process; SQLite's copying would not wait."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are another's to handle
+        return
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    before = {number: signal.signal(number, lambda *_: None) for number in _ENDING}
+    signal.set_wakeup_fd(theirs.fileno())
+    threading.Thread(target=_await_signal, args=(ours, path), daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(-1)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        theirs.close()
+
+
+def _await_signal(told: socket.socket, path: Path) -> None:
+    with told:
+        numbers = told.recv(1)
+    if numbers and numbers[0] in _ENDING:
+        path.unlink(missing_ok=True)
+        os._exit(128 + numbers[0])
 
 
 def _sync(path: Path) -> None:
