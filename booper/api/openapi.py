@@ -29,6 +29,7 @@ from booper.api.schemas import (
     RULES_OF_CREATE,
     UUID,
     Schema,
+    absent,
     choice,
     listed,
     matching,
@@ -118,6 +119,7 @@ RULES: Final[Mapping[str, Schema]] = {
     "Args": {"allOf": RULES_OF_CREATE},
     "Broadcast": _OWN_KEYS,
     "Post": _OWN_KEYS,
+    "TargetBody": {"anyOf": [absent("host"), absent("origin")]},
     "ManyBody": {
         "anyOf": [
             _ALL,
