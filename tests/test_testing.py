@@ -358,3 +358,71 @@ async def test_an_async_test_awaits_the_same_calls(booper: VirtualBooper) -> Non
     job = await booper.async_client.jobs.create(url=URL)
     booper.drain()
     assert (await booper.async_client.jobs.get(job.job_id)).state == "completed"
+
+
+FORWARD: list[tuple[Any, float]] = [
+    (60, 60),
+    (1.5, 1.5),
+    ("5m", 300),
+    ("2 hours", 7_200),
+    ((5, "minutes"), 300),
+    ([1, "hour"], 3_600),
+    (timedelta(days=1), 86_400),
+]
+
+
+@pytest.mark.parametrize(("duration", "seconds"), FORWARD)
+def test_time_passes_by_whatever_is_a_duration(
+    booper: VirtualBooper, duration: Any, seconds: float
+) -> None:
+    """A number is seconds, as everywhere; keywords add to it."""
+    began = booper.now
+    booper.advance(duration)
+    assert booper.now - began == timedelta(seconds=seconds)
+    booper.advance(duration, minutes=1)
+    assert booper.now - began == timedelta(seconds=2 * seconds + 60)
+
+
+@pytest.mark.parametrize(
+    "moment", ["2040-01-31T12:00:00Z", "2040-01-31T12:00", 2_211_624_000, "20400131T130000+01"]
+)
+def test_time_goes_to_whatever_is_a_moment(booper: VirtualBooper, moment: Any) -> None:
+    """ISO 8601 text and Unix times: 25,597 days and 12 hours are 2,211,624,000 seconds."""
+    booper.advance_to(moment)
+    assert booper.now == datetime(2040, 1, 31, 12, tzinfo=UTC)
+
+
+WRONG_WAYS: list[tuple[Callable[[VirtualBooper], object], type[Exception], str]] = [
+    (lambda b: b.advance("soon"), ValueError, '"5m"'),
+    (lambda b: b.advance(-1), ValueError, "must not be negative, got -1"),
+    (lambda b: b.advance(float("nan")), ValueError, "at most a century"),
+    (lambda b: b.advance(timedelta.max), ValueError, "at most a century"),
+    (lambda b: b.advance(days=10**9), ValueError, "days: must be at most a century"),
+    (lambda b: b.advance(seconds="60"), TypeError, "seconds: expected a number, got '60'"),  # type: ignore[arg-type]
+    (lambda b: b.advance(None), TypeError, "expected timedelta(minutes=5), seconds"),  # type: ignore[arg-type]
+    (lambda b: b.advance(True), TypeError, "got True"),
+    (lambda b: b.advance((5,)), TypeError, "got (5,)"),  # type: ignore[arg-type]
+    (lambda b: b.advance(datetime(2040, 1, 1)), TypeError, "use advance_to"),  # type: ignore[arg-type]
+    (lambda b: b.advance_to("2020-01-01"), Conflict, "time only goes forward"),
+    (lambda b: b.advance_to("20400131"), ValueError, "could be 2040-01-31T00:00:00Z or"),
+    (lambda b: b.advance_to("tomorrow"), ValueError, "expected an ISO 8601 time"),
+    (lambda b: b.advance_to(timedelta(1)), TypeError, "use advance"),  # type: ignore[arg-type]
+    (lambda b: b.advance_to(None), TypeError, "got None"),  # type: ignore[arg-type]
+    (lambda b: b.advance_to("9000-01-01"), ValueError, "within a century"),
+    (lambda b: VirtualBooper(start="20400131"), ValueError, "start: '20400131' could be"),
+    (lambda b: VirtualBooper(start=timedelta(1)), TypeError, "start: expected"),  # type: ignore[arg-type]
+]
+
+
+@pytest.mark.parametrize(("way", "kind", "told"), WRONG_WAYS)
+def test_what_is_no_time_is_told_in_plain_words(
+    booper: VirtualBooper,
+    way: Callable[[VirtualBooper], object],
+    kind: type[Exception],
+    told: str,
+) -> None:
+    """The error says what is expected and what came; time stays where it was."""
+    began = booper.now
+    with pytest.raises(kind, match=re.escape(told)):
+        way(booper)
+    assert booper.now == began

@@ -22,8 +22,9 @@ from starlette.types import ASGIApp
 
 from booper.app import Booper
 from booper.client import AsyncClient, Client
-from booper.clock import SystemClock, UnfrozenLoop, VirtualClock, plain
+from booper.clock import SystemClock, UnfrozenLoop, VirtualClock
 from booper.config import Config, Database, Targets
+from booper.model.duration import LONGEST
 from booper.model.key import DEFAULT_USER
 from booper.own import own_transport
 from booper.server.door import Limits
@@ -31,6 +32,7 @@ from booper.server.listener import Listener, listening
 from booper.temporary import temporary_folder
 from booper.testing.sent import Recorder, SentRequests
 from booper.testing.target import Answer, Rule, ScriptedTarget
+from booper.testing.times import Duration, Moment, read_duration, read_moment
 from booper.travel import Journey, Travel
 
 KEY: Final = "sk_test_virtual_booper"
@@ -67,11 +69,13 @@ class VirtualBooper:
     def __init__(
         self,
         *,
-        start: datetime | None = None,
+        start: Moment | None = None,
         config: Config | None = None,
         app: ASGIApp | None = None,
     ) -> None:
-        self._clock = VirtualClock(_aware(start) if start else SystemClock().now())
+        self._clock = VirtualClock(
+            read_moment("start", start) if start is not None else SystemClock().now()
+        )
         self._config = config or _OPEN
         self._app = app
         self._target = ScriptedTarget()
@@ -162,7 +166,7 @@ class VirtualBooper:
 
     def advance(
         self,
-        duration: timedelta = timedelta(0),
+        duration: Duration = timedelta(0),
         *,
         weeks: float = 0,
         days: float = 0,
@@ -172,18 +176,25 @@ class VirtualBooper:
     ) -> Journey:
         """Let so much time pass, and all that falls due on the way happen, each at its time.
 
-        Returns what ran since the last such call. A target's answer takes no time.
+        A number is seconds, and text such as "5m" is read as well. Returns what ran since the last
+        such call. A target's answer takes no time.
 
         Raises:
             Conflict: the duration is negative.
+            ValueError: it is no duration, or over a century; TypeError where it is another thing.
             Exception: whatever a function given to `respond` has raised.
         """
-        passing = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
-        return self._travelled(partial(self._running.travel.by, duration + passing))
+        passing = read_duration(
+            duration, weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds
+        )
+        return self._travelled(partial(self._running.travel.by, passing))
 
-    def advance_to(self, moment: datetime) -> Journey:
+    def advance_to(self, moment: Moment) -> Journey:
         """Let time pass until a moment. Raises: as `advance`, and ValueError without a zone."""
-        return self._travelled(partial(self._running.travel.to, _aware(moment)))
+        to = read_moment("moment", moment)
+        if to - self.now > LONGEST:
+            raise ValueError(f"moment: must be within a century from now, got {moment!r}")
+        return self._travelled(partial(self._running.travel.to, to))
 
     def run_next(self) -> Journey:
         """Let time pass until something is sent; none, if nothing waits. Raises: as `advance`."""
@@ -260,10 +271,3 @@ class _Bridge(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return httpx.Response(
             answer.status_code, headers=answer.headers, stream=httpx.ByteStream(content)
         )
-
-
-def _aware(moment: datetime) -> datetime:
-    """Return a moment in UTC. Raises: ValueError, it could be any."""
-    if moment.tzinfo is None:
-        raise ValueError(f"expected a datetime with a time zone, such as UTC, got {moment!r}")
-    return plain(moment)
