@@ -536,3 +536,15 @@ def test_a_merged_state_has_the_changes_over_the_old_keys(
     merged = merge_state(state, changes)
     assert merged.keys() == state.keys() | changes.keys()
     assert all(merged[key] == changes.get(key, state.get(key)) for key in merged)
+
+
+@pytest.mark.parametrize("text", ["$state.a", "$job.id", "$$", "$previous"])
+def test_a_value_has_a_bounded_number_of_references(text: str) -> None:
+    """Ten thousand are replaced, one more is refused; other strings are not counted."""
+    context = Context({"id": 1}, {}, {"a": 2})
+    others = ["$", "$a", "a$state", "$jo", ""] * 10_000
+    rendered = render([*others, *[text] * 10_000], context)
+    assert rendered[: len(others)] == others
+    assert text not in rendered[len(others) :]
+    with pytest.raises(RenderError, match="at most 10000 dynamic fields"):
+        render([text] * 10_001, context)

@@ -28,6 +28,10 @@ MAX_DEPTH = 200
 """How many containers may lie within each other. The JSON codec stops at Python's recursion limit
 of 1,000, which a body, what is substituted in it, and the caller's stack share."""
 
+MAX_REFERENCES = 10_000
+"""How many references one value may have: each takes some microseconds of the loop."""
+
+_BEGINNINGS = ("$$", "$job", "$previous", "$state")
 _REFERENCE = re.compile(r"\$(job|previous|state)(?:\.(.+))?", re.DOTALL)
 # As in JSON Pointer (RFC 6901 §4) without leading zeros. Nine digits pass any list that fits in
 # memory here, and int() refuses strings of more than 4,300.
@@ -82,25 +86,34 @@ def render(value: Any, context: Context) -> Any:
     result shares the substituted values with `context`.
 
     Raises:
-        RenderError: The references bring in more than `SUBSTITUTED_LIMIT_BYTES`.
+        RenderError: There are more than `MAX_REFERENCES`, or they bring in more than
+            `SUBSTITUTED_LIMIT_BYTES`.
     """
     root: list[Any] = [value]
     unvisited: list[Any] = [root]
-    room = SUBSTITUTED_LIMIT_BYTES
+    room, count = SUBSTITUTED_LIMIT_BYTES, 0
     while unvisited:
         container = unvisited.pop()
         for key, item in _items(container):
-            if isinstance(item, dict | list):
+            # Exact types and no call for most strings: a body can hold half a million of them.
+            kind = type(item)
+            if kind is dict or kind is list:
                 container[key] = item.copy()
                 unvisited.append(container[key])
-            elif isinstance(item, str) and (found := _resolve(item, context)) is not item:
+            elif kind is str and item[:1] == "$" and (found := _resolve(item, context)) is not item:
                 container[key] = found
-                room -= len(msgspec.json.encode(found))
-                if room < 0:
-                    raise RenderError(
-                        f"dynamic fields must add at most {SUBSTITUTED_LIMIT_BYTES} bytes of JSON"
-                    )
+                room, count = room - len(msgspec.json.encode(found)), count + 1
+                _check_size(room, count)
     return root[0]
+
+
+def _check_size(room: int, count: int) -> None:
+    if room < 0:
+        raise RenderError(
+            f"dynamic fields must add at most {SUBSTITUTED_LIMIT_BYTES} bytes of JSON"
+        )
+    if count > MAX_REFERENCES:
+        raise RenderError(f"there must be at most {MAX_REFERENCES} dynamic fields")
 
 
 def render_headers(headers: Mapping[str, Any], context: Context) -> dict[str, str]:
@@ -225,6 +238,8 @@ def _items(container: Any) -> Iterable[tuple[Any, Any]]:
 
 def _resolve(text: str, context: Context) -> Any:
     """Return what `text` stands for: itself, unless it is a reference or escaped."""
+    if not text.startswith(_BEGINNINGS):
+        return text
     if text.startswith("$$"):
         return text[1:]
     reference = _REFERENCE.fullmatch(text)
@@ -233,6 +248,8 @@ def _resolve(text: str, context: Context) -> Any:
     root, path = reference.groups()
     value = {"job": context.job, "previous": context.previous, "state": context.state}[root]
     for segment in path.split(".") if path else ():
+        if value is None:
+            break
         value = _step(value, segment)
     return value
 
