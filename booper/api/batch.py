@@ -50,7 +50,7 @@ MAX_ATOMIC_BYTES: Final = 4 << 20
 """How long the args of a batch that is written at once may be together."""
 
 # The loop has other work after so many creates were read, or so much of them.
-STEP_ITEMS: Final = 8
+STEP_ITEMS: Final = 4
 STEP_BYTES: Final = 64 << 10
 
 # What one transaction writes costs, about 25 ms: a plain job is 1.

@@ -86,7 +86,7 @@ def split(body: bytes, kind: type[msgspec.Struct], budget: ErrorBudget | None = 
             break
         if name not in known:
             parts.errors.append(unknown(name, known, suggests=budget.has_hint()))
-        elif wrong := list(_wrong(f"/{name}", bytes(raw), known[name].type)):
+        elif wrong := list(islice(_wrong(f"/{name}", bytes(raw), known[name].type), budget.errors)):
             parts.errors.extend(wrong)
         else:
             parts.sound[name] = raw

@@ -34,7 +34,7 @@ def fill(folder: Path, target: Target, *, waiting: int = 0, finished: int = 0) -
             daemon.schedule(1, microseconds(), 0)
             target.wait(1, SETTLED_SECONDS)
     with closing(sqlite3.connect(folder / "booper.db", isolation_level=None)) as connection:
-        connection.create_function("uuid_of", 1, _uuid, deterministic=True)
+        connection.create_function("uuid_of", 1, uuid_of, deterministic=True)
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -500000")
         connection.execute("BEGIN")
@@ -49,34 +49,40 @@ def fill(folder: Path, target: Target, *, waiting: int = 0, finished: int = 0) -
 def _copy_waiting(connection: sqlite3.Connection, count: int) -> None:
     due = f"scheduled_at + number * {STRIDE} % {MONTH}"
     changed = {"id": "NULL", "uuid": "uuid_of(number)", "scheduled_at": due, "planned_at": due}
-    _copy(connection, "jobs", changed, count)
+    copy_rows(connection, "jobs", changed, count)
 
 
 def _copy_finished(connection: sqlite3.Connection, count: int) -> None:
-    _copy(connection, "jobs", {"id": "id + number", "uuid": "uuid_of(number)"}, count)
+    copy_rows(connection, "jobs", {"id": "id + number", "uuid": "uuid_of(number)"}, count)
     (entries,) = connection.execute("SELECT max(seq) FROM logs").fetchone()
     changed = {
         "seq": f"seq + number * {entries}",
         "id": f"uuid_of(seq + number * {entries})",
         "job_id": "job_id + number",
     }
-    _copy(connection, "logs", changed, count)
+    copy_rows(connection, "logs", changed, count)
 
 
-def _copy(connection: sqlite3.Connection, table: str, changed: dict[str, str], count: int) -> None:
-    """Copy all rows of a table `count` times, with some columns changed."""
+def copy_rows(
+    connection: sqlite3.Connection,
+    table: str,
+    changed: dict[str, str],
+    count: int,
+    which: str = "",
+) -> None:
+    """Copy rows of a table, all or those of a WHERE clause, `count` times with columns changed."""
     names: Sequence[str] = [
         name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})").fetchall()
     ]
     values = ", ".join(changed.get(name, name) for name in names)
     # Numbers outside, so that rows come in the order of their identifiers.
     query = (
-        f"INSERT INTO {table} ({', '.join(names)}) {NUMBERS} "
-        f"SELECT {values} FROM numbers CROSS JOIN (SELECT * FROM {table} ORDER BY 1)"
+        f"INSERT INTO {table} ({', '.join(names)}) {NUMBERS} SELECT {values} "
+        f"FROM numbers CROSS JOIN (SELECT * FROM {table} {which} ORDER BY 1)"
     )
     connection.execute(query, {"count": count})
 
 
-def _uuid(number: int) -> bytes:
+def uuid_of(number: int) -> bytes:
     """Return a time-ordered UUID (version 7) of a moment long past."""
     return UUID(int=1_600_000_000_000 << 80 | 0x7 << 76 | 0b10 << 62 | number).bytes

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from tests.torture.guarantees import (
     auth,
     backlog,
+    bounded,
     carryover,
     clock,
     deadline,
@@ -52,5 +53,6 @@ GUARANTEES: dict[str, Measure] = {
     "door": door.measure,
     "framing": framing.measure,
     "limits": limits.measure,
+    "bounded": bounded.measure,
     "workers": workers.measure,
 }
