@@ -24,6 +24,7 @@ from booper.engine.transport import Transport
 from booper.errors import ConfigError
 from booper.model.redaction import Redaction
 from booper.model.retry import parse_backoff
+from booper.server.files import files_to_spare
 from booper.store.base import Store
 
 USER_AGENT = f"booper/{__version__}"
@@ -76,7 +77,7 @@ def make_transport(config: Config) -> Transport:
         raise ConfigError(str(error)) from error
     return Transport(
         max_idle_per_origin=config.delivery.per_host,
-        max_idle=4 * config.delivery.concurrency,
+        max_idle=files_to_spare(4 * config.delivery.concurrency),
     )
 
 

@@ -202,13 +202,16 @@ def test_too_few_descriptors_lose_no_job(tmp_path: Path, name: str) -> None:
         until(lambda: "could not be made" in daemon.log, "the shortage was logged")
         target.release()
         until(lambda: len(set(target.paths())) == 100, "all jobs were sent")
-        assert daemon.api.get("/api/breakers").json()["data"] == []
         until(lambda: completed(daemon.api) == 100, "all jobs are completed")
+        assert daemon.api.get("/api/breakers").json()["data"] == []
 
 
 def completed(api: httpx.Client) -> int:
     """Return how many jobs are completed by their first attempt."""
-    jobs = api.get("/api/jobs?limit=100&state=completed").json()["data"]
+    try:
+        jobs = api.get("/api/jobs?limit=100&state=completed").json()["data"]
+    except httpx.TransportError:
+        return 0  # there was no descriptor for this connection
     return sum(job["job"]["attempt"] == 1 for job in jobs)
 
 

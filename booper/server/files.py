@@ -22,6 +22,12 @@ def raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def files_to_spare(wanted: int) -> int:
+    """Return how many files may be kept open in case they are of use: a quarter at most."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return wanted if soft == resource.RLIM_INFINITY else min(wanted, soft // 4)
+
+
 def check_file_limit(connections: int, concurrency: int) -> None:
     """Log a warning where the limit is too low for so many connections in and requests out."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
