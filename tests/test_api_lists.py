@@ -506,3 +506,35 @@ async def test_an_offset_too_far_names_the_cursor_of_every_list(
     answer = await api.get(path, params={"offset": "10001"})
     assert pointers(answer) == ["/offset"]
     assert "cursor" in answer.json()["errors"][0]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("host", "found"),
+    [
+        ("a.example", {1, 2, 3}),
+        ("A.Example", {1, 2, 3}),
+        ("a.example:443", {1}),
+        ("a.example:80", {3}),
+        ("a.example:8443", {2}),
+        ("https://a.example", {1}),
+        ("https://a.example/", {1}),
+        ("http://a.example", {3}),
+        ("https://a.example:8443", {2}),
+        ("example", set()),
+        ("a.exampl", set()),
+        ("a.example:844", set()),
+    ],
+)
+async def test_jobs_are_found_by_their_host(
+    api: httpx.AsyncClient, host: str, found: set[int]
+) -> None:
+    """A host means all its origins; a default port is the one of its scheme (RFC 9110 4.2)."""
+    urls = ("https://a.example/x", "https://a.example:8443/", "http://a.example/")
+    for url in (*urls, "https://b.example/", "https://a.example.org/"):
+        answer = await api.post("/api/jobs", json={"url": url, "schedule_in": 60})
+        assert answer.status_code == 201, answer.text
+    answer = await api.get("/api/jobs", params={"host": host})
+    assert {job["job_id"] for job in answer.json()["data"]} == found
+    dry = {"filter": {"host": host.removesuffix("/")}, "dry_run": True}
+    changed = (await api.post("/api/jobs/cancel", json=dry)).json()["data"]["matched"]
+    assert changed == len(found)

@@ -42,6 +42,7 @@ CHOICES: dict[str, list[Any]] = {
     "tag": [None, "nightly"],
     "schedule_id": [None, UUID(int=2)],
     "url_prefix": [None, "https://target.test/"],
+    "host": [None, "target.test"],
     "before": [None, START + timedelta(days=1)],
     "after": [None, START - timedelta(days=1)],
 }

@@ -22,6 +22,7 @@ class FilterBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tag: str | None = None
     schedule_id: str | None = None
     url_prefix: str | None = None
+    host: str | None = None
     before: Moment | None = None
     after: Moment | None = None
     all: bool | None = None
@@ -39,6 +40,7 @@ def query_readers(now: datetime) -> Mapping[str, Callable[[list[str]], Any]]:
         "tag": lambda texts: _text(texts[-1]),
         "schedule_id": lambda texts: _uuid(texts[-1]),
         "url_prefix": lambda texts: _text(texts[-1]),
+        "host": lambda texts: _text(texts[-1]).lower().removesuffix("/"),
         "before": moment,
         "after": moment,
     }
@@ -52,6 +54,7 @@ def query_filter(values: Mapping[str, Any]) -> JobFilter:
         tag=values["tag"],
         schedule_id=values["schedule_id"],
         url_prefix=values["url_prefix"],
+        host=values["host"],
         before=values["before"],
         after=values["after"],
     )
@@ -70,6 +73,7 @@ def body_filter(asked: FilterBody, now: datetime) -> JobFilter:
         "schedule_id": _part(errors, "schedule_id", _uuid, asked.schedule_id),
         "tag": _part(errors, "tag", _text, asked.tag),
         "url_prefix": _part(errors, "url_prefix", _text, asked.url_prefix),
+        "host": _part(errors, "host", _text, asked.host and asked.host.lower()),
         "before": _part(errors, "before", lambda at: parse_moment(at, now), asked.before),
         "after": _part(errors, "after", lambda at: parse_moment(at, now), asked.after),
     }

@@ -77,6 +77,7 @@ _FILTER: Final[Mapping[str, Schema]] = {
     "tag": text(LONGEST_PREFIX),
     "schedule_id": UUID,
     "url_prefix": text(LONGEST_PREFIX),
+    "host": text(LONGEST_PREFIX),
     "before": reference("Moment"),
     "after": reference("Moment"),
 }

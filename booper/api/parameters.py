@@ -69,6 +69,9 @@ FILTERS: Final = (
         _SCHEDULE,
     ),
     Parameter("url_prefix", "How its URL begins", text(LONGEST_PREFIX), "https://example.com/"),
+    Parameter(
+        "host", "Its host, host:port or origin", text(LONGEST_PREFIX), "api.example.com:8443"
+    ),
     Parameter("before", "It is scheduled before then", MOMENT, "2030-02-01T00:00:00Z"),
     Parameter("after", "It is scheduled after then", MOMENT, "2030-01-01T00:00:00Z"),
 )

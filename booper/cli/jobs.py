@@ -20,6 +20,7 @@ _FILTERS = (
     click.option("--failed", is_flag=True, help="Discarded, or failed and tried again."),
     click.option("--tag", help="With this tag."),
     click.option("--schedule", "schedule_id", metavar="ID", help="Of this schedule."),
+    click.option("--host", metavar="HOST", help="To a host, or one port: example.com:8443."),
     click.option("--url-prefix", metavar="URL", help="To URLs that begin like this."),
     click.option("--since", "after", metavar="TIME", help="Due from a time on, or '2 hours' ago."),
     click.option("--before", metavar="TIME", help="Due before a time, or '2 hours' ago."),
@@ -135,7 +136,7 @@ def _which(ask: "Asking", typed: dict[str, Any]) -> dict[str, Any]:
     if typed["failed"] and typed["state"]:
         raise click.UsageError("--failed means two states; give it or --state")
     now = SystemClock().now()
-    names = ("tag", "url_prefix", "state")
+    names = ("tag", "url_prefix", "host", "state")
     found = {name: typed[name] for name in names if typed[name] is not None}
     if typed["failed"]:
         found["state"] = FAILED

@@ -87,6 +87,7 @@ class JobFilter(TypedDict, total=False):
     tag: str
     schedule_id: UUID | str
     url_prefix: str
+    host: str
     before: Moment
     after: Moment
 

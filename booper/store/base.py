@@ -215,6 +215,7 @@ class JobFilter:
     tag: str | None = None
     schedule_id: UUID | None = None
     url_prefix: str | None = None
+    host: str | None = None
     before: datetime | None = None
     after: datetime | None = None
 

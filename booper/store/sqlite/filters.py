@@ -103,6 +103,14 @@ TAG = "AND EXISTS (SELECT 1 FROM job_tags WHERE tag = :tag AND job_id = jobs.id)
 SCHEDULE = "AND +schedule_id = :schedule_id"
 # The URL where `encode_args` writes it, behind a method at most: to parse a whole body costs
 # milliseconds. A prefix by comparison, since LIKE would read % and _ in a URL.
+# A host means all its origins, with a port those of that port, and an origin itself (RFC 6454).
+HOST = """
+AND (origin IN (:host, 'http://' || :host, 'https://' || :host)
+    OR origin = CASE WHEN :host LIKE '%:80' THEN 'http://' || substr(:host, 1, length(:host) - 3)
+        WHEN :host LIKE '%:443' THEN 'https://' || substr(:host, 1, length(:host) - 4) END
+    OR substr(origin, 1, length(:host) + 8) = 'http://' || :host || ':'
+    OR substr(origin, 1, length(:host) + 9) = 'https://' || :host || ':')
+"""
 URL_PREFIX = """
 AND substr(args, instr(args, '"url":"') + 7, length(:url_prefix)) = :url_prefix
 """
@@ -159,6 +167,7 @@ class Listing:
             "tag": wanted.tag,
             "schedule_id": wanted.schedule_id.bytes if wanted.schedule_id else None,
             "url_prefix": _in_json(wanted.url_prefix),
+            "host": wanted.host,
             **kinds,
             **lows,
             **highs,
@@ -205,7 +214,7 @@ def _sources(listing: Listing) -> dict[str, str]:
     wanted = listing.wanted
     if listing.is_exact:
         return {}
-    bare = replace(wanted, tag=None, schedule_id=None, url_prefix=None)
+    bare = replace(wanted, tag=None, schedule_id=None, url_prefix=None, host=None)
     by_time = replace(listing, wanted=bare, order=("scheduled_at", False), behind="")
     found = {"streams": _streams(by_time)}
     if wanted.schedule_id is not None:
@@ -268,7 +277,12 @@ def _matches(listing: Listing) -> str:
 
 def _apart(wanted: JobFilter) -> str:
     """Return the filters that the streams' indexes know nothing of."""
-    given = {TAG: wanted.tag, SCHEDULE: wanted.schedule_id, URL_PREFIX: wanted.url_prefix}
+    given = {
+        TAG: wanted.tag,
+        SCHEDULE: wanted.schedule_id,
+        URL_PREFIX: wanted.url_prefix,
+        HOST: wanted.host,
+    }
     return " ".join(clause for clause, value in given.items() if value is not None)
 
 
