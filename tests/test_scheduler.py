@@ -189,6 +189,37 @@ async def test_a_fault_of_our_own_ends_one_attempt_and_not_the_loop(
     assert (await job(api, following))["state"] == "completed"
 
 
+@pytest.mark.parametrize(("hosts", "each", "status"), [(4, 16, 503), (1, 17, 200)])
+async def test_readiness_ends_where_a_job_that_may_go_waits_for_five_seconds(
+    booper: Booper,
+    api: httpx.AsyncClient,
+    clock: VirtualClock,
+    target: FakeTarget,
+    hosts: int,
+    each: int,
+    status: int,
+) -> None:
+    """Four hosts that hang take all 64 slots from a fifth; one alone keeps nobody but itself."""
+    target.hold()
+    for host in range(hosts):
+        for _ in range(each):
+            await create(api, url=f"https://hangs{host}.test/", timeout=[10, "minutes"])
+    while len(target.received) < min(hosts * each, hosts * 16):
+        target.arrived.clear()
+        await target.arrived.wait()
+    if hosts == 4:
+        await create(api, url="https://healthy.test/")
+    assert (await api.get("/readyz")).status_code == 200
+    clock.advance(timedelta(seconds=4))
+    await anyio.wait_all_tasks_blocked()
+    clock.advance(timedelta(seconds=2))
+    await anyio.wait_all_tasks_blocked()
+    assert (await api.get("/readyz")).status_code == status
+    target.release()
+    await booper.wait_idle()
+    assert (await api.get("/readyz")).status_code == 200
+
+
 async def test_a_host_with_more_due_than_there_is_room_for_is_served_to_the_end(
     booper: Booper, api: httpx.AsyncClient, target: FakeTarget
 ) -> None:

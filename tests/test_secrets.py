@@ -76,7 +76,7 @@ def _trouble(daemon: Daemon, target: LocalTarget) -> None:
     numbers = [
         daemon.post(target.url + path, **fields, **reports),
         daemon.post("http://127.0.0.1:1" + path, **fields),  # nothing listens there
-        daemon.post("https://canary.invalid" + path, **fields),  # RFC 6761 §6.4: no such name
+        daemon.post("https://nowhere.invalid" + path, **fields),  # RFC 6761 §6.4: no such name
     ]
     ended = {"completed", "discarded"}
     until(lambda: {daemon.job(number)["state"] for number in numbers} <= ended, "the jobs ended")

@@ -77,7 +77,7 @@ class Turns:
             if current is not None and _is_due(current, item.due):
                 self._isolated_turn(current, item)
         seen = [*self._held, *self._seen]
-        return Claims(self._begun, seen, self._armed, self._held, suspects)
+        return Claims(self._begun, seen, self._armed, tuple(self._held), tuple(suspects))
 
     def _begin_all(self, jobs: Sequence[Job]) -> bool:
         """Begin jobs that depend on nothing, all at once; if one of them cannot, none."""
