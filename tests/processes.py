@@ -115,7 +115,7 @@ class Daemon:
     @property
     def first_key(self) -> str | None:
         """Return the key in the file beside its database, if it has made one."""
-        files = list(self.folder.glob("*.first-key"))
+        files = list(self.folder.rglob("*.first-key"))
         return files[0].read_text(encoding="utf-8").strip() if files else None
 
     def post(self, url: str, **fields: object) -> int:

@@ -307,3 +307,20 @@ async def test_a_zone_that_is_gone_is_told_and_stops_nobody_else(
             assert (await api.patch(path, json={"timezone": "Asia/Tokyo"})).status_code == 200
             assert (await api.post(f"{path}/enable")).status_code == 200
             assert len((await shown(api, path))["next_runs"]) == 5
+
+
+async def test_a_change_of_a_disabled_schedule_logs_no_time_twice(
+    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock
+) -> None:
+    """Disabled for 20 minutes, changed after ten: 20 times were skipped, in one entry of 20."""
+    body = {"url": "https://target.test/", "repeat_every": 60}
+    made = (await api.post("/api/jobs", json=body)).json()["data"]["schedule_id"]
+    await booper.wait_idle()
+    await api.post(f"/api/schedules/{made}/disable")
+    for minute in (10, 20):
+        clock.advance(timedelta(minutes=10))
+        answer = await api.patch(f"/api/schedules/{made}", json={"name": f"after {minute}"})
+        assert answer.status_code == 200, answer.text
+    await api.post(f"/api/schedules/{made}/enable")
+    entries = (await api.get("/api/logs", params={"event": "schedule.skipped"})).json()["data"]
+    assert [entry["payload"]["count"] for entry in entries] == [20]

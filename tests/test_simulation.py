@@ -55,9 +55,9 @@ SABOTAGES = {
         "kept and not accepted: ",
     ),
     "a job is never due": (
-        "CREATE TRIGGER sabotage AFTER INSERT ON jobs WHEN new.id = 5 BEGIN "
+        "CREATE TRIGGER sabotage AFTER INSERT ON jobs WHEN new.id % 5 = 0 BEGIN "
         "UPDATE jobs SET scheduled_at = 1 << 52 WHERE id = new.id; END",
-        r"never ended: \[5\]",
+        r"never ended: \[",
     ),
     "a planned time runs twice": (
         "DROP INDEX jobs_planned; "

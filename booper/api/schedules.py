@@ -258,7 +258,7 @@ def _changed(schedule: Schedule, body: bytes, call: Call, now: datetime) -> NewS
     anchor = schedule.anchor
     if given.keys() & {"schedule_in", "scheduled_at"}:
         anchor = read_due(args, now, findings) or now
-    elif "starts_at" in given:
+    elif "starts_at" in given and not findings.errors:  # a wrong one has been noted
         anchor = start_of_interval(args, now, findings) or anchor
     if findings.errors:
         raise InvalidRequest(findings.errors)

@@ -222,12 +222,12 @@ def change(
 
     With the same timing it keeps its grid, so that a redeploy does not make it run at once.
     """
+    schedule = account_disabled(connection, schedule, now, random)
     args = decode_args(new.args)
     is_kept = has_same_timing(decode_args(schedule.args), args) and schedule.next_at is not None
     anchor = with_anchor_by(schedule, now).anchor if is_kept else new.anchor
     plan = Plan.of(args, anchor)
     next_at = next_time(connection, plan, schedule, now) if is_kept else new.first_at
-    account_disabled(connection, schedule, now, random)
     waiting = waiting_run(connection, schedule)
     but = waiting.id if waiting is not None else 0
     next_at = free_time(connection, plan, schedule, next_at, but=but)
@@ -281,18 +281,22 @@ def _retimed(
 
 def account_disabled(
     connection: sqlite3.Connection, schedule: Schedule, now: datetime, random: Random
-) -> None:
-    """Log the times that passed while a schedule was disabled, before it goes on or changes."""
+) -> Schedule:
+    """Log the times that passed while a schedule was disabled, before it goes on or changes.
+
+    Return it with the first time that has not passed as its next one, so that none is logged twice.
+    """
     row = connection.execute(LAST_RUN, {"id": schedule.id.bytes}).fetchone()
     missed = schedule.next_at
     if schedule.disabled_at is None or missed is None or missed > now or row is None:
-        return
+        return schedule
     try:
         plan = Plan.of_schedule(schedule)
     except ValueError:  # its zone is gone, and with it the times that passed
-        return
+        return schedule
     gap = plan.gap(DISABLED, missed, plan.last_until(now) or missed)
     record_gaps(connection, schedule, rows.job_of(row), (gap,), now, random)
+    return replace(schedule, next_at=plan.next_after(gap.last))
 
 
 def ending(schedule: Schedule, now: datetime) -> Schedule:
