@@ -11,7 +11,7 @@ import logging
 import sqlite3
 import sys
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -31,6 +31,7 @@ CREATES = 20
 RESUMES_WITHIN = 5
 # How many commits follow each other, at most, from a due job's claim to its recorded result.
 ROUNDS = 12
+WRITTEN_WITHIN = 5.0  # seconds of real time, for the disk
 
 
 class Witness(FakeTarget):
@@ -110,11 +111,22 @@ class Trial:
             self.faults.append(f"a create was answered with {answer.status_code}")
 
     async def _recover(self, api: httpx.AsyncClient) -> None:
-        """Let five seconds pass; what waits to be written goes before each of these creates."""
+        """Let five seconds pass; what waits to be written goes before each of these creates.
+
+        One is refused at once while the loop cannot claim, so what is on its way is waited for.
+        """
         for _ in range(RESUMES_WITHIN):
             self._clock.advance(timedelta(seconds=1))
             for _ in range(ROUNDS):
                 await self._create(api, schedule_in=[1, "week"])
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WRITTEN_WITHIN):
+                while not self._accepted <= await self._completed(api):
+                    await self._create(api, schedule_in=[1, "week"])
+
+    async def _completed(self, api: httpx.AsyncClient) -> set[str]:
+        answer = await api.get("/api/jobs", params={"state": "completed", "limit": 100})
+        return {str(job["job_id"]) for job in answer.json()["data"]}
 
     def _look(self) -> None:
         with closing(sqlite3.connect(self._database)) as connection:
