@@ -12,7 +12,7 @@ from booper.engine.held import Held
 from booper.engine.ready import Ready
 from booper.engine.suspects import Suspects
 from booper.engine.timers import Timers
-from booper.model.job import WAITING, Job
+from booper.model.job import Job
 from booper.model.origin import names_of
 from booper.store.base import ALL_TARGETS, Claims, Due, Queue, Scan, Seen
 
@@ -39,9 +39,7 @@ class Backlog:
     # --- what comes in ---
 
     def arm(self, job: Job) -> bool:
-        """Take in a job that was just written, if it waits; return whether it is the nearest."""
-        if job.state not in WAITING:
-            return False
+        """Take in a waiting job that was just written; return whether it is the nearest."""
         due = Due.of(job)
         self._held.release(due)
         return self._timers.arm(due)

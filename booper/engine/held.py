@@ -26,8 +26,7 @@ class Held:
 
     def release(self, due: Due) -> None:
         """Note that a job waits for its predecessor no longer, or never did."""
-        ids = self._ids_by_origin.get(due.origin)
-        if ids is not None:
+        if self._ids_by_origin and (ids := self._ids_by_origin.get(due.origin)) is not None:
             ids.discard(due.id)
 
     def forget(self, due: Due) -> None:

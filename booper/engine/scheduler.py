@@ -85,10 +85,11 @@ class Scheduler:
     def arm(self, *jobs: Job) -> None:
         """Make the loop see jobs that were just written, those of them that wait."""
         for job in jobs:
+            if job.state not in WAITING:
+                continue
             if self._backlog.arm(job):
                 self._wake.set()
-            if job.state in WAITING:
-                self._observers.armed(job)
+            self._observers.armed(job)
 
     def reread(self) -> None:
         """Read anew from the table what waits; the loop is idle only after that."""

@@ -24,7 +24,7 @@ class Timers:
     def __init__(self, window: int = WINDOW) -> None:
         self._window = window
         self._heap: list[Due] = []
-        self._known: set[Due] = set()
+        self._known: dict[int, Due] = {}
         self._horizon: Due = _BEFORE_ALL
         self._swept: Due | None = None
         self._is_reading = False
@@ -69,7 +69,8 @@ class Timers:
         """Take out, nearest first, what is due at `now`."""
         while self._heap and self._heap[0].at <= now:
             due = heappop(self._heap)
-            self._known.discard(due)
+            if self._known.get(due.id) == due:
+                del self._known[due.id]
             yield due
 
     def read_begins(self) -> tuple[Due | None, int]:
@@ -85,8 +86,8 @@ class Timers:
         if scan is None:
             return
         if self._is_refill:
-            new = [due for due in scan.found if due not in self._known]
-            self._known.update(new)
+            new = [due for due in scan.found if self._known.get(due.id) != due]
+            self._known.update((due.id, due) for due in new)
             self._heap.extend(new)
             heapify(self._heap)
             self._horizon = scan.until or _AFTER_ALL
@@ -102,13 +103,13 @@ class Timers:
         return self._horizon is not _AFTER_ALL and len(self._heap) < self._window // 2
 
     def _push(self, due: Due) -> None:
-        if due not in self._known:
-            self._known.add(due)
+        if self._known.get(due.id) != due:
+            self._known[due.id] = due
             heappush(self._heap, due)
 
     def _shrink(self) -> None:
         """Drop the far half of the window again; the table still has it."""
         self._heap.sort()
         del self._heap[self._window :]
-        self._known = set(self._heap)
+        self._known = {due.id: due for due in self._heap}
         self._horizon = self._heap[-1]

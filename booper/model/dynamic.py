@@ -227,6 +227,8 @@ def is_too_deep(value: Any) -> bool:
 
 def is_text_too_deep(text: bytes) -> bool:
     """Tell the same of JSON text: with no more brackets than `MAX_DEPTH` it need not be decoded."""
+    if len(text) <= MAX_DEPTH:
+        return False
     brackets = text.count(b"{") + text.count(b"[")
     return brackets > MAX_DEPTH and json_text.depth(text) > MAX_DEPTH
 

@@ -33,7 +33,7 @@ def check(text: bytes) -> None:
     Raises:
         msgspec.MsgspecError, UnicodeDecodeError, RecursionError: as decoding it would.
     """
-    if text.count(b"[") + text.count(b"{") <= MAX_DECODED_BRACKETS:
+    if len(text) <= MAX_DECODED_BRACKETS or _brackets(text) <= MAX_DECODED_BRACKETS:
         msgspec.json.decode(text)
         return
     msgspec.json.decode(text, type=msgspec.Raw)
@@ -41,6 +41,10 @@ def check(text: bytes) -> None:
     if depth(text) > MAX_DEPTH:
         raise RecursionError
     _check_numbers(text)
+
+
+def _brackets(text: bytes) -> int:
+    return text.count(b"[") + text.count(b"{")
 
 
 def depth(text: bytes) -> int:
