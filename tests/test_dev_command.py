@@ -79,8 +79,15 @@ def developing(
     environment = {**os.environ, "TMPDIR": str(folder), "TERM": term}
     environment["NO_COLOR"] = "" if color else "1"
     device = terminal.device
+    # In a group of its own, which is not orphaned: the system stops no process of one that is
+    # (POSIX, System Interfaces §2.4.3).
     with subprocess.Popen(
-        [*COMMAND, *options], stdin=device, stdout=device, stderr=device, env=environment
+        [*COMMAND, *options],
+        stdin=device,
+        stdout=device,
+        stderr=device,
+        env=environment,
+        process_group=0,
     ) as process:
         try:
             terminal.wait_shown("api/dev/sink \\")
