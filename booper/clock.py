@@ -53,7 +53,7 @@ class UnfrozenLoop(asyncio.SelectorEventLoop):
 
 @contextmanager
 def unfrozen(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """Have a loop's timers go on meanwhile, also while a test tool freezes `time.monotonic`.
+    """Keep a loop's timers going meanwhile, also while a test tool freezes `time.monotonic`.
 
     Loops that are not written in Python (uvloop's) read the system's clock anyway.
     """

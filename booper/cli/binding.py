@@ -65,7 +65,7 @@ def _bind_all(hosts: Sequence[str], port: int) -> list[socket.socket]:
 
 
 def _without_covered(hosts: Sequence[str]) -> list[str]:
-    """Leave out addresses that another one includes: they could not be bound beside it."""
+    """Return the addresses without those that another one includes and keeps from being bound."""
     plain = list(dict.fromkeys(host.removeprefix("[").removesuffix("]") for host in hosts))
     if _IPV6 in plain:
         return [_IPV6]

@@ -277,7 +277,7 @@ class Root(Resource[S]):
 
     @Operation
     def pause(self, host: str | None = None, *, origin: str | None = None) -> Call[dict[str, Any]]:
-        """Hold back what goes to one origin, to all of a host, or everything.
+        """Pause one origin, all origins of a host, or everything.
 
         `host` may have a port. Needs a key that administers.
         """

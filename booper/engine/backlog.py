@@ -88,7 +88,7 @@ class Backlog:
                 self.ready.put(self._held.seen(due, now))
 
     def reread(self) -> None:
-        """Have the table read anew, for what was missed."""
+        """Begin to read the table anew, for what was missed."""
         self._timers.sweep()
         self._held.renew()
 

@@ -36,12 +36,12 @@ class Held:
         self._seen_before.pop(due.id, None)
 
     def renew(self) -> None:
-        """Have the table asked anew what waits for a predecessor."""
+        """Forget what waits for a predecessor; the table is asked anew."""
         self._ids_by_origin = {}
         self._seen_before, self._seen = self._seen, {}
 
     def clock_set_back(self, now: datetime) -> None:
-        """Have nothing been found due later than now."""
+        """Move what was found due by a clock that was ahead to now."""
         for seen in (self._seen, self._seen_before):
             seen.update({number: Seen(one.due, min(one.at, now)) for number, one in seen.items()})
 

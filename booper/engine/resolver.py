@@ -135,7 +135,7 @@ class Resolver:
 
 
 def system_look_up(host: str, port: int) -> Sequence[str]:
-    """Ask the operating system. Raises: OSError, or Shortage where that is why it cannot know."""
+    """Return a name's addresses. Raises: OSError, or Shortage where the machine cannot tell."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError as error:

@@ -51,7 +51,7 @@ class Suspects:
         return list(self._waiting)
 
     def add(self, suspect: Suspect) -> None:
-        """Have a suspect wait for its turn; one that waits already keeps its place."""
+        """Add a suspect to those that wait; one that waits already keeps its place."""
         number = suspect.seen.due.id
         waiting = self._waiting.get(number)
         if waiting is None or waiting.seen.due != suspect.seen.due:
@@ -92,7 +92,7 @@ class Suspects:
         return alone is not None and not _is_within(self._alone_since, patience_of(alone), now)
 
     def end(self, now: datetime) -> None:
-        """Let the others go on: the one that was alone has ended, or is alone no longer."""
+        """End a turn: the one that was alone has ended, or is alone no longer."""
         if self._alone is not None:
             self._alone = None
             self._give_way(now)

@@ -49,7 +49,7 @@ class Timers:
         return self._heap[0].at if self._heap else None
 
     def sweep(self) -> None:
-        """Have the table read anew up to the horizon, for what has been missed."""
+        """Begin to read the table anew up to the horizon, for what has been missed."""
         if self._horizon is not _BEFORE_ALL:
             self._swept = _BEFORE_ALL
 

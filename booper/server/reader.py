@@ -235,7 +235,7 @@ class RequestReader:
         self._receiver.on_message_complete()
 
     def _flush(self) -> None:
-        """Tell of the pieces of a body that have come."""
+        """Pass on the pieces of a body that have come."""
         if self._pieces:
             body = b"".join(self._pieces)
             self._pieces.clear()

@@ -88,7 +88,7 @@ class ProcessLock:
 
 
 class FileLock:
-    """Hold a lock on the database's own file while inside `with`, where SQLite is used within.
+    """Keep a lock on the database's own file while inside `with`, where SQLite is used within.
 
     flock(2) and SQLite's own locks, of fcntl(2), know nothing of each other on Linux. Elsewhere
     they may be the same, and SQLite would wait for us: there the file beside has to do.
