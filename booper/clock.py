@@ -100,7 +100,8 @@ class SystemClock:
 
     def now(self) -> datetime:
         """Return the machine's time, in UTC."""
-        return plain(datetime.now(UTC))
+        now = datetime.now(UTC)
+        return now if type(now) is type(EPOCH) else plain(now)
 
     async def wait(self, event: asyncio.Event, until: datetime | None) -> None:
         """Wait in naps of at most `NAP_SECONDS`, reading the wall clock after each."""

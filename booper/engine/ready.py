@@ -41,7 +41,7 @@ class Ready:
         self._free = concurrency
         self._per_origin = per_origin
         self._breakers = breakers
-        self._max_room = room
+        self._max_room = self._room = room
         self._queues: dict[str, deque[Seen]] = {}
         self._queued: set[Due] = set()
         self._busy: dict[str, int] = {}
@@ -104,12 +104,18 @@ class Ready:
         if self.holds(origin):
             self._partial[origin] = None
             return
-        if self._has_room(origin):
-            self._queues.setdefault(origin, deque()).append(seen)
-            self._queued.add(due)
-        else:
+        queue = self._queues.get(origin)
+        if queue is None:
+            queue = self._queues[origin] = deque()
+            self._share_room()
+        elif len(queue) >= self._room:
             self._partial[origin] = None
-        self.consider(origin)
+            self.consider(origin)
+            return
+        queue.append(seen)
+        self._queued.add(due)
+        if origin not in self._rotation:
+            self.consider(origin)
 
     def hungry(self) -> Sequence[str]:
         """Return some origins that the table has more of than their queues, which run low."""
@@ -117,7 +123,7 @@ class Ready:
 
     def wanted(self, origin: str) -> int:
         """Return how many more due jobs of an origin there is room for."""
-        return max(0, self._room() - len(self._queues.get(origin, ())))
+        return max(0, self._room - len(self._queues.get(origin, ())))
 
     def queued_ids(self, origin: str) -> list[int]:
         """Return the numbers of an origin's queued jobs."""
@@ -151,14 +157,23 @@ class Ready:
                 taken.append(probe)
         while self._free and self._rotation:
             origin, _ = self._rotation.popitem(last=False)
-            queue = self._queues[origin]
-            seen = queue.popleft()
-            self._queued.discard(seen.due)
-            if not queue:
-                del self._queues[origin]
-            taken.append(seen)
-            self.occupy(origin)
+            taken.append(self._take_of(origin))
         return taken
+
+    def _take_of(self, origin: str) -> Seen:
+        """Take the next job of an origin whose turn it is; it is the last to have another."""
+        queue = self._queues[origin]
+        seen = queue.popleft()
+        self._queued.discard(seen.due)
+        if not queue:
+            self._drop_queue(origin)
+        busy = self._busy[origin] = self._busy.get(origin, 0) + 1
+        self._free -= 1
+        if origin in self._partial:
+            self.consider(origin)
+        elif queue and busy < self._per_origin:
+            self._rotation[origin] = None
+        return seen
 
     def occupy(self, origin: str) -> None:
         """Take a slot for a job of an origin."""
@@ -172,7 +187,7 @@ class Ready:
         self._busy[origin] -= 1
         if not self._busy[origin]:
             del self._busy[origin]
-        if all(probe.due.origin != origin for probe in self._probes):
+        if self._probing and all(probe.due.origin != origin for probe in self._probes):
             self._probing.discard(origin)
         self.consider(origin)
 
@@ -214,7 +229,7 @@ class Ready:
             queue.remove(queued)
             self._queued.discard(due)
             if not queue:
-                del self._queues[origin]
+                self._drop_queue(origin)
         self._new_path[origin] = due.path not in self._breakers.paths(origin)
         self._probing.add(origin)
         self._probes.append(queued or Seen(due, now))
@@ -256,19 +271,24 @@ class Ready:
 
     def consider(self, origin: str) -> None:
         """Decide anew what an origin waits for: a turn, a refill, a probe, or nothing."""
-        queue = self._queues.get(origin, ())
+        queue = self._queues.get(origin)
         is_open = self._breakers.is_open(origin)
         if is_open:
             self._new_path.setdefault(origin, True)  # as far as is known
         elif origin in self._new_path:
             del self._new_path[origin]
             self._probe_at.pop(origin, None)
-        may_go = not is_open and not self.holds(origin)
-        has_slot = self._busy.get(origin, 0) < self._per_origin
-        _set(self._rotation, origin, bool(queue) and may_go and has_slot)
-        is_low = not queue or 2 * len(queue) < self._room()
-        _set(self._hungry, origin, origin in self._partial and may_go and is_low)
-        if is_open and origin not in self._probing and (queue or origin in self._partial):
+        may_go = not is_open and not (self._paused and self.holds(origin))
+        if queue and may_go and self._busy.get(origin, 0) < self._per_origin:
+            self._rotation.setdefault(origin)
+        else:
+            self._rotation.pop(origin, None)
+        is_partial = origin in self._partial
+        if is_partial and may_go and (not queue or 2 * len(queue) < self._room):
+            self._hungry.setdefault(origin)
+        elif self._hungry:
+            self._hungry.pop(origin, None)
+        if is_open and origin not in self._probing and (queue or is_partial):
             self._arm_probe(origin)
 
     def _arm_probe(self, origin: str) -> None:
@@ -283,19 +303,11 @@ class Ready:
     def _known(self) -> list[str]:
         return list({**dict.fromkeys(self._queues), **self._partial})
 
-    def _room(self) -> int:
-        return max(1, min(self._max_room, MAX_QUEUED // (len(self._queues) or 1)))
-
-    def _has_room(self, origin: str) -> bool:
-        return len(self._queues.get(origin, ())) < self._room()
+    def _share_room(self) -> None:
+        """Give each of the origins that have queues its part of the room."""
+        self._room = max(1, min(self._max_room, MAX_QUEUED // (len(self._queues) or 1)))
 
     def _drop_queue(self, origin: str) -> None:
-        self._queued.difference_update(seen.due for seen in self._queues.pop(origin, ()))
-
-
-def _set(names: OrderedDict[str, None], name: str, is_in: bool) -> None:
-    """Put a name at the end, or leave it where it is; or take it out."""
-    if is_in:
-        names.setdefault(name)
-    else:
-        names.pop(name, None)
+        dropped = self._queues.pop(origin, ())
+        self._queued.difference_update([seen.due for seen in dropped])
+        self._share_room()
