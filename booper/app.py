@@ -23,6 +23,7 @@ from starlette.types import Scope as ASGIScope
 
 from booper.admission import FIXED_KEY_NAME, Address, addresses_of, ensure_key
 from booper.api.application import OPERATIONS, create_application
+from booper.api.memory import ResponseMemory
 from booper.api.routing import Operation, Services
 from booper.clock import Clock, SystemClock, unfrozen
 from booper.config import Config
@@ -122,6 +123,7 @@ class Booper(OwnCalls):
         # Per process, so that nothing learned from one run opens the helpers of the next.
         self._own_secret = secrets.token_urlsafe(32)
         self._channels = Channels(self._clock, self._random)
+        self._memory = ResponseMemory()
         self._transport = transport or make_transport(self.config)
         self._exit = AsyncExitStack()
         self._scheduler: Scheduler | None = None
@@ -219,6 +221,10 @@ class Booper(OwnCalls):
         assert self._scheduler is not None, "booper is not running, or only follows"
         return self._scheduler.next_at(self._clock.now())
 
+    def is_crowded(self) -> bool:
+        """Return whether a response waits until others are read."""
+        return self._memory.is_short
+
     async def asgi(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         """Serve the API; usable from the start to the stop."""
         assert self._application is not None, "booper is not running"
@@ -245,7 +251,9 @@ class Booper(OwnCalls):
         if self._is_shared:
             grace = self.config.delivery.grace_seconds
             limits = Limits(connections=server.max_connections)
-            await open_to_others(stack, Path(database.path), self._faces, grace, limits)
+            await open_to_others(
+                stack, Path(database.path), self._faces, grace, limits, self.is_crowded
+            )
         stack.push_async_callback(self._transport.aclose)
         reports = Reports(self._guard, self._clock, self.config.retry.max_attempts, self._redaction)
         scheduler = self._make_scheduler(store, reports, self._way_inside(stack))
@@ -299,6 +307,7 @@ class Booper(OwnCalls):
             rate_limit=make_rate_limit(config.server),
             has_app=self._app is not None,
             open_channels_key=self._api_key if self._open_channels else None,
+            memory=self._memory,
         )
 
     def _way_inside(self, stack: AsyncExitStack) -> InsideTransport | None:

@@ -193,6 +193,13 @@ class TooManyConnections(BooperError):
     title = "Too many connections"
 
 
+class TooManyResponses(BooperError):
+    """Other large responses that are still being read have taken the memory for one more."""
+
+    status = 503
+    title = "Too many responses"
+
+
 class StoreUnavailable(BooperError):
     """Say that the store cannot write now; the same call may succeed later."""
 

@@ -46,7 +46,12 @@ class Faces:
 
 
 async def open_to_others(
-    stack: AsyncExitStack, database: Path, faces: Faces, grace_seconds: float, limits: Limits
+    stack: AsyncExitStack,
+    database: Path,
+    faces: Faces,
+    grace_seconds: float,
+    limits: Limits,
+    is_crowded: Callable[[], bool],
 ) -> None:
     """Listen beside a database that this process holds, until the stack is closed so far.
 
@@ -65,8 +70,8 @@ async def open_to_others(
     public = stack.enter_context(private_socket(public_socket_path(database)))
     await stack.enter_async_context(
         listening(
-            Listener(faces.administration, grace_seconds, [private], limits),
-            Listener(faces.application, grace_seconds, [public], limits),
+            Listener(faces.administration, grace_seconds, [private], limits, is_crowded),
+            Listener(faces.application, grace_seconds, [public], limits, is_crowded),
         )
     )
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -179,12 +179,12 @@ async def house() -> AsyncIterator[House]:
 
 
 @asynccontextmanager
-async def opened(limits: Limits) -> AsyncIterator[House]:
+async def opened(limits: Limits, is_crowded: Callable[[], bool] = bool) -> AsyncIterator[House]:
     """Run a listener with these limits on a free port."""
     application = Application()
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
         address = listening.getsockname()[:2]
-        listener = Listener(application, 1.0, [listening], limits)
+        listener = Listener(application, 1.0, [listening], limits, is_crowded)
         async with AsyncExitStack() as stack:
             task = asyncio.create_task(listener.listen())
             yield House(listener, application, address, stack)
@@ -448,6 +448,25 @@ async def test_a_client_that_reads_slowly_gets_all(house: House) -> None:
             while not received.endswith(b"\r\n0\r\n\r\n"):
                 received += await loop.sock_recv(client, 4 << 20)
     assert received.count(b"x") == FLOOD_BYTES
+
+
+@pytest.mark.parametrize("is_crowded", [False, True])
+async def test_a_slow_reader_is_cut_where_others_wait_for_its_memory(is_crowded: bool) -> None:
+    """Alone it may take its time; else it is to read 256 KiB a second, after ten seconds."""
+    async with opened(LIMITS, lambda: is_crowded) as house:
+        reader, writer = await asyncio.open_connection(*house.address, limit=1 << 16)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        house.stack.callback(writer.close)
+        writer.write(request(b"GET /flood"))
+        await reader.readexactly(1)
+        for second in range(30):
+            await house.settle(1)
+            house.expire(second)
+            await reader.readexactly(LIMITS.crowded_bytes_per_second)
+        await house.settle(1)
+        # 30 * 256 KiB were read, and 48 * 256 KiB should have been
+        house.expire(58)
+        await house.settle(0 if is_crowded else 1)
 
 
 async def test_the_listener_looks_at_its_deadlines_by_itself() -> None:

@@ -3,6 +3,7 @@
 import msgspec
 from starlette.responses import Response
 
+from booper.api.memory import ITEM_BYTES
 from booper.api.pauses import TARGETS, TargetBody, read_target
 from booper.api.routing import Access, Answer, Call, Data, Documentation, Operation, Posted, respond
 from booper.api.schemas import Schema
@@ -72,6 +73,6 @@ _RESET = Documentation(
 )
 
 OPERATIONS = (
-    Operation("GET", "/api/breakers", Access.ADMIN, list_all, _LIST),
+    Operation("GET", "/api/breakers", Access.ADMIN, list_all, _LIST, ITEM_BYTES),
     Operation("POST", "/api/breakers/reset", Access.ADMIN, reset, _RESET),
 )

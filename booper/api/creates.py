@@ -10,6 +10,7 @@ import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from booper.api.jobs import accept, rules_of
+from booper.api.memory import SMALL_BYTES, ResponseMemory, Share
 from booper.api.problems import MEDIA_TYPE, Problem, headers_of, problem_of, unexpected
 from booper.api.routing import Access, Services, identify
 from booper.errors import BooperError
@@ -32,11 +33,15 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     headers: list[tuple[bytes, bytes]]
     body: bytes
 
-    async def __call__(self, send: Send) -> None:
-        """Send it."""
+    async def __call__(self, send: Send, memory: ResponseMemory) -> None:
+        """Send it; a large one is counted until the client has read it."""
         headers = [(b"content-length", b"%d" % len(self.body)), *self.headers]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": self.body})
+        if len(self.body) <= SMALL_BYTES:
+            await send({"type": "http.response.body", "body": self.body})
+            return
+        with Share(memory) as share:
+            await share.send_body(self.body, send)
 
 
 class Creates:
@@ -57,9 +62,9 @@ class Creates:
         except BooperError as error:
             answer = _problem(problem_of(error), headers_of(error))
         except Exception:
-            await _problem(unexpected(), {})(send)
+            await _problem(unexpected(), {})(send, self._services.memory)
             raise  # the server logs it
-        await answer(send)
+        await answer(send, self._services.memory)
 
     async def _answer(self, create: Create) -> Answer:
         user_id = await identify(create, Access.WRITE, self._services)

@@ -9,6 +9,7 @@ from booper.api.bodies import Incoming, media_type, read_body
 from booper.api.dry_run import Preview, preview
 from booper.api.filters import query_filter, query_readers
 from booper.api.intake import Rules, read_creation
+from booper.api.memory import ITEM_BYTES
 from booper.api.paging import flag, read_page, write_cursor
 from booper.api.parameters import BOOLEAN, CURSOR, FILTERS, JOB_ID, paging
 from booper.api.pauses import holder
@@ -29,7 +30,7 @@ from booper.errors import Conflict, NotFound
 from booper.model.args import Args
 from booper.model.job import WAITING
 from booper.model.resource import JobResource, job_resource, new_job_resource
-from booper.store.base import JobRef
+from booper.store.base import PAGE_BYTES, JobRef
 
 ORDER_FIELDS = ("inserted_at", "scheduled_at", "id")
 _MAX_ID = 2**63 - 1
@@ -244,12 +245,12 @@ _AGAIN = Documentation(tag="jobs", parameters=(JOB_ID,), answers={200: _JOB}, er
 
 OPERATIONS = (
     Operation("POST", "/api/jobs", Access.WRITE, create, _CREATE),
-    Operation("GET", "/api/jobs", Access.READ, list_all, _LIST),
-    Operation("GET", "/api/jobs/{job_id}", Access.READ, get, _GET),
-    Operation("DELETE", "/api/jobs/{job_id}", Access.WRITE, cancel, _DELETE),
-    Operation("POST", "/api/jobs/{job_id}/cancel", Access.WRITE, cancel, _CANCEL),
-    Operation("POST", "/api/jobs/{job_id}/retry", Access.WRITE, retry, _AGAIN),
-    Operation("POST", "/api/jobs/{job_id}/run", Access.WRITE, run, _AGAIN),
+    Operation("GET", "/api/jobs", Access.READ, list_all, _LIST, PAGE_BYTES),
+    Operation("GET", "/api/jobs/{job_id}", Access.READ, get, _GET, ITEM_BYTES),
+    Operation("DELETE", "/api/jobs/{job_id}", Access.WRITE, cancel, _DELETE, ITEM_BYTES),
+    Operation("POST", "/api/jobs/{job_id}/cancel", Access.WRITE, cancel, _CANCEL, ITEM_BYTES),
+    Operation("POST", "/api/jobs/{job_id}/retry", Access.WRITE, retry, _AGAIN, ITEM_BYTES),
+    Operation("POST", "/api/jobs/{job_id}/run", Access.WRITE, run, _AGAIN, ITEM_BYTES),
 )
 
 

@@ -5,6 +5,7 @@ from uuid import UUID
 import msgspec
 from starlette.responses import Response
 
+from booper.api.memory import ITEM_BYTES
 from booper.api.paging import MOST_UUID, read_page, write_cursor
 from booper.api.parameters import CURSOR, paging
 from booper.api.routing import (
@@ -22,6 +23,7 @@ from booper.api.schemas import choice, whole
 from booper.api.wire import LogResource, log_resource
 from booper.errors import NotFound
 from booper.model.event import EVENTS
+from booper.store.base import PAGE_BYTES
 
 ORDER_FIELDS = ("inserted_at", "id")
 
@@ -85,8 +87,8 @@ _GET = Documentation(
 )
 
 OPERATIONS = (
-    Operation("GET", "/api/logs", Access.READ, list_all, _LIST),
-    Operation("GET", "/api/logs/{log_id}", Access.READ, get, _GET),
+    Operation("GET", "/api/logs", Access.READ, list_all, _LIST, PAGE_BYTES),
+    Operation("GET", "/api/logs/{log_id}", Access.READ, get, _GET, ITEM_BYTES),
 )
 
 

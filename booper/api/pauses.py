@@ -6,6 +6,7 @@ import msgspec
 from starlette.responses import Response
 
 from booper.api.bodies import JSON, media_type, read_body
+from booper.api.memory import ITEM_BYTES
 from booper.api.routing import (
     Access,
     Answer,
@@ -173,7 +174,7 @@ _LIST = Documentation(
 
 OPERATIONS = (
     Operation("POST", "/api/pause", Access.ADMIN, pause, _PAUSE),
-    Operation("GET", "/api/pause", Access.ADMIN, list_all, _LIST),
+    Operation("GET", "/api/pause", Access.ADMIN, list_all, _LIST, ITEM_BYTES),
     Operation("POST", "/api/resume", Access.ADMIN, resume, _PAUSE),
-    Operation("GET", "/api/pauses", Access.ADMIN, list_all, _LIST),
+    Operation("GET", "/api/pauses", Access.ADMIN, list_all, _LIST, ITEM_BYTES),
 )

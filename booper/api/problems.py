@@ -18,6 +18,7 @@ from booper.errors import (
     StoreUnavailable,
     TooManyConnections,
     TooManyRequests,
+    TooManyResponses,
     Unauthenticated,
     UnsupportedEncoding,
 )
@@ -91,7 +92,7 @@ def headers_of(error: BooperError) -> Mapping[str, str]:
             return {"WWW-Authenticate": 'Bearer realm="booper"'}
         case TooManyRequests(retry_seconds=seconds):
             return {"Retry-After": str(ceil(seconds))}
-        case StoreUnavailable() | TooManyConnections():
+        case StoreUnavailable() | TooManyConnections() | TooManyResponses():
             return {"Retry-After": str(RETRY_SECONDS)}
         case UnsupportedEncoding():
             return {"Accept-Encoding": "identity"}  # RFC 9110 §15.5.16

@@ -23,6 +23,7 @@ from starlette.types import Scope as ASGIScope
 
 from booper.api.bodies import Incoming
 from booper.api.limits import RateLimit
+from booper.api.memory import ResponseMemory, Share
 from booper.api.query import check_query
 from booper.clock import Clock
 from booper.engine.channels import Channels
@@ -92,6 +93,7 @@ class Services:
     is_administrator: bool = False
     has_app: bool = False
     open_channels_key: str | None = None
+    memory: ResponseMemory = field(default_factory=ResponseMemory)
 
     @property
     def check(self) -> Check:
@@ -200,13 +202,18 @@ class Documentation:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path; `{name:path}` in it may hold slashes, as Starlette spells that."""
+    """One method of one path; `{name:path}` in it may hold slashes, as Starlette spells that.
+
+    `reserves` is the memory in bytes that it waits for before it builds a response: how much that
+    may have, 0 where it is short or as long as the request's body.
+    """
 
     method: str
     path: str
     access: Access
     handler: Callable[[Call], Awaitable[Response]]
     documentation: Documentation
+    reserves: int = 0
 
     @property
     def template(self) -> str:
@@ -289,8 +296,10 @@ class Resource:
         caller = await identify(request, operation.access, self._services)
         if scope["query_string"] and not operation.documentation.ignores_query:
             check_query(request.query_params, operation.query, operation.body_fields)
-        response = await operation.handler(Call(request, self._services, caller))
-        await response(scope, receive, send)
+        with Share(self._services.memory) as share:
+            await share.reserve(operation.reserves)
+            response = await operation.handler(Call(request, self._services, caller))
+            await share.send(response, scope, receive, send)
 
 
 async def identify(request: Incoming, access: Access, services: Services) -> UUID | None:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from booper.api.bodies import JSON, decode_json, media_type, read_body
 from booper.api.intake import check, new_schedule, read_args, read_due, start_of_interval
 from booper.api.jobs import JOB, rules_of
+from booper.api.memory import ITEM_BYTES
 from booper.api.paging import (
     MOST_UUID,
     read_page,
@@ -50,7 +51,7 @@ from booper.model.moment import parse_moment
 from booper.model.origin import path_key
 from booper.model.resource import JobResource, job_resource
 from booper.model.schedule import NewSchedule, Plan, Schedule, zone_of
-from booper.store.base import Altered
+from booper.store.base import PAGE_BYTES, Altered
 
 DEFAULT_NEXT_RUNS = 5
 MOST_TRIES = 5
@@ -216,13 +217,17 @@ _EXTRA = Documentation(
 )
 
 OPERATIONS = (
-    Operation("GET", "/api/schedules", Access.READ, list_all, _LIST),
-    Operation("GET", "/api/schedules/{schedule_id}", Access.READ, get, _GET),
+    Operation("GET", "/api/schedules", Access.READ, list_all, _LIST, PAGE_BYTES),
+    Operation("GET", "/api/schedules/{schedule_id}", Access.READ, get, _GET, ITEM_BYTES),
     Operation("PATCH", "/api/schedules/{schedule_id}", Access.WRITE, change, _CHANGE),
-    Operation("DELETE", "/api/schedules/{schedule_id}", Access.WRITE, delete, _DELETE),
-    Operation("POST", "/api/schedules/{schedule_id}/disable", Access.WRITE, disable, _SWITCH),
-    Operation("POST", "/api/schedules/{schedule_id}/enable", Access.WRITE, enable, _ENABLE),
-    Operation("POST", "/api/schedules/{schedule_id}/run", Access.WRITE, run, _EXTRA),
+    Operation("DELETE", "/api/schedules/{schedule_id}", Access.WRITE, delete, _DELETE, ITEM_BYTES),
+    Operation(
+        "POST", "/api/schedules/{schedule_id}/disable", Access.WRITE, disable, _SWITCH, ITEM_BYTES
+    ),
+    Operation(
+        "POST", "/api/schedules/{schedule_id}/enable", Access.WRITE, enable, _ENABLE, ITEM_BYTES
+    ),
+    Operation("POST", "/api/schedules/{schedule_id}/run", Access.WRITE, run, _EXTRA, ITEM_BYTES),
 )
 
 

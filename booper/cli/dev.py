@@ -130,7 +130,10 @@ async def benching(
         )
         limits = Limits(connections=config.server.max_connections)
         async with bench:
-            listener = Listener(bench.asgi, config.delivery.grace_seconds, sockets, limits)
+            grace = config.delivery.grace_seconds
+            listener = Listener(
+                bench.asgi, grace, sockets, limits, lambda: bench.booper.is_crowded()
+            )
             async with listening(listener):
                 yield bench, url
 

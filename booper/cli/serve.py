@@ -54,7 +54,7 @@ async def _serve(config: Config, api_key: str | None) -> None:
         async with booper:
             grace = config.delivery.grace_seconds
             limits = Limits(connections=config.server.max_connections)
-            listener = Listener(booper.asgi, grace, sockets, limits)
+            listener = Listener(booper.asgi, grace, sockets, limits, booper.is_crowded)
             spare_collector()
             _greet(config, addresses, booper.first_key)
             await _until_stopped(booper, listener, stop)

@@ -5,6 +5,7 @@ timer for each, let alone for each byte that drips in, would cost more than the 
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Final
@@ -34,7 +35,9 @@ class Limits:
 
     A body may take `body_seconds`, and a second more for each `bytes_per_second` it has brought.
     `stall_seconds` is how long nothing may be taken of a response: a slow client that reads
-    steadily takes some of it more often, in steps of up to 64 KiB. `linger_seconds` is how long a
+    steadily takes some of it more often, in steps of up to 64 KiB. Only while responses wait for
+    the memory of others, one must be taken at `crowded_bytes_per_second`, after `crowded_seconds`.
+    `linger_seconds` is how long a
     connection that is to end is still read, or its peer might lose the answer (RFC 9112 §9.6).
     """
 
@@ -46,6 +49,8 @@ class Limits:
     body_seconds: float = 10.0
     bytes_per_second: int = 16 << 10
     stall_seconds: float = 30.0
+    crowded_seconds: float = 10.0
+    crowded_bytes_per_second: int = 256 << 10
     linger_seconds: float = 2.0
 
     @property
@@ -61,14 +66,22 @@ class Limits:
 class Door(HTTPProtocol):
     """HTTP with one client, within limits; `waiting` is shared by the listener's connections."""
 
-    def __init__(self, limits: Limits, waiting: "Waiting[Door]", **options: Any) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        waiting: "Waiting[Door]",
+        is_crowded: Callable[[], bool],
+        **options: Any,
+    ) -> None:
         super().__init__(bounds=limits.of_reader, **options)
         self.access_log = False  # whoever runs this process decides what is logged
         self._limits: Final = limits
         self._waiting: Final = waiting
+        self._is_crowded: Final = is_crowded
         self._deadline = inf
         self._stalled_until = inf
         self._taken_bytes = 0
+        self._took_since = (0.0, 0)
         self._unwanted_bytes = 0
         self._is_receiving = False
         self._ending: EndingTransport
@@ -220,10 +233,18 @@ class Door(HTTPProtocol):
             self._stalled_until = inf
             return False
         taken = self._ending.taken_bytes()
+        if self._stalled_until == inf:
+            self._took_since = (now, taken)
         if taken > self._taken_bytes or self._stalled_until == inf:
             self._taken_bytes = taken
             self._stalled_until = now + self._limits.stall_seconds
-        return now >= self._stalled_until
+        return now >= self._stalled_until or (self._is_crowded() and self._is_slow(now, taken))
+
+    def _is_slow(self, now: float, taken: int) -> bool:
+        """Return whether the client reads so slowly that others may not wait for it."""
+        since, taken_then = self._took_since
+        seconds = now - since - self._limits.crowded_seconds
+        return taken - taken_then < seconds * self._limits.crowded_bytes_per_second
 
     def _answer(self, error: BooperError) -> None:
         """Answer outside of the API, and end the connection."""

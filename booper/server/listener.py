@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
@@ -39,16 +39,22 @@ logging.getLogger("uvicorn.error").addFilter(_is_of_others)
 class Listener(uvicorn.Server):
     """A uvicorn server that leaves signals alone and sleeps while it has nothing to do.
 
-    It may run inside another server's process: it does not touch how that one logs.
+    It may run inside another server's process: it does not touch how that one logs. `is_crowded`
+    returns whether responses wait for the memory that others hold.
     """
 
     def __init__(
-        self, app: ASGIApp, grace_seconds: float, where: Sequence[socket.socket], limits: Limits
+        self,
+        app: ASGIApp,
+        grace_seconds: float,
+        where: Sequence[socket.socket],
+        limits: Limits,
+        is_crowded: Callable[[], bool] = bool,
     ) -> None:
         config = uvicorn.Config(
             app,
             interface="asgi3",
-            http=partial(Door, limits, Waiting[Door]()),  # type: ignore[arg-type]  # uvicorn only calls it
+            http=partial(Door, limits, Waiting[Door](), is_crowded),  # type: ignore[arg-type]  # uvicorn only calls it
             ws="none",
             lifespan="off",
             log_config=None,
