@@ -239,6 +239,48 @@ async def test_a_schedule_that_was_made_while_the_clock_was_ahead_runs_too(
     assert first == "2030-01-12T12:00:00.000000Z"
 
 
+# What a PATCH changes while the clock is ahead, and the first run that GET tells afterwards.
+# 12:00 and 12:10 have been run, or lie before the start that was asked for.
+PATCHES: dict[str, tuple[dict[str, Any], str]] = {
+    "soon": ({"schedule_in": 30}, "2030-01-01T12:15:30.000000Z"),
+    "in two hours": ({"schedule_in": [2, "hours"]}, "2030-01-01T14:15:00.000000Z"),
+    "with a new period": (
+        {"schedule_in": [20, "minutes"], "repeat_every": [1, "hour"]},
+        "2030-01-01T12:35:00.000000Z",
+    ),
+    "at a time": (
+        {"scheduled_at": (START + STEP + DAY).isoformat()},
+        "2030-01-12T12:00:00.000000Z",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PATCHES)
+async def test_a_start_that_was_changed_while_the_clock_was_ahead_is_meant_from_then(
+    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, case: str
+) -> None:
+    """Thirty seconds from now are not ten days and thirty seconds once the clock is right."""
+    change, first = PATCHES[case]
+    path = await make(api, repeat_every=[10, "minutes"])
+    await run_on(booper, clock, START + 15 * MINUTE)
+    await step(booper, clock, STEP)
+    assert (await api.patch(path, json=change)).status_code == 200
+    await step(booper, clock, -STEP)
+    assert (await shown(api, path))["next_runs"][0] == first
+
+
+async def test_a_start_that_is_far_away_stays_where_the_clock_was_right(
+    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock
+) -> None:
+    """A `schedule_in` of thirty days, changed before the step, is thirty days."""
+    path = await make(api, repeat_every=[10, "minutes"])
+    await run_on(booper, clock, START + 15 * MINUTE)
+    assert (await api.patch(path, json={"schedule_in": [30, "days"]})).status_code == 200
+    await step(booper, clock, STEP)
+    await step(booper, clock, -STEP)
+    assert (await shown(api, path))["next_runs"][0] == "2030-01-31T12:15:00.000000Z"
+
+
 async def test_a_retry_that_was_put_off_by_a_wrong_clock_comes_when_it_was_to(
     booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
 ) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from booper.model.args import decode_args
+from booper.model.args import Args, decode_args
 from booper.model.duration import parse_duration
 from booper.model.schedule import Plan, Schedule
 from booper.store.sqlite.values import loaded, stored
@@ -90,11 +90,11 @@ def next_time(
 def with_anchor_by(schedule: Schedule, now: datetime) -> Schedule:
     """Return a schedule whose grid does not wait for a time that a wrong clock gave it.
 
-    One that was made while the clock was ahead begins that much earlier, an interval by whole
-    periods. A start that its user has named stays.
+    One that was made, or given a `schedule_in`, while the clock was ahead begins that much earlier,
+    an interval by whole periods. A start that its user has named stays.
     """
-    ahead = schedule.inserted_at - now
     args = decode_args(schedule.args)
+    ahead = _timed_at(schedule, args) - now
     if ahead <= timedelta(0) or args.scheduled_at is not None:
         return schedule
     begin = max(schedule.anchor - ahead, now + _INSTANT)
@@ -104,6 +104,13 @@ def with_anchor_by(schedule: Schedule, now: datetime) -> Schedule:
         every = parse_duration(args.repeat_every)
         begin = schedule.anchor - (schedule.anchor - begin) // every * every
     return replace(schedule, anchor=begin)
+
+
+def _timed_at(schedule: Schedule, args: Args) -> datetime:
+    """Return when the schedule's start was last decided: its anchor is `schedule_in` after that."""
+    if args.schedule_in is None:
+        return schedule.inserted_at
+    return max(schedule.inserted_at, schedule.anchor - parse_duration(args.schedule_in))
 
 
 _INSTANT = timedelta(microseconds=1)
