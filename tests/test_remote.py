@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -293,6 +295,36 @@ def test_a_job_shows_what_its_last_attempt_sent_and_received(
     assert "Unauthenticated" in text
     row = next(line for line in booper("jobs", "list").stdout.splitlines() if "refused" in line)
     assert "the target answered 401" in row
+
+
+def test_a_job_without_a_response_says_so_in_words(booper: Booper) -> None:
+    """A port where nobody listens gives no response; no name of an error stands before it."""
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}/"
+    create = ("run", "post", url, "--max-attempts", "1", "--json")
+    number = str(answered(booper(*create))["job_id"])
+    text = until(
+        lambda: "discarded" in (text := booper("jobs", "get", number).stdout) and text,
+        "the job was discarded",
+    )
+    [line] = [line for line in str(text).splitlines() if "no response" in line]
+    assert re.fullmatch(r"  no response  \S.*, after [0-9.]+ ms", line)
+    assert "connect:" not in line
+
+
+@pytest.mark.parametrize("number", ["1.10", "-0.50", "1e5", "1E-7", "0.1234567890123456789"])
+def test_a_number_is_shown_with_the_digits_it_came_with(
+    booper: Booper, daemon: Daemon, number: str
+) -> None:
+    """In what was sent, in JSON, in lists and in the log; 1.10 is no 1.1 to who reads versions."""
+    data = ("-d", f'{{"version": {number}}}', "--max-attempts", "1")
+    create = booper("run", "post", f"{daemon.url}/api/echo", *data, "--json").stdout
+    assert f'"version":{number}' in create
+    job_id = str(json.loads(create)["job_id"])
+    until(lambda: "completed" in booper("jobs", "get", job_id).stdout, "the job was sent")
+    assert f'{{"version":{number}}}' in booper("jobs", "get", job_id).stdout
+    for command in (("jobs", "list"), ("jobs", "get", job_id), ("logs", "list", "--job", job_id)):
+        assert f'"version":{number}' in booper(*command, "--json").stdout
 
 
 def test_a_schedule_is_named_by_its_name_or_the_first_part_of_its_id(booper: Booper) -> None:

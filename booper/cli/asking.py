@@ -24,7 +24,7 @@ from booper.cli.shown import (
     told,
 )
 from booper.cli.table import terminal_width
-from booper.cli.text import one_line, printable, to_json
+from booper.cli.text import Number, one_line, printable, to_json
 from booper.client import (
     Client,
     ClientError,
@@ -36,6 +36,7 @@ from booper.client import (
     Unauthenticated,
 )
 from booper.client.arguments import check_key, check_url
+from booper.client.call import numbers_read_as
 
 _MAX_ENTRIES = 20
 """How many log entries are looked through for those of a job's last attempt."""
@@ -136,7 +137,10 @@ def asking(
         ConfigError: the configuration is needed, and wrong.
     """
     try:
-        with Client(*_configured(url, key, config), retries=1) as client:
+        with (
+            numbers_read_as(Number),
+            Client(*_configured(url, key, config), retries=1) as client,
+        ):
             yield Asking(client, is_json)
     except ClientError as error:
         click.echo(printable(f"booper: {message(error)}"), err=True)

@@ -32,12 +32,11 @@ def list_logs(ask: "Asking", **which: Any) -> None:
 @asks
 def get_log(ask: "Asking", log_id: str) -> None:
     """Show one entry with all it holds."""
-    import msgspec
 
-    from booper.cli.text import json_text
+    from booper.cli.text import to_json
 
     entry = ask.client.logs.get(log_id)
-    ask.show(entry, json_text(msgspec.json.format(msgspec.json.encode(entry))))
+    ask.show(entry, to_json(entry, is_indented=True))
 
 
 @logs.command("tail")

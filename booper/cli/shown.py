@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-import msgspec
-
 from booper.cli.table import pairs, table
+from booper.cli.text import to_json
 from booper.client import Breaker, Job, LogEntry, Pause, Schedule
 
 _JOB: Final = ("id", "state", "scheduled at", "name", "what", "error")
@@ -138,9 +137,12 @@ def _last_attempt(newest_first: Sequence[LogEntry]) -> list[tuple[str, str]]:
     facts = [("sent", _exchanged(spelled(sent.inserted_at), sent.payload))]
     if came is not None:
         payload = came.payload
-        took = f"{payload.get('duration_ms')} ms"
-        what = payload.get("status") or f"{payload.get('error')}: {payload.get('message')}"
-        facts.append(("received", _exchanged(f"{what}, after {took}", payload)))
+        took = payload.get("duration_ms")
+        after = "" if took is None else f", after {took} ms"
+        if status := payload.get("status"):
+            facts.append(("received", _exchanged(f"{status}{after}", payload)))
+        else:
+            facts.append(("no response", f"{payload.get('message')}{after}"))
     return facts
 
 
@@ -148,7 +150,7 @@ def _exchanged(head: str, payload: dict[str, Any]) -> str:
     """Return a line, headers below it, and the body below them, which is cut if it is long."""
     headers = [f"{name}: {value}" for name, value in (payload.get("headers") or {}).items()]
     body = payload.get("body")
-    text = body if isinstance(body, str) else msgspec.json.encode(body).decode()
+    text = body if isinstance(body, str) else to_json(body)
     if body is None or text in ("", "{}"):
         return "\n".join([head, *headers])
     over = len(text) - _MAX_BODY

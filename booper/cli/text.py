@@ -10,6 +10,21 @@ import msgspec
 _NOT_ASCII = re.compile(r"[^\x00-\x7e]")
 
 
+class Number(float):
+    """A number that is shown with the digits that it came with: `1.10`, not `1.1`."""
+
+    def __new__(cls, text: str) -> "Number":
+        """Read its text."""
+        number = super().__new__(cls, text)
+        number._text = text
+        return number
+
+    _text: str
+
+    def __str__(self) -> str:
+        return self._text
+
+
 def printable(text: str) -> str:
     r"""Return text whose control and format characters are escapes: `\x1b`, `\u202e`.
 
@@ -25,9 +40,16 @@ def one_line(text: str) -> str:
     return text if text.isprintable() else printable(text).replace("\n", "\\n")
 
 
-def to_json(value: Any) -> str:
+def to_json(value: Any, *, is_indented: bool = False) -> str:
     """Return a value as JSON without raw control or format characters, or ones stdout lacks."""
-    return json_text(msgspec.json.encode(value))
+    encoded = msgspec.json.encode(value, enc_hook=_number)
+    return json_text(msgspec.json.format(encoded) if is_indented else encoded)
+
+
+def _number(value: Any) -> msgspec.Raw:
+    if isinstance(value, Number):
+        return msgspec.Raw(str(value).encode())
+    raise NotImplementedError
 
 
 def json_text(encoded: bytes) -> str:

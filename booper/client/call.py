@@ -1,6 +1,8 @@
 """A call as a value: what is asked, and how its answer is read. Nothing here sends."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final, Generic, TypeVar
@@ -57,7 +59,7 @@ def bare(kind: type[T]) -> Callable[[bytes], T]:
 
     def read(body: bytes) -> T:
         try:
-            value: T = _decoder(wanted).decode(body)
+            value: T = _decoder(wanted, _number.get()).decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             is_json = isinstance(error, msgspec.ValidationError)
             what = "is JSON, but not what booper answers" if is_json else "is not JSON"
@@ -110,9 +112,22 @@ def _text(name: str, value: Any) -> str:
             return str(value)
 
 
+@contextmanager
+def numbers_read_as(number: Callable[[str], float]) -> Iterator[None]:
+    """Make numbers with a fraction or an exponent, whose meaning is the user's, of their text."""
+    token = _number.set(number)
+    try:
+        yield
+    finally:
+        _number.reset(token)
+
+
+_number: ContextVar[Callable[[str], float] | None] = ContextVar("_number", default=None)
+
+
 @cache
-def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind)
+def _decoder(kind: Any, number: Callable[[str], float] | None) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind, float_hook=number)
 
 
 MOST_ON_A_PAGE: Final = 100
