@@ -534,9 +534,10 @@ SHORT: list[tuple[str, dict[str, object], str]] = [
     (rows.EXECUTING_IDS, {}, "jobs_executing"),
     (turns.EARLIER_EVENT, EVENT_VALUES, "jobs_by_parent"),
     (queue.NEXT_EVENT, EVENT_VALUES, "jobs_by_parent"),
-    (runs.IS_BLOCKED, SCHEDULE_VALUES, "jobs_unfinished_of_schedule"),
+    (runs.FIND_DUE, SCHEDULE_VALUES, "jobs_unfinished_of_schedule"),
     (runs.IS_TAKEN, {"id": SCHEDULE, "at": 1, "but": 0}, "jobs_planned"),
     (runs.WAITING_RUN, SCHEDULE_VALUES, "jobs_planned"),
+    (runs.FIND_WITH_WAITING_RUN, SCHEDULE_VALUES, "jobs_planned"),
 ]
 
 

@@ -7,12 +7,12 @@ from datetime import datetime
 from random import Random
 
 import msgspec
-from msgspec.structs import replace
 
 from booper.errors import StoreDamaged
 from booper.model import dynamic, exact, lifecycle
 from booper.model.event import interruption_of, state_rejected
 from booper.model.job import Attempt, Job, Kind, NewJob, State
+from booper.model.schedule import Schedule
 from booper.store.base import (
     MAX_TIME,
     Admit,
@@ -154,8 +154,13 @@ class SQLiteQueue:
     ) -> Claims:
         """Begin an attempt of each of these jobs that still waits for just that time and origin."""
 
+        is_retry = False
+
         def change(connection: sqlite3.Connection) -> Claims:
-            claims = Turns(connection, now, announce, self._random).take(seen, admit)
+            nonlocal is_retry
+            turns = Turns(connection, now, announce, self._random, is_isolated=is_retry)
+            is_retry = True  # the writer makes again what has raised
+            claims = turns.take(seen, admit)
             if admit is Admit.ALONE:
                 for attempt in claims.begun:
                     job = attempt.job
@@ -240,22 +245,25 @@ class SQLiteQueue:
 
     def _settled(self, connection: sqlite3.Connection, settlement: Settlement) -> Settled:
         """Write what follows from an attempt whose job is written."""
-        self._leave(connection, settlement)
+        schedule, waiting = runs.find_with_waiting_run(connection, settlement.settled.schedule_id)
+        if schedule is not None:
+            self._leave(connection, settlement, schedule)
         settled, entries = settlement.settled, settlement.entries
         if settled.attempt % logs.TRIMMED_AFTER == 0:
             logs.trim(connection, settled.id)
         now = entries[-1].at if entries else settled.scheduled_at
         armed = self._insert_all(connection, settlement.reports, now)
-        return Settled(settled, [*armed, *following(connection, settled)])
+        if waiting is not None:
+            return Settled(settled, [*armed, waiting])
+        return Settled(settled, [*armed, *_next_events(connection, settled)])
 
-    def _leave(self, connection: sqlite3.Connection, settlement: Settlement) -> None:
+    def _leave(
+        self, connection: sqlite3.Connection, settlement: Settlement, schedule: Schedule
+    ) -> None:
         """Leave what a completed run answered to its schedule: `$previous` and `$state`."""
         if settlement.previous is None and settlement.changes is None:
             return
         job = settlement.settled
-        schedule = runs.find(connection, job.schedule_id)
-        if schedule is None:
-            return
         previous, state = schedule.previous, schedule.state
         if settlement.previous is not None and schedule.disabled_at is None:
             previous = settlement.previous
@@ -266,7 +274,7 @@ class SQLiteQueue:
             except dynamic.StateRejected as error:
                 at = settlement.entries[-1].at
                 logs.append(connection, [state_rejected(job, str(error), at)], self._random)
-        runs.write(connection, replace(schedule, previous=previous, state=state))
+        runs.leave(connection, schedule, previous, state)
 
     def _insert_all(
         self, connection: sqlite3.Connection, reports: Sequence[NewJob], now: datetime
@@ -287,10 +295,13 @@ def _dues(text: str) -> list[Due]:
 
 def following(connection: sqlite3.Connection, job: Job) -> Sequence[Job]:
     """Return what waited for a job's end: its schedule's next run, or the next event."""
-    if job.kind is Kind.WEBHOOK and job.parent_id is not None:
-        values = {"parent_id": job.parent_id, "id": job.id}
-        found = connection.execute(NEXT_EVENT, values).fetchall()
-        return [rows.job_of(row) for row in found]
-    schedule = runs.find(connection, job.schedule_id)
-    waiting = runs.waiting_run(connection, schedule) if schedule else None
-    return [waiting] if waiting else []
+    _, waiting = runs.find_with_waiting_run(connection, job.schedule_id)
+    return [waiting] if waiting else _next_events(connection, job)
+
+
+def _next_events(connection: sqlite3.Connection, job: Job) -> list[Job]:
+    """Return the event that waited for this one's end, if it is one and another follows."""
+    if job.kind is not Kind.WEBHOOK or job.parent_id is None:
+        return []
+    values = {"parent_id": job.parent_id, "id": job.id}
+    return [rows.job_of(row) for row in connection.execute(NEXT_EVENT, values).fetchall()]

@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
+from booper.model.args import decode_args
 from booper.model.job import Job
 from booper.model.schedule import Plan, Schedule
 from booper.store.base import Ahead
@@ -108,7 +109,7 @@ def _replan(
         attempts = runs.last_run(connection, schedule).max_attempts
         run = runs.plan_run(connection, healed, next_at, attempts, now, random)
     else:
-        due = runs.with_jitter(healed, next_at, random)
+        due = runs.with_jitter(decode_args(healed.args), next_at, random)
         run = replace(waiting, planned_at=next_at, scheduled_at=due)
         rows.write(connection, waiting, run)
     return [run]

@@ -1,15 +1,17 @@
 """A schedule's row and its planned runs: reading, planning the next, and what was not run."""
 
 import sqlite3
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID
 
+import msgspec
 from msgspec.structs import replace
 
 from booper.errors import NotFound
 from booper.model import lifecycle
-from booper.model.args import decode_args
+from booper.model.args import Args, decode_args
+from booper.model.duration import parse_duration
 from booper.model.job import Job, Kind, NewJob
 from booper.model.origin import path_key
 from booper.model.planning import DISABLED
@@ -45,6 +47,12 @@ UPDATE schedules SET name = :name, description = :description, origin = :origin,
 WHERE id = :id
 """
 
+ADVANCE = """
+UPDATE schedules SET next_at = :next_at, runs = :runs, ended_at = :ended_at WHERE id = :id
+"""
+
+LEAVE = "UPDATE schedules SET previous = :previous, state = :state WHERE id = :id"
+
 # Partial indexes serve only what says so in their own words; without these a claim would walk all
 # runs that the schedule ever had.
 WAITING_RUN = f"""
@@ -61,6 +69,23 @@ SELECT EXISTS (
 )
 """
 
+FIND_DUE = f"SELECT {COLUMNS}, gap IS NOT NULL, ({IS_BLOCKED}) FROM schedules WHERE id = :id"
+
+
+def _of(table: str, columns: str) -> str:
+    return ", ".join(f"{table}.{name}" for name in columns.replace(",", " ").split())
+
+
+FIND_WITH_WAITING_RUN = f"""
+SELECT {_of("schedules", COLUMNS)}, {_of("jobs", rows.COLUMNS)}
+FROM schedules LEFT JOIN jobs ON jobs.schedule_id = schedules.id
+    AND jobs.planned_at = schedules.next_at AND jobs.kind = 'run' AND jobs.state <> 'cancelled'
+    AND jobs.state = 'scheduled'
+WHERE schedules.id = :id
+"""
+
+_WIDTH = len(COLUMNS.split(","))
+
 LAST_RUN = f"""
 SELECT {rows.COLUMNS} FROM jobs WHERE schedule_id = :id AND kind = 'run' ORDER BY id DESC LIMIT 1
 """
@@ -72,6 +97,38 @@ def find(connection: sqlite3.Connection, schedule_id: UUID | None) -> Schedule |
         return None
     row = connection.execute(FIND, {"id": schedule_id.bytes}).fetchone()
     return schedule_of(row) if row is not None else None
+
+
+class DueSchedule(msgspec.Struct, frozen=True):
+    """A schedule whose run is due.
+
+    `has_gap` is whether a gap is open at its end, `is_blocked` whether a run is not finished.
+    """
+
+    schedule: Schedule
+    has_gap: bool
+    is_blocked: bool
+
+
+def find_due(connection: sqlite3.Connection, schedule_id: UUID | None) -> DueSchedule | None:
+    """Return a schedule with what decides the turn of its run, None if there is none."""
+    if schedule_id is None:
+        return None
+    row = connection.execute(FIND_DUE, {"id": schedule_id.bytes}).fetchone()
+    return None if row is None else DueSchedule(schedule_of(row), bool(row[-2]), bool(row[-1]))
+
+
+def find_with_waiting_run(
+    connection: sqlite3.Connection, schedule_id: UUID | None
+) -> tuple[Schedule | None, Job | None]:
+    """Return a schedule and the run that waits for its next time, None for what there is not."""
+    if schedule_id is None:
+        return None, None
+    row = connection.execute(FIND_WITH_WAITING_RUN, {"id": schedule_id.bytes}).fetchone()
+    if row is None:
+        return None, None
+    waiting = row[_WIDTH:]
+    return schedule_of(row), rows.job_of(waiting) if waiting[0] is not None else None
 
 
 def get(connection: sqlite3.Connection, user_id: UUID, schedule_id: UUID) -> Schedule:
@@ -91,6 +148,24 @@ def write(connection: sqlite3.Connection, schedule: Schedule) -> Schedule:
     """Write what may change of a schedule, and return it."""
     connection.execute(UPDATE, _values(schedule))
     return schedule
+
+
+def advance(connection: sqlite3.Connection, schedule: Schedule) -> None:
+    """Write how far a schedule has come."""
+    values = {
+        "id": schedule.id.bytes,
+        "next_at": stored_or_none(schedule.next_at),
+        "runs": schedule.runs,
+        "ended_at": stored_or_none(schedule.ended_at),
+    }
+    connection.execute(ADVANCE, values)
+
+
+def leave(connection: sqlite3.Connection, schedule: Schedule, previous: str, state: str) -> None:
+    """Write `$previous` and `$state` of a schedule, unless they are the same as before."""
+    if (previous, state) != (schedule.previous, schedule.state):
+        values = {"id": schedule.id.bytes, "previous": previous, "state": state}
+        connection.execute(LEAVE, values)
 
 
 def waiting_run(connection: sqlite3.Connection, schedule: Schedule) -> Job | None:
@@ -113,11 +188,6 @@ def is_waiting(schedule: Schedule | None, job: Job) -> bool:
         and schedule.disabled_at is None
         and schedule.next_at == job.planned_at
     )
-
-
-def is_blocked(connection: sqlite3.Connection, schedule: Schedule) -> bool:
-    """Say whether a run of the schedule is not finished."""
-    return bool(connection.execute(IS_BLOCKED, {"id": schedule.id.bytes}).fetchone()[0])
 
 
 def free_time(
@@ -154,7 +224,7 @@ def plan_run(
         args=schedule.args,
         origin=schedule.origin,
         path=path_key(args.url),
-        scheduled_at=with_jitter(schedule, planned_at, random),
+        scheduled_at=with_jitter(args, planned_at, random),
         planned_at=planned_at,
         max_attempts=max_attempts,
         kind=Kind.RUN,
@@ -167,9 +237,10 @@ def plan_run(
     return rows.insert(connection, new, now, random)
 
 
-def with_jitter(schedule: Schedule, planned_at: datetime, random: Random) -> datetime:
-    """Return when a planned run is due: its time, and a part of the schedule's jitter."""
-    return planned_at + Plan.of_schedule(schedule).jitter * random.random()
+def with_jitter(args: Args, planned_at: datetime, random: Random) -> datetime:
+    """Return when a planned run is due: its time, and a part of its schedule's jitter."""
+    jitter = parse_duration(args.jitter) if args.jitter is not None else timedelta(0)
+    return planned_at + jitter * random.random()
 
 
 def move_on(
@@ -264,15 +335,16 @@ def _retimed(
     random: Random,
 ) -> Job:
     """Let a waiting run take over what its schedule has become; it keeps its id."""
+    args = decode_args(schedule.args)
     run = replace(
         waiting,
         args=schedule.args,
         origin=schedule.origin,
-        path=path_key(decode_args(schedule.args).url),
+        path=path_key(args.url),
         name=schedule.name,
         description=schedule.description,
         planned_at=planned_at,
-        scheduled_at=with_jitter(schedule, planned_at, random),
+        scheduled_at=with_jitter(args, planned_at, random),
         max_attempts=new.max_attempts,
     )
     rows.retag(connection, waiting, new.tags)

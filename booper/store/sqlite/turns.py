@@ -15,6 +15,7 @@ from random import Random
 from msgspec.structs import replace
 
 from booper.model import lifecycle
+from booper.model.args import decode_args
 from booper.model.event import unplannable
 from booper.model.job import WAITING, Attempt, Job, Kind
 from booper.model.planning import MISFIRE, Coming, Hold, MoveOn, Run, take_turn
@@ -22,6 +23,7 @@ from booper.model.schedule import Gap, Misfire, Plan, Schedule
 from booper.store.base import Admit, Announce, Claims, Due, Seen, Suspect
 from booper.store.sqlite import logs, rows, runs
 from booper.store.sqlite.damage import is_damage, is_damaged, set_aside
+from booper.store.sqlite.runs import DueSchedule
 from booper.store.sqlite.upcoming import ENDED, is_taken
 
 log = logging.getLogger("booper.store")
@@ -42,15 +44,26 @@ LONGEST_WAIT = timedelta(minutes=15)
 
 
 class Turns:
-    """One claim, within its transaction."""
+    """One claim, within its transaction.
+
+    Whatever is wrong with a job raises, unless turns are isolated: then it is discarded. They
+    always are in a damaged file, to learn which jobs cannot be written.
+    """
 
     def __init__(
-        self, connection: sqlite3.Connection, now: datetime, announce: Announce, random: Random
+        self,
+        connection: sqlite3.Connection,
+        now: datetime,
+        announce: Announce,
+        random: Random,
+        *,
+        is_isolated: bool,
     ) -> None:
         self._connection = connection
         self._now = now
         self._announce = announce
         self._random = random
+        self._is_isolated = is_isolated or is_damaged(connection)
         self._begun: list[Attempt] = []
         self._seen: list[Seen] = []
         self._held: list[Seen] = []
@@ -66,39 +79,24 @@ class Turns:
         if admit is Admit.NONE:
             waiting = [number for number in due if found[number].is_suspect]
             suspects = [Suspect(due.pop(it), found[it].interruptions) for it in waiting]
-        free = [found[number] for number in due if _is_free(found[number])]
-        # In a damaged file each by itself, to learn which of them cannot be written.
-        if not is_damaged(self._connection) and self._begin_all(free):
-            for job in free:
-                del due[job.id]
-        for item in due.values():
-            # Read anew: the turn before this one may have moved it.
-            current = rows.find(self._connection, item.due.id)
-            if current is not None and _is_due(current, item.due):
-                self._isolated_turn(current, item)
+        if not self._is_isolated:
+            self._begin_all([job for job in map(found.__getitem__, due) if _is_free(job)])
+        for number, item in due.items():
+            job = found[number]  # no turn moves another one's job
+            if self._is_isolated:
+                self._isolated_turn(job, item)
+            elif not _is_free(job):
+                self._reported_turn(job, item)
         seen = [*self._held, *self._seen]
         return Claims(self._begun, seen, self._armed, tuple(self._held), tuple(suspects))
 
-    def _begin_all(self, jobs: Sequence[Job]) -> bool:
-        """Begin jobs that depend on nothing, all at once; if one of them cannot, none."""
-        self._connection.execute("SAVEPOINT together")
-        try:
-            claimed = [lifecycle.claim(job, self._now) for job in jobs]
-            begun = [Attempt.of(job) for job in claimed]
-            rows.write_all(self._connection, list(zip(jobs, claimed, strict=True)))
-            armed = self._report(begun)
-        except (sqlite3.OperationalError, MemoryError):
-            raise  # of the disk or the file, not of a job
-        except Exception as error:  # whatever is wrong with one of them; each is tried by itself
-            if is_damage(error):
-                raise
-            self._connection.execute("ROLLBACK TO together")
-            self._connection.execute("RELEASE together")
-            return False
-        self._connection.execute("RELEASE together")
+    def _begin_all(self, jobs: Sequence[Job]) -> None:
+        """Begin jobs that depend on nothing, all at once."""
+        claimed = [lifecycle.claim(job, self._now) for job in jobs]
+        begun = [Attempt.of(job) for job in claimed]
+        rows.write_all(self._connection, list(zip(jobs, claimed, strict=True)))
+        self._armed += self._report(begun)
         self._begun += begun
-        self._armed += armed
-        return True
 
     def _report(self, begun: Sequence[Attempt]) -> list[Job]:
         reports = [report for attempt in begun for report in self._announce(attempt)]
@@ -110,8 +108,7 @@ class Turns:
         before = len(self._begun), len(self._seen), len(self._armed), len(self._held)
         self._connection.execute("SAVEPOINT turn")
         try:
-            self._turn(job, seen)
-            self._armed += self._report(self._begun[before[0] :])
+            self._reported_turn(job, seen)
         except (sqlite3.OperationalError, MemoryError):
             raise  # of the disk or the file, not of the job
         except Exception as error:  # a job must neither stop the loop nor the next start
@@ -139,11 +136,17 @@ class Turns:
         runs.write(self._connection, replace(schedule, disabled_at=self._now))
         logs.append(self._connection, [unplannable(job, reason, self._now)], self._random)
 
+    def _reported_turn(self, job: Job, seen: Seen) -> None:
+        before = len(self._begun)
+        self._turn(job, seen)
+        self._armed += self._report(self._begun[before:])
+
     def _turn(self, job: Job, seen: Seen) -> None:
         """Let one due job begin, unless it is a run or a report whose turn has not come."""
-        schedule = runs.find(self._connection, job.schedule_id)
-        if schedule is not None and runs.is_waiting(schedule, job):
-            self._run_turn(job, schedule, seen)
+        due = runs.find_due(self._connection, job.schedule_id)
+        schedule = due.schedule if due is not None else None
+        if due is not None and runs.is_waiting(due.schedule, job):
+            self._run_turn(job, due, seen)
         elif job.kind is Kind.WEBHOOK and not job.attempt and _is_early(self._connection, job):
             self._held.append(seen)
         else:
@@ -151,10 +154,9 @@ class Turns:
             until = schedule.next_at if schedule and not schedule.disabled_at else None
             self._begin(job, replace(job, retry_until=job.retry_until or until), schedule)
 
-    def _run_turn(self, job: Job, schedule: Schedule, seen: Seen) -> None:
-        connection = self._connection
-        is_blocked = runs.is_blocked(connection, schedule)
-        coming = Coming(job.planned_at, job.scheduled_at, seen.at, schedule.runs, is_blocked)
+    def _run_turn(self, job: Job, due: DueSchedule, seen: Seen) -> None:
+        connection, schedule = self._connection, due.schedule
+        coming = Coming(job.planned_at, job.scheduled_at, seen.at, schedule.runs, due.is_blocked)
         plan = Plan.of_schedule(schedule)
         turn = take_turn(plan, coming, self._now)
         if isinstance(turn, Run | Hold) and turn.planned_at != job.planned_at:
@@ -167,37 +169,38 @@ class Turns:
         match turn:
             case Run(planned_at=planned_at, next_at=next_at):
                 # A gap before the run ends with it; one behind it may go on to grow.
-                record(tuple(gap for gap in turn.gaps if gap.first < planned_at))
-                runs.close_gap(connection, schedule)
+                before = tuple(gap for gap in turn.gaps if gap.first < planned_at)
+                record(before)
+                if due.has_gap or before:
+                    runs.close_gap(connection, schedule)
                 record(tuple(gap for gap in turn.gaps if gap.first > planned_at))
                 run = replace(job, planned_at=planned_at, retry_until=next_at)
                 self._begin(job, run, schedule)
-                self._plan(job, schedule, next_at, seen)
+                self._plan(job, schedule, runs.free_time(connection, plan, schedule, next_at), seen)
             case Hold(planned_at=planned_at, gaps=gaps):
                 record(gaps)
                 if planned_at != job.planned_at:
                     rows.write(connection, job, replace(job, planned_at=planned_at))
-                    runs.write(connection, replace(schedule, next_at=planned_at))
+                    runs.advance(connection, replace(schedule, next_at=planned_at))
                 self._held.append(seen)
             case MoveOn(next_at=None, gaps=gaps):
                 record(gaps)
                 ended = replace(lifecycle.cancel(job, self._now), last_error=ENDED)
                 rows.write(connection, job, ended)
-                runs.write(connection, runs.ending(replace(schedule, next_at=None), self._now))
+                runs.advance(connection, runs.ending(replace(schedule, next_at=None), self._now))
             case MoveOn(next_at=next_at, gaps=gaps):
                 assert next_at is not None
                 record(gaps)
-                due = runs.with_jitter(schedule, next_at, self._random)
-                moved = replace(job, planned_at=next_at, scheduled_at=due)
+                due_at = runs.with_jitter(decode_args(schedule.args), next_at, self._random)
+                moved = replace(job, planned_at=next_at, scheduled_at=due_at)
                 self._armed.append(rows.write(connection, job, moved))
-                runs.write(connection, replace(schedule, next_at=next_at))
+                runs.advance(connection, replace(schedule, next_at=next_at))
 
     def _plan(self, job: Job, schedule: Schedule, next_at: datetime | None, seen: Seen) -> None:
         """Plan the run after one that has begun; without one the schedule has ended."""
         connection, now = self._connection, self._now
-        next_at = runs.free_time(connection, Plan.of_schedule(schedule), schedule, next_at)
         following = replace(schedule, next_at=next_at, runs=schedule.runs + 1)
-        runs.write(connection, runs.ending(following, now))
+        runs.advance(connection, runs.ending(following, now))
         if next_at is None:
             return
         attempts = job.max_attempts
