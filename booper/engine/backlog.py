@@ -39,7 +39,7 @@ class Backlog:
     # --- what comes in ---
 
     def arm(self, job: Job) -> bool:
-        """Take in a waiting job that was just written; return whether it is the nearest."""
+        """Take in a waiting job that was just written; return whether it is a new nearest."""
         due = Due.of(job)
         self._held.release(due)
         return self._timers.arm(due)
@@ -101,6 +101,11 @@ class Backlog:
     def put_off_reread(self, duration: timedelta) -> None:
         """Read anew that much later than planned."""
         self._reread_at += duration
+
+    @property
+    def wants_slot(self) -> bool:
+        """Return whether there may be something to do now that a slot has become free."""
+        return self.ready.has_open() or bool(self.suspects) or bool(self.ready.next_probe_at())
 
     @property
     def wants_read(self) -> bool:

@@ -287,7 +287,8 @@ class Scheduler:
             self._sending.discard(task)  # from here on a stop may not cut it off
             # The next job's claim is then written with this one's result.
             self._backlog.ready.free(attempt.job.origin)
-            self._wake.set()
+            if self._backlog.wants_slot:
+                self._wake.set()
         settled = await self._executor.record(executed)
         self.arm(settled.job, *settled.armed)
 

@@ -56,14 +56,15 @@ class Timers:
     def arm(self, due: Due) -> bool:
         """Take in a job that waits now, unless it lies behind the horizon.
 
-        Return whether it is the nearest. While the table is read everything is taken: the job may
-        have been written after that. A job that is in twice is claimed once.
+        Return whether it is new, and the nearest. While the table is read everything is taken: the
+        job may have been written after that. A job that is in twice is claimed once.
         """
-        if self._is_reading or due <= self._horizon:
-            self._push(due)
-            if len(self._heap) > 2 * self._window and not self._is_reading:
-                self._shrink()
-        return bool(self._heap) and self._heap[0] == due
+        if self._known.get(due.id) == due or not (self._is_reading or due <= self._horizon):
+            return False
+        self._push(due)
+        if len(self._heap) > 2 * self._window and not self._is_reading:
+            self._shrink()
+        return self._heap[0] == due
 
     def pop_due(self, now: datetime) -> Iterator[Due]:
         """Take out, nearest first, what is due at `now`."""
