@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import anyio
 import httpx
 
+from booper.engine.raw import RawHeaders, RawResponse
 from booper.testing.sent import is_match
 
 Answer = int | httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
@@ -63,15 +64,15 @@ class ScriptedTarget(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a request."""
-        await request.aread()
         answer = next((rule.next() for rule in self._rules if rule.is_for(request)), 200)
         match answer:
             case int():
-                return httpx.Response(answer)
+                return RawResponse(answer, RawHeaders(()), httpx.ByteStream(b""), {})
             case Exception():
                 raise answer
             case httpx.Response():
                 return _copied(answer)
+        await request.aread()
         return await anyio.to_thread.run_sync(self._asked, answer, request, abandon_on_cancel=True)
 
     def _asked(
