@@ -31,6 +31,7 @@ class Sizes:
     pages: int = 100
     few: int = 10_000
     many: int = 1_000_000
+    travel_runs: int = 2_000
 
 
 QUICK = Sizes(
@@ -42,6 +43,7 @@ QUICK = Sizes(
     pages=20,
     few=1_000,
     many=10_000,
+    travel_runs=200,
 )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.benchmarks.figures import burst, creates, growth, idle, lateness
+from tests.benchmarks.figures import burst, creates, growth, idle, lateness, travel
 from tests.benchmarks.runner import Bench, Row
 
 FIGURES: dict[str, Callable[[Bench], list[Row]]] = {
@@ -11,4 +11,5 @@ FIGURES: dict[str, Callable[[Bench], list[Row]]] = {
     "lateness": lateness.measure,
     "idle": idle.measure,
     "growth": growth.measure,
+    "travel": travel.measure,
 }
