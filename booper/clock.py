@@ -51,6 +51,15 @@ class UnfrozenLoop(asyncio.SelectorEventLoop):
         return _system_seconds()
 
 
+def new_unfrozen_loop() -> asyncio.AbstractEventLoop:
+    """Return a fast event loop whose timers go on where a test tool has frozen `time.monotonic`."""
+    try:
+        import uvloop
+    except ImportError:  # Windows has none
+        return UnfrozenLoop()
+    return uvloop.new_event_loop()
+
+
 @contextmanager
 def unfrozen(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     """Keep a loop's timers going meanwhile, also while a test tool freezes `time.monotonic`.

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 
 from booper.app import Booper
 from booper.client import AsyncClient, Client
-from booper.clock import SystemClock, UnfrozenLoop, VirtualClock
+from booper.clock import SystemClock, VirtualClock, new_unfrozen_loop
 from booper.config import Config, Database, Targets
 from booper.model.duration import LONGEST
 from booper.model.key import DEFAULT_USER
@@ -87,7 +87,7 @@ class VirtualBooper:
         with ExitStack() as stack:
             folder = stack.enter_context(temporary_folder("booper-test-"))
             portal = stack.enter_context(
-                start_blocking_portal("asyncio", {"loop_factory": UnfrozenLoop})
+                start_blocking_portal("asyncio", {"loop_factory": new_unfrozen_loop})
             )
             booper = self._make(folder / "booper.db")
             stack.enter_context(portal.wrap_async_context_manager(booper))
