@@ -1,10 +1,13 @@
 """API keys over the administration door; `test_api_auth` says who may not."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+
+from booper.clock import VirtualClock
 
 pytestmark = pytest.mark.anyio
 
@@ -48,6 +51,38 @@ async def test_a_key_writes_unless_another_scope_is_asked_for(admin: httpx.Async
         "admin": "admin",
     }
     assert (await make(admin, name="a"))["scope"] == "write"
+
+
+@pytest.mark.parametrize("order", ["", "inserted_at,desc", "id,desc", "inserted_at,asc", "id,asc"])
+@pytest.mark.parametrize("limit", [1, 2, 3, 5, 6, 7])
+async def test_pages_of_keys_lead_on(
+    admin: httpx.AsyncClient, clock: VirtualClock, order: str, limit: int
+) -> None:
+    """Six keys, newest first by default, once each; `offset` leaves out the first ones (§2)."""
+    for name in "bcdef":
+        clock.advance(timedelta(seconds=1))
+        await make(admin, name=name)
+    expected = ["f", "e", "d", "c", "b", "BOOPER_API_KEY"]
+    if order.endswith("asc"):
+        expected.reverse()
+    found, query = list[str](), {"limit": str(limit), "order_by": order, "offset": "1"}
+    while True:
+        answer = (await admin.get("/api/keys", params=query)).json()
+        found += [key["name"] for key in answer["data"]]
+        if "next_cursor" not in answer:
+            break
+        assert len(answer["data"]) == limit
+        query = {**query, "cursor": answer["next_cursor"], "offset": "0"}
+    assert found == expected[1:]
+
+
+async def test_a_page_of_keys_has_ten_unless_asked_otherwise(admin: httpx.AsyncClient) -> None:
+    """The default and the bound are those of every list (§2)."""
+    for number in range(10):
+        await make(admin, name=f"key {number}")
+    assert len((await admin.get("/api/keys")).json()["data"]) == 10
+    assert len((await admin.get("/api/keys?limit=100")).json()["data"]) == 11
+    assert (await admin.get("/api/keys?limit=101")).status_code == 422
 
 
 async def test_the_fixed_key_is_listed_as_administering(api: httpx.AsyncClient) -> None:

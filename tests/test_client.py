@@ -213,6 +213,7 @@ async def test_keys_are_made_used_and_revoked(client: AsyncClient, booper: Boope
         with pytest.raises(Unauthenticated, match="api_key"):
             await reader.jobs.list()
     assert {key.name for key in await client.keys.list()} >= {"dashboard"}
+    assert "dashboard" in [key.name async for key in client.keys.iterate()]
 
 
 async def test_what_belongs_to_no_resource(client: AsyncClient) -> None:

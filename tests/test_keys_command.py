@@ -55,6 +55,14 @@ def test_a_key_made_while_booper_serves_works_at_once(daemon: Daemon) -> None:
     assert answer.status_code == 200
 
 
+def test_more_keys_than_a_page_has_are_all_listed(daemon: Daemon) -> None:
+    """A page has 100 at most; the command shows every key, the oldest first."""
+    for number in range(101):
+        daemon.api.post("/api/keys", json={"name": f"many-{number}"})
+    names = [name for name in listed(daemon.folder) if name.startswith("many-")]
+    assert names == [f"many-{number}" for number in range(101)]
+
+
 def test_a_revoked_key_is_refused_at_once(daemon: Daemon) -> None:
     """The running daemon answers 401 to a key from the moment the command returns."""
     key = create(daemon.folder, "leaked", "--user", "carol")

@@ -1,6 +1,7 @@
 """`/api/keys`: API keys, for the administrator alone."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -8,6 +9,8 @@ import msgspec
 from starlette.responses import Response
 
 from booper.api.bodies import JSON, media_type, read_body
+from booper.api.paging import MOST_UUID, read_page, write_cursor
+from booper.api.parameters import CURSOR, paging
 from booper.api.routing import (
     Access,
     Answer,
@@ -23,8 +26,10 @@ from booper.api.schemas import UUID as UUID_SCHEMA
 from booper.api.shapes import read_struct
 from booper.api.wire import KeyResource, NewKeyResource, key_resource
 from booper.errors import FieldError, InvalidRequest, NotFound, UnsupportedMediaType
-from booper.model.key import NewKey, Scope, check_name, digest_of, new_key
-from booper.store.base import Keys
+from booper.model.key import ApiKey, NewKey, Scope, check_name, digest_of, new_key
+from booper.store.base import Keys, Page, Part, Place
+
+ORDER_FIELDS = ("inserted_at", "id")
 
 
 class KeyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,6 +38,13 @@ class KeyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     user: str | None = None
     scope: str = Scope.WRITE
+
+
+class KeyPage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A page of keys; `next_cursor` leads to the page behind it, if there is one."""
+
+    data: list[KeyResource]
+    next_cursor: str | None = None
 
 
 async def issue(keys: Keys, asked: KeyRequest, now: datetime) -> NewKeyResource:
@@ -67,9 +79,26 @@ async def create(call: Call) -> Response:
 
 
 async def list_all(call: Call) -> Response:
-    """List all keys, revoked ones too; none is shown itself."""
-    keys = await call.services.store.keys.list()
-    return respond({"data": [key_resource(key) for key in keys]})
+    """List keys, revoked ones too, newest first unless asked otherwise; none is shown itself."""
+    page, _ = read_page(call.request.query_params, ORDER_FIELDS, {}, most_id=MOST_UUID)
+    part = _part(await call.services.store.keys.list(), page)
+    return respond(KeyPage([key_resource(key) for key in part], write_cursor(page, part)))
+
+
+def _part(keys: Sequence[ApiKey], page: Page) -> Part[ApiKey]:
+    """Return a part of the keys, whose ids are in order of creation."""
+    place, ordered = page.place, sorted(keys, key=_id, reverse=page.descending)
+    if place.is_behind and page.descending:
+        ordered = [key for key in ordered if key.id.int < place.id]
+    elif place.is_behind:
+        ordered = [key for key in ordered if key.id.int > place.id]
+    end = place.skip + page.limit
+    found = ordered[place.skip : end]
+    return Part(found, Place(is_behind=True, id=_id(found[-1])) if end < len(ordered) else None)
+
+
+def _id(key: ApiKey) -> int:
+    return key.id.int
 
 
 async def revoke(call: Call) -> Response:
@@ -101,7 +130,8 @@ _CREATE = Documentation(
 )
 _LIST = Documentation(
     tag="keys",
-    answers={200: Answer("All keys", (Data(KeyResource, is_list=True),), {"data": [_KEY]})},
+    parameters=(*paging(ORDER_FIELDS), CURSOR),
+    answers={200: Answer("Keys", (KeyPage,), {"data": [_KEY]})},
 )
 _REVOKE = Documentation(
     tag="keys",

@@ -17,6 +17,7 @@ import httpx
 import msgspec
 
 from booper.api.keys import KeyRequest, issue
+from booper.api.paging import MOST
 from booper.api.wire import KeyResource, NewKeyResource, key_resource
 from booper.cli.text import to_json
 from booper.clock import SystemClock
@@ -27,6 +28,12 @@ from booper.store.base import Keys
 from booper.store.sqlite import open_store
 
 T = TypeVar("T")
+
+
+class _More(msgspec.Struct):
+    """Where a page leads on."""
+
+    next_cursor: str | None = None
 
 
 def create(config: Config, name: str, user: str | None, scope: str, *, is_json: bool) -> None:
@@ -122,8 +129,16 @@ class RemoteKeyring:
         return _read(answer, NewKeyResource)
 
     async def list(self) -> Sequence[KeyResource]:
-        """Return all keys."""
-        return _read(await self._client.get("/api/keys"), list[KeyResource])
+        """Return all keys, in order of creation, asking for page after page."""
+        keys: list[KeyResource] = []
+        query = {"limit": str(MOST), "order_by": "inserted_at,asc"}
+        while True:
+            answer = await self._client.get("/api/keys", params=query)
+            keys += _read(answer, list[KeyResource])
+            cursor = msgspec.json.decode(answer.content, type=_More).next_cursor
+            if cursor is None:
+                return keys
+            query["cursor"] = cursor
 
     async def revoke(self, key_id: UUID) -> KeyResource:
         """Revoke a key."""

@@ -245,9 +245,25 @@ class Keys(Resource[S]):
         )
 
     @Operation
-    def list(self) -> Call[list[Key]]:
-        """Return all keys, revoked ones too."""
-        return reading("/api/keys", data(list[Key]))
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        order_by: str | None = None,
+        cursor: str | None = None,
+    ) -> Call[Page[Key]]:
+        """Return a page of keys, 10 unless `limit` says more (at most 100), newest first.
+
+        Revoked ones are among them.
+        """
+        parameters = query(limit=limit, offset=offset, order_by=order_by, cursor=cursor)
+        return reading("/api/keys", page(Key), parameters)
+
+    @Iteration
+    def iterate(self) -> Call[Page[Key]]:
+        """Iterate over all keys, asking for page after page."""
+        return reading("/api/keys", page(Key), query(limit=MOST_ON_A_PAGE))
 
     @Operation
     def revoke(self, key_id: UUID | str) -> Call[Key]:
