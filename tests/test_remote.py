@@ -96,6 +96,27 @@ def test_the_same_idempotency_key_is_told(booper: Booper) -> None:
     assert "it was there before" in booper(*create).stdout
 
 
+@pytest.mark.parametrize(
+    ("typed", "length"), [("1d", 86_400), ("90", 90), ("2 hours", [2, "hours"])]
+)
+def test_an_idempotency_key_stays_taken_for_as_long_as_was_typed(
+    booper: Booper, daemon: Daemon, typed: str, length: int | list[Any]
+) -> None:
+    """A create with the key of a job that has finished makes none before the time is over."""
+    create = ("run", "get", f"{daemon.url}/api/ping", "--idempotency-key", f"kept {typed}")
+    made = answered(booper(*create, "--idempotency-ttl", typed, "--json"))
+    assert made["args"]["idempotency_ttl"] == length
+    number = str(made["job_id"])
+    until(lambda: "completed" in booper("jobs", "get", number).stdout, "the job was sent")
+    assert "it was there before" in booper(*create).stdout
+
+
+def test_an_idempotency_ttl_without_a_key_is_refused(booper: Booper) -> None:
+    """It says for how long a key is taken; the message names the option that was typed."""
+    create = ("run", "get", "https://example.com/", "--idempotency-ttl", "1d")
+    assert "--idempotency-key" in booper(*create, code=2).stderr
+
+
 def test_what_was_sent_is_in_the_logs(booper: Booper, daemon: Daemon) -> None:
     """The newest first, with the status that came back."""
     made = answered(booper("run", "get", f"{daemon.url}/api/ping", "--json"))

@@ -48,6 +48,7 @@ COMMANDS: list[Row] = [
     ("run https://a.example --in soon", "--in", "'soon'", '"1h30m"'),
     ("run https://a.example --every 0x", "--every", "'0x'", '"1h30m"'),
     ("run https://a.example --timeout never", "--timeout", "'never'", '"1h30m"'),
+    ("run https://a.example --idempotency-ttl 1x", "--idempotency-ttl", "'1x'", '"1h30m"'),
     ("run https://a.example --at 2030-13-01", "--at", "'2030-13-01'", ISO),
     ("run https://a.example --at 20300131", "--at", "'20300131'", "2030-01-31T00:00:00Z"),
     ("run https://a.example --max-attempts many", "--max-attempts", "'many'", "integer"),

@@ -31,6 +31,7 @@ _TYPED: Final[Mapping[str, str]] = {
     "name": "--name",
     "max_attempts": "--max-attempts",
     "timeout": "--timeout",
+    "idempotency_ttl": "--idempotency-ttl",
     "tag": "--tag",
     "tags": "--tag",
     "callback_url": "--callback",

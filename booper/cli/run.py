@@ -49,6 +49,11 @@ METHODS: Final = ("get", "post", "put", "patch", "delete")
     metavar="KEY",
     help="A create with the key of an unfinished job makes none.",
 )
+@click.option(
+    "--idempotency-ttl",
+    metavar="DURATION",
+    help="How long the key stays taken from now on, though the job has finished: 1d.",
+)
 @click.option("--name", help="What to call it.")
 @asks
 def run(
@@ -72,6 +77,10 @@ def run(
         if fields["schedule_in"] is not None:
             raise click.UsageError("--schedule is the older spelling of --in; give one of them")
         fields["schedule_in"] = schedule.removeprefix("in ")
+    if fields["idempotency_ttl"] is not None and fields["idempotency_key"] is None:
+        raise click.UsageError(
+            "--idempotency-ttl is how long the key of --idempotency-key stays taken; give both"
+        )
     fields |= _times(fields)
     check_governed(fields, SystemClock().now())
     if header:
@@ -117,6 +126,7 @@ def _times(fields: dict[str, Any]) -> dict[str, Any]:
         "schedule_in": ("--in", duration_of),
         "repeat_every": ("--every", duration_of),
         "timeout": ("--timeout", duration_of),
+        "idempotency_ttl": ("--idempotency-ttl", duration_of),
         "scheduled_at": ("--at", moment_of),
     }
     return {
