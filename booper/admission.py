@@ -4,14 +4,16 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from ipaddress import ip_address
+from typing import Final
 
-from booper.errors import StartError
-from booper.model.key import NewKey, Scope, digest_of, new_key
+from booper.errors import ConfigError, StartError
+from booper.model.key import NewKey, Scope, check_key, digest_of, new_key
 from booper.store.base import Store
 from booper.store.sqlite import FirstKeyFile
 
 FIXED_KEY_NAME = "BOOPER_API_KEY"
 FIRST_KEY_NAME = "first"
+MAX_PORT: Final = 65_535
 
 
 Address = tuple[str, int]
@@ -19,14 +21,44 @@ Address = tuple[str, int]
 
 
 def addresses_of(given: Address | Sequence[Address] | None) -> Sequence[Address]:
-    """Return addresses that were given as one, as several, or not at all."""
+    """Return addresses that were given as one, as several, or not at all.
+
+    Raises:
+        ConfigError: what is given is none.
+    """
     match given:
         case None:
             return ()
-        case (str(host), int(port)):
-            return [(host, port)]
-        case several:
-            return [(str(host), int(port)) for host, port in several]
+        case (str(), _):
+            return [_address(given)]
+        case list() | tuple():
+            return [_address(each) for each in given]
+        case _:
+            return [_address(given)]
+
+
+def _address(given: object) -> Address:
+    match given:
+        case (str(host), int(port)) if host and port is not True and 0 <= port <= MAX_PORT:
+            return host, port
+        case _:
+            raise ConfigError(
+                'address: expected a host and a port such as ("127.0.0.1", 2667), or several of '
+                f"them, got {given!r:.80}"
+            )
+
+
+def check_api_key(api_key: str | None) -> str | None:
+    """Return the key that an operator chose, if it can serve as one. Raises: ConfigError."""
+    if api_key is None:
+        return None
+    if not isinstance(api_key, str):
+        # It is not quoted: it may be the key, as bytes or in an object that hides it.
+        raise ConfigError(f"api_key: expected text such as 'sk_…', got {type(api_key).__name__}")
+    try:
+        return check_key(api_key)
+    except ValueError as error:
+        raise ConfigError(f"{FIXED_KEY_NAME}: {error}") from error
 
 
 async def ensure_key(

@@ -21,7 +21,7 @@ import httpx
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as ASGIScope
 
-from booper.admission import FIXED_KEY_NAME, Address, addresses_of, ensure_key
+from booper.admission import Address, addresses_of, check_api_key, ensure_key
 from booper.api.application import OPERATIONS, create_application
 from booper.api.memory import ResponseMemory
 from booper.api.routing import Operation, Services
@@ -34,10 +34,8 @@ from booper.engine.inside import DELIVERED, InsideTransport
 from booper.engine.observer import Observers
 from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
-from booper.errors import ConfigError
 from booper.follower import Faces, Follower, open_to_others
 from booper.model.duration import parse_duration
-from booper.model.key import check_key
 from booper.model.redaction import Redaction
 from booper.model.retry import parse_backoff
 from booper.own import APP_USER, OwnCalls, check_user, own_client
@@ -86,7 +84,8 @@ class Booper(OwnCalls):
     Its `jobs`, `schedules`, `logs` and `keys` act for `user`.
 
     Raises:
-        ConfigError: `config`, the file in BOOPER_CONFIG, `api_key`, `app` or `user` is wrong.
+        ConfigError: `config`, the file in BOOPER_CONFIG, `api_key`, `address`, `app` or `user` is
+            wrong.
     """
 
     def __init__(
@@ -131,10 +130,7 @@ class Booper(OwnCalls):
         self._application: ASGIApp | None = None
         self._administration: ASGIApp | None = None
         self._redaction = Redaction.of(self.config.delivery.redact_headers)
-        try:
-            self._api_key = check_key(api_key) if api_key is not None else None
-        except ValueError as error:
-            raise ConfigError(f"{FIXED_KEY_NAME}: {error}") from error
+        self._api_key = check_api_key(api_key)
         self._guard = make_guard(self.config, self._addresses)
 
     async def __aenter__(self) -> "Booper":

@@ -49,10 +49,12 @@ class OwnCalls:
 
 def check_user(name: str) -> str:
     """Return the name of a user if it can serve as one. Raises: ConfigError."""
+    if not isinstance(name, str):
+        raise ConfigError(f"user: expected the name of a user as text, got {name!r:.80}")
     try:
         return check_name(name)
     except ValueError as error:
-        raise ConfigError(f"user {error}, got {name!r}") from error
+        raise ConfigError(f"user: {error}, got {name!r}") from error
 
 
 def own_client(administration: ASGIApp, user: str) -> AsyncClient:

@@ -27,6 +27,7 @@ from booper.client import (
     Unreachable,
     Unreadable,
 )
+from booper.client.arguments import DEFAULT_URL
 from booper.client.call import Call
 from booper.client.resources import Jobs, Keys, Logs, Root, Schedules
 from tests.conftest import KEY, START
@@ -482,6 +483,29 @@ def test_what_cannot_be_sent_is_told_before(act: Callable[[], Any], told: str) -
     """Each says what was expected; nothing is asked of a server."""
     with pytest.raises(InvalidArgument, match=told):
         act()
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("api_key", 123, "api_key: expected a key such as sk_… as text, got an int"),
+        ("api_key", b"sk_secret", "api_key: expected a key such as sk_… as text, got a bytes"),
+        ("api_key", ("sk_secret",), "api_key: expected a key such as sk_… as text, got a tuple"),
+        ("base_url", 2667, f"base_url: expected a URL such as {DEFAULT_URL}, got 2667"),
+        ("base_url", None, f"base_url: expected a URL such as {DEFAULT_URL}, got None"),
+        ("base_url", b"http://a.test", f"base_url: expected a URL such as {DEFAULT_URL}, got b'"),
+        ("base_url", ("a.test", 80), f"base_url: expected a URL such as {DEFAULT_URL}, got ('a."),
+    ],
+)
+def test_an_argument_of_another_type_is_named(
+    kind: Callable[..., Any], name: str, value: Any, told: str
+) -> None:
+    """With what would be right; a key is never quoted."""
+    with pytest.raises(InvalidArgument) as caught:
+        kind(**{name: value})
+    assert str(caught.value).startswith(told)
+    assert "secret" not in str(caught.value)
 
 
 def test_a_key_is_never_in_an_error() -> None:

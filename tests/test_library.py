@@ -166,8 +166,40 @@ async def test_a_program_may_act_for_another_user(
 @pytest.mark.parametrize("user", ["", " ", "a\nb", "x" * 101])
 def test_a_user_has_a_name(config: Config, user: str) -> None:
     """What can name no user is refused at once."""
-    with pytest.raises(ConfigError, match="user must have 1 to 100 printable characters"):
+    with pytest.raises(ConfigError, match="user: must have 1 to 100 printable characters"):
         Booper(config, user=user)
+
+
+# An argument and a value that it cannot have, with what the message says.
+WRONG: list[tuple[str, Any, str]] = [
+    ("api_key", 123, "api_key: expected text such as 'sk_…', got int"),
+    ("api_key", b"sk_secret_0123456789", "api_key: expected text such as 'sk_…', got bytes"),
+    ("api_key", ["sk_secret_0123456789"], "api_key: expected text such as 'sk_…', got list"),
+    ("user", 123, "user: expected the name of a user as text, got 123"),
+    ("user", None, "user: expected the name of a user as text, got None"),
+    ("user", b"app", "user: expected the name of a user as text, got b'app'"),
+    ("address", 8080, "address: expected a host and a port"),
+    ("address", "127.0.0.1:80", 'such as ("127.0.0.1", 2667)'),
+    ("address", ("127.0.0.1", "80"), "got ('127.0.0.1', '80')"),
+    ("address", ("", 80), "got ('', 80)"),
+    ("address", ("127.0.0.1", 65_536), "got ('127.0.0.1', 65536)"),
+    ("address", ("127.0.0.1", -1), "got ('127.0.0.1', -1)"),
+    ("address", ("127.0.0.1", True), "got ('127.0.0.1', True)"),
+    ("address", [("127.0.0.1", 80), ("::1",)], "got ('::1',)"),
+    ("address", [b"127.0.0.1"], "got b'127.0.0.1'"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "told"), WRONG)
+def test_an_argument_of_another_type_is_named(
+    config: Config, name: str, value: Any, told: str
+) -> None:
+    """Before anything is opened; a key is never quoted."""
+    with pytest.raises(ConfigError) as caught:
+        Booper(config, **{name: value})
+    assert told in str(caught.value)
+    assert str(caught.value).startswith(f"{name}: expected")
+    assert "secret" not in str(caught.value)
 
 
 async def test_there_is_nobody_to_ask_before_the_start_and_after_the_stop(
