@@ -157,7 +157,6 @@ class Door(HTTPProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        super().on_message_begin()
         self._is_receiving = True
         self._unwanted_bytes = 0
         self._deadline = monotonic() + self._limits.head_seconds
@@ -211,11 +210,6 @@ class Door(HTTPProtocol):
             self.transport.close()
         else:
             self.cycle.keep_alive = False  # what is on its way goes out first
-
-    def timeout_keep_alive_handler(self) -> None:
-        """End a connection that was idle for long enough; what is still to be read has its time."""
-        super().timeout_keep_alive_handler()
-        self._deadline = monotonic() + self._limits.linger_seconds
 
     def _may_answer(self) -> bool:
         """Return whether the next answer on this connection is that of what is being received."""

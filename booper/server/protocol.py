@@ -7,8 +7,11 @@ call and a packet, and with a short response the dearest part of it.
 import asyncio
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn._types import HTTPScope
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from booper.errors import BooperError
@@ -23,29 +26,6 @@ MAX_PIPELINED = 32
 MOST_HELD_BYTES = 64 * 1024
 
 
-class ReadHead:
-    """What uvicorn asks its parser about the request that has just been read."""
-
-    def __init__(self) -> None:
-        self.head: Head
-
-    def get_http_version(self) -> str:
-        """Return `1.0` or `1.1`."""
-        return self.head.version
-
-    def get_method(self) -> bytes:
-        """Return the method."""
-        return self.head.method.encode()
-
-    def should_keep_alive(self) -> bool:
-        """Return whether another request may follow on the connection."""
-        return self.head.keep_alive
-
-    def should_upgrade(self) -> bool:
-        """Return False: an offer to change the protocol is ignored (RFC 9110 §7.8)."""
-        return False
-
-
 class HTTPProtocol(HttpToolsProtocol):
     """HTTP with one client, over a transport that gathers what is written.
 
@@ -56,7 +36,6 @@ class HTTPProtocol(HttpToolsProtocol):
         self, *options: Any, bounds: Mapping[str, int] | None = None, **more_options: Any
     ) -> None:
         super().__init__(*options, **more_options)
-        self.parser = self._read = ReadHead()  # type: ignore[assignment]  # all that is asked of it
         self._reader = RequestReader(self, **bounds or {})
         self._is_in_body = False
         self._running: RequestResponseCycle | None = None
@@ -74,7 +53,6 @@ class HTTPProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read a segment."""
-        self._unset_keepalive_if_required()
         try:
             self._reader.feed(data)
         except BooperError as error:
@@ -114,35 +92,91 @@ class HTTPProtocol(HttpToolsProtocol):
         """Answer what cannot be read as a request."""
         self.send_400_response(str(error))
 
+    def on_message_begin(self) -> None:
+        """Do nothing until the head is there."""
+
     def on_head(self, head: Head) -> None:
         """Begin to answer a request; its body may still have to come."""
-        self._read.head = head
         self._is_in_body = True
-        self.url = head.target
-        self.headers += head.headers
-        self.expect_100_continue = head.expects_continue
-        app = self.app
-        if head.expects_continue:
-            self.app = _closing_unless_read(app)
-        self.on_headers_complete()
-        self.app = app
-        if not self.pipeline:
+        app: Any = _closing_unless_read(self.app) if head.expects_continue else self.app
+        previous, self.cycle = self.cycle, self._cycle(head)
+        if previous is None or previous.response_complete:
             self._running = self.cycle
-        elif len(self.pipeline) >= MAX_PIPELINED:
+            self._start_asgi_task(self.cycle, app)
+            return
+        self.flow.pause_reading()
+        self.pipeline.appendleft((self.cycle, app))
+        if len(self.pipeline) >= MAX_PIPELINED:
             self._reader.pause()
+
+    def on_body(self, body: bytes) -> None:
+        """Take in a piece of the body, unless the response has ended before it."""
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         """End a request."""
         self._is_in_body = False
-        super().on_message_complete()
+        if not self.cycle.response_complete:
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, if it has come already."""
-        following = self.pipeline[-1][0] if self.pipeline else self._running
-        super().on_response_complete()
-        self._running = following
+        """Go on with the next request, if it has come already.
+
+        No timer is set for one that has not: a subclass looks after idle connections.
+        """
+        self.server_state.total_requests += 1
+        if not self.pipeline:
+            if not self.transport.is_closing():
+                self.flow.resume_reading()
+        elif self.transport.is_closing():
+            self._running = self.pipeline[-1][0]
+        else:
+            self.flow.resume_reading()
+            self._running, app = self.pipeline.pop()
+            self._start_asgi_task(self._running, app)
         if self._reader.is_paused and not self.transport.is_closing():
             self._read_on()
+
+    def _cycle(self, head: Head) -> RequestResponseCycle:
+        return RequestResponseCycle(
+            scope=self._scope(head),
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=head.expects_continue,
+            keep_alive=head.keep_alive,
+            on_response=self.on_response_complete,
+        )
+
+    def _scope(self, head: Head) -> HTTPScope:
+        raw_path, _, query = head.target.partition(b"?")
+        path = raw_path.decode("ascii")
+        return {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": head.version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme or "http",
+            "method": head.method,
+            "root_path": self.root_path,
+            "path": self.root_path + (unquote(path) if "%" in path else path),
+            "raw_path": self.root_path.encode("ascii") + raw_path,
+            "query_string": query,
+            "headers": list(head.headers),
+            "state": self.app_state.copy(),
+        }
 
     def _read_on(self) -> None:
         """Read what was kept, once most of the requests before it are answered."""

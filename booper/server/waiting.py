@@ -17,24 +17,25 @@ class Waiting(Generic[C]):
         self._new: dict[C, None] = {}
         self._idle: dict[C, None] = {}
         self._receiving: dict[C, None] = {}
+        self._places: dict[C, dict[C, None]] = {}
 
     def begin(self, connection: C) -> None:
         """Add a connection on which nothing has come yet."""
-        self._new[connection] = None
+        self._put(connection, self._new)
 
     def idle(self, connection: C) -> None:
         """Add one whose requests are all answered."""
-        self._idle[connection] = None
+        self._put(connection, self._idle)
 
     def receive(self, connection: C) -> None:
         """Add one whose request's body is still coming."""
-        self._receiving[connection] = None
+        self._put(connection, self._receiving)
 
     def leave(self, connection: C) -> None:
         """Remove a connection: its request can be answered, or it has ended."""
-        self._new.pop(connection, None)
-        self._idle.pop(connection, None)
-        self._receiving.pop(connection, None)
+        place = self._places.pop(connection, None)
+        if place is not None:
+            del place[connection]
 
     def pop(self) -> C | None:
         """Remove and return the connection that is to make room, None if there is none."""
@@ -43,3 +44,11 @@ class Waiting(Generic[C]):
                 self.leave(connection)
                 return connection
         return None
+
+    def _put(self, connection: C, place: dict[C, None]) -> None:
+        """Put a connection last in a place, unless it is there already."""
+        if self._places.get(connection) is place:
+            return
+        self.leave(connection)
+        self._places[connection] = place
+        place[connection] = None
