@@ -97,10 +97,11 @@ def create_all(
     for together, items in groupby(asked, is_plain):
         if together:
             answers += create_plain(connection, list(items))
-        else:
-            answers += [_create(connection, item) for item in items]
-    if is_damaged(connection):
-        _check_claimable(connection, answers)
+            continue
+        made = [_create(connection, item) for item in items]
+        if is_damaged(connection):
+            _check_claimable(connection, made)
+        answers += made
     return answers
 
 
@@ -127,7 +128,10 @@ def create_plain(connection: sqlite3.Connection, asked: Sequence[Prepared]) -> l
     """Write what plain creates ask for: up to `many.MOST_ROWS` by one statement."""
     new_rows = [item.row for item in asked if isinstance(item.row, rows.NewRow)]
     made = rows.insert_all(connection, new_rows)
-    return [Created(job, is_duplicate=False) for job in made]
+    created = [Created(job, is_duplicate=False) for job in made]
+    if is_damaged(connection):
+        _check_claimable(connection, created)
+    return created
 
 
 def _create(connection: sqlite3.Connection, item: Prepared) -> Created | BooperError:

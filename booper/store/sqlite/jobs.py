@@ -48,7 +48,7 @@ class SQLiteJobs:
     async def create(self, asked: Creation, now: datetime) -> Created:
         """Store a job or a schedule with its first run, unless its idempotency key is taken."""
         prepared = creation.prepare(asked, now, self._random)
-        if creation.is_plain(prepared) and self._writer.damage is None:
+        if creation.is_plain(prepared):
             return await self._writer.run_together(
                 creation.create_plain, prepared, is_statement=True
             )

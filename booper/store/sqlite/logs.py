@@ -78,7 +78,7 @@ def append(
                 entry_id,
                 entry.user_id.bytes,
                 entry.job_id,
-                entry.kind,
+                str(entry.kind),
                 entry.event,
                 stored(entry.at),
                 entry.payload,

@@ -1,7 +1,7 @@
 """A job's row: reading one, writing a new one, and moving one that has not moved meanwhile."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import compress
@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import astuple
 
+from booper.clock import EPOCH
 from booper.errors import NotFound
 from booper.model.identity import uuid7
 from booper.model.job import Job, Kind, NewJob, State
@@ -76,6 +77,9 @@ _BLOB_PLACES = [_NAMES.index(name) for name in _BLOBS]
 # By what stands in the table; calling the enumeration costs four times a look-up.
 _KINDS = {kind.value: kind for kind in Kind}
 _STATES = {state.value: state for state in State}
+
+# Of a text that is no plain `str` SQLite's module would look for an adapter first.
+_WRITERS: dict[type, Callable[[Any], object]] = {type(EPOCH): stored, State: str}
 
 _FIELDS = Job.__struct_fields__  # which are columns as well
 
@@ -238,7 +242,7 @@ def write_all(connection: sqlite3.Connection, pairs: Sequence[tuple[Job, Job]]) 
     by_columns: dict[tuple[str, ...], list[tuple[object, ...]]] = {}
     for before, after in pairs:
         columns, values = _changes(before, after)
-        seen = (before.id, before.state.value, before.attempt)
+        seen = (before.id, str(before.state), before.attempt)
         by_columns.setdefault(columns, []).append((*values, *seen))
     for columns, rows in by_columns.items():
         if columns and many.execute(connection, _update(columns), rows) != len(rows):
@@ -284,13 +288,8 @@ def _changes(before: Job, after: Job) -> tuple[tuple[str, ...], list[object]]:
 
 
 def _value(value: object) -> object:
-    match value:
-        case datetime():
-            return stored(value)
-        case State():
-            return value.value
-        case _:
-            return value
+    write = _WRITERS.get(value.__class__)
+    return value if write is None else write(value)
 
 
 @lru_cache(maxsize=256)

@@ -19,7 +19,7 @@ import msgspec
 
 from booper.errors import StoreUnavailable
 from booper.store.sqlite.connection import Connection, unavailable
-from booper.store.sqlite.damage import is_damage, note_damage
+from booper.store.sqlite.damage import is_damage, is_damaged, note_damage
 from booper.store.sqlite.many import MOST_ROWS
 
 log = logging.getLogger("booper.store")
@@ -192,7 +192,8 @@ def _commit_together(
     event loop to give up the interpreter's lock. If any raises, all are made anew within them.
     """
     try:
-        if len(kinds) == 1 and kinds[0][0].is_statement and len(kinds[0]) <= MOST_ROWS:
+        is_statement = len(kinds) == 1 and kinds[0][0].is_statement
+        if is_statement and len(kinds[0]) <= MOST_ROWS and not is_damaged(connection):
             return _made(kinds[0], connection)  # a statement is a transaction by itself
         return _transaction(kinds, connection, _made)
     except _Undone:
