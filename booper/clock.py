@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 # Time-freezing test tools replace the name `datetime` in every module by a subclass, which codecs
@@ -78,10 +79,10 @@ def unfrozen(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
             delattr(loop, "time")
 
 
-def _system_seconds() -> float:
-    if hasattr(time, "clock_gettime"):
-        return time.clock_gettime(time.CLOCK_MONOTONIC)
-    return time.monotonic()  # Windows
+if hasattr(time, "clock_gettime"):
+    _system_seconds = partial(time.clock_gettime, time.CLOCK_MONOTONIC)
+else:  # Windows
+    _system_seconds = time.monotonic  # type: ignore[assignment]  # also without arguments
 
 
 class Clock(Protocol):
@@ -110,7 +111,7 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the machine's time, in UTC."""
         now = datetime.now(UTC)
-        return now if type(now) is type(EPOCH) else plain(now)
+        return now if now.__class__ is EPOCH.__class__ else plain(now)
 
     async def wait(self, event: asyncio.Event, until: datetime | None) -> None:
         """Wait in naps of at most `NAP_SECONDS`, reading the wall clock after each."""

@@ -95,7 +95,7 @@ def plan(
     attempts = args.max_attempts or rules.max_attempts
     conflict = Conflict(args.on_conflict or Conflict.IGNORE)
     if not args.is_recurring:
-        until = _key_until(args, rules, now)
+        until = None if args.idempotency_key is None else _key_until(args, rules, now)
         return Creation(_new_job(args, user_id, origin, due or now, attempts, until), conflict)
     # Without a start a cron waits for its next match: one that is just now has begun.
     at_once = now if args.cron is None else now + _INSTANT
@@ -156,8 +156,6 @@ def read_due(args: Args, now: datetime, findings: Findings) -> datetime | None:
 
 def _key_until(args: Args, rules: Rules, now: datetime) -> datetime | None:
     """Return how long a job's key stays taken at least, None if its end frees it."""
-    if args.idempotency_key is None:
-        return None
     ttl = args.idempotency_ttl
     kept = rules.key_ttl if ttl is None else parse_duration(ttl)
     return now + kept if kept else None
@@ -196,7 +194,8 @@ def read_args(body: bytes, media_type: str, findings: Findings) -> Args:
     if media_type == FORM:
         form = decode_form(body, _OBJECTS)
         body = msgspec.json.encode({name: _typed(name, value) for name, value in form.items()})
-    body = _without_long_query(body, findings)
+    if len(body) > MAX_QUERY_BYTES:
+        body = _without_long_query(body, findings)
     try:
         args: Args = with_exact_numbers(decode_json(body, Args), body)
     except msgspec.ValidationError:
@@ -211,8 +210,6 @@ def read_args(body: bytes, media_type: str, findings: Findings) -> Args:
 
 def _without_long_query(body: bytes, findings: Findings) -> bytes:
     """Note a query that no URL could hold, and return the body without it, before it is decoded."""
-    if len(body) <= MAX_QUERY_BYTES:
-        return body
     try:
         fields: dict[str, msgspec.Raw] = decode_json(body, dict[str, msgspec.Raw])
     except msgspec.ValidationError:  # which will be told in a moment
@@ -237,8 +234,9 @@ def _with_body(args: Args) -> Args:
     """Check the body that was kept as text; a null one is absent (contract §3)."""
     if args.body is msgspec.UNSET:
         return args
-    check_json(bytes(args.body))
-    return replace(args, body=msgspec.UNSET) if bytes(args.body) == b"null" else args
+    body = bytes(args.body)
+    check_json(body)
+    return replace(args, body=msgspec.UNSET) if body == b"null" else args
 
 
 def _typed(name: str, value: Any) -> Any:

@@ -13,8 +13,10 @@ from booper.api import patterns
 from booper.api.values import (
     KEY_ONLY,
     LONGEST_TAG,
-    LONGEST_TEXT,
     LONGEST_TIMEOUT,
+    MAX_DESCRIPTION_LENGTH,
+    MAX_KEY_LENGTH,
+    MAX_NAME_LENGTH,
     MOST_ATTEMPTS,
     MOST_HEADERS,
     MOST_RUNS,
@@ -151,7 +153,7 @@ CREATE: Final[Mapping[str, Schema]] = {
     "schedule_in": _WAIT,
     "scheduled_at": _AT,
     "idempotency_key": {
-        **text(LONGEST_TEXT["idempotency_key"]),
+        **text(MAX_KEY_LENGTH),
         "description": "While a job with this key has not finished, a create with it makes none: "
         "the response is 200, with that job. Once it has finished or is cancelled, the key is free "
         "again, and a create with it makes a new job, whose requests have another Idempotency-Key "
@@ -195,8 +197,8 @@ CREATE: Final[Mapping[str, Schema]] = {
         "which is not at all. A schedule's key needs none.",
     },
     "tags": {"type": "array", "items": text(LONGEST_TAG), "maxItems": MOST_TAGS},
-    "name": text(LONGEST_TEXT["name"]),
-    "description": text(LONGEST_TEXT["description"]),
+    "name": text(MAX_NAME_LENGTH),
+    "description": text(MAX_DESCRIPTION_LENGTH),
     "max_attempts": whole(1, MOST_ATTEMPTS),
     "backoff": {
         "description": "A wait shorter than a second counts as a second, after the hundredth "

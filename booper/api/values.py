@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sized
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from operator import attrgetter
 from typing import Any, Final, NoReturn, TypeVar
 
 import msgspec
@@ -33,11 +34,16 @@ MOST_TAGS: Final = 20
 MOST_ITEMS: Final = 100
 MOST_PARAMETERS: Final = MAX_URL_LENGTH // 2
 LONGEST_TAG: Final = 64
-LONGEST_TEXT: Final = {"idempotency_key": 255, "name": 255, "description": 10_000}
+MAX_KEY_LENGTH: Final = 255
+MAX_NAME_LENGTH: Final = 255
+MAX_DESCRIPTION_LENGTH: Final = 10_000
 
 # Fields that mean something to a schedule only; elsewhere they would be ignored in silence.
 RECURRING_ONLY: Final = ("starts_at", "ends_at", "max_runs", "jitter", "overlap", "misfire")
+_recurring_only = attrgetter(*RECURRING_ONLY)
+_NONE_OF_THEM: Final = (None,) * len(RECURRING_ONLY)
 KEY_ONLY: Final = ("on_conflict", "idempotency_ttl")
+_key_only = attrgetter(*KEY_ONLY)
 
 # RFC 9110 §5.1: names are case-insensitive; §5.3: most headers must not be sent twice.
 _SAME_HEADER: Final = "is the same header as {!r}: names have no letter case; give one of them"
@@ -50,7 +56,14 @@ class Findings:
 
     def __init__(self, budget: ErrorBudget | None = None) -> None:
         self.errors: list[FieldError] = []
-        self.budget = budget or ErrorBudget()
+        self._budget = budget
+
+    @property
+    def budget(self) -> ErrorBudget:
+        """Return what is left for the errors of the request."""
+        if self._budget is None:
+            self._budget = ErrorBudget()
+        return self._budget
 
     def refusal(self) -> InvalidRequest:
         """Return the errors as one, spending the budget."""
@@ -82,12 +95,16 @@ def check_values(args: Args, check: Check, now: datetime, findings: Findings) ->
         findings.read("/method", _check_method, args.method)
     if args.headers is not None:
         _check_headers(args.headers, findings)
-    for field, longest in LONGEST_TEXT.items():
-        if (text := getattr(args, field)) is not None:
-            findings.read(f"/{field}", _check_text, text, longest)
-    for field in ("callback_url", "webhook_url"):
-        if (url := getattr(args, field)) is not None:
-            findings.read(f"/{field}", check, url)
+    if args.idempotency_key is not None:
+        findings.read("/idempotency_key", _check_text, args.idempotency_key, MAX_KEY_LENGTH)
+    if args.name is not None:
+        findings.read("/name", _check_text, args.name, MAX_NAME_LENGTH)
+    if args.description is not None:
+        findings.read("/description", _check_text, args.description, MAX_DESCRIPTION_LENGTH)
+    if args.callback_url is not None:
+        findings.read("/callback_url", check, args.callback_url)
+    if args.webhook_url is not None:
+        findings.read("/webhook_url", check, args.webhook_url)
     _check_delivery(args, findings)
     if args.tags is not None:
         _check_tags(args.tags, findings)
@@ -168,7 +185,7 @@ def _check_conflict(args: Args, findings: Findings) -> None:
         findings.read("/on_conflict", _check_choice, args.on_conflict, Conflict)
     if args.idempotency_ttl is not None:
         findings.read("/idempotency_ttl", parse_duration, args.idempotency_ttl)
-    if args.idempotency_key is None:
+    if args.idempotency_key is None and _key_only(args) != (None, None):
         for field in KEY_ONLY:
             if getattr(args, field) is not None:
                 findings.add(f"/{field}", "means something only with an idempotency_key")
@@ -178,9 +195,8 @@ def _check_recurrence(args: Args, now: datetime, findings: Findings) -> None:
     if args.timezone is not None:
         findings.read("/timezone", check_timezone, args.timezone)
     if not args.is_recurring:
-        for field in RECURRING_ONLY:
-            if getattr(args, field) is not None:
-                findings.add(f"/{field}", "means something only with repeat_every or cron")
+        if _recurring_only(args) != _NONE_OF_THEM:
+            _refuse_recurring_only(args, findings)
         return
     if args.repeat_every is not None and args.cron is not None:
         findings.add("/repeat_every", "give either cron or repeat_every, not both")
@@ -200,6 +216,12 @@ def _check_recurrence(args: Args, now: datetime, findings: Findings) -> None:
     for field in ("starts_at", "ends_at"):
         if (moment := getattr(args, field)) is not None:
             findings.read(f"/{field}", read_moment, moment, now, args.timezone)
+
+
+def _refuse_recurring_only(args: Args, findings: Findings) -> None:
+    for field in RECURRING_ONLY:
+        if getattr(args, field) is not None:
+            findings.add(f"/{field}", "means something only with repeat_every or cron")
 
 
 def _check_method(method: str) -> None:

@@ -52,17 +52,24 @@ class Backlog:
 
     def note(self, taken: Sequence[Seen], claims: Claims) -> None:
         """Learn what became of jobs that were taken; slots of those that did not begin are free."""
+        self._held.forget(taken)
+        if len(claims.begun) < len(taken):
+            self._free_unused(taken, claims)
+        self._held.note(claims)
+        for suspect in claims.suspects:
+            self.suspects.add(suspect)
+
+    def _free_unused(self, taken: Sequence[Seen], claims: Claims) -> None:
+        """Free the slots of jobs that did not begin.
+
+        A job that the timers named twice has begun once; its second slot is free again.
+        """
         begun = {(attempt.job.id, attempt.job.origin) for attempt in claims.begun}
         for seen in taken:
-            self._held.forget(seen.due)
-            # A job that the timers named twice has begun once; its second slot is free again.
             if (seen.due.id, seen.due.origin) in begun:
                 begun.remove((seen.due.id, seen.due.origin))
             else:
                 self.ready.free(seen.due.origin)
-        self._held.note(claims)
-        for suspect in claims.suspects:
-            self.suspects.add(suspect)
 
     # --- what the table has ---
 

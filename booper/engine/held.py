@@ -4,6 +4,7 @@ What a job waits for after it was found due is no lateness, so its first finding
 the table no longer has waiting, such as a cancelled run, is forgotten at the second `renew`.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from booper.store.base import Claims, Due, Seen
@@ -26,14 +27,17 @@ class Held:
 
     def release(self, due: Due) -> None:
         """Note that a job waits for its predecessor no longer, or never did."""
-        if self._ids_by_origin and (ids := self._ids_by_origin.get(due.origin)) is not None:
+        if (ids := self._ids_by_origin.get(due.origin)) is not None:
             ids.discard(due.id)
 
-    def forget(self, due: Due) -> None:
-        """Note that a job is being claimed."""
-        self.release(due)
-        self._seen.pop(due.id, None)
-        self._seen_before.pop(due.id, None)
+    def forget(self, taken: Sequence[Seen]) -> None:
+        """Note that jobs have been claimed."""
+        if not (self._ids_by_origin or self._seen or self._seen_before):
+            return
+        for seen in taken:
+            self.release(seen.due)
+            self._seen.pop(seen.due.id, None)
+            self._seen_before.pop(seen.due.id, None)
 
     def renew(self) -> None:
         """Forget what waits for a predecessor; the table is asked anew."""
@@ -51,5 +55,8 @@ class Held:
 
     def seen(self, due: Due, now: datetime) -> Seen:
         """Return a due job with when it was first found so: before, or at `now`."""
-        known = self._seen.get(due.id) or self._seen_before.get(due.id)
-        return known if known is not None and known.due == due else Seen(due, now)
+        if self._seen or self._seen_before:
+            known = self._seen.get(due.id) or self._seen_before.get(due.id)
+            if known is not None and known.due == due:
+                return known
+        return Seen(due, now)

@@ -101,7 +101,7 @@ class Ready:
             self.consider(origin)
         if origin in self._partial:
             return
-        if self.holds(origin):
+        if self._paused and self.holds(origin):
             self._partial[origin] = None
             return
         queue = self._queues.get(origin)

@@ -120,4 +120,5 @@ class Shortages:
 
     def end(self) -> None:
         """Note that an attempt was made."""
-        self._pause, self._paused_until = timedelta(0), None
+        if self._paused_until is not None:
+            self._pause, self._paused_until = timedelta(0), None

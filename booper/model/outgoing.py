@@ -30,8 +30,10 @@ def render(attempt: Attempt, user_agent: str, now: datetime) -> Request:
     if len(given) < len(user_headers):  # of a job that an older version accepted
         user_headers = {name: user_headers[name] for name in given.values()}
     content = _content(args, method, context, is_typed="Content-Type" in given)
-    own = _own_headers(attempt.job, user_agent, has_body=bool(content))
-    headers = user_headers | {name: value for name, value in own.items() if name not in given}
+    headers = _own_headers(attempt.job, user_agent, has_body=bool(content))
+    if given:
+        own = {name: value for name, value in headers.items() if name not in given}
+        headers = user_headers | own
     return Request(method, with_query(args.url, query), headers, content, user_headers, query)
 
 
