@@ -1,11 +1,23 @@
-"""Folders for temporary files."""
+"""Folders for temporary files, and the removal of those that killed processes have left.
 
+A folder is locked while its process lives: the system gives up the lock with the process, however
+that ends. Only folders of this user that have the prefix and no lock are removed.
+"""
+
+import fcntl
+import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
+from typing import Final
 
 from booper.errors import StartError
+
+TRIES: Final = 3
+"""Another process may take a new folder for abandoned just before it is locked."""
 
 
 @contextmanager
@@ -24,3 +36,54 @@ def temporary_folder(prefix: str) -> Iterator[Path]:
         ) from error
     with folder as name:
         yield Path(name)
+
+
+@contextmanager
+def locked_folder(prefix: str) -> Iterator[Path]:
+    """Return a new folder as above, and remove those beside it that dead processes have left.
+
+    Raises:
+        StartError: no folder for temporary files can be written.
+    """
+    with ExitStack() as stack:
+        for _ in range(TRIES):
+            folder = stack.enter_context(temporary_folder(prefix))
+            if _lock(stack, folder):
+                break
+        _remove_abandoned(folder.parent, prefix)
+        yield folder
+
+
+def _lock(stack: ExitStack, folder: Path) -> bool:
+    """Lock a folder until the stack is closed; return whether it could be locked.
+
+    Where the file system knows no locks nobody gets one, and no folder is ever removed.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    stack.callback(os.close, descriptor)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(descriptor), os.lstat(folder))
+    except OSError:
+        return False
+
+
+def _remove_abandoned(beside: Path, prefix: str) -> None:
+    """Remove this user's folders that no process has locked; symbolic links are not followed."""
+    for folder in beside.glob(f"{prefix}*"):
+        with ExitStack() as stack:
+            if _is_ours(folder) and _lock(stack, folder):
+                rmtree(folder, ignore_errors=True)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Return whether this user has made a folder, for itself alone."""
+    try:
+        found = os.lstat(folder)
+    except OSError:
+        return False
+    is_private = stat.S_IMODE(found.st_mode) == stat.S_IRWXU
+    return stat.S_ISDIR(found.st_mode) and is_private and found.st_uid == os.geteuid()

@@ -406,3 +406,39 @@ def test_a_bad_map_is_one_line(tmp_path: Path) -> None:
     done = run(tmp_path, "dev", "--port", "0", "--map", "https://api.example.com")
     assert done.returncode == 2
     assert done.stderr.startswith("booper: a map must be FROM=TO")
+
+
+def test_what_a_killed_process_has_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    """Its folder alone: not one that is in use, of another name, or behind a symbolic link."""
+    precious = tmp_path / "precious"
+    (precious / "deep").mkdir(parents=True)
+    kept = [precious, tmp_path / "booper-dev-old", tmp_path / "booper-benches"]
+    link = tmp_path / "booper-bench-link"
+    link.symlink_to(precious)
+    shared = tmp_path / "booper-bench-shared"
+    file = tmp_path / "booper-bench-file"
+    for folder in (*kept[1:], shared):
+        folder.mkdir(mode=0o700)
+    shared.chmod(0o755)
+    file.touch(mode=0o700)
+
+    def folders() -> set[Path]:
+        return {path for path in tmp_path.glob("booper-bench-*") if path.is_dir()} - {link, shared}
+
+    with developing(tmp_path) as (_, _, killed):
+        [left] = folders()
+        (left / "link").symlink_to(precious)
+        killed.kill()
+        killed.wait()
+    assert folders() == {left}
+    with developing(tmp_path) as (_, living, _):
+        [used] = folders()
+        assert used != left
+        with developing(tmp_path) as (_, _, other):
+            assert len(folders()) == 2
+            other.send_signal(signal.SIGTERM)
+            assert other.wait(DEADLINE_SECONDS) == 0
+        assert folders() == {used}
+        created = living.post("/api/jobs", json={"url": "http://127.0.0.1:1/", "schedule_in": 99})
+        assert created.status_code == 201
+    assert all(path.exists() for path in (*kept, precious / "deep", link, shared, file))

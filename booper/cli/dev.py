@@ -27,7 +27,7 @@ from booper.engine.observer import Observer
 from booper.server.door import Limits
 from booper.server.files import raise_file_limit
 from booper.server.listener import Listener, listening
-from booper.temporary import temporary_folder
+from booper.temporary import locked_folder
 
 DEFAULT_COLUMNS: Final = 80
 
@@ -101,8 +101,11 @@ def ignored_settings(given: Config) -> list[str]:
 
 @contextmanager
 def temporary_database() -> Iterator[Path]:
-    """Return where a database may lie, in a folder that goes at the end. Raises: StartError."""
-    with temporary_folder("booper-dev-") as folder:
+    """Return where a database may lie, in a folder that goes at the end. Raises: StartError.
+
+    Folders of processes that were killed go now. They had another prefix before they were locked.
+    """
+    with locked_folder("booper-bench-") as folder:
         yield folder / "booper.db"
 
 
