@@ -1,5 +1,6 @@
 """Callbacks and webhook events: what they say, when they come, who may trust them (contract §7)."""
 
+import errno
 import shutil
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from booper.app import Booper
@@ -278,6 +280,34 @@ async def test_the_next_event_waits_until_the_one_before_was_answered(
     await booper.wait_idle()
     types = [json_of(sent)["type"] for sent in target.received if sent.url.host == "hooks.test"]
     assert types == ["job.started", "job.request", "job.response", "job.finished"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("is_stopped", [False, True])
+async def test_an_attempt_that_was_given_back_has_its_events_again(
+    config: Config, clock: VirtualClock, target: Hosts, hooks: Receiver, *, is_stopped: bool
+) -> None:
+    """With the same numbers: a stop and a shortage of ours cost no attempt, and no number."""
+    config = replace(config, delivery=replace(config.delivery, grace_seconds=0))
+    if not is_stopped:
+        target.respond(OSError(errno.EMFILE, "Too many open files"))
+    async with running(config, clock, target) as (booper, api):
+        if is_stopped:
+            target.hold()
+        await create(api, webhook_url=HOOK)
+        if not is_stopped:
+            await booper.wait_idle()
+        while URL not in map(str, (request.url for request in target.received)):
+            target.arrived.clear()
+            await target.arrived.wait()
+    target.release()
+    clock.advance(timedelta(minutes=1))
+    async with running(config, clock, target) as (booper, _):
+        await booper.wait_idle()
+    numbers = [(each["type"], each["data"]["attempt"]) for each in hooks.events]
+    begun = [("job.started", 1), ("job.request", 1)]
+    assert numbers == [*begun, *begun, ("job.response", 1), ("job.finished", 1)]
+    assert hooks.sequences() == [1, 2, 1, 2, 3, 4]
 
 
 @pytest.mark.anyio

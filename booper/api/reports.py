@@ -57,7 +57,8 @@ _PLACE: Final[Mapping[str, Schema]] = {
         **whole(0, 2**33),
         "description": "Rises from event to event of one job, not always by one: sort by it, and "
         "count nothing by it. Events whose first delivery fails come later than those after them. "
-        "If booper stops during an attempt, that attempt's events come again with the same numbers",
+        "An attempt that booper gives back uncounted, since it was stopped or its machine lacked "
+        "something, begins anew: its events come again with the same attempt and sequence",
     },
 }
 
