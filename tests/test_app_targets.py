@@ -158,15 +158,22 @@ async def test_the_host_header_is_what_the_program_expects(
         assert (await booper.jobs.get(job.job_id)).state == "completed"
 
 
+@pytest.mark.parametrize(
+    ("allowed", "state"), [("localhost", "completed"), ("app.example", "discarded")]
+)
 async def test_the_host_header_passes_a_check_for_this_machine(
-    config: Config, clock: VirtualClock, program: Program
+    config: Config, clock: VirtualClock, program: Program, allowed: str, state: str
 ) -> None:
-    """`localhost`, the default, is what such checks allow while a program is written."""
-    checked = TrustedHostMiddleware(program.app, allowed_hosts=["localhost"])
+    """`localhost`, the default, is what such checks allow while a program is written.
+
+    Django's allows it where DEBUG is set and ALLOWED_HOSTS is not. Where a program expects another
+    name, its check refuses the request, and `[delivery] app_host` is to be that name.
+    """
+    checked = TrustedHostMiddleware(program.app, allowed_hosts=[allowed])
     async with Booper(config, clock=clock, transport=FakeTarget(), app=checked) as booper:
         job = await booper.jobs.create(url=INSIDE, max_attempts=1)
         await booper.wait_idle()
-        assert (await booper.jobs.get(job.job_id)).state == "completed"
+        assert (await booper.jobs.get(job.job_id)).state == state
 
 
 async def test_what_a_program_raises_is_logged_with_job_and_path(
