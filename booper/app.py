@@ -251,7 +251,7 @@ class Booper(OwnCalls):
                 stack, Path(database.path), self._faces, grace, limits, self.is_crowded
             )
         stack.push_async_callback(self._transport.aclose)
-        reports = Reports(self._guard, self._clock, self.config.retry.max_attempts, self._redaction)
+        reports = Reports(self._guard, self.config.retry.max_attempts, self._redaction)
         scheduler = self._make_scheduler(store, reports, self._way_inside(stack))
         self._loop = scheduler.start()
         stack.push_async_callback(self._end_loop, self._loop)

@@ -17,19 +17,19 @@ from booper.model.event import REQUEST, NewEntry
 from booper.model.job import Attempt, Job, NewJob, State
 from booper.model.key import NewKey
 from booper.model.schedule import NewSchedule, Plan
-from booper.store.base import (
+from booper.store.base import Store
+from booper.store.sqlite import open_store
+from booper.store.values import (
     Claims,
     Creation,
     Due,
+    DueJob,
     JobFilter,
     JobRef,
     Page,
     Place,
-    Seen,
     Settlement,
-    Store,
 )
-from booper.store.sqlite import open_store
 from tests.conftest import START
 
 Opening = Callable[[Path], AbstractAsyncContextManager[Store]]
@@ -80,7 +80,7 @@ def key(name: str, *, user: str | None = None) -> NewKey:
     return NewKey(name, user, sha256(name.encode()).digest())
 
 
-def nothing(*_: Attempt | Job) -> Sequence[NewJob]:
+def nothing(*_: Attempt | Job | datetime) -> Sequence[NewJob]:
     """Report nothing of an attempt or a job."""
     return ()
 
@@ -151,13 +151,13 @@ async def turns(
     store: Store, *jobs: Job, now: datetime = START, seen_at: datetime | None = None
 ) -> Claims:
     """Let jobs that were seen due (at `now` unless said otherwise) take their turns."""
-    seen = [Seen(due(job), seen_at or now) for job in jobs]
+    seen = [DueJob(due(job), seen_at or now) for job in jobs]
     return await store.queue.claim(seen, now, nothing)
 
 
 async def claim(store: Store, dues: Sequence[Due], now: datetime = START) -> list[Job]:
     """Claim entries of the timers, and return the jobs whose attempts begin."""
-    claims = await store.queue.claim([Seen(item, now) for item in dues], now, nothing)
+    claims = await store.queue.claim([DueJob(item, now) for item in dues], now, nothing)
     return [attempt.job for attempt in claims.begun]
 
 

@@ -395,7 +395,7 @@ async def resolving(
     )
     random, backoff, agent = Random(1), Backoff(), "booper/test"
     defaults = Defaults(timedelta(seconds=30), backoff, agent, Redaction())
-    reports = Reports(guard, clock, 15, Redaction())
+    reports = Reports(guard, 15, Redaction())
     async with open_store(path / "booper.db", "normal", random) as store:
         await store.keys.create(NewKey("test", None, digest_of(KEY)), clock.now())
         delivery = Delivery(target, guard, 1 << 18)

@@ -4,7 +4,7 @@ A plan is right if it begins with an index that bounds what is read, and sorts n
 there is, is named here with its reason:
 
 - The jobs being sent are read as they are, and sorted by time: no more of them than slots.
-- Where a filter is known to leave few jobs (`filters.FEW`), those are sorted.
+- Where a filter is known to leave few jobs (`listing.FEW`), those are sorted.
 
 A plan does not tell of what is passed over on the way: that is bounded by the number of jobs that a
 query looks at (`tests/test_search.py`).
@@ -26,11 +26,12 @@ from booper.api.filters import query_readers
 from booper.api.jobs import ORDER_FIELDS
 from booper.model.event import EVENTS
 from booper.model.job import OWN_KINDS, Kind, State
-from booper.store.base import JobFilter, Page, Place
-from booper.store.sqlite import filters, logs, schedules
-from booper.store.sqlite.filters import Listing
-from booper.store.sqlite.jobs import RETRYABLE_STATES, UNFINISHED_STATES
+from booper.store.rules.changing import RETRYABLE_STATES, UNFINISHED_STATES
+from booper.store.sqlite import listing as lists
+from booper.store.sqlite import logs, schedules
+from booper.store.sqlite.listing import Listing
 from booper.store.sqlite.schema import migrate
+from booper.store.values import JobFilter, Page, Place
 from tests.conftest import START
 
 USER = UUID(int=1)
@@ -58,7 +59,7 @@ BEING_SENT = r"(SCAN|SEARCH) jobs USING (COVERING )?INDEX jobs_executing"
 # The numbers that were found already, no more than a page has; and what reads nothing.
 FOUND = r"SCAN (\(subquery-\d+\)|CONSTANT ROW)$"
 
-BY_ID = [order for order in filters.ORDERS if order[0] != "scheduled_at"]
+BY_ID = [order for order in lists.ORDERS if order[0] != "scheduled_at"]
 
 Step = tuple[int, int, int, str]
 
@@ -109,39 +110,39 @@ def page(order: tuple[str, bool], *, is_later: bool) -> Page:
 
 def listing(order: tuple[str, bool], wanted: JobFilter, *, is_later: bool) -> Listing:
     """Return a list, from its beginning on or from a later place."""
-    return Listing(USER, wanted, order, START, filters.BEHIND[order] if is_later else "")
+    return Listing(USER, wanted, order, START, lists.BEHIND[order] if is_later else "")
 
 
 def look(database: sqlite3.Connection, asked: Listing, few: str | None = None) -> list[Step]:
     """Return how SQLite would look at the next jobs of a list."""
     places = {"look": 10, "skip": 0, "after_value": 1, "after_id": 1, "end": 9_000}
-    return steps(database, filters.look_query(asked, few), asked.values | places)
+    return steps(database, lists.look_query(asked, few), asked.values | places)
 
 
 def test_every_filter_and_order_is_in_the_tables() -> None:
     """A filter or an order that is added is explained as well."""
     assert set(CHOICES) == {field.name for field in fields(JobFilter)}
     assert len(query_readers(START)) == len(CHOICES)
-    assert {field for field, _ in filters.ORDERS} == set(ORDER_FIELDS)
-    assert set(filters.BEHIND) == set(filters.ORDERS) == set(product(ORDER_FIELDS, (True, False)))
+    assert {field for field, _ in lists.ORDERS} == set(ORDER_FIELDS)
+    assert set(lists.BEHIND) == set(lists.ORDERS) == set(product(ORDER_FIELDS, (True, False)))
 
 
 @pytest.mark.parametrize("is_later", [False, True])
-@pytest.mark.parametrize("order", filters.ORDERS)
+@pytest.mark.parametrize("order", lists.ORDERS)
 def test_no_page_of_jobs_reads_a_table_or_sorts_many(
     database: sqlite3.Connection, order: tuple[str, bool], is_later: bool
 ) -> None:
     """Whatever is asked for, however few a filter leaves."""
     for wanted in every_filter():
         asked = listing(order, wanted, is_later=is_later)
-        counts = filters.sources(asked)
+        counts = lists.sources(asked)
         for count in counts.values():
             check(steps(database, count, asked.values), of_few=False)
         for few in (None, *counts):
             check(look(database, asked, few), of_few=few is not None)
 
 
-@pytest.mark.parametrize("order", filters.ORDERS)
+@pytest.mark.parametrize("order", lists.ORDERS)
 def test_a_later_page_of_jobs_begins_where_the_last_one_ended(
     database: sqlite3.Connection, order: tuple[str, bool]
 ) -> None:
@@ -155,7 +156,7 @@ def test_a_later_page_of_jobs_begins_where_the_last_one_ended(
             assert is_filter or "jobs_executing" in text or re.search(place, text), text
 
 
-@pytest.mark.parametrize("order", filters.ORDERS)
+@pytest.mark.parametrize("order", lists.ORDERS)
 @pytest.mark.parametrize("state", State)
 def test_a_list_of_one_state_reads_that_state_alone(
     database: sqlite3.Connection, state: State, order: tuple[str, bool]
@@ -201,7 +202,7 @@ def test_a_step_of_a_change_of_many_begins_behind_the_last(
     for wanted in every_filter():
         if both := states & (wanted.states or states):
             changed = replace(wanted, states=both)
-            asked = Listing(USER, changed, ("id", False), START, filters.UP_TO_END)
+            asked = Listing(USER, changed, ("id", False), START, lists.UP_TO_END)
             plan = look(database, asked)
             check(plan, of_few=False)
             for text in reads(plan):

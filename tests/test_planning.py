@@ -16,12 +16,12 @@ from booper.model.args import Args
 from booper.model.planning import (
     MISFIRE,
     OVERLAP,
-    Coming,
+    DueRun,
     Hold,
     MoveOn,
     Run,
     Turn,
-    take_turn,
+    decide_run,
 )
 from booper.model.recurrence import Cron, Interval
 from booper.model.schedule import Gap, Misfire, Overlap, Plan
@@ -56,9 +56,9 @@ def due(
     scheduled: str | None = None,
     runs: int = 0,
     blocked: bool = False,
-) -> Coming:
+) -> DueRun:
     """Return a waiting run as the loop found it at `seen`."""
-    return Coming(at(planned), at(scheduled or planned), at(seen), runs, blocked)
+    return DueRun(at(planned), at(scheduled or planned), at(seen), runs, blocked)
 
 
 def shown(turn: Turn) -> str:
@@ -173,7 +173,7 @@ def test_a_run_that_is_not_missed_follows_overlap(
 ) -> None:
     """Up to 60 s late, or waiting for a slot: `misfire` says nothing about such a run."""
     seen = "12:00:10" if now == "12:11" else now
-    turn = take_turn(
+    turn = decide_run(
         plan_of(Overlap(overlap), misfire), due("12:00", seen, blocked=blocked), at(now)
     )
     assert shown(turn) == ON_TIME[overlap, blocked, now]
@@ -185,7 +185,7 @@ def test_a_missed_run_follows_misfire_and_then_overlap(
 ) -> None:
     """`latest` lets the last one take its turn, `skip` only what is not missed, `all` each."""
     plan = plan_of(Overlap(overlap), Misfire(misfire))
-    turn = take_turn(plan, due("12:00", found, blocked=blocked), at(found))
+    turn = decide_run(plan, due("12:00", found, blocked=blocked), at(found))
     assert shown(turn) == MISSED[overlap, misfire, blocked, found]
 
 
@@ -198,7 +198,7 @@ def test_the_tables_are_complete() -> None:
 
 def test_a_run_exactly_60_seconds_late_is_not_skipped() -> None:
     """Missed is what is *over* 60 s late; 12:01 is not when it is found at 12:02."""
-    turn = take_turn(
+    turn = decide_run(
         plan_of(Overlap.ALLOW, Misfire.SKIP, MINUTE), due("12:00", "12:02"), at("12:02")
     )
     assert shown(turn) == "run 12:01, next 12:02, misfire 12:00-12:00 (1)"
@@ -209,7 +209,7 @@ def test_a_run_exactly_60_seconds_late_is_not_skipped() -> None:
 
 def test_latest_is_the_last_one_missed_and_not_one_that_came_while_waiting_for_a_slot() -> None:
     """What passes after the loop has seen a run is not missed, but follows `overlap`."""
-    turn = take_turn(plan_of(), due("12:00", "12:10:30"), at("12:21"))
+    turn = decide_run(plan_of(), due("12:00", "12:10:30"), at("12:21"))
     assert shown(turn) == (
         "run 12:10, next 12:25, misfire 12:00-12:05 (2), overlap 12:15-12:20 (2)"
     )
@@ -217,13 +217,13 @@ def test_latest_is_the_last_one_missed_and_not_one_that_came_while_waiting_for_a
 
 def test_skip_keeps_a_run_that_only_waited_for_a_slot() -> None:
     """12:10 was on time when it was seen; the slot that it got at 12:13 does not make it missed."""
-    turn = take_turn(plan_of(misfire=Misfire.SKIP), due("12:00", "12:10:30"), at("12:13"))
+    turn = decide_run(plan_of(misfire=Misfire.SKIP), due("12:00", "12:10:30"), at("12:13"))
     assert shown(turn) == "run 12:10, next 12:15, misfire 12:00-12:05 (2)"
 
 
 def test_skip_lets_a_time_that_came_while_waiting_for_a_slot_take_its_turn() -> None:
     """Found at 12:11:30 all were missed; 12:15 came due before the slot at 12:17 and was not."""
-    turn = take_turn(plan_of(misfire=Misfire.SKIP), due("12:00", "12:11:30"), at("12:17"))
+    turn = decide_run(plan_of(misfire=Misfire.SKIP), due("12:00", "12:11:30"), at("12:17"))
     assert shown(turn) == "run 12:15, next 12:20, misfire 12:00-12:10 (3)"
 
 
@@ -232,12 +232,12 @@ def test_a_queued_run_keeps_its_place_until_its_predecessor_has_finished(
     misfire: Misfire,
 ) -> None:
     """Queued at 12:10:30 it still is the waiting one at 12:21; what came since is skipped."""
-    plan, coming = plan_of(Overlap.QUEUE, misfire), due("12:00", "12:10:30", blocked=True)
-    assert shown(take_turn(plan, coming, at("12:10:30"))) == "hold 12:10, misfire 12:00-12:05 (2)"
-    held = replace(coming, planned_at=at("12:10"))
-    assert shown(take_turn(plan, held, at("12:21"))) == "hold 12:10"
+    plan, waiting = plan_of(Overlap.QUEUE, misfire), due("12:00", "12:10:30", blocked=True)
+    assert shown(decide_run(plan, waiting, at("12:10:30"))) == "hold 12:10, misfire 12:00-12:05 (2)"
+    held = replace(waiting, planned_at=at("12:10"))
+    assert shown(decide_run(plan, held, at("12:21"))) == "hold 12:10"
     freed = replace(held, is_blocked=False)
-    turn = take_turn(plan, freed, at("12:21"))
+    turn = decide_run(plan, freed, at("12:21"))
     assert shown(turn) == "run 12:10, next 12:25, overlap 12:15-12:20 (2)"
 
 
@@ -249,8 +249,8 @@ def test_a_clock_set_back_plans_no_time_again(
     overlap: Overlap, misfire: Misfire, blocked: bool, seen: str
 ) -> None:
     """Seen due, then let in at 11:53 by a clock stepped back: 12:00 is decided or waits on."""
-    coming = due("12:00", seen, blocked=blocked)
-    match take_turn(plan_of(overlap, misfire), coming, at("11:53")):
+    waiting = due("12:00", seen, blocked=blocked)
+    match decide_run(plan_of(overlap, misfire), waiting, at("11:53")):
         case Run(next_at=next_at, gaps=gaps):
             assert (next_at, gaps) == (at("12:05"), ())
         case Hold(planned_at=planned_at, gaps=gaps):
@@ -264,7 +264,7 @@ def test_a_clock_set_back_plans_no_time_again(
 
 def test_a_clock_set_back_leaves_a_run_that_was_not_missed_its_turn() -> None:
     """12:05 was 30 s late when it was seen; at 11:53 by the clock it is still the one to run."""
-    turn = take_turn(plan_of(misfire=Misfire.SKIP), due("12:00", "12:05:30"), at("11:53"))
+    turn = decide_run(plan_of(misfire=Misfire.SKIP), due("12:00", "12:05:30"), at("11:53"))
     assert shown(turn) == "run 12:05, next 12:10, misfire 12:00-12:00 (1)"
 
 
@@ -273,9 +273,9 @@ def test_a_clock_set_back_leaves_a_run_that_was_not_missed_its_turn() -> None:
 
 def test_ends_at_is_a_planned_time_and_the_last() -> None:
     """A run at `ends_at` itself takes place; nothing is planned after it."""
-    turn = take_turn(plan_of(ends="12:05"), due("12:00", "12:00"), at("12:00"))
+    turn = decide_run(plan_of(ends="12:05"), due("12:00", "12:00"), at("12:00"))
     assert shown(turn) == "run 12:00, next 12:05"
-    turn = take_turn(plan_of(ends="12:05"), due("12:05", "12:05"), at("12:05"))
+    turn = decide_run(plan_of(ends="12:05"), due("12:05", "12:05"), at("12:05"))
     assert shown(turn) == "run 12:05, next none"
 
 
@@ -290,40 +290,40 @@ def test_ends_at_is_a_planned_time_and_the_last() -> None:
 def test_what_was_missed_ends_with_ends_at(misfire: str, expected: str) -> None:
     """Found at 13:00, a schedule that ended at 12:07 missed 12:00 and 12:05 and no more."""
     plan = plan_of(misfire=Misfire(misfire), ends="12:07")
-    assert shown(take_turn(plan, due("12:00", "13:00"), at("13:00"))) == expected
+    assert shown(decide_run(plan, due("12:00", "13:00"), at("13:00"))) == expected
 
 
 def test_a_blocked_last_run_ends_the_schedule() -> None:
     """With `overlap: skip` the time at `ends_at` is skipped, and none is left."""
-    turn = take_turn(plan_of(ends="12:00"), due("12:00", "12:00", blocked=True), at("12:00"))
+    turn = decide_run(plan_of(ends="12:00"), due("12:00", "12:00", blocked=True), at("12:00"))
     assert shown(turn) == "next none, overlap 12:00-12:00 (1)"
 
 
 @pytest.mark.parametrize(("runs", "following"), [(0, "12:05"), (1, "12:05"), (2, "none")])
 def test_max_runs_counts_the_runs_begun(runs: int, following: str) -> None:
     """With `max_runs: 3` the third run, of which two began before it, plans no other."""
-    turn = take_turn(plan_of(max_runs=3), due("12:00", "12:00", runs=runs), at("12:00"))
+    turn = decide_run(plan_of(max_runs=3), due("12:00", "12:00", runs=runs), at("12:00"))
     assert shown(turn) == f"run 12:00, next {following}"
 
 
 def test_what_is_skipped_does_not_count_towards_max_runs() -> None:
     """A skipped time leaves the last run to the next one."""
-    coming = due("12:00", "12:00", runs=2, blocked=True)
-    turn = take_turn(plan_of(max_runs=3), coming, at("12:00"))
+    waiting = due("12:00", "12:00", runs=2, blocked=True)
+    turn = decide_run(plan_of(max_runs=3), waiting, at("12:00"))
     assert shown(turn) == "next 12:05, overlap 12:00-12:00 (1)"
 
 
 def test_no_time_is_planned_or_skipped_after_the_last_run_of_max_runs() -> None:
     """The last run waited for a slot until 12:11; what came then was no planned time any more."""
-    coming = due("12:00", "12:00", runs=2)
-    assert shown(take_turn(plan_of(max_runs=3), coming, at("12:11"))) == "run 12:00, next none"
+    waiting = due("12:00", "12:00", runs=2)
+    assert shown(decide_run(plan_of(max_runs=3), waiting, at("12:11"))) == "run 12:00, next none"
 
 
 @pytest.mark.parametrize(("seen", "is_missed"), [("12:04", False), ("12:04:01", True)])
 def test_lateness_is_counted_from_the_time_with_jitter(seen: str, is_missed: bool) -> None:
     """Planned at 12:00, due at 12:03 by its jitter: missed from 12:04 on, exclusively."""
-    coming = due("12:00", seen, scheduled="12:03")
-    turn = take_turn(plan_of(misfire=Misfire.SKIP), coming, at(seen))
+    waiting = due("12:00", seen, scheduled="12:03")
+    turn = decide_run(plan_of(misfire=Misfire.SKIP), waiting, at(seen))
     expected = "next 12:05, misfire 12:00-12:00 (1)" if is_missed else "run 12:00, next 12:05"
     assert shown(turn) == expected
 
@@ -336,8 +336,8 @@ def test_lateness_is_counted_from_the_time_with_jitter(seen: str, is_missed: boo
 def test_all_makes_up_for_the_last_hundred(missed: int, dropped: int, blocked: bool) -> None:
     """Of `missed` minutes the last hundred are run, the older ones are one gap."""
     now = DAY + (missed - 1) * MINUTE + 30 * SECOND  # the last one is at `missed - 1`
-    coming = Coming(DAY, DAY, now, 0, blocked)
-    turn = take_turn(plan_of(misfire=Misfire.ALL, every=MINUTE), coming, now)
+    waiting = DueRun(DAY, DAY, now, 0, blocked)
+    turn = decide_run(plan_of(misfire=Misfire.ALL, every=MINUTE), waiting, now)
     begin = DAY + dropped * MINUTE
     gaps = (Gap(MISFIRE, DAY, begin - MINUTE, dropped),) if dropped else ()
     assert turn == (Hold(begin, gaps) if blocked else Run(begin, begin + MINUTE, gaps))
@@ -361,10 +361,10 @@ def test_a_week_of_downtime_is_one_gap_and_quickly_told(calendar: str, misfire: 
     begin = datetime(2026, 3, 25, 12, 0, tzinfo=UTC)
     plan = Plan.of(msgspec.structs.replace(CALENDARS[calendar], misfire=misfire.value), begin)
     now = begin + timedelta(days=7, seconds=30)
-    coming = Coming(begin, begin, now, 0, False)
-    take_turn(plan, coming, now)  # the zone's table is built once per process
+    waiting = DueRun(begin, begin, now, 0, False)
+    decide_run(plan, waiting, now)  # the zone's table is built once per process
     started = thread_time()  # what others do on this machine is not counted
-    turn = take_turn(plan, coming, now)
+    turn = decide_run(plan, waiting, now)
     assert thread_time() - started < 0.05
     dropped = 9_981 if misfire is Misfire.ALL else 10_080
     first_run = begin + dropped * MINUTE
@@ -475,7 +475,7 @@ def test_a_daily_run_happens_once_on_the_days_the_clocks_change() -> None:
     assert plan.next_after(autumn) == datetime(2026, 10, 26, 1, 30, tzinfo=UTC)
     # A gap of both days: three days missed, found at noon of the 30th, two of them are left out.
     noon = datetime(2026, 3, 30, 12, 0, tzinfo=UTC)
-    turn = take_turn(plan, Coming(spring[0], spring[0], noon, 0, False), noon)
+    turn = decide_run(plan, DueRun(spring[0], spring[0], noon, 0, False), noon)
     following = datetime(2026, 3, 31, 0, 30, tzinfo=UTC)
     assert turn == Run(spring[2], following, (Gap(MISFIRE, spring[0], spring[1], 2),))
 
@@ -644,8 +644,8 @@ class PlayedSchedule(RuleBasedStateMachine):
         assert self.planned_at is not None
         assert self.seen_at is not None
         is_blocked = self.unfinished > 0
-        coming = Coming(self.planned_at, self.scheduled_at, self.seen_at, self.runs, is_blocked)
-        turn = take_turn(self.plan, coming, self.now)
+        waiting = DueRun(self.planned_at, self.scheduled_at, self.seen_at, self.runs, is_blocked)
+        turn = decide_run(self.plan, waiting, self.now)
         self._check_gaps(turn.gaps)
         match turn:
             case Run(planned_at=planned_at, next_at=next_at, gaps=gaps):

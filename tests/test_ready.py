@@ -8,7 +8,7 @@ import pytest
 from booper.engine.breakers import MAX_FAILURES, Breakers
 from booper.engine.ready import Ready
 from booper.model.job import Failed
-from booper.store.base import ALL_TARGETS, Due, Seen
+from booper.store.values import ALL_TARGETS, Due, DueJob
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -24,7 +24,7 @@ def due(number: int, origin: str = A, path: int = BAD) -> Due:
 def put(ready: Ready, *dues: Due) -> None:
     """Queue entries, all seen at noon."""
     for entry in dues:
-        ready.put(Seen(entry, NOON))
+        ready.put(DueJob(entry, NOON))
 
 
 def taken(ready: Ready) -> list[int]:
@@ -96,7 +96,7 @@ def test_a_newcomer_has_its_turn_when_each_other_has_had_one() -> None:
 def test_what_is_taken_says_when_it_was_seen() -> None:
     """Waiting for a slot is no lateness: the time of the finding goes along."""
     ready = roomy(1, 1)
-    seen = Seen(due(1), NOON + 2 * SECOND)
+    seen = DueJob(due(1), NOON + 2 * SECOND)
     ready.put(seen)
     assert ready.oldest_at() == NOON + 2 * SECOND
     assert ready.take() == [seen]
@@ -117,7 +117,7 @@ def test_what_is_paused_is_left_to_the_table(target: str) -> None:
     ready.resume(target)
     assert (ready.hungry(), ready.has_open()) == ([A], True)
     ready.refill(A, [due(1), due(2)], 1000, NOON + SECOND)
-    assert ready.take() == [Seen(due(1), NOON + SECOND), Seen(due(2), NOON + SECOND)]
+    assert ready.take() == [DueJob(due(1), NOON + SECOND), DueJob(due(2), NOON + SECOND)]
     assert not ready.has_open()
 
 
@@ -154,7 +154,7 @@ def test_an_origin_with_no_end_of_due_jobs_takes_no_end_of_memory() -> None:
     assert ready.hungry() == [A]
     ready.refill(A, [due(5)], ready.wanted(A), NOON + SECOND)
     assert (ready.hungry(), ready.partial()) == ([], [])
-    assert ready.take() == [Seen(due(5), NOON + SECOND)]
+    assert ready.take() == [DueJob(due(5), NOON + SECOND)]
 
 
 def test_a_full_refill_is_asked_for_again() -> None:

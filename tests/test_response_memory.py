@@ -11,7 +11,7 @@ from booper.api.memory import MAX_BYTES, SMALL_BYTES, ResponseMemory
 from booper.api.problems import headers_of, problem_of
 from booper.app import Booper
 from booper.errors import TooManyResponses
-from booper.store.base import PAGE_BYTES
+from booper.store.values import PAGE_BYTES
 from tests.conftest import KEY
 
 pytestmark = pytest.mark.anyio

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from booper.errors import StartError
-from booper.store.sqlite import creation, open_store, queue, rows, runs, turns
+from booper.store.sqlite import job_rows, open_store, queue, schedule_rows
 from booper.store.sqlite.connection import CHECKPOINT_PAGES, Connection, reading, writing
 from booper.store.sqlite.lock import DatabaseLocked
 from booper.store.sqlite.schema import (
@@ -530,14 +530,14 @@ EVENT_VALUES: dict[str, object] = {"parent_id": 1, "id": 1}
 KEY_VALUES: dict[str, object] = {"user_id": USER, "key": "key", "now": 1}
 # What runs within a create, a claim or a result, and the index that it must begin with.
 SHORT: list[tuple[str, dict[str, object], str]] = [
-    (creation.JOB_HOLDING_KEY, KEY_VALUES, "jobs_by_key"),
-    (rows.EXECUTING_IDS, {}, "jobs_executing"),
-    (turns.EARLIER_EVENT, EVENT_VALUES, "jobs_by_parent"),
-    (queue.NEXT_EVENT, EVENT_VALUES, "jobs_by_parent"),
-    (runs.FIND_DUE, SCHEDULE_VALUES, "jobs_unfinished_of_schedule"),
-    (runs.IS_TAKEN, {"id": SCHEDULE, "at": 1, "but": 0}, "jobs_planned"),
-    (runs.WAITING_RUN, SCHEDULE_VALUES, "jobs_planned"),
-    (runs.FIND_WITH_WAITING_RUN, SCHEDULE_VALUES, "jobs_planned"),
+    (job_rows.HOLDING_KEY, KEY_VALUES, "jobs_by_key"),
+    (job_rows.EXECUTING_IDS, {}, "jobs_executing"),
+    (job_rows.EARLIER_EVENT, EVENT_VALUES, "jobs_by_parent"),
+    (job_rows.NEXT_EVENT, EVENT_VALUES, "jobs_by_parent"),
+    (schedule_rows.FIND_DUE, SCHEDULE_VALUES, "jobs_unfinished_of_schedule"),
+    (schedule_rows.IS_TAKEN, {"id": SCHEDULE, "at": 1, "but": 0}, "jobs_planned"),
+    (schedule_rows.WAITING_RUN, SCHEDULE_VALUES, "jobs_planned"),
+    (schedule_rows.FIND_WITH_WAITING_RUN, SCHEDULE_VALUES, "jobs_planned"),
 ]
 
 
@@ -554,14 +554,14 @@ def test_what_happens_often_is_found_by_an_index_and_not_sorted(
 
 def test_a_schedules_key_is_looked_for_among_its_holders(database: sqlite3.Connection) -> None:
     """Only the schedules of that very key are read, however many there are."""
-    found = plan(database, creation.SCHEDULE_HOLDING_KEY, KEY_VALUES)
+    found = plan(database, schedule_rows.HOLDING_KEY, KEY_VALUES)
     assert re.search(
         r"^SEARCH schedules USING INDEX \w+ \(user_id=\? AND idempotency_key=\?", found
     )
     assert "SCAN" not in found
 
 
-@pytest.mark.parametrize("query", [runs.LAST_RUN, creation.LATEST_RUN])
+@pytest.mark.parametrize("query", [schedule_rows.NEWEST_RUN, schedule_rows.LATEST_RUN])
 def test_a_schedules_last_run_is_looked_for_among_its_own(
     database: sqlite3.Connection, query: str
 ) -> None:

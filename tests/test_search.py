@@ -18,11 +18,11 @@ import pytest
 
 from booper.model.args import Args, encode_args
 from booper.model.job import State
-from booper.store.base import PAGE_BYTES, SEARCH_ROWS, Creation, JobFilter, Place
-from booper.store.sqlite.bulk import MOVE_ROWS
-from booper.store.sqlite.filters import Listing
+from booper.store.sqlite.listing import Listing
 from booper.store.sqlite.search import STEP_ROWS, Search, fetch
+from booper.store.sqlite.stepwise import MOVE_ROWS
 from booper.store.sqlite.store import SQLiteStore, open_store
+from booper.store.values import PAGE_BYTES, SEARCH_ROWS, Creation, JobFilter, Place
 from tests.conftest import START
 from tests.stores import created, page, unarmed
 from tests.stores import wanted as new_job
@@ -197,7 +197,7 @@ async def test_a_change_of_many_is_many_short_changes(tmp_path: Path) -> None:
             [Creation(new_job(alice))] * (10 * MOVE_ROWS), START, atomic=True
         )
         every, sizes = JobFilter(), list[int]()
-        await store.jobs.cancel_many(alice, every, START, lambda _: (), unarmed, dry_run=False)
+        await store.jobs.cancel_many(alice, every, START, lambda _, __: (), unarmed, dry_run=False)
         changed = await store.jobs.retry_many(
             alice, every, START, lambda jobs: sizes.append(len(jobs)), dry_run=False
         )
@@ -212,7 +212,7 @@ async def test_a_dry_run_of_a_change_writes_nothing(tmp_path: Path) -> None:
         await store.jobs.create_many([Creation(new_job(alice))] * 250, START, atomic=True)
         store.jobs._writer.close()
         counted = await store.jobs.cancel_many(
-            alice, JobFilter(), START, lambda _: (), unarmed, dry_run=True
+            alice, JobFilter(), START, lambda _, __: (), unarmed, dry_run=True
         )
         assert (counted.matched, counted.changed) == (250, 0)
 

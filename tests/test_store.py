@@ -22,16 +22,16 @@ from booper.model.event import ERROR, REQUEST, RESPONSE, NewEntry
 from booper.model.job import FINISHED, WAITING, Attempt, Job, Kind, NewJob, State
 from booper.model.key import DEFAULT_USER, Scope
 from booper.model.schedule import Conflict as OnConflict
-from booper.store.base import (
+from booper.store.base import Store
+from booper.store.values import (
     ALL_TARGETS,
     Admit,
     Created,
     Creation,
     Due,
+    DueJob,
     JobFilter,
-    Seen,
     Settlement,
-    Store,
 )
 from tests import stores
 from tests.conftest import START
@@ -700,11 +700,11 @@ async def test_what_a_claim_reports_is_written_with_it(store: Store, alice: UUID
     """The reports of each attempt are jobs that are to be armed; a lost claim reports nothing."""
     jobs = [await created(store, alice) for _ in range(2)]
 
-    def announce(attempt: Attempt) -> Sequence[NewJob]:
+    def announce(attempt: Attempt, _: datetime) -> Sequence[NewJob]:
         assert attempt.job.state is State.EXECUTING
         return [event_of(attempt.job)]
 
-    seen = [Seen(due(job), START) for job in jobs]
+    seen = [DueJob(due(job), START) for job in jobs]
     claims = await store.queue.claim(seen, START, announce)
     assert [job.parent_id for job in claims.armed] == [job.id for job in jobs]
     assert await waiting(store) == [job.id for job in claims.armed]
@@ -893,7 +893,7 @@ async def test_a_rescue_reports_what_was_cut_off(store: Store, alice: UUID) -> N
     await created(store, alice, at=START + HOUR)
     announced = list[tuple[Job, Job]]()
 
-    def announce(attempt: Attempt, rescued: Job) -> Sequence[NewJob]:
+    def announce(attempt: Attempt, rescued: Job, _: datetime) -> Sequence[NewJob]:
         announced.append((attempt.job, rescued))
         return [event_of(attempt.job)]
 
@@ -908,7 +908,7 @@ async def test_a_rescue_takes_along_what_cannot_be_read(store: Store, alice: UUI
     spoiled = await settle(store, executing, replace(executing, args="{"))
     assert spoiled.state is State.EXECUTING
 
-    def announce(attempt: Attempt, _: Job) -> Sequence[NewJob]:
+    def announce(attempt: Attempt, *_: Job | datetime) -> Sequence[NewJob]:
         return [event_of(attempt.job)]
 
     now = START + SECOND
@@ -930,7 +930,7 @@ async def test_a_suspect_begins_alone_and_is_discarded_at_the_next_crash(
         await claim(store, await dues(store, 1))
         await store.queue.rescue(START, nothing)
     other = await created(store, alice)
-    seen = [Seen(item, START) for item in await dues(store, 2)]
+    seen = [DueJob(item, START) for item in await dues(store, 2)]
     claims = await store.queue.claim(seen, START, nothing)
     assert [attempt.job.id for attempt in claims.begun] == [other.id]
     assert [(item.seen.due.id, item.crashes) for item in claims.suspects] == [(job.id, 3)]
@@ -950,7 +950,7 @@ async def test_a_suspect_in_company_is_not_blamed(store: Store, alice: UUID, adm
     for _ in range(2):
         await claim(store, await dues(store, 1))
         await store.queue.rescue(START, nothing)
-    seen = [Seen(item, START) for item in await dues(store, 1)]
+    seen = [DueJob(item, START) for item in await dues(store, 1)]
     claims = await store.queue.claim(seen, START, nothing, admit)
     assert [attempt.job.id for attempt in claims.begun] == [job.id]
     await store.queue.accompany()
@@ -964,9 +964,9 @@ async def test_a_claim_by_another_time_or_origin_begins_nothing(store: Store, al
     job = await created(store, alice)
     entry = due(job)
     for stale in (entry._replace(at=START - SECOND), entry._replace(origin="https://old.test")):
-        claims = await store.queue.claim([Seen(stale, START)], START, nothing)
+        claims = await store.queue.claim([DueJob(stale, START)], START, nothing)
         assert (claims.begun, [armed.id for armed in claims.armed]) == ([], [job.id])
-    both = [Seen(entry._replace(origin="https://old.test"), START), Seen(entry, START)]
+    both = [DueJob(entry._replace(origin="https://old.test"), START), DueJob(entry, START)]
     assert len((await store.queue.claim(both, START, nothing)).begun) == 1
 
 

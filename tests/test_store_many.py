@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from uuid import UUID
 
@@ -13,7 +13,8 @@ from booper.errors import BatchRefused, Conflict
 from booper.model.args import Args, encode_args
 from booper.model.job import FINISHED, OWN_KINDS, Job, Kind, NewJob, State
 from booper.model.schedule import Conflict as OnConflict
-from booper.store.base import Changed, Created, Creation, JobFilter, Store
+from booper.store.base import Store
+from booper.store.values import BulkResult, Created, Creation, JobFilter
 from tests import stores
 from tests.conftest import START
 from tests.stores import (
@@ -348,8 +349,8 @@ async def test_a_dry_run_counts_and_changes_nothing(store: Store, alice: UUID) -
         alice, JobFilter(), START, nothing, unarmed, dry_run=True
     )
     retrying = await store.jobs.retry_many(alice, JobFilter(), START, unarmed, dry_run=True)
-    assert cancelling == Changed(3, 0)
-    assert retrying == Changed(2, 0)
+    assert cancelling == BulkResult(3, 0)
+    assert retrying == BulkResult(2, 0)
     for job in jobs.values():
         assert await store.jobs.get(alice, job.id) == job
 
@@ -363,7 +364,7 @@ async def test_a_change_of_many_reaches_what_its_filter_matches(store: Store, al
     assert (await store.jobs.get(alice, gone.id)).state is State.CANCELLED
     done = JobFilter(states=frozenset({State.COMPLETED}))
     none = await store.jobs.cancel_many(alice, done, START, nothing, unarmed, dry_run=False)
-    assert none == Changed(0, 0)
+    assert none == BulkResult(0, 0)
     assert await waiting(store) == [kept.id]
 
 
@@ -402,7 +403,7 @@ async def test_what_a_cancel_reports_is_written_with_it(store: Store, alice: UUI
     """Each cancelled job is announced once, as it stands after; finished ones are not."""
     announced = list[Job]()
 
-    def announce(job: Job) -> Sequence[NewJob]:
+    def announce(job: Job, _: datetime) -> Sequence[NewJob]:
         announced.append(job)
         return [wanted(alice, kind=Kind.WEBHOOK, parent_id=job.id)]
 

@@ -19,7 +19,8 @@ from booper.model.job import Job, Kind, NewJob, State
 from booper.model.planning import MISFIRE_GRACE
 from booper.model.schedule import Conflict as OnConflict
 from booper.model.schedule import Misfire, NewSchedule, Overlap, Schedule
-from booper.store.base import Altered, Claims, Creation, Due, JobFilter, Settlement, Store
+from booper.store.base import Store
+from booper.store.values import Claims, Creation, Due, JobFilter, ScheduleChange, Settlement
 from tests import stores
 from tests.conftest import START
 from tests.stores import (
@@ -76,18 +77,18 @@ async def began(store: Store, run: Job, **when: Any) -> Job:
     return attempt.job
 
 
-async def disable(store: Store, run: Job, now: datetime = START) -> Altered:
+async def disable(store: Store, run: Job, now: datetime = START) -> ScheduleChange:
     """Disable the schedule of a run."""
     return await store.schedules.disable(run.user_id, schedule_id_of(run), now, nothing)
 
 
-async def enable(store: Store, run: Job, now: datetime = START) -> Altered:
+async def enable(store: Store, run: Job, now: datetime = START) -> ScheduleChange:
     """Enable the schedule of a run; the next one has as many attempts as this."""
     schedule_id = schedule_id_of(run)
     return await store.schedules.enable(run.user_id, schedule_id, now, run.max_attempts)
 
 
-async def change(store: Store, run: Job, new: NewSchedule, now: datetime = START) -> Altered:
+async def change(store: Store, run: Job, new: NewSchedule, now: datetime = START) -> ScheduleChange:
     """Change the schedule of a run as it stands."""
     seen = await schedule_of(store, run)
     return await store.schedules.change(run.user_id, seen, new, now, nothing)
@@ -623,7 +624,7 @@ async def test_a_disabled_schedule_waits_for_nothing(store: Store, alice: UUID) 
     now = START + 2 * SECOND
     altered = await disable(store, run, now)
     disabled = altered.schedule
-    assert altered == Altered(replace(before, disabled_at=now, previous="{}"), [])
+    assert altered == ScheduleChange(replace(before, disabled_at=now, previous="{}"), [])
     assert disabled == await schedule_of(store, run)
     assert await waiting(store) == []
     gone = await store.jobs.get(alice, run.id)
@@ -673,7 +674,7 @@ async def test_enabling_what_is_not_disabled_changes_nothing(store: Store, alice
     """No second run is planned."""
     run = await scheduled(store, alice)
     before = await schedule_of(store, run)
-    assert await enable(store, run) == Altered(before)
+    assert await enable(store, run) == ScheduleChange(before)
     assert await waiting(store) == [run.id]
 
 
@@ -845,11 +846,11 @@ async def test_what_the_end_of_a_waiting_run_reports_is_written_with_it(
 ) -> None:
     """Disabling, deleting and ending announce the run they cancel and return the reports."""
 
-    def announce(job: Job) -> list[NewJob]:
+    def announce(job: Job, _: datetime) -> list[NewJob]:
         assert job.state is State.CANCELLED
         return [wanted(alice, kind=Kind.WEBHOOK, parent_id=job.id)]
 
-    def reported(altered: Altered) -> list[int | None]:
+    def reported(altered: ScheduleChange) -> list[int | None]:
         return [job.parent_id for job in altered.armed if job.kind is Kind.WEBHOOK]
 
     first = await ran(store, await scheduled(store, alice))

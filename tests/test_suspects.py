@@ -14,7 +14,7 @@ from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config, Database, Targets
 from booper.engine.suspects import FIRST_PATIENCE, MAX_REST, Suspects
-from booper.store.base import Due, Seen, Suspect
+from booper.store.values import Due, DueJob, Suspect
 from tests.conftest import KEY, START
 from tests.programs import json_of
 from tests.target import FakeTarget
@@ -27,7 +27,7 @@ ORIGIN = "https://target.test"
 
 def suspect(number: int, crashes: int = 3) -> Suspect:
     """Return a due job of this number, in flight at so many crashes."""
-    return Suspect(Seen(Due(START, number, ORIGIN), START), crashes)
+    return Suspect(DueJob(Due(START, number, ORIGIN), START), crashes)
 
 
 def waiting(*suspects: Suspect, closed: Collection[str] = ()) -> Suspects:
@@ -90,7 +90,7 @@ def test_between_two_suspects_others_have_as_much_time_as_the_first_took() -> No
 
 def test_a_suspect_of_a_paused_target_stops_nobody() -> None:
     """The next one has its turn; if there is none, the others go on."""
-    elsewhere = Suspect(Seen(Due(START, 2, "https://other.test"), START), 3)
+    elsewhere = Suspect(DueJob(Due(START, 2, "https://other.test"), START), 3)
     assert waiting(suspect(1), elsewhere, closed=[ORIGIN]).next(START) == elsewhere
     assert not waiting(suspect(1), closed=[ORIGIN]).stops_others(START)
 

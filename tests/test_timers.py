@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from booper.engine.timers import Timers
-from booper.store.base import Due, Scan
+from booper.store.values import Due, Scan
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 

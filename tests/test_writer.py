@@ -11,7 +11,7 @@ import pytest
 
 from booper.errors import StoreFull, StoreUnavailable
 from booper.store.sqlite.connection import Connection, writing
-from booper.store.sqlite.writer import MOST_TOGETHER, Writer
+from booper.store.sqlite.writer import MAX_TOGETHER, Writer
 
 pytestmark = pytest.mark.anyio
 
@@ -158,9 +158,9 @@ async def test_more_than_a_group_holds_keeps_its_order(
     writer: Writer, connection: Connection
 ) -> None:
     """One change more than two groups hold: all are written, in the order in which they came."""
-    texts = [f"{number:04}" for number in range(2 * MOST_TOGETHER + 1)]
+    texts = [f"{number:04}" for number in range(2 * MAX_TOGETHER + 1)]
     numbers = await asyncio.gather(*(writer.run(note(text)) for text in texts))
-    assert numbers == list(range(1, 2 * MOST_TOGETHER + 2))
+    assert numbers == list(range(1, 2 * MAX_TOGETHER + 2))
     assert await notes(connection) == texts
 
 

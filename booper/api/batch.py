@@ -42,7 +42,7 @@ from booper.errors import (
 from booper.model.redaction import Redaction
 from booper.model.resource import JobResource, job_resource, new_job_resource
 from booper.model.schedule import NewSchedule
-from booper.store.base import PAGE_BYTES, Created, Creation
+from booper.store.values import PAGE_BYTES, Created, Creation
 
 MOST_IN_BATCH: Final = 1_000
 

@@ -10,7 +10,7 @@ import msgspec
 from booper.errors import FieldError, InvalidRequest
 from booper.model.job import OWN_KINDS, Kind, State
 from booper.model.moment import Moment, parse_moment
-from booper.store.base import JobFilter
+from booper.store.values import JobFilter
 
 LONGEST_PREFIX: Final = 8_192
 

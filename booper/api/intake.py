@@ -20,7 +20,7 @@ from booper.model.job import NewJob
 from booper.model.moment import is_unix_time
 from booper.model.origin import path_key
 from booper.model.schedule import Conflict, NewSchedule, Plan
-from booper.store.base import Creation
+from booper.store.values import Creation
 
 _NUMERIC: Final = frozenset(
     {

@@ -30,7 +30,7 @@ from booper.errors import Conflict, NotFound
 from booper.model.args import Args
 from booper.model.job import WAITING
 from booper.model.resource import JobResource, job_resource, new_job_resource
-from booper.store.base import PAGE_BYTES, JobRef
+from booper.store.values import PAGE_BYTES, JobRef
 
 ORDER_FIELDS = ("inserted_at", "scheduled_at", "id")
 _MAX_ID = 2**63 - 1

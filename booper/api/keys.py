@@ -27,7 +27,8 @@ from booper.api.shapes import read_struct
 from booper.api.wire import KeyResource, NewKeyResource, key_resource
 from booper.errors import FieldError, InvalidRequest, NotFound, UnsupportedMediaType
 from booper.model.key import ApiKey, NewKey, Scope, check_name, digest_of, new_key
-from booper.store.base import Keys, Page, Part, Place
+from booper.store.base import Keys
+from booper.store.values import Page, Part, Place
 
 ORDER_FIELDS = ("inserted_at", "id")
 

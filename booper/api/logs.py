@@ -23,7 +23,7 @@ from booper.api.schemas import choice, whole
 from booper.api.wire import LogResource, log_resource
 from booper.errors import NotFound
 from booper.model.event import EVENTS
-from booper.store.base import PAGE_BYTES
+from booper.store.values import PAGE_BYTES
 
 ORDER_FIELDS = ("inserted_at", "id")
 

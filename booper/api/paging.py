@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from booper.api.query import is_given_as_list, listed
 from booper.errors import FieldError, InvalidRequest
-from booper.store.base import Page, Part, Place
+from booper.store.values import Page, Part, Place
 
 DEFAULT_LIMIT = 10
 MOST = 100

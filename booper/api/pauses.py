@@ -24,7 +24,7 @@ from booper.engine.target import APP_HOST, parse_authority, parse_target
 from booper.errors import FieldError, InvalidRequest, TargetRefused, UnsupportedMediaType
 from booper.model.resource import HeldBy
 from booper.model.timestamps import precise
-from booper.store.base import ALL_TARGETS
+from booper.store.values import ALL_TARGETS
 
 
 class TargetBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -35,7 +35,8 @@ from booper.errors import BooperError, Forbidden, Unauthenticated
 from booper.model.key import ApiKey, Scope, digest_of
 from booper.model.redaction import Redaction
 from booper.model.retry import Backoff
-from booper.store.base import Creation, Store
+from booper.store.base import Store
+from booper.store.values import Creation
 
 USER_HEADER: Final = "Booper-User"
 """Names, percent-encoded, for whom an administrator acts; it means nothing at the other door."""

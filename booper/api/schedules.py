@@ -51,7 +51,7 @@ from booper.model.moment import parse_moment
 from booper.model.origin import path_key
 from booper.model.resource import JobResource, job_resource
 from booper.model.schedule import NewSchedule, Plan, Schedule, zone_of
-from booper.store.base import PAGE_BYTES, Altered
+from booper.store.values import PAGE_BYTES, ScheduleChange
 
 DEFAULT_NEXT_RUNS = 5
 MOST_TRIES = 5
@@ -231,7 +231,7 @@ OPERATIONS = (
 )
 
 
-async def _change(call: Call, body: bytes, now: datetime) -> Altered:
+async def _change(call: Call, body: bytes, now: datetime) -> ScheduleChange:
     """Lay a change over a schedule; anew if another change has come between."""
     schedules, announce = call.services.store.schedules, call.services.reports.cancelled
     for tries_left in reversed(range(MOST_TRIES)):

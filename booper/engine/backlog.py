@@ -14,7 +14,8 @@ from booper.engine.suspects import Suspects
 from booper.engine.timers import Timers
 from booper.model.job import Job
 from booper.model.origin import names_of
-from booper.store.base import ALL_TARGETS, Claims, Due, Queue, Scan, Seen
+from booper.store.base import Queue
+from booper.store.values import ALL_TARGETS, Claims, Due, DueJob, Scan
 
 # How often the table is asked again for what should have been in the timers: a create whose
 # caller went away between its commit and its arming, a claim that was written but reported lost.
@@ -44,13 +45,13 @@ class Backlog:
         self._held.release(due)
         return self._timers.arm(due)
 
-    def return_claimed(self, taken: Sequence[Seen]) -> None:
+    def return_claimed(self, taken: Sequence[DueJob]) -> None:
         """Take back what could not be claimed."""
         for seen in taken:
             self.ready.free(seen.due.origin)
             self._timers.arm(seen.due)
 
-    def note(self, taken: Sequence[Seen], claims: Claims) -> None:
+    def note(self, taken: Sequence[DueJob], claims: Claims) -> None:
         """Learn what became of jobs that were taken; slots of those that did not begin are free."""
         self._held.forget(taken)
         if len(claims.begun) < len(taken):
@@ -59,7 +60,7 @@ class Backlog:
         for suspect in claims.suspects:
             self.suspects.add(suspect)
 
-    def _free_unused(self, taken: Sequence[Seen], claims: Claims) -> None:
+    def _free_unused(self, taken: Sequence[DueJob], claims: Claims) -> None:
         """Free the slots of jobs that did not begin.
 
         A job that the timers named twice has begun once; its second slot is free again.

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,7 +41,8 @@ from booper.model.job import (
 )
 from booper.model.redaction import Redaction
 from booper.model.retry import Backoff
-from booper.store.base import Queue, Settled, Settlement
+from booper.store.base import Queue
+from booper.store.values import Settled, Settlement
 
 log = logging.getLogger("booper")
 attempts_log = logging.getLogger("booper.attempts")
@@ -101,14 +102,14 @@ class Executor:
         self._observers = observers or Observers()
         self._shortages = Shortages()
 
-    def announce(self, attempt: Attempt) -> Sequence[NewJob]:
-        """Say what reports an attempt's beginning; a request that cannot be built has none."""
+    def announce(self, attempt: Attempt, now: datetime) -> Sequence[NewJob]:
+        """Return what reports an attempt's beginning; a request that cannot be built has none."""
         if attempt.args.webhook_url is None:
             return ()
         request: Request | None = None
         with suppress(RenderError):
-            request = self._render(attempt)
-        return self._reports.begun(attempt, request)
+            request = self._render(attempt, now)
+        return self._reports.begun(attempt, request, now)
 
     async def execute(self, attempt: Attempt) -> Executed:
         """Make one attempt; only a cancellation or a shortage ends it without an outcome.
@@ -162,7 +163,7 @@ class Executor:
     async def _send(self, attempt: Attempt) -> tuple[Request | None, Outcome]:
         """Send an attempt's request, unless it cannot be built."""
         try:
-            request = self._render(attempt)
+            request = self._render(attempt, self._clock.now())
         except RenderError as error:
             return None, Refused(str(error))
         self._observers.sent(attempt, request)
@@ -174,8 +175,8 @@ class Executor:
         )
         return request, outcome
 
-    def _render(self, attempt: Attempt) -> Request:
-        return outgoing.render(attempt, self._defaults.user_agent, self._clock.now())
+    def _render(self, attempt: Attempt, now: datetime) -> Request:
+        return outgoing.render(attempt, self._defaults.user_agent, now)
 
     def _signed(self, job: Job, request: Request) -> Request:
         """Sign a report; its time is real whatever the clock, or no receiver would accept it."""
@@ -203,7 +204,7 @@ class Executor:
             claimed=attempt.job,
             settled=settled,
             entries=entries_of(attempt, request, outcome, self._defaults.redaction, now),
-            reports=self._reports.ended(attempt, request, outcome, settled),
+            reports=self._reports.ended(attempt, request, outcome, settled, now),
             previous=previous,
             changes=changes,
         )

@@ -7,7 +7,7 @@ the table no longer has waiting, such as a cancelled run, is forgotten at the se
 from collections.abc import Sequence
 from datetime import datetime
 
-from booper.store.base import Claims, Due, Seen
+from booper.store.values import Claims, Due, DueJob
 
 
 class Held:
@@ -15,8 +15,8 @@ class Held:
 
     def __init__(self) -> None:
         self._ids_by_origin: dict[str, set[int]] = {}
-        self._seen: dict[int, Seen] = {}
-        self._seen_before: dict[int, Seen] = {}
+        self._seen: dict[int, DueJob] = {}
+        self._seen_before: dict[int, DueJob] = {}
 
     def note(self, claims: Claims) -> None:
         """Remember what a claim left waiting."""
@@ -30,7 +30,7 @@ class Held:
         if (ids := self._ids_by_origin.get(due.origin)) is not None:
             ids.discard(due.id)
 
-    def forget(self, taken: Sequence[Seen]) -> None:
+    def forget(self, taken: Sequence[DueJob]) -> None:
         """Note that jobs have been claimed."""
         if not (self._ids_by_origin or self._seen or self._seen_before):
             return
@@ -47,16 +47,16 @@ class Held:
     def clock_set_back(self, now: datetime) -> None:
         """Move what was found due by a clock that was ahead to now."""
         for seen in (self._seen, self._seen_before):
-            seen.update({number: Seen(one.due, min(one.at, now)) for number, one in seen.items()})
+            seen.update({number: DueJob(one.due, min(one.at, now)) for number, one in seen.items()})
 
     def ids(self, origin: str) -> list[int]:
         """Return the numbers of an origin's jobs that wait for a predecessor."""
         return list(self._ids_by_origin.get(origin, ()))
 
-    def seen(self, due: Due, now: datetime) -> Seen:
+    def seen(self, due: Due, now: datetime) -> DueJob:
         """Return a due job with when it was first found so: before, or at `now`."""
         if self._seen or self._seen_before:
             known = self._seen.get(due.id) or self._seen_before.get(due.id)
             if known is not None and known.due == due:
                 return known
-        return Seen(due, now)
+        return DueJob(due, now)

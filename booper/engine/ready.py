@@ -14,7 +14,7 @@ from itertools import islice
 
 from booper.engine.breakers import Breakers, rests
 from booper.model.origin import names_of
-from booper.store.base import ALL_TARGETS, Due, Pause, Seen
+from booper.store.values import ALL_TARGETS, Due, DueJob, Pause
 
 MAX_ROOM = 1_000
 """Due jobs of one origin that are queued at most."""
@@ -42,7 +42,7 @@ class Ready:
         self._per_origin = per_origin
         self._breakers = breakers
         self._max_room = self._room = room
-        self._queues: dict[str, deque[Seen]] = {}
+        self._queues: dict[str, deque[DueJob]] = {}
         self._queued: set[Due] = set()
         self._busy: dict[str, int] = {}
         self._paused: dict[str, datetime] = {}
@@ -56,7 +56,7 @@ class Ready:
         self._probe_at: dict[str, datetime] = {}
         self._probe_heap: list[tuple[datetime, str]] = []
         self._probing: set[str] = set()
-        self._probes: deque[Seen] = deque()
+        self._probes: deque[DueJob] = deque()
 
     def __len__(self) -> int:
         return len(self._queued)
@@ -90,7 +90,7 @@ class Ready:
 
     # --- what comes in ---
 
-    def put(self, seen: Seen) -> None:
+    def put(self, seen: DueJob) -> None:
         """Queue a due job behind the others of its origin, once; leave it to the table if full."""
         due = seen.due
         origin = due.origin
@@ -133,7 +133,7 @@ class Ready:
         """Queue what the table has due for an origin; fewer than `wanted` are all it has."""
         self._partial.pop(origin, None)
         for due in found:
-            self.put(Seen(due, now))
+            self.put(DueJob(due, now))
         if len(found) >= wanted:
             self._partial[origin] = None
         self._hungry.pop(origin, None)  # the others have their turn before this one again
@@ -147,9 +147,9 @@ class Ready:
 
     # --- what goes out ---
 
-    def take(self) -> list[Seen]:
+    def take(self) -> list[DueJob]:
         """Take as many jobs as there are free slots: one of each origin in turn, on and on."""
-        taken: list[Seen] = []
+        taken: list[DueJob] = []
         while self._free and self._probes:
             probe = self._probes.popleft()
             if not self.holds(probe.due.origin):
@@ -160,7 +160,7 @@ class Ready:
             taken.append(self._take_of(origin))
         return taken
 
-    def _take_of(self, origin: str) -> Seen:
+    def _take_of(self, origin: str) -> DueJob:
         """Take the next job of an origin whose turn it is; it is the last to have another."""
         queue = self._queues[origin]
         seen = queue.popleft()
@@ -232,7 +232,7 @@ class Ready:
                 self._drop_queue(origin)
         self._new_path[origin] = due.path not in self._breakers.paths(origin)
         self._probing.add(origin)
-        self._probes.append(queued or Seen(due, now))
+        self._probes.append(queued or DueJob(due, now))
 
     # --- pauses ---
 

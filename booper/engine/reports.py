@@ -10,7 +10,6 @@ from uuid import UUID
 
 import msgspec
 
-from booper.clock import Clock
 from booper.engine.guard import Guard
 from booper.errors import TargetRefused
 from booper.model.args import Args, decode_args, encode_args
@@ -55,70 +54,78 @@ NO_TIME = timedelta(0)
 
 
 class Reports:
-    """Say which internal jobs report what happens to a job."""
+    """The internal jobs that report what happens to a job."""
 
-    def __init__(self, guard: Guard, clock: Clock, max_attempts: int, redaction: Redaction) -> None:
+    def __init__(self, guard: Guard, max_attempts: int, redaction: Redaction) -> None:
         self._guard = guard
-        self._clock = clock
         self._max_attempts = max_attempts
         self._redaction = redaction
 
-    def begun(self, attempt: Attempt, request: Request | None) -> Sequence[NewJob]:
+    def begun(self, attempt: Attempt, request: Request | None, now: datetime) -> Sequence[NewJob]:
         """Report that an attempt begins, and with which request (None: it cannot be built)."""
         if not _is_watched(attempt):
             return ()
-        events = [self._event(attempt, STARTED, {})]
+        events = [self._event(attempt, STARTED, {}, now)]
         if request is not None:
-            events.append(self._event(attempt, REQUEST, self._shown(attempt.args, request)))
+            shown = self._shown(attempt.args, request)
+            events.append(self._event(attempt, REQUEST, shown, now))
         return events
 
-    def cut_off(self, attempt: Attempt, rescued: Job) -> Sequence[NewJob]:
+    def cut_off(self, attempt: Attempt, rescued: Job, now: datetime) -> Sequence[NewJob]:
         """Report that the process died during an attempt, and the job's end if this was it."""
         if rescued.state in FINISHED:
             message = rescued.last_error or INTERRUPTED
-            return self.ended(attempt, None, Failed("interrupted", message, NO_TIME), rescued)
+            outcome = Failed("interrupted", message, NO_TIME)
+            return self.ended(attempt, None, outcome, rescued, now)
         if not _is_watched(attempt):
             return ()
-        return [self._event(attempt, ERROR, {"error": "interrupted", "message": INTERRUPTED})]
+        data = {"error": "interrupted", "message": INTERRUPTED}
+        return [self._event(attempt, ERROR, data, now)]
 
     def ended(
-        self, attempt: Attempt, request: Request | None, outcome: Outcome, settled: Job
+        self,
+        attempt: Attempt,
+        request: Request | None,
+        outcome: Outcome,
+        settled: Job,
+        now: datetime,
     ) -> Sequence[NewJob]:
         """Report what an attempt brought, and the job's end if this was it."""
         if attempt.job.kind not in OWN_KINDS:
             return ()
         reports: list[NewJob] = []
         if attempt.args.webhook_url is not None:
-            reports.append(self._outcome_event(attempt, outcome))
+            reports.append(self._outcome_event(attempt, outcome, now))
             if settled.state in FINISHED:
-                reports.append(self._finished(settled, attempt.args))
+                reports.append(self._finished(settled, attempt.args, now))
         if attempt.args.callback_url is not None and settled.state in _REPORTED_BY_CALLBACK:
-            reports.append(self._callback(attempt, request, outcome, settled))
+            reports.append(self._callback(attempt, request, outcome, settled, now))
         return reports
 
-    def cancelled(self, job: Job) -> Sequence[NewJob]:
+    def cancelled(self, job: Job, now: datetime) -> Sequence[NewJob]:
         """Report that a job was cancelled."""
         if job.kind not in OWN_KINDS:
             return ()
         args = decode_args(job.args)
-        return [self._finished(job, args)] if args.webhook_url is not None else []
+        return [self._finished(job, args, now)] if args.webhook_url is not None else []
 
-    def _outcome_event(self, attempt: Attempt, outcome: Outcome) -> NewJob:
+    def _outcome_event(self, attempt: Attempt, outcome: Outcome, now: datetime) -> NewJob:
         match outcome:
             case Answered(response=response, duration=duration):
                 data = response_payload(response, duration, self._redaction)
-                return self._event(attempt, RESPONSE, data)
+                return self._event(attempt, RESPONSE, data, now)
             case Failed() | Refused():
-                return self._event(attempt, ERROR, error_payload(outcome))
+                return self._event(attempt, ERROR, error_payload(outcome), now)
 
-    def _finished(self, job: Job, args: Args) -> NewJob:
+    def _finished(self, job: Job, args: Args, now: datetime) -> NewJob:
         data = {"state": job.state, "last_error": job.last_error}
-        return self._event(Attempt(job, args), FINISHED_EVENT, data)
+        return self._event(Attempt(job, args), FINISHED_EVENT, data, now)
 
-    def _event(self, attempt: Attempt, kind: str, data: Mapping[str, object]) -> NewJob:
+    def _event(
+        self, attempt: Attempt, kind: str, data: Mapping[str, object], now: datetime
+    ) -> NewJob:
         job, url = attempt.job, attempt.args.webhook_url
         assert url is not None
-        now = self._clock.now()
         place = {"attempt": job.attempt, "sequence": 4 * job.attempt + _PLACES[kind]}
         body = {
             "type": kind,
@@ -128,9 +135,14 @@ class Reports:
         return self._report(Kind.WEBHOOK, job, url, body, now)
 
     def _callback(
-        self, attempt: Attempt, request: Request | None, outcome: Outcome, settled: Job
+        self,
+        attempt: Attempt,
+        request: Request | None,
+        outcome: Outcome,
+        settled: Job,
+        now: datetime,
     ) -> NewJob:
-        now, url = self._clock.now(), attempt.args.callback_url
+        url = attempt.args.callback_url
         assert url is not None
         body: dict[str, object] = {
             "job": job_resource(settled, now, self._redaction),

@@ -19,7 +19,8 @@ from booper.engine.replanner import Replanner
 from booper.engine.reports import Reports
 from booper.errors import Shortage, StoreDamaged, StoreUnavailable
 from booper.model.job import WAITING, Attempt, Job
-from booper.store.base import Admit, Pause, Seen, Store, Suspect
+from booper.store.base import Store
+from booper.store.values import Admit, DueJob, Pause, Suspect
 
 log = logging.getLogger("booper")
 
@@ -256,7 +257,7 @@ class Scheduler:
             if not self._running:  # it was cancelled meanwhile, or the store cannot be used
                 self._backlog.suspects.end(self._clock.now())
 
-    async def _start(self, taken: Sequence[Seen], admit: Admit = Admit.NONE) -> None:
+    async def _start(self, taken: Sequence[DueJob], admit: Admit = Admit.NONE) -> None:
         """Claim jobs in one transaction and set each on its way."""
         now = self._clock.now()
         try:

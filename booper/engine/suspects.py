@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from booper.model.job import SUSPECT_CRASHES
-from booper.store.base import Suspect
+from booper.store.values import Suspect
 
 # How long the others are stopped for a suspect at first: twice, before it begins and after.
 FIRST_PATIENCE = timedelta(seconds=0.4)

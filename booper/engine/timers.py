@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from heapq import heapify, heappop, heappush
 
-from booper.store.base import MAX_TIME, Due, Scan
+from booper.store.values import MAX_TIME, Due, Scan
 
 # 10,000 entries take about 3 MB, and reading them from the index 10 ms.
 WINDOW = 10_000

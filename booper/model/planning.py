@@ -12,7 +12,7 @@ from booper.model.schedule import Gap, Misfire, Overlap, Plan
 MISFIRE_GRACE: Final = timedelta(seconds=60)
 """How late a run may be seen before it counts as missed (contract §12)."""
 
-MOST_CAUGHT_UP: Final = 100
+MAX_CAUGHT_UP: Final = 100
 """How many missed runs `misfire: all` makes up for (contract §3)."""
 
 OVERLAP: Final = "overlap"
@@ -49,7 +49,7 @@ Turn = Run | Hold | MoveOn
 
 
 @dataclass(frozen=True, slots=True)
-class Coming:
+class DueRun:
     """A waiting run that has come due.
 
     `planned_at` is its time on the grid, `scheduled_at` that time with its jitter. `seen_at` is
@@ -64,84 +64,84 @@ class Coming:
     is_blocked: bool
 
 
-def take_turn(plan: Plan, coming: Coming, now: datetime) -> Turn:
+def decide_run(plan: Plan, due: DueRun, now: datetime) -> Turn:
     """Decide what a due run does.
 
     What was missed is measured at `seen_at`: what passed after that, the run waited for.
     """
     # A clock set back must not let a time come twice.
-    now = max(now, coming.seen_at)
+    now = max(now, due.seen_at)
     # A run may have been sent for before its time: only the time itself can be missed.
-    if coming.seen_at - max(coming.scheduled_at, coming.planned_at) <= MISFIRE_GRACE:
-        return _on_time(plan, coming, coming.planned_at, now, ())
+    if due.seen_at - max(due.scheduled_at, due.planned_at) <= MISFIRE_GRACE:
+        return _on_time(plan, due, due.planned_at, now, ())
     match plan.misfire:
         case Misfire.LATEST:
-            latest = plan.last_until(coming.seen_at) or coming.planned_at
-            return _from(plan, coming, latest, now)
+            latest = plan.last_until(due.seen_at) or due.planned_at
+            return _from(plan, due, latest, now)
         case Misfire.SKIP:
-            kept = plan.next_after(coming.seen_at - MISFIRE_GRACE - _INSTANT)
+            kept = plan.next_after(due.seen_at - MISFIRE_GRACE - _INSTANT)
             if kept is None or kept > now:
-                last = plan.last_until(coming.seen_at) or coming.planned_at
-                return MoveOn(kept, (plan.gap(MISFIRE, coming.planned_at, last),))
-            return _from(plan, coming, kept, now)
+                last = plan.last_until(due.seen_at) or due.planned_at
+                return MoveOn(kept, (plan.gap(MISFIRE, due.planned_at, last),))
+            return _from(plan, due, kept, now)
         case Misfire.ALL:
-            return _catch_up(plan, coming)
+            return _catch_up(plan, due)
 
 
-def _from(plan: Plan, coming: Coming, planned_at: datetime, now: datetime) -> Turn:
+def _from(plan: Plan, due: DueRun, planned_at: datetime, now: datetime) -> Turn:
     """Leave out what was missed before `planned_at`, and let that one take its turn."""
     before = plan.last_until(planned_at - _INSTANT)
     gaps: tuple[Gap, ...] = ()
-    if before is not None and before >= coming.planned_at:
-        gaps = (plan.gap(MISFIRE, coming.planned_at, before),)
-    return _on_time(plan, coming, planned_at, now, gaps)
+    if before is not None and before >= due.planned_at:
+        gaps = (plan.gap(MISFIRE, due.planned_at, before),)
+    return _on_time(plan, due, planned_at, now, gaps)
 
 
-def _catch_up(plan: Plan, coming: Coming) -> Turn:
+def _catch_up(plan: Plan, due: DueRun) -> Turn:
     """Run what was missed one after another, but no more than the last hundred."""
-    planned_at = coming.planned_at
+    planned_at = due.planned_at
     gaps: tuple[Gap, ...] = ()
-    last = plan.last_until(coming.seen_at) or planned_at
-    if plan.recurrence.count(planned_at, last) > MOST_CAUGHT_UP:
-        for _ in range(MOST_CAUGHT_UP - 1):
+    last = plan.last_until(due.seen_at) or planned_at
+    if plan.recurrence.count(planned_at, last) > MAX_CAUGHT_UP:
+        for _ in range(MAX_CAUGHT_UP - 1):
             last = plan.last_until(last - _INSTANT) or last
         planned_at, before = last, plan.last_until(last - _INSTANT)
         assert before is not None
-        gaps = (plan.gap(MISFIRE, coming.planned_at, before),)
-    if coming.is_blocked and plan.overlap is not Overlap.ALLOW:
+        gaps = (plan.gap(MISFIRE, due.planned_at, before),)
+    if due.is_blocked and plan.overlap is not Overlap.ALLOW:
         return Hold(planned_at, gaps)
-    return _run(plan, coming, planned_at, plan.next_after(planned_at), gaps)
+    return _run(plan, due, planned_at, plan.next_after(planned_at), gaps)
 
 
 def _on_time(
-    plan: Plan, coming: Coming, planned_at: datetime, now: datetime, gaps: tuple[Gap, ...]
+    plan: Plan, due: DueRun, planned_at: datetime, now: datetime, gaps: tuple[Gap, ...]
 ) -> Turn:
     following = plan.next_after(planned_at)
     if plan.overlap is Overlap.ALLOW:
-        return _run(plan, coming, planned_at, following, gaps)
-    if coming.is_blocked and (plan.overlap is Overlap.QUEUE or planned_at > now):
+        return _run(plan, due, planned_at, following, gaps)
+    if due.is_blocked and (plan.overlap is Overlap.QUEUE or planned_at > now):
         return Hold(planned_at, gaps)
     last = plan.last_until(now) or planned_at
-    if coming.is_blocked:
+    if due.is_blocked:
         last = max(last, planned_at)
         gaps = (*gaps, plan.gap(OVERLAP, planned_at, last))
         return MoveOn(plan.next_after(last), gaps)
-    is_last = plan.is_used_up(coming.runs + 1)
+    is_last = plan.is_used_up(due.runs + 1)
     if not is_last and following is not None and following <= now:
         # Times that passed while this run waited for its turn: its predecessor's or a slot's.
         gaps = (*gaps, plan.gap(OVERLAP, following, last))
         following = plan.next_after(last)
-    return _run(plan, coming, planned_at, following, gaps)
+    return _run(plan, due, planned_at, following, gaps)
 
 
 def _run(
     plan: Plan,
-    coming: Coming,
+    due: DueRun,
     planned_at: datetime,
     next_at: datetime | None,
     gaps: tuple[Gap, ...],
 ) -> Run:
-    return Run(planned_at, None if plan.is_used_up(coming.runs + 1) else next_at, gaps)
+    return Run(planned_at, None if plan.is_used_up(due.runs + 1) else next_at, gaps)
 
 
 _INSTANT = timedelta(microseconds=1)

@@ -3,243 +3,42 @@
 Every method is atomic, durable when it returns, and named for its intent. Nothing here shows what
 kind of database it is, and nothing outside `store/` may assume that it is the only process.
 A method that cannot write raises `StoreUnavailable` (or `StoreFull`) and has changed nothing.
-
-`Announce` functions are pure; they are called within the change and say which internal jobs are
-written with it, so that a report is never lost nor sent for what did not happen.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import Enum, auto
-from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
-import msgspec
-
 from booper.errors import BooperError
-from booper.model.event import LogEntry, NewEntry
-from booper.model.job import OWN_KINDS, Attempt, Job, Kind, NewJob, State
+from booper.model.event import LogEntry
+from booper.model.job import Job, NewJob
 from booper.model.key import ApiKey, NewKey
-from booper.model.schedule import Conflict, NewSchedule, Schedule
-
-T = TypeVar("T")
-
-PAGE_BYTES: Final = 4 << 20
-"""How much a page of a list holds at most; one item that is larger is a page of its own."""
-
-SEARCH_ROWS: Final = 100_000
-"""How many jobs are looked at for one page."""
-
-MAX_TIME: Final = datetime.max.replace(tzinfo=UTC)
-"""Later than any job is due."""
-
-JobRef = int | UUID
-"""How a job is named: its integer id or its UUID (contract §2)."""
-
-
-class Due(NamedTuple):
-    """A waiting job as the timers know it; sorts by time, then by id.
-
-    A job whose time or target has changed is another entry; the claim knows which one is true.
-    """
-
-    at: datetime
-    id: int
-    origin: str
-    path: int = 0
-
-    @classmethod
-    def of(cls, job: Job) -> "Due":
-        """Return a waiting job as the timers know it."""
-        return cls(job.scheduled_at, job.id, job.origin, job.path)
-
-
-class Scan(msgspec.Struct, frozen=True, gc=False):
-    """A part of the waiting jobs in order of time, and the last that was looked at.
-
-    `until` is None where the table ended: there are no others.
-    """
-
-    found: Sequence[Due]
-    until: Due | None
-
-
-class Seen(msgspec.Struct, frozen=True, gc=False):
-    """A job that was found due, and when: what it waits after that is no lateness."""
-
-    due: Due
-    at: datetime
-
-
-class Suspect(msgspec.Struct, frozen=True, gc=False):
-    """A due job that was in flight at so many crashes in a row that it may be their cause."""
-
-    seen: Seen
-    crashes: int
-
-
-class Admit(Enum):
-    """Which suspects a claim lets begin: none, one with others on their way, or one alone."""
-
-    NONE = auto()
-    IN_COMPANY = auto()
-    ALONE = auto()
-
-
-class Pause(msgspec.Struct, frozen=True, gc=False):
-    """What is held back, and since when: an origin, `host:port`, a host, or `ALL_TARGETS`."""
-
-    target: str
-    paused_at: datetime
-
-
-class Creation(msgspec.Struct, frozen=True, gc=False):
-    """What a create asks for, and what to do if its idempotency key is taken."""
-
-    new: NewJob | NewSchedule
-    on_conflict: Conflict = Conflict.IGNORE
-
-
-class Created(msgspec.Struct, frozen=True, gc=False):
-    """A create's answer: the new job (a schedule's first run), or the one that holds the key."""
-
-    job: Job
-    is_duplicate: bool
-
-
-class Claims(msgspec.Struct, frozen=True, gc=False):
-    """What became of jobs that were due: attempts begun, and jobs to arm.
-
-    `held` are due jobs that wait for their predecessor, whose end arms them. `seen` are those and
-    the planned runs that are due already: when they go, they count as seen then. `suspects` may
-    begin only in a claim that admits them.
-    """
-
-    begun: Sequence[Attempt]
-    seen: Sequence[Seen]
-    armed: Sequence[Job]
-    held: Sequence[Seen] = ()
-    suspects: Sequence[Suspect] = ()
-
-
-class Ahead(msgspec.Struct, frozen=True, gc=False):
-    """Schedules and retries that may have been planned by a clock that was ahead."""
-
-    schedules: Sequence[UUID]
-    retries: Sequence[int]
-
-
-class Settlement(msgspec.Struct, frozen=True, gc=False):
-    """All that the end of an attempt writes, together.
-
-    `previous` is the JSON text that a completed run leaves to its schedule, `changes` its `$set`;
-    None where there is nothing to leave.
-    """
-
-    claimed: Job
-    settled: Job
-    entries: Sequence[NewEntry]
-    reports: Sequence[NewJob] = ()
-    previous: str | None = None
-    changes: Mapping[str, Any] | None = None
-
-
-class Settled(msgspec.Struct, frozen=True, gc=False):
-    """The job as it stands after its attempt, and the jobs that may go now."""
-
-    job: Job
-    armed: Sequence[Job]
-
-
-Announce = Callable[[Attempt], Sequence[NewJob]]
-"""Say which internal jobs report that an attempt begins."""
-
-AnnounceRescue = Callable[[Attempt, Job], Sequence[NewJob]]
-"""Say which internal jobs report that an attempt was cut off, and what became of its job."""
-
-AnnounceEnd = Callable[[Job], Sequence[NewJob]]
-"""Say which internal jobs report that a job has ended without an attempt."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A place in a list: behind an item, or at the beginning; and how many to leave out from there.
-
-    The item is known by its value of the list's order (an id or a time) and its id.
-    """
-
-    is_behind: bool = False
-    value: int = 0
-    id: int = 0
-    skip: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Which part of a list: `order_by` is a field of the contract's §2, newest first if falling.
-
-    It begins at `place`.
-    """
-
-    limit: int
-    order_by: str
-    descending: bool
-    place: Place = Place()
-
-
-class Part(msgspec.Struct, Generic[T], frozen=True):
-    """A part of a list; `rest` is where the next one begins, None if this is the last.
-
-    A part ends early where it would be too large, or where the search for it has looked at
-    `SEARCH_ROWS`, which `is_partial` tells: what it lacks may be behind it.
-    """
-
-    items: Sequence[T]
-    rest: Place | None = None
-    is_partial: bool = False
-
-    def __iter__(self) -> Iterator[T]:
-        return iter(self.items)
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-
-@dataclass(frozen=True, slots=True)
-class JobFilter:
-    """Which jobs; every part that is given must hold. `before` and `after` bound `scheduled_at`."""
-
-    states: frozenset[State] = frozenset()
-    kinds: Sequence[Kind] = OWN_KINDS
-    tag: str | None = None
-    schedule_id: UUID | None = None
-    url_prefix: str | None = None
-    host: str | None = None
-    before: datetime | None = None
-    after: datetime | None = None
-
-
-class Changed(msgspec.Struct, frozen=True, gc=False):
-    """What a change did: how many jobs matched, how many it changed; of a change of one, its jobs.
-
-    Those are that job, and the ones to arm.
-    """
-
-    matched: int
-    changed: int
-    jobs: Sequence[Job] = ()
-
-
-Arm = Callable[[Sequence[Job]], None]
-"""Is told of the jobs that a step of a change of many has made due, once they are written."""
-
-
-class Altered(msgspec.Struct, frozen=True, gc=False):
-    """A schedule as a change has left it, and the jobs that the change has made."""
-
-    schedule: Schedule
-    armed: Sequence[Job] = ()
+from booper.model.schedule import NewSchedule, Schedule
+from booper.store.values import (
+    MAX_TIME,
+    Admit,
+    Ahead,
+    Announce,
+    AnnounceEnd,
+    AnnounceRescue,
+    Arm,
+    BulkResult,
+    Claims,
+    Created,
+    Creation,
+    Due,
+    DueJob,
+    JobFilter,
+    JobRef,
+    Page,
+    Part,
+    Pause,
+    Scan,
+    ScheduleChange,
+    Settled,
+    Settlement,
+)
 
 
 class Jobs(Protocol):
@@ -250,7 +49,6 @@ class Jobs(Protocol):
 
         Raises: Conflict, if that was asked for or what holds the key cannot be replaced.
         """
-        ...
 
     async def create_many(
         self, creations: Sequence[Creation], now: datetime, *, atomic: bool
@@ -259,41 +57,33 @@ class Jobs(Protocol):
 
         Raises: BatchRefused, if `atomic` and one cannot be made.
         """
-        ...
 
     async def holder(self, user_id: UUID, key: str, now: datetime) -> Job | None:
         """Return the job that holds an idempotency key (of a schedule, its latest run)."""
-        ...
 
     async def owner(self, job_id: int) -> UUID:
         """Return the user of a job. Raises: NotFound."""
-        ...
 
     async def get(self, user_id: UUID, ref: JobRef) -> Job:
         """Return a user's job. Raises: NotFound."""
-        ...
 
     async def list(self, user_id: UUID, page: Page, wanted: JobFilter, now: datetime) -> Part[Job]:
         """Return a user's jobs; states are those seen at `now`."""
-        ...
 
     async def cancel(
         self, user_id: UUID, ref: JobRef, now: datetime, announce: AnnounceEnd
-    ) -> Changed:
+    ) -> BulkResult:
         """Cancel a user's job; a finished one is unchanged. Raises: NotFound.
 
         The first of the returned jobs is the one asked for; if it was the waiting run of a
         schedule, the next run that was planned in its place follows.
         """
-        ...
 
     async def retry(self, user_id: UUID, ref: JobRef, now: datetime) -> Job:
         """Make a discarded or cancelled job due again. Raises: NotFound, Conflict."""
-        ...
 
     async def run(self, user_id: UUID, ref: JobRef, now: datetime) -> Job:
         """Make a waiting job due now. Raises: NotFound, Conflict."""
-        ...
 
     async def cancel_many(
         self,
@@ -304,21 +94,16 @@ class Jobs(Protocol):
         arm: Arm,
         *,
         dry_run: bool,
-    ) -> Changed:
+    ) -> BulkResult:
         """Cancel every unfinished job that matches; the runs planned in their place are armed.
 
         Not atomic: each of many short changes is. One that cannot be written ends it.
         """
-        ...
 
     async def retry_many(
         self, user_id: UUID, wanted: JobFilter, now: datetime, arm: Arm, *, dry_run: bool
-    ) -> Changed:
-        """Make every discarded or cancelled job that matches due again.
-
-        Not atomic: each of many short changes is. One that cannot be written ends it.
-        """
-        ...
+    ) -> BulkResult:
+        """Make every discarded or cancelled job that matches due again, as `cancel_many` does."""
 
 
 class Schedules(Protocol):
@@ -326,33 +111,27 @@ class Schedules(Protocol):
 
     async def get(self, user_id: UUID, schedule_id: UUID) -> Schedule:
         """Return a user's schedule."""
-        ...
 
     async def list(self, user_id: UUID, page: Page) -> Part[Schedule]:
         """Return a user's schedules."""
-        ...
 
     async def taken(self, schedule_id: UUID, after: datetime) -> frozenset[datetime]:
         """Return the planned times after a moment that a run has, the waiting one included."""
-        ...
 
     async def disable(
         self, user_id: UUID, schedule_id: UUID, now: datetime, announce: AnnounceEnd
-    ) -> Altered:
+    ) -> ScheduleChange:
         """Cancel the waiting run and plan no more; `$previous` is lost, `$state` kept."""
-        ...
 
     async def enable(
         self, user_id: UUID, schedule_id: UUID, now: datetime, max_attempts: int
-    ) -> Altered:
+    ) -> ScheduleChange:
         """Plan the next run after now; what passed meanwhile is logged."""
-        ...
 
     async def delete(
         self, user_id: UUID, schedule_id: UUID, now: datetime, announce: AnnounceEnd
-    ) -> Altered:
+    ) -> ScheduleChange:
         """Cancel the waiting run and forget the schedule; past jobs stay."""
-        ...
 
     async def change(
         self,
@@ -361,17 +140,15 @@ class Schedules(Protocol):
         new: NewSchedule,
         now: datetime,
         announce: AnnounceEnd,
-    ) -> Altered:
+    ) -> ScheduleChange:
         """Put new args in a schedule's place, keeping its id, `$state` and count of runs.
 
         Its waiting run takes them over, at its new time. Raises: Conflict, if the schedule is
         no longer as it was `seen`.
         """
-        ...
 
     async def run(self, user_id: UUID, schedule_id: UUID, new: NewJob, now: datetime) -> Job:
         """Add a run beside the plan, due now."""
-        ...
 
 
 class Queue(Protocol):
@@ -388,13 +165,11 @@ class Queue(Protocol):
 
         What is due at `now` for one of `but_origins` is left out.
         """
-        ...
 
     async def due_of(
         self, origin: str, now: datetime, limit: int, but_ids: Collection[int] = ()
     ) -> Sequence[Due]:
         """Return an origin's jobs that are due, in order of time, but for some that are known."""
-        ...
 
     async def probe_of(
         self, origin: str, now: datetime, but_ids: Collection[int], paths: Sequence[int]
@@ -404,14 +179,9 @@ class Queue(Protocol):
         It is the oldest one of a path that is not among `paths`, the paths that were probed
         lately; if there is none, the oldest of the path that stands first there.
         """
-        ...
 
     async def claim(
-        self,
-        seen: Sequence[Seen],
-        now: datetime,
-        announce: Announce,
-        admit: Admit = Admit.NONE,
+        self, due: Sequence[DueJob], now: datetime, announce: Announce, admit: Admit = Admit.NONE
     ) -> Claims:
         """Begin an attempt of each of these jobs that still waits for just that time and origin.
 
@@ -422,7 +192,6 @@ class Queue(Protocol):
         logged. `now` is when the attempts begin; whether a time has come was asked when it left
         the timers, so that a clock stepped back meanwhile loses nothing.
         """
-        ...
 
     async def settle(self, settlement: Settlement) -> Settled:
         """Replace a claimed job by what its attempt made of it, with all that reports it.
@@ -430,42 +199,33 @@ class Queue(Protocol):
         If the job has left that attempt meanwhile (it was cancelled), only the log entries are
         written.
         """
-        ...
 
     async def release(self, claimed: Sequence[Job], due_at: datetime | None = None) -> None:
         """Give back claimed jobs whose attempts were not made, not counting them.
 
         They are due again at `due_at`, or if it is None at the time they had.
         """
-        ...
 
     async def newest(self) -> datetime | None:
         """Return when the newest log entry or job was written, None where there is none."""
-        ...
 
     async def ahead(self, now: datetime) -> Ahead:
         """Return what may have been planned by a clock that was ahead and was set back to `now`."""
-        ...
 
     async def replan(self, ahead: Ahead, now: datetime) -> Sequence[Job]:
         """Plan these schedules and retries by the clock as it is; return the jobs that have moved.
 
         A time that a run has had already is not planned again.
         """
-        ...
 
     async def accompany(self) -> None:
         """Note that the attempt that was alone is so no longer: others may begin after this."""
-        ...
 
     async def rescue(self, now: datetime, announce: AnnounceRescue) -> int:
         """Make every executing job due again, its attempt counted; return how many there were.
 
-        A suspect that was alone is discarded.
-
-        Only for the start: it says that no attempt is running anywhere.
+        A suspect that was alone is discarded. Only for the start: no attempt is running anywhere.
         """
-        ...
 
 
 class Pauses(Protocol):
@@ -473,18 +233,12 @@ class Pauses(Protocol):
 
     async def list(self) -> Sequence[Pause]:
         """Return what is paused, in order of the targets' names."""
-        ...
 
     async def add(self, target: str, now: datetime) -> None:
         """Pause a target; one that is paused already stays so since then."""
-        ...
 
     async def remove(self, target: str) -> None:
         """Resume a target; `ALL_TARGETS` resumes all of them."""
-        ...
-
-
-ALL_TARGETS = "*"
 
 
 class Logs(Protocol):
@@ -492,13 +246,11 @@ class Logs(Protocol):
 
     async def get(self, user_id: UUID, entry_id: UUID) -> LogEntry:
         """Return a user's log entry. Raises: NotFound."""
-        ...
 
     async def list(
         self, user_id: UUID, page: Page, job_id: int | None, event: str | None
     ) -> Part[LogEntry]:
         """Return a user's log entries, of one job or all of their own, of one event or all."""
-        ...
 
 
 class Keys(Protocol):
@@ -506,23 +258,18 @@ class Keys(Protocol):
 
     async def create(self, new: NewKey, now: datetime) -> ApiKey:
         """Store a key; a user of that name is made where there is none (None: the first user)."""
-        ...
 
     async def list(self) -> Sequence[ApiKey]:
         """Return all keys, revoked ones too, in order of creation."""
-        ...
 
     async def revoke(self, key_id: UUID, now: datetime) -> ApiKey:
         """Revoke a key and return it; a revoked one unchanged. Raises: NotFound."""
-        ...
 
     async def find(self, digest: bytes) -> ApiKey | None:
         """Return the key with this SHA-256 digest, revoked or not, or None."""
-        ...
 
     async def user(self, name: str, now: datetime) -> UUID:
         """Return the user of this name; one is made where there is none."""
-        ...
 
 
 class Store(Protocol):
@@ -548,4 +295,3 @@ class Store(Protocol):
 
     async def check_writable(self, now: datetime) -> None:
         """Write something durable. Raises: StoreUnavailable."""
-        ...

@@ -20,7 +20,8 @@ from booper.engine.scheduler import Scheduler
 from booper.errors import BooperError
 from booper.model.identity import uuid7
 from booper.model.job import Job, NewJob, State
-from booper.store.base import Created, Creation, Jobs, Store
+from booper.store.base import Jobs, Store
+from booper.store.values import Created, Creation
 
 
 class InstantJobs:

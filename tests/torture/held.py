@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from booper.cli import main
 from booper.store.sqlite import writer
 from booper.store.sqlite.connection import Connection
+from booper.store.sqlite.transaction import SQLiteTransaction
 from tests.torture.work import STRIDE
 
 T = TypeVar("T")
@@ -94,10 +95,10 @@ def watch() -> None:
     """Put the notes where the work is done: around each run on a reader, and each transaction."""
     heart, threaded, together = Heart(), Connection.run, writer._commit_together
 
-    async def run(self: Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def run(self: Connection, work: Callable[[SQLiteTransaction], T]) -> T:
         heart.start()
 
-        def held(connection: sqlite3.Connection) -> T:
+        def held(connection: SQLiteTransaction) -> T:
             if not connection.execute("PRAGMA query_only").fetchone()[0]:
                 return work(connection)  # the writer's, which makes many transactions of it
             with noted("reader", connection):
@@ -105,7 +106,7 @@ def watch() -> None:
 
         return await threaded(self, held)
 
-    def commit(kinds: Sequence[Any], connection: sqlite3.Connection) -> Any:
+    def commit(kinds: Sequence[Any], connection: SQLiteTransaction) -> Any:
         with noted("writer", connection):
             return together(kinds, connection)
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 from booper.errors import StoreFull
 from booper.store.sqlite import connection
 from booper.store.sqlite.connection import Connection, unavailable
+from booper.store.sqlite.transaction import SQLiteTransaction
 
 T = TypeVar("T")
 
@@ -25,11 +26,12 @@ def inline(fails: Callable[[], bool], look: Callable[[RawConnection], None]) -> 
     """
     threaded, pages = Connection.run, connection.CHECKPOINT_PAGES
 
-    async def run(self: Connection, work: Callable[[RawConnection], T]) -> T:
+    async def run(self: Connection, work: Callable[[SQLiteTransaction], T]) -> T:
         await spin(1)  # as many turns of the loop as a hop to a thread takes at least
         if fails():
             raise StoreFull("the disk is full")
         written = self._conn.total_changes
+        assert isinstance(self._conn, SQLiteTransaction)
         try:
             result = work(self._conn)
         except Error as error:

@@ -1,69 +1,59 @@
-"""Changes of many jobs: found on the reader, changed in short transactions of their own.
+"""Many rows by few statements.
 
-Other writers come between two of them, so a million jobs hold up neither creates nor results.
+Python's sqlite3 gives up the interpreter's lock at each step of a statement, and must wait for the
+event loop to have it back; `executemany` makes a step for each row. One statement for many rows
+makes one step, so the writing thread works beside the loop and not by turns with it.
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Final
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import chain
 
-from booper.model.job import WAITING, Job
-from booper.store.base import Arm, Changed, Place
-from booper.store.sqlite.connection import Connection
-from booper.store.sqlite.filters import Listing
-from booper.store.sqlite.search import STEP_BYTES, STEP_ROWS, Search, fetch
-from booper.store.sqlite.writer import Writer
-
-Move = Callable[[sqlite3.Connection, Job], Sequence[Job]]
-"""Change a job; return it and what follows from it, nothing if it could not be changed."""
-
-# What one transaction changes, about 30 ms: a move writes all of a job's row anew.
-MOVE_ROWS: Final = 100
-MOVE_BYTES: Final = 1 << 20
-
-LAST_ID = "SELECT coalesce(max(id), 0) FROM jobs"
+MAX_ROWS = 64
+"""How many rows one statement takes."""
 
 
-class Many:
-    """The jobs of a list, counted or changed in the order of their ids.
+def execute(
+    connection: sqlite3.Connection,
+    statement: str,
+    rows: Sequence[Sequence[object]],
+) -> int:
+    """Run a statement with rows for its `{rows}`; return how many rows it changed.
 
-    What a change itself plans, a cancelled run's successor, lies behind the end.
+    All rows are of one length. The statement must pass over a row of NULLs: up to a power of two
+    is filled with them, so that there are few statements to keep prepared. One that fails leaves
+    those of earlier parts written: whoever calls this is in a transaction.
     """
+    return sum(cursor.rowcount for cursor in _run(connection, statement, rows))
 
-    def __init__(self, writer: Writer, reader: Connection, listing: Listing) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._listing = listing
 
-    async def count(self) -> Changed:
-        """Return how many jobs match."""
-        matched, search = 0, await self._search()
-        while not search.is_over:
-            step = partial(search.step, count=STEP_ROWS, room=STEP_ROWS * STEP_BYTES)
-            matched += len(await self._reader.run(step))
-        return Changed(matched, 0)
+def insert(
+    connection: sqlite3.Connection, statement: str, rows: Sequence[Sequence[object]]
+) -> Sequence[int]:
+    """Insert rows into a table that numbers them itself; return their numbers, in order.
 
-    async def change(self, move: Move, arm: Arm) -> Changed:
-        """Change each job that matches, and tell `arm` what is to be armed."""
-        matched, changed, search = 0, 0, await self._search()
+    An AUTOINCREMENT number is by one greater than the greatest there ever was
+    (https://www.sqlite.org/autoinc.html), so those of one statement follow each other.
+    """
+    numbers: list[int] = []
+    for cursor in _run(connection, statement, rows):
+        assert cursor.lastrowid is not None
+        numbers += range(cursor.lastrowid - cursor.rowcount + 1, cursor.lastrowid + 1)
+    return numbers
 
-        def apply(connection: sqlite3.Connection, ids: Sequence[int]) -> list[Sequence[Job]]:
-            # It was found by another connection: it may have moved since.
-            still = search.matching(connection, ids)
-            return [move(connection, job) for job in fetch(connection, still)]
 
-        while not search.is_over:
-            step = partial(search.step, count=MOVE_ROWS, room=MOVE_BYTES)
-            found = await self._reader.run(step)
-            if not found:
-                continue
-            moved = await self._writer.run(partial(apply, ids=[item.id for item in found]))
-            arm([job for jobs in moved for job in jobs if job.state in WAITING])
-            matched += len(moved)
-            changed += sum(map(bool, moved))
-        return Changed(matched, changed)
+def _run(
+    connection: sqlite3.Connection, statement: str, rows: Sequence[Sequence[object]]
+) -> Iterator[sqlite3.Cursor]:
+    for start in range(0, len(rows), MAX_ROWS):
+        part = rows[start : start + MAX_ROWS]
+        width, size = len(part[0]), 1 << (len(part) - 1).bit_length()
+        values = [*chain.from_iterable(part), *[None] * (width * (size - len(part)))]
+        yield connection.execute(_sized(statement, width, size), values)
 
-    async def _search(self) -> Search:
-        end = await self._reader.run(lambda opened: opened.execute(LAST_ID).fetchone()[0])
-        return Search(self._listing, Place(), end=end)
+
+@lru_cache(maxsize=256)
+def _sized(statement: str, width: int, size: int) -> str:
+    row = f"({', '.join('?' * width)})"
+    return statement.format(rows=", ".join([row] * size))

@@ -1,18 +1,19 @@
 """SQLite connections on threads of their own: opening them, and running work on them in one hop.
 
 A hop to a connection's thread costs more than most statements, so work goes there whole: a plain
-function over the `sqlite3` connection, not one statement at a time.
+function over the connection, not one statement at a time.
 """
 
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import aiosqlite
 
 from booper.errors import StoreDamaged, StoreFull, StoreUnavailable
-from booper.store.sqlite.damage import Watched, is_damage, note_damage
+from booper.store.sqlite.damage import is_damage, note_damage
+from booper.store.sqlite.transaction import SQLiteTransaction
 
 T = TypeVar("T")
 
@@ -38,7 +39,7 @@ class Connection(aiosqlite.Connection):
             raise
         return self
 
-    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def run(self, work: Callable[[SQLiteTransaction], T]) -> T:
         """Run `work` on the connection's thread and return what it returns.
 
         Raises:
@@ -93,7 +94,7 @@ def _connection(uri: str, *pragmas: str) -> Connection:
         connection = sqlite3.connect(
             uri,
             uri=True,
-            factory=Watched,
+            factory=SQLiteTransaction,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,
@@ -105,6 +106,3 @@ def _connection(uri: str, *pragmas: str) -> Connection:
         return connection
 
     return Connection(connect, iter_chunk_size=64)
-
-
-Row = tuple[Any, ...]

@@ -52,11 +52,6 @@ def without_set_aside(connection: sqlite3.Connection, job_ids: Sequence[int]) ->
     return [number for number in job_ids if number not in connection.set_aside]
 
 
-def is_damaged(connection: sqlite3.Connection) -> bool:
-    """Return whether a connection has met damage."""
-    return isinstance(connection, Watched) and connection.damage is not None
-
-
 def note_damage(connection: sqlite3.Connection, error: BaseException) -> None:
     """Remember damage that a connection has met; log it the first time."""
     if isinstance(connection, Watched) and connection.damage is None and is_damage(error):

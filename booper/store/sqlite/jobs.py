@@ -1,6 +1,5 @@
-"""Jobs as users see them: create, read, list, cancel, run now and run again, one or many."""
+"""Jobs as users see them: each method is one transaction of `store.rules`, or a read."""
 
-import dataclasses
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,17 +7,23 @@ from functools import partial
 from random import Random
 from uuid import UUID
 
-from msgspec.structs import replace
-
-from booper.errors import BatchRefused, BooperError, Conflict, NotFound
-from booper.model import lifecycle
-from booper.model.job import FINISHED, WAITING, Job, Kind, State
-from booper.store.base import (
+from booper.errors import BatchRefused, BooperError, NotFound
+from booper.model.job import Job, State
+from booper.store.rules import changing, creating
+from booper.store.rules.changing import RETRYABLE_STATES, UNFINISHED_STATES
+from booper.store.sqlite.connection import Connection
+from booper.store.sqlite.job_rows import JobRows
+from booper.store.sqlite.listing import Listing
+from booper.store.sqlite.search import Search, fetch
+from booper.store.sqlite.stepwise import Move, StepwiseChange
+from booper.store.sqlite.transaction import SQLiteTransaction
+from booper.store.sqlite.writer import Writer
+from booper.store.values import (
     PAGE_BYTES,
     SEARCH_ROWS,
     AnnounceEnd,
     Arm,
-    Changed,
+    BulkResult,
     Created,
     Creation,
     JobFilter,
@@ -26,15 +31,6 @@ from booper.store.base import (
     Page,
     Part,
 )
-from booper.store.sqlite import creation, queue, rows, runs
-from booper.store.sqlite.bulk import Many, Move
-from booper.store.sqlite.connection import Connection
-from booper.store.sqlite.filters import Listing
-from booper.store.sqlite.search import Search, fetch
-from booper.store.sqlite.writer import Writer
-
-RETRYABLE_STATES = frozenset({State.DISCARDED, State.CANCELLED})
-UNFINISHED_STATES = frozenset({State.SCHEDULED, State.AVAILABLE, State.EXECUTING, State.RETRYABLE})
 
 
 class SQLiteJobs:
@@ -45,48 +41,49 @@ class SQLiteJobs:
         self._reader = reader
         self._random = random
 
-    async def create(self, asked: Creation, now: datetime) -> Created:
+    async def create(self, creation: Creation, now: datetime) -> Created:
         """Store a job or a schedule with its first run, unless its idempotency key is taken."""
-        prepared = creation.prepare(asked, now, self._random)
-        if creation.is_plain(prepared):
+        prepared = creating.prepare(creation, now, self._random, JobRows.draft)
+        if creating.is_plain(prepared):
             return await self._writer.run_together(
-                creation.create_plain, prepared, is_statement=True
+                creating.create_plain, prepared, is_statement=True
             )
-        answer = await self._writer.run_together(creation.create_all, prepared)
-        if isinstance(answer, BooperError):
-            raise answer
-        return answer
+        result = await self._writer.run_together(creating.create_all, prepared)
+        if isinstance(result, BooperError):
+            raise result
+        return result
 
     async def create_many(
         self, creations: Sequence[Creation], now: datetime, *, atomic: bool
     ) -> Sequence[Created | BooperError]:
-        """Store many in one transaction, each with its answer; all or none if `atomic`."""
-        prepared = [creation.prepare(asked, now, self._random) for asked in creations]
+        """Store many in one transaction, each with its result; all or none if `atomic`."""
+        draft = JobRows.draft
+        prepared = [creating.prepare(asked, now, self._random, draft) for asked in creations]
 
-        def change(connection: sqlite3.Connection) -> Sequence[Created | BooperError]:
-            answers = creation.create_all(connection, prepared)
-            if atomic and any(isinstance(answer, BooperError) for answer in answers):
-                raise BatchRefused(answers)
-            return answers
+        def change(transaction: SQLiteTransaction) -> Sequence[Created | BooperError]:
+            results = creating.create_all(transaction, prepared)
+            if atomic and any(isinstance(result, BooperError) for result in results):
+                raise BatchRefused(results)
+            return results
 
         return await self._writer.run(change)
 
     async def holder(self, user_id: UUID, key: str, now: datetime) -> Job | None:
         """Return the job that holds an idempotency key (of a schedule, its latest run)."""
         return await self._reader.run(
-            lambda opened: creation.holding_job(opened, user_id, key, now)
+            lambda opened: creating.holding_job(opened, user_id, key, now)
         )
 
     async def owner(self, job_id: int) -> UUID:
         """Return the user of a job. Raises: NotFound."""
-        job = await self._reader.run(lambda opened: rows.find(opened, job_id))
+        job = await self._reader.run(lambda opened: opened.jobs.find(job_id))
         if job is None:
             raise NotFound(f"there is no job {job_id}")
         return job.user_id
 
     async def get(self, user_id: UUID, ref: JobRef) -> Job:
         """Return a user's job. Raises: NotFound."""
-        return await self._reader.run(lambda opened: rows.get(opened, user_id, ref))
+        return await self._reader.run(lambda opened: opened.jobs.get(user_id, ref))
 
     async def list(self, user_id: UUID, page: Page, wanted: JobFilter, now: datetime) -> Part[Job]:
         """Return a user's jobs; states are those seen at `now`."""
@@ -109,38 +106,29 @@ class SQLiteJobs:
 
     async def cancel(
         self, user_id: UUID, ref: JobRef, now: datetime, announce: AnnounceEnd
-    ) -> Changed:
+    ) -> BulkResult:
         """Cancel a user's job; a finished one is unchanged. Raises: NotFound."""
 
-        def change(connection: sqlite3.Connection) -> Changed:
-            job = rows.get(connection, user_id, ref)
-            return Changed(1, 1, self._cancel(connection, job, now, announce))
+        def change(transaction: SQLiteTransaction) -> BulkResult:
+            job = transaction.jobs.get(user_id, ref)
+            jobs = changing.cancel(transaction, job, now, announce, self._random)
+            return BulkResult(1, 1, jobs)
 
         return await self._writer.run(change)
 
     async def retry(self, user_id: UUID, ref: JobRef, now: datetime) -> Job:
         """Make a discarded or cancelled job due again. Raises: NotFound, Conflict."""
 
-        def change(connection: sqlite3.Connection) -> Job:
-            job = rows.get(connection, user_id, ref)
-            if job.state not in RETRYABLE_STATES:
-                raise Conflict(
-                    f"job {job.id} is {job.state}; only a discarded or cancelled one can be sent "
-                    "again"
-                )
-            return _retry(connection, job, now)
+        def change(transaction: SQLiteTransaction) -> Job:
+            return changing.retry(transaction, transaction.jobs.get(user_id, ref), now)
 
         return await self._writer.run(change)
 
     async def run(self, user_id: UUID, ref: JobRef, now: datetime) -> Job:
         """Make a waiting job due now. Raises: NotFound, Conflict."""
 
-        def change(connection: sqlite3.Connection) -> Job:
-            job = rows.get(connection, user_id, ref)
-            if job.state not in WAITING:
-                raise Conflict(f"job {job.id} is {job.state}; only a waiting one can run now")
-            due = min(job.scheduled_at, now)
-            return rows.write(connection, job, replace(job, scheduled_at=due))
+        def change(transaction: SQLiteTransaction) -> Job:
+            return changing.run_now(transaction, transaction.jobs.get(user_id, ref), now)
 
         return await self._writer.run(change)
 
@@ -153,24 +141,19 @@ class SQLiteJobs:
         arm: Arm,
         *,
         dry_run: bool,
-    ) -> Changed:
+    ) -> BulkResult:
         """Cancel every unfinished job that matches; the runs planned in their place are armed."""
-        cancel = partial(self._cancel, now=now, announce=announce)
+        cancel = partial(changing.cancel, now=now, announce=announce, random=self._random)
         return await self._change_many(
             user_id, wanted, UNFINISHED_STATES, now, None if dry_run else cancel, arm
         )
 
     async def retry_many(
         self, user_id: UUID, wanted: JobFilter, now: datetime, arm: Arm, *, dry_run: bool
-    ) -> Changed:
+    ) -> BulkResult:
         """Make every discarded or cancelled job that matches due again."""
 
-        def retry(connection: sqlite3.Connection, job: Job) -> Sequence[Job]:
-            try:
-                return [_retry(connection, job, now)]
-            except Conflict:  # its key or its time is another's by now
-                return []
-
+        retry = partial(changing.retry_if_free, now=now)
         return await self._change_many(
             user_id, wanted, RETRYABLE_STATES, now, None if dry_run else retry, arm
         )
@@ -183,36 +166,11 @@ class SQLiteJobs:
         now: datetime,
         move: Move | None,
         arm: Arm,
-    ) -> Changed:
+    ) -> BulkResult:
         """Change the wanted jobs that are in these states; without a move only count them."""
-        both = states & wanted.states if wanted.states else states
-        if not both:
-            return Changed(0, 0)
-        wanted = dataclasses.replace(wanted, states=both)
-        listing = Listing(user_id, wanted, ("id", False), now)
-        many = Many(self._writer, self._reader, listing)
+        narrowed = changing.narrowed(wanted, states)
+        if narrowed is None:
+            return BulkResult(0, 0)
+        listing = Listing(user_id, narrowed, ("id", False), now)
+        many = StepwiseChange(self._writer, self._reader, listing)
         return await (many.count() if move is None else many.change(move, arm))
-
-    def _cancel(
-        self, connection: sqlite3.Connection, job: Job, now: datetime, announce: AnnounceEnd
-    ) -> Sequence[Job]:
-        """Cancel a job; report it; plan the next run if it was the one that waits."""
-        if job.state in FINISHED:
-            return [job]
-        cancelled = rows.write(connection, job, lifecycle.cancel(job, now))
-        followers = [
-            rows.insert(connection, report, now, self._random) for report in announce(cancelled)
-        ]
-        schedule = runs.find(connection, job.schedule_id) if job.kind is Kind.RUN else None
-        if schedule is not None and runs.is_waiting(schedule, job):
-            runs.move_on(connection, schedule, job, now, self._random)
-        return [cancelled, *followers, *queue.following(connection, cancelled)]
-
-
-def _retry(connection: sqlite3.Connection, job: Job, now: datetime) -> Job:
-    try:
-        return rows.write(connection, job, lifecycle.retry(job, now))
-    except sqlite3.IntegrityError as error:
-        raise Conflict(
-            f"job {job.id} cannot run again: another holds its idempotency key or planned time"
-        ) from error

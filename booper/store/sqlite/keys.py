@@ -15,9 +15,8 @@ from uuid import UUID
 from booper.errors import NotFound
 from booper.model.identity import uuid7
 from booper.model.key import DEFAULT_USER, ApiKey, NewKey, Scope
-from booper.store.sqlite.connection import Row
 from booper.store.sqlite.first_key import FirstKeyFile
-from booper.store.sqlite.values import loaded, loaded_or_none, stored
+from booper.store.sqlite.values import Row, loaded, loaded_or_none, stored
 from booper.store.sqlite.writer import Writer
 
 LIST = """

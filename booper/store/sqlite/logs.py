@@ -1,24 +1,15 @@
-"""The SQL of the log: entries are written with the change they report, never alone."""
+"""Lists of the log: what was sent and received."""
 
 import sqlite3
-from collections.abc import Sequence
-from random import Random
-from typing import Final
 from uuid import UUID
 
 from booper.errors import NotFound
-from booper.model.event import EVENTS, LogEntry, NewEntry
-from booper.model.identity import uuid7_bytes
+from booper.model.event import EVENTS, LogEntry
 from booper.model.job import OWN_KINDS
-from booper.store.base import Page, Part
-from booper.store.sqlite import many, parts
-from booper.store.sqlite.connection import Connection, Row
-from booper.store.sqlite.values import loaded, stored
-
-INSERT = """
-INSERT INTO logs (id, user_id, job_id, kind, event, inserted_at, payload)
-SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
-"""
+from booper.store.sqlite import parts
+from booper.store.sqlite.connection import Connection
+from booper.store.sqlite.values import Row, loaded
+from booper.store.values import Page, Part
 
 GET = """
 SELECT id, user_id, job_id, event, inserted_at, payload FROM logs
@@ -49,56 +40,6 @@ BEHIND = {
     True: "AND seq < coalesce((SELECT seq FROM logs WHERE id = :after), 0)",
     False: "AND seq > coalesce((SELECT seq FROM logs WHERE id = :after), 0)",
 }
-
-
-SIZES = """
-SELECT seq, length(CAST(payload AS BLOB)) FROM logs WHERE job_id = :job_id ORDER BY seq DESC
-"""
-
-DELETE_UP_TO = "DELETE FROM logs WHERE job_id = :job_id AND seq <= :seq"
-
-MAX_JOB_ENTRIES: Final = 1_000
-MAX_JOB_BYTES: Final = 8 << 20
-"""How much of one job's log is kept: its newest entries, up to both of these."""
-
-TRIMMED_AFTER: Final = 8
-"""After how many attempts a job's log is looked at each time: most jobs never are."""
-
-
-def append(
-    connection: sqlite3.Connection, entries: Sequence[NewEntry], random: Random
-) -> list[bytes]:
-    """Write entries within the change that is running; return their ids."""
-    ids = [uuid7_bytes(entry.at, random) for entry in entries]
-    many.execute(
-        connection,
-        INSERT,
-        [
-            (
-                entry_id,
-                entry.user_id.bytes,
-                entry.job_id,
-                str(entry.kind),
-                entry.event,
-                stored(entry.at),
-                entry.payload,
-            )
-            for entry_id, entry in zip(ids, entries, strict=True)
-        ],
-    )
-    return ids
-
-
-def trim(connection: sqlite3.Connection, job_id: int) -> None:
-    """Delete the oldest entries of a job that has more than one may have."""
-    count = size = 0
-    sizes = connection.execute(SIZES, {"job_id": job_id})
-    for seq, length in sizes:
-        count, size = count + 1, size + length
-        if count > MAX_JOB_ENTRIES or size > MAX_JOB_BYTES:
-            sizes.close()
-            connection.execute(DELETE_UP_TO, {"job_id": job_id, "seq": seq})
-            return
 
 
 class SQLiteLogs:

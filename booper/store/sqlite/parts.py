@@ -7,8 +7,8 @@ import sqlite3
 from collections.abc import Callable
 from uuid import UUID
 
-from booper.store.base import PAGE_BYTES, Page, Part, Place
-from booper.store.sqlite.connection import Row
+from booper.store.sqlite.values import Row
+from booper.store.values import PAGE_BYTES, Page, Part, Place
 
 
 def values(page: Page) -> dict[str, object]:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from booper.store.base import ALL_TARGETS, Pause
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.values import loaded, stored
 from booper.store.sqlite.writer import Writer
+from booper.store.values import ALL_TARGETS, Pause
 
 LIST = "SELECT target, paused_at FROM pauses ORDER BY target"
 ADD = "INSERT OR IGNORE INTO pauses (target, paused_at) VALUES (:target, :now)"

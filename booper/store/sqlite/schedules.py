@@ -1,28 +1,28 @@
-"""Schedules as users see them: list, disable, enable, change, delete, run now."""
+"""Schedules as users see them: each method is one transaction of `store.rules`, or a read."""
 
 import sqlite3
 from datetime import datetime
 from random import Random
 from uuid import UUID
 
-from msgspec.structs import replace
-
 from booper.errors import Conflict
 from booper.model.job import Job, NewJob
-from booper.model.schedule import NewSchedule, Plan, Schedule
-from booper.store.base import Altered, AnnounceEnd, Page, Part
-from booper.store.sqlite import creation, gaps, parts, rows, runs, upcoming
-from booper.store.sqlite.connection import Connection, Row
+from booper.model.schedule import NewSchedule, Schedule
+from booper.store.rules import creating, scheduling
+from booper.store.sqlite import parts
+from booper.store.sqlite.connection import Connection
+from booper.store.sqlite.schedule_rows import COLUMNS, schedule_of
+from booper.store.sqlite.transaction import SQLiteTransaction
+from booper.store.sqlite.values import Row
 from booper.store.sqlite.writer import Writer
+from booper.store.values import AnnounceEnd, Page, Part, ScheduleChange
 
 LIST = f"""
-SELECT {runs.COLUMNS} FROM schedules WHERE user_id = :user_id {{behind}}
+SELECT {COLUMNS} FROM schedules WHERE user_id = :user_id {{behind}}
 ORDER BY id {{direction}} LIMIT :limit OFFSET :offset
 """
 
 BEHIND = {True: "AND id < :after", False: "AND id > :after"}
-
-DELETE = "DELETE FROM schedules WHERE id = :id"
 
 
 class SQLiteSchedules:
@@ -35,7 +35,7 @@ class SQLiteSchedules:
 
     async def get(self, user_id: UUID, schedule_id: UUID) -> Schedule:
         """Return a user's schedule. Raises: NotFound."""
-        return await self._reader.run(lambda opened: runs.get(opened, user_id, schedule_id))
+        return await self._reader.run(lambda opened: opened.schedules.get(user_id, schedule_id))
 
     async def list(self, user_id: UUID, page: Page) -> Part[Schedule]:
         """Return a user's schedules; their ids are in order of creation."""
@@ -45,53 +45,43 @@ class SQLiteSchedules:
             return parts.read(connection.execute(query, values), page, _size)
 
         part = await self._reader.run(read)
-        return Part([runs.schedule_of(row) for row in part], part.rest)
+        return Part([schedule_of(row) for row in part], part.rest)
 
     async def taken(self, schedule_id: UUID, after: datetime) -> frozenset[datetime]:
         """Return the planned times after a moment that a run has, the waiting one included."""
-        found = await self._reader.run(lambda opened: upcoming.taken(opened, schedule_id, after))
+        found = await self._reader.run(lambda opened: opened.schedules.taken(schedule_id, after))
         return frozenset(found)
 
     async def disable(
         self, user_id: UUID, schedule_id: UUID, now: datetime, announce: AnnounceEnd
-    ) -> Altered:
+    ) -> ScheduleChange:
         """Cancel the waiting run and plan no more; `$previous` is lost, `$state` kept."""
 
-        def change(connection: sqlite3.Connection) -> Altered:
-            schedule = runs.get(connection, user_id, schedule_id)
-            if schedule.disabled_at is not None:
-                return Altered(schedule)
-            waiting = runs.waiting_run(connection, schedule)
-            armed = runs.cancel(connection, waiting, now, self._random, announce)
-            disabled = replace(schedule, disabled_at=now, previous="{}")
-            return Altered(runs.write(connection, disabled), armed)
+        def change(transaction: SQLiteTransaction) -> ScheduleChange:
+            schedule = transaction.schedules.get(user_id, schedule_id)
+            return scheduling.disable(transaction, schedule, now, self._random, announce)
 
         return await self._writer.run(change)
 
     async def enable(
         self, user_id: UUID, schedule_id: UUID, now: datetime, max_attempts: int
-    ) -> Altered:
+    ) -> ScheduleChange:
         """Plan the next run after now; what passed meanwhile is logged."""
 
-        def change(connection: sqlite3.Connection) -> Altered:
-            schedule = runs.get(connection, user_id, schedule_id)
-            if schedule.disabled_at is None:
-                return Altered(schedule)
-            return self._enable(connection, schedule, now, max_attempts)
+        def change(transaction: SQLiteTransaction) -> ScheduleChange:
+            schedule = transaction.schedules.get(user_id, schedule_id)
+            return scheduling.enable(transaction, schedule, now, max_attempts, self._random)
 
         return await self._writer.run(change)
 
     async def delete(
         self, user_id: UUID, schedule_id: UUID, now: datetime, announce: AnnounceEnd
-    ) -> Altered:
+    ) -> ScheduleChange:
         """Cancel the waiting run and forget the schedule; past jobs stay."""
 
-        def change(connection: sqlite3.Connection) -> Altered:
-            schedule = runs.get(connection, user_id, schedule_id)
-            waiting = runs.waiting_run(connection, schedule)
-            armed = runs.cancel(connection, waiting, now, self._random, announce)
-            connection.execute(DELETE, {"id": schedule_id.bytes})
-            return Altered(schedule, armed)
+        def change(transaction: SQLiteTransaction) -> ScheduleChange:
+            schedule = transaction.schedules.get(user_id, schedule_id)
+            return scheduling.delete(transaction, schedule, now, self._random, announce)
 
         return await self._writer.run(change)
 
@@ -102,55 +92,31 @@ class SQLiteSchedules:
         new: NewSchedule,
         now: datetime,
         announce: AnnounceEnd,
-    ) -> Altered:
+    ) -> ScheduleChange:
         """Put new args in a schedule's place, keeping its id, `$state` and count of runs."""
 
-        def change(connection: sqlite3.Connection) -> Altered:
-            schedule = runs.get(connection, user_id, seen.id)
+        def change(transaction: SQLiteTransaction) -> ScheduleChange:
+            schedule = transaction.schedules.get(user_id, seen.id)
             if schedule.args != seen.args:
                 raise Conflict(f"schedule {seen.id} was changed meanwhile; read it again")
-            creation.check_key(connection, schedule, now)
-            return Altered(*runs.change(connection, schedule, new, now, self._random, announce))
+            creating.check_key(transaction, schedule, now)
+            changed = scheduling.change(transaction, schedule, new, now, self._random, announce)
+            return ScheduleChange(*changed)
 
         return await self._writer.run(change)
 
     async def run(self, user_id: UUID, schedule_id: UUID, new: NewJob, now: datetime) -> Job:
         """Add a run beside the plan, due now."""
 
-        def change(connection: sqlite3.Connection) -> Job:
-            runs.get(connection, user_id, schedule_id)
-            return rows.insert(connection, new, now, self._random)
+        def change(transaction: SQLiteTransaction) -> Job:
+            transaction.schedules.get(user_id, schedule_id)
+            return scheduling.insert(transaction, [new], now, self._random)[0]
 
         return await self._writer.run(change)
 
-    def _enable(
-        self,
-        connection: sqlite3.Connection,
-        schedule: Schedule,
-        now: datetime,
-        max_attempts: int,
-    ) -> Altered:
-        healed = upcoming.with_anchor_by(schedule, now)
-        plan, next_at = Plan.of_schedule(healed), schedule.next_at
-        runs.account_disabled(connection, schedule, now, self._random)
-        if next_at is not None:
-            next_at = (
-                plan.next_after(now)
-                if next_at <= now
-                else upcoming.next_time(connection, plan, schedule, now)
-            )
-        next_at = runs.free_time(connection, plan, schedule, next_at)
-        gaps.shorten(connection, plan, schedule, next_at)
-        enabled = replace(healed, disabled_at=None, next_at=next_at)
-        enabled = runs.write(connection, runs.ending(enabled, now))
-        if next_at is None:
-            return Altered(enabled)
-        job = runs.plan_run(connection, enabled, next_at, max_attempts, now, self._random)
-        return Altered(enabled, [job])
-
 
 def _size(row: Row) -> int:
-    schedule = runs.schedule_of(row)
+    schedule = schedule_of(row)
     return len(schedule.args) + len(schedule.state) + len(schedule.previous)
 
 

@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 import msgspec
 
 from booper.model.job import Job
-from booper.store.base import Place
-from booper.store.sqlite import filters, rows
-from booper.store.sqlite.filters import Listing
+from booper.store.sqlite.job_columns import COLUMNS, job_of
+from booper.store.sqlite.listing import BEHIND, UP_TO_END, Listing, check_query, look_query, sources
+from booper.store.values import Place
 
 # About 5 ms of small jobs, as of large ones.
 STEP_ROWS: Final = 1_000
@@ -26,7 +26,7 @@ FIRST_ROWS: Final = 16
 MAX_ROWS: Final = 256
 
 FETCH = f"""
-SELECT {rows.COLUMNS} FROM (SELECT key AS place, value AS number FROM json_each(:ids))
+SELECT {COLUMNS} FROM (SELECT key AS place, value AS number FROM json_each(:ids))
 CROSS JOIN jobs ON id = number ORDER BY place
 """
 
@@ -87,7 +87,7 @@ class Search:
 
     def matching(self, connection: sqlite3.Connection, ids: Sequence[int]) -> list[Looked]:
         """Return which of these jobs match, in the order of the list."""
-        query = filters.check_query(self._begun)
+        query = check_query(self._begun)
         values = self._begun.values | {"ids": _array(ids), "look": len(ids), "skip": 0}
         found = [Looked(*row) for row in connection.execute(query, values).fetchall()]
         return [item for item in found if item.is_match]
@@ -97,7 +97,7 @@ class Search:
         if self._is_weighed:
             return
         self._is_weighed = True
-        for name, query in filters.sources(self._first).items():
+        for name, query in sources(self._first).items():
             if connection.execute(query, self._first.values).fetchone()[0]:
                 self._few = name
                 return
@@ -106,7 +106,7 @@ class Search:
         listing = self._begun if self.place.is_behind else self._first
         # Where all that is looked at matches, it need not be looked at to be left out.
         skip = self.place.skip if listing.is_exact else 0
-        query = filters.look_query(listing, self._few)
+        query = look_query(listing, self._few)
         part = {
             "look": width,
             "skip": skip,
@@ -134,7 +134,7 @@ class Search:
 def fetch(connection: sqlite3.Connection, found: list[Looked]) -> list[Job]:
     """Return the jobs that were found, in their order."""
     values = {"ids": _array([item.id for item in found])}
-    return [rows.job_of(row) for row in connection.execute(FETCH, values).fetchall()]
+    return [job_of(row) for row in connection.execute(FETCH, values).fetchall()]
 
 
 def _array(ids: Sequence[int]) -> str:
@@ -142,4 +142,4 @@ def _array(ids: Sequence[int]) -> str:
 
 
 def _behind(listing: Listing, end: int | None) -> str:
-    return filters.BEHIND[listing.order] if end is None else filters.UP_TO_END
+    return BEHIND[listing.order] if end is None else UP_TO_END

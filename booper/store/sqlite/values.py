@@ -2,9 +2,13 @@
 
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 from booper.clock import EPOCH
+
+Row = tuple[Any, ...]
+"""What SQLite returns of a row."""
 
 _MICROSECOND = timedelta(microseconds=1)
 

@@ -18,19 +18,20 @@ from typing import Any, TypeGuard, TypeVar
 import msgspec
 
 from booper.errors import StoreUnavailable
+from booper.store.sqlite.bulk import MAX_ROWS
 from booper.store.sqlite.connection import Connection, unavailable
-from booper.store.sqlite.damage import is_damage, is_damaged, note_damage
-from booper.store.sqlite.many import MOST_ROWS
+from booper.store.sqlite.damage import is_damage, note_damage
+from booper.store.sqlite.transaction import SQLiteTransaction
 
 log = logging.getLogger("booper.store")
 
 T = TypeVar("T")
 A = TypeVar("A")
-Work = Callable[[sqlite3.Connection, Sequence[A]], Sequence[T]]
+Work = Callable[[SQLiteTransaction, Sequence[A]], Sequence[T]]
 """Make a change for each of these items; return the result of each, in order."""
 
 # Bounds how long one transaction holds what arrives after it: about 25 ms of inserts.
-MOST_TOGETHER = 500
+MAX_TOGETHER = 500
 
 
 class Change(msgspec.Struct, frozen=True, eq=False):
@@ -63,7 +64,7 @@ class Writer:
         """Return what damage of the file its changes have met, None if they have met none."""
         return self._connection.damage
 
-    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def run(self, work: Callable[[SQLiteTransaction], T]) -> T:
         """Make a change; returns when it is durable, raises what it raised or what kept it out.
 
         Where one of those that are committed with it raises, all are undone and made again, so
@@ -81,7 +82,7 @@ class Writer:
 
         They are made where the first of them stands. A call with several items that raises is
         undone and made again for each item by itself, so `work` may do nothing but write.
-        `is_statement` promises that it writes up to `MOST_ROWS` items by one statement.
+        `is_statement` promises that it writes up to `MAX_ROWS` items by one statement.
 
         Raises:
             StoreUnavailable: nothing was changed.
@@ -114,7 +115,7 @@ class Writer:
         self._arrived.set()
 
     def _commit_waiting(
-        self, loop: asyncio.AbstractEventLoop, connection: sqlite3.Connection
+        self, loop: asyncio.AbstractEventLoop, connection: SQLiteTransaction
     ) -> None:
         """Commit on the connection's thread until nothing waits; tell of each group at once.
 
@@ -127,7 +128,7 @@ class Writer:
             loop.call_soon_threadsafe(_tell, outcomes)
 
     def _next_group(self) -> list[Change]:
-        size = min(len(self._waiting), MOST_TOGETHER)
+        size = min(len(self._waiting), MAX_TOGETHER)
         group = [self._waiting.popleft() for _ in range(size)]
         return [change for change in group if not change.future.cancelled()]
 
@@ -152,7 +153,7 @@ def _tell(outcomes: Sequence[Outcome]) -> None:
             change.future.set_exception(problem)
 
 
-def _commit_group(group: Sequence[Change], connection: sqlite3.Connection) -> list[Outcome]:
+def _commit_group(group: Sequence[Change], connection: SQLiteTransaction) -> list[Outcome]:
     """Commit changes together; where a damaged page is in the way, each by itself.
 
     Even a change that was undone alone, for what it met there, keeps its transaction from being
@@ -169,7 +170,7 @@ def _commit_group(group: Sequence[Change], connection: sqlite3.Connection) -> li
 
 
 def _alone(
-    connection: sqlite3.Connection, works: Sequence[Callable[[sqlite3.Connection], T]]
+    connection: SQLiteTransaction, works: Sequence[Callable[[SQLiteTransaction], T]]
 ) -> Sequence[T]:
     """Make a change that is the only one of its kind."""
     return [work(connection) for work in works]
@@ -184,7 +185,7 @@ def _by_kind(group: Sequence[Change]) -> list[list[Change]]:
 
 
 def _commit_together(
-    kinds: Sequence[Sequence[Change]], connection: sqlite3.Connection
+    kinds: Sequence[Sequence[Change]], connection: SQLiteTransaction
 ) -> list[Outcome]:
     """Make changes in one transaction; each has its result or its error, none both.
 
@@ -193,7 +194,7 @@ def _commit_together(
     """
     try:
         is_statement = len(kinds) == 1 and kinds[0][0].is_statement
-        if is_statement and len(kinds[0]) <= MOST_ROWS and not is_damaged(connection):
+        if is_statement and len(kinds[0]) <= MAX_ROWS and not connection.is_damaged:
             return _made(kinds[0], connection)  # a statement is a transaction by itself
         return _transaction(kinds, connection, _made)
     except _Undone:
@@ -206,8 +207,8 @@ class _Undone(Exception):
 
 def _transaction(
     kinds: Sequence[Sequence[Change]],
-    connection: sqlite3.Connection,
-    make: Callable[[Sequence[Change], sqlite3.Connection], list[Outcome]],
+    connection: SQLiteTransaction,
+    make: Callable[[Sequence[Change], SQLiteTransaction], list[Outcome]],
 ) -> list[Outcome]:
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -220,7 +221,7 @@ def _transaction(
     return outcomes
 
 
-def _made(changes: Sequence[Change], connection: sqlite3.Connection) -> list[Outcome]:
+def _made(changes: Sequence[Change], connection: SQLiteTransaction) -> list[Outcome]:
     """Make changes of one kind. Raises: _Undone."""
     try:
         results = changes[0].work(connection, [change.item for change in changes])
@@ -229,7 +230,7 @@ def _made(changes: Sequence[Change], connection: sqlite3.Connection) -> list[Out
     return [(change, result, None) for change, result in zip(changes, results, strict=True)]
 
 
-def _isolated(changes: Sequence[Change], connection: sqlite3.Connection) -> list[Outcome]:
+def _isolated(changes: Sequence[Change], connection: SQLiteTransaction) -> list[Outcome]:
     """Make changes of one kind so that those which raise are undone alone."""
     connection.execute("SAVEPOINT change")
     try:

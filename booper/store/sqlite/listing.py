@@ -15,8 +15,8 @@ from uuid import UUID
 import msgspec
 
 from booper.model.job import State
-from booper.store.base import JobFilter
 from booper.store.sqlite.values import stored
+from booper.store.values import JobFilter
 
 # To sort so many numbers takes some milliseconds; among more, a page is soon met on the way.
 FEW = 5_000

@@ -1,73 +1,39 @@
 """Which planned times of a schedule are still to come, and which have a run already."""
 
-import sqlite3
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from msgspec.structs import replace
 
 from booper.model.args import Args, decode_args
 from booper.model.duration import parse_duration
 from booper.model.schedule import Plan, Schedule
-from booper.store.sqlite.values import loaded, stored
+from booper.store.transaction import Transaction
 
 ENDED = "its schedule has ended"
 """The error of a waiting run for which no time was left."""
 
-IS_TAKEN = """
-SELECT EXISTS (
-    SELECT 1 FROM jobs
-    WHERE schedule_id = :id AND planned_at = :at AND kind = 'run' AND state <> 'cancelled'
-        AND id <> :but
-)
-"""
 
-TAKEN = """
-SELECT planned_at FROM jobs
-WHERE schedule_id = :id AND planned_at > :after AND planned_at <= :until
-    AND kind = 'run' AND state <> 'cancelled' AND id <> :but
-ORDER BY planned_at LIMIT 10000
-"""
-
-# A run that its user has cancelled is not planned again. Only the newest can be of a later time.
-CANCELLED = """
-SELECT planned_at FROM (
-    SELECT planned_at, kind, state, last_error FROM jobs
-    WHERE schedule_id = :id ORDER BY id DESC LIMIT 1000
-)
-WHERE kind = 'run' AND state = 'cancelled' AND planned_at > :now
-    AND coalesce(last_error, '') <> :ended
-"""
-
-
-def is_taken(
-    connection: sqlite3.Connection, schedule: Schedule, at: datetime, *, but: int = 0
-) -> bool:
-    """Return whether a run (but one) has a planned time."""
-    values = {"id": schedule.id.bytes, "at": stored(at), "but": but}
-    return bool(connection.execute(IS_TAKEN, values).fetchone()[0])
-
-
-def taken(
-    connection: sqlite3.Connection,
-    schedule_id: UUID,
-    after: datetime,
-    until: datetime | None = None,
+def free_time(
+    transaction: Transaction,
+    plan: Plan,
+    schedule: Schedule,
+    at: datetime | None,
     *,
     but: int = 0,
-) -> list[datetime]:
-    """Return the planned times after a moment, up to another, that a run (but one) has."""
-    values = {
-        "id": schedule_id.bytes,
-        "after": stored(after),
-        "until": 2**63 - 1 if until is None else stored(until),
-        "but": but,
-    }
-    return [loaded(row[0]) for row in connection.execute(TAKEN, values)]
+) -> datetime | None:
+    """Return the first planned time from `at` on that no run (`but` one) has taken already.
+
+    A run that was sent before its time owns that time, also under rules that were changed since.
+    """
+    while at is not None:
+        if not transaction.schedules.is_taken(schedule, at, but=but):
+            return at
+        at = plan.next_after(at)
+    return None
 
 
 def next_time(
-    connection: sqlite3.Connection, plan: Plan, schedule: Schedule, now: datetime
+    transaction: Transaction, plan: Plan, schedule: Schedule, now: datetime
 ) -> datetime | None:
     """Return the first planned time after `now` that is not taken, at the latest `next_at`.
 
@@ -75,11 +41,11 @@ def next_time(
     """
     if schedule.next_at is not None and schedule.next_at <= now:
         return schedule.next_at
-    values = {"id": schedule.id.bytes, "now": stored(now), "ended": ENDED}
-    cancelled = {loaded(row[0]) for row in connection.execute(CANCELLED, values)}
+    # A run that its user has cancelled is not planned again.
+    cancelled = transaction.schedules.cancelled(schedule, now, ENDED)
     at = plan.next_after(now)
     while at is not None and at != schedule.next_at:
-        if at not in cancelled and not is_taken(connection, schedule, at):
+        if at not in cancelled and not transaction.schedules.is_taken(schedule, at):
             break
         at = plan.next_after(at)
     if at is None or schedule.next_at is None:

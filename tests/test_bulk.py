@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from booper.store.sqlite import many
+from booper.store.sqlite import bulk
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_every_row_is_written_once_and_counted(connection: sqlite3.Connection, c
     insert = """
     INSERT INTO numbers (number, name) SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
     """
-    assert many.execute(connection, insert, rows) == count
+    assert bulk.execute(connection, insert, rows) == count
     found = connection.execute("SELECT number, name FROM numbers ORDER BY number").fetchall()
     assert found == rows
 
@@ -38,7 +38,7 @@ def test_a_change_counts_the_rows_it_found(connection: sqlite3.Connection) -> No
     UPDATE numbers SET colour = new.column2 FROM (VALUES {rows}) AS new
     WHERE number = new.column1
     """
-    assert many.execute(connection, update, [(1, "red"), (2, "blue"), (3, "green")]) == 2
+    assert bulk.execute(connection, update, [(1, "red"), (2, "blue"), (3, "green")]) == 2
     found = connection.execute("SELECT number, colour FROM numbers ORDER BY number").fetchall()
     assert found == [(1, "red"), (2, "blue")]
 
@@ -52,7 +52,7 @@ def test_each_row_is_told_its_number(connection: sqlite3.Connection, count: int)
     connection.execute("INSERT INTO notes (id, text) VALUES (7, 'gone')")
     connection.execute("DELETE FROM notes")
     insert = "INSERT INTO notes (text) SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL"
-    numbers = many.insert(connection, insert, [(f"n{number}",) for number in range(8, 8 + count)])
+    numbers = bulk.insert(connection, insert, [(f"n{number}",) for number in range(8, 8 + count)])
     found = connection.execute("SELECT id, text FROM notes ORDER BY id").fetchall()
     assert found == [(number, f"n{number}") for number in numbers]
     assert numbers == list(range(8, 8 + count))

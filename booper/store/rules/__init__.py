@@ -1,0 +1,1 @@
+"""What creates, claims, results and changes write: decided once, over `store.transaction`."""

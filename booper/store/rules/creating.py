@@ -1,0 +1,194 @@
+"""Creating jobs and schedules, and whose idempotency key is whose (contract §5)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import groupby
+from random import Random
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from booper.errors import BooperError
+from booper.errors import Conflict as ConflictError
+from booper.model import lifecycle
+from booper.model.identity import uuid7
+from booper.model.job import WAITING, Job, NewJob
+from booper.model.schedule import Conflict, NewSchedule, Schedule
+from booper.store.rules import scheduling
+from booper.store.transaction import Draft, Drafting, Transaction
+from booper.store.values import Created, Creation
+
+
+class Prepared(msgspec.Struct, frozen=True, gc=False):
+    """A create, prepared before the transaction begins: a job's draft, or a schedule."""
+
+    asked: Creation
+    made: Draft | Schedule
+    now: datetime
+    random: Random
+
+
+def prepare(asked: Creation, now: datetime, random: Random, draft: Drafting) -> Prepared:
+    """Prepare a create on the caller's thread."""
+    new = asked.new
+    made = draft(new, now, random) if isinstance(new, NewJob) else _schedule(new, now, random)
+    return Prepared(asked, made, now, random)
+
+
+def is_plain(item: Prepared) -> bool:
+    """Return whether a create is one row that nothing can be in the way of, as most are."""
+    new = item.asked.new
+    return new.idempotency_key is None and isinstance(new, NewJob) and not new.tags
+
+
+def create_plain(transaction: Transaction, asked: Sequence[Prepared]) -> list[Created]:
+    """Write what plain creates ask for, all at once."""
+    drafts = [item.made for item in asked if not isinstance(item.made, Schedule)]
+    created = [Created(job, is_duplicate=False) for job in transaction.jobs.insert(drafts)]
+    if transaction.is_damaged:
+        _check_claimable(transaction, created)
+    return created
+
+
+def create_all(transaction: Transaction, asked: Sequence[Prepared]) -> list[Created | BooperError]:
+    """Write what many creates ask for, each with its result, in order."""
+    results: list[Created | BooperError] = []
+    for together, items in groupby(asked, is_plain):
+        if together:
+            results += create_plain(transaction, list(items))
+            continue
+        made = [_create(transaction, item) for item in items]
+        if transaction.is_damaged:
+            _check_claimable(transaction, made)
+        results += made
+    return results
+
+
+def holding(
+    transaction: Transaction, user_id: UUID, key: str, now: datetime
+) -> Job | Schedule | None:
+    """Return what holds a user's idempotency key, None if it is free."""
+    return transaction.schedules.holding_key(user_id, key) or transaction.jobs.holding_key(
+        user_id, key, now
+    )
+
+
+def holding_job(transaction: Transaction, user_id: UUID, key: str, now: datetime) -> Job | None:
+    """Return the job that holds a key; of a schedule, its latest run."""
+    holder = holding(transaction, user_id, key, now)
+    return None if holder is None else _job_of(transaction, holder)
+
+
+def check_key(transaction: Transaction, schedule: Schedule, now: datetime) -> None:
+    """Check that a schedule that may have ended can have its key again. Raises: Conflict."""
+    key = schedule.idempotency_key
+    holder = holding(transaction, schedule.user_id, key, now) if key is not None else None
+    if holder is not None and holder.id != schedule.id:
+        raise ConflictError(f"its idempotency key {key!r} is held by {_name(holder)} by now")
+
+
+def _check_claimable(transaction: Transaction, results: Sequence[Created | BooperError]) -> None:
+    """Claim new jobs and give them back: one that cannot be claimed would never be sent.
+
+    What the database raises where its file is damaged fails the create.
+    """
+    for result in results:
+        if isinstance(result, Created) and not result.is_duplicate:
+            claimed = lifecycle.claim(result.job, result.job.inserted_at)
+            transaction.jobs.move(result.job, claimed)
+            transaction.jobs.move(claimed, lifecycle.release(claimed))
+
+
+def _create(transaction: Transaction, item: Prepared) -> Created | BooperError:
+    """Write what one create asks for, unless its key is taken."""
+    new, now = item.asked.new, item.now
+    key = new.idempotency_key
+    holder = key and holding(transaction, new.user_id, key, now)
+    if not holder:
+        return Created(_insert(transaction, item), is_duplicate=False)
+    match item.asked.on_conflict:
+        case Conflict.IGNORE:
+            return Created(_job_of(transaction, holder), is_duplicate=True)
+        case Conflict.REJECT:
+            return ConflictError(f"the idempotency key {key!r} is held by {_name(holder)}")
+        case Conflict.REPLACE:
+            replaced = _replace(transaction, holder, new, now, item.random)
+            if isinstance(replaced, ConflictError):
+                return replaced
+            return Created(replaced, is_duplicate=True)
+
+
+def _insert(transaction: Transaction, item: Prepared) -> Job:
+    new, made = item.asked.new, item.made
+    if not isinstance(made, Schedule):
+        return transaction.jobs.insert([made])[0]
+    assert made.next_at is not None
+    transaction.schedules.insert(made)
+    return scheduling.plan_run(
+        transaction, made, made.next_at, new.max_attempts, item.now, item.random
+    )
+
+
+def _schedule(new: NewSchedule, now: datetime, random: Random) -> Schedule:
+    return Schedule(
+        id=uuid7(now, random),
+        user_id=new.user_id,
+        idempotency_key=new.idempotency_key,
+        name=new.name,
+        description=new.description,
+        origin=new.origin,
+        args=new.args,
+        anchor=new.anchor,
+        next_at=new.first_at,
+        runs=0,
+        inserted_at=now,
+    )
+
+
+def _replace(
+    transaction: Transaction,
+    holder: Job | Schedule,
+    new: NewJob | NewSchedule,
+    now: datetime,
+    random: Random,
+) -> Job | ConflictError:
+    """Put new args in the place of a waiting job or a schedule, which keeps its id."""
+    if isinstance(holder, Schedule) and isinstance(new, NewSchedule):
+        # The one who replaces it knows; its waiting run has no end of its own to report.
+        _, armed = scheduling.change(transaction, holder, new, now, random, lambda _, __: ())
+        return armed[0] if armed else _job_of(transaction, holder)
+    if isinstance(holder, Job) and isinstance(new, NewJob) and holder.state in WAITING:
+        transaction.jobs.retag(holder, new.tags)
+        transaction.jobs.keep_key(holder, new.key_until)
+        return transaction.jobs.move(holder, _replaced(holder, new))
+    if isinstance(holder, Job) and isinstance(new, NewJob):
+        return ConflictError(f"{_name(holder)} is {holder.state} and cannot be replaced now")
+    return ConflictError(f"{_name(holder)} cannot be replaced: only one of the two repeats")
+
+
+def _replaced(job: Job, new: NewJob) -> Job:
+    return replace(
+        job,
+        args=new.args,
+        origin=new.origin,
+        path=new.path,
+        name=new.name,
+        description=new.description,
+        scheduled_at=new.scheduled_at,
+        planned_at=new.planned_at,
+        max_attempts=max(new.max_attempts, job.attempt + 1),
+    )
+
+
+def _job_of(transaction: Transaction, holder: Job | Schedule) -> Job:
+    if isinstance(holder, Job):
+        return holder
+    runs = transaction.schedules
+    latest = runs.waiting_run(holder) or runs.latest_run(holder)
+    assert latest is not None, "the first run is written with its schedule"
+    return latest
+
+
+def _name(holder: Job | Schedule) -> str:
+    return f"job {holder.id}" if isinstance(holder, Job) else f"schedule {holder.id}"

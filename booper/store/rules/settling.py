@@ -1,0 +1,109 @@
+"""What the end of an attempt writes: its result, or that it was given back or cut off."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from random import Random
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from booper.model import dynamic, exact, lifecycle
+from booper.model.event import interruption_of, state_rejected
+from booper.model.job import Attempt, Job, Kind, State
+from booper.model.schedule import Schedule
+from booper.store.rules.scheduling import insert
+from booper.store.transaction import LostRace, Transaction
+from booper.store.values import AnnounceRescue, Settled, Settlement
+
+TRIMMED_AFTER: Final = 8
+"""After how many attempts a job's log is looked at each time: most jobs never are."""
+
+
+def settle_all(
+    transaction: Transaction, settlements: Sequence[Settlement], *, random: Random
+) -> list[Settled]:
+    """Write what attempts have brought; of one that has lost its job, the log entries alone.
+
+    Raises: LostRace, if one of several has lost its job; each is to be tried by itself.
+    """
+    entries = [entry for settlement in settlements for entry in settlement.entries]
+    transaction.log.append(entries, random)
+    try:
+        transaction.jobs.move_all([(each.claimed, each.settled) for each in settlements])
+    except LostRace:
+        if len(settlements) > 1:
+            raise
+        claimed = settlements[0].claimed
+        current = transaction.jobs.get(claimed.user_id, claimed.id)
+        return [Settled(current, following(transaction, current))]
+    return [_settled(transaction, settlement, random) for settlement in settlements]
+
+
+def following(transaction: Transaction, job: Job) -> Sequence[Job]:
+    """Return what waited for a job's end: its schedule's next run, or the next event."""
+    if job.kind is Kind.WEBHOOK:
+        waiting = transaction.jobs.next_event(job)
+    else:
+        _, waiting = transaction.schedules.find_with_waiting_run(job.schedule_id)
+    return [waiting] if waiting else []
+
+
+def release(transaction: Transaction, claimed: Sequence[Job], due_at: datetime | None) -> None:
+    """Give back claimed jobs whose attempts were not made, not counting them."""
+    for job in claimed:
+        current = transaction.jobs.find(job.id)
+        if current and (current.state, current.attempt) == (State.EXECUTING, job.attempt):
+            transaction.jobs.move(current, lifecycle.release(current, due_at))
+
+
+def rescue(
+    transaction: Transaction, now: datetime, announce: AnnounceRescue, random: Random
+) -> int:
+    """Make every executing job due again, its attempt counted; return how many there were."""
+    left = transaction.jobs.find_executing()
+    alone = transaction.alone()
+    rescued = [lifecycle.rescue(job, now, was_alone=(job.id, job.attempt) == alone) for job in left]
+    transaction.jobs.move_all(list(zip(left, rescued, strict=True)))
+    transaction.log.append([interruption_of(job, now) for job in left], random)
+    for job, after in zip(left, rescued, strict=True):
+        with suppress(msgspec.MsgspecError):  # args that cannot be read: the next claim says so
+            insert(transaction, announce(Attempt.of(job), after, now), now, random)
+    return len(left)
+
+
+def _settled(transaction: Transaction, settlement: Settlement, random: Random) -> Settled:
+    """Write what follows from an attempt whose job is written."""
+    settled, entries = settlement.settled, settlement.entries
+    if settled.attempt % TRIMMED_AFTER == 0:
+        transaction.log.trim(settled.id)
+    now = entries[-1].at if entries else settled.scheduled_at
+    armed = insert(transaction, settlement.reports, now, random)
+    if settled.schedule_id is None:
+        if settled.kind is Kind.WEBHOOK:
+            armed += following(transaction, settled)
+        return Settled(settled, armed)
+    schedule, waiting = transaction.schedules.find_with_waiting_run(settled.schedule_id)
+    if schedule is not None:
+        _leave(transaction, schedule, settlement, random)
+    return Settled(settled, [*armed, waiting] if waiting else armed)
+
+
+def _leave(
+    transaction: Transaction, schedule: Schedule, settlement: Settlement, random: Random
+) -> None:
+    """Leave what a completed run answered to its schedule: `$previous` and `$state`."""
+    previous, state = schedule.previous, schedule.state
+    if settlement.previous is not None and schedule.disabled_at is None:
+        previous = settlement.previous
+    if settlement.changes is not None:
+        try:
+            merged = dynamic.merge_state(exact.decode(state), dict(settlement.changes))
+            state = msgspec.json.encode(merged).decode()
+        except dynamic.StateRejected as error:
+            at = settlement.entries[-1].at
+            rejected = state_rejected(settlement.settled, str(error), at)
+            transaction.log.append([rejected], random)
+    if (previous, state) != (schedule.previous, schedule.state):
+        transaction.schedules.move(schedule, replace(schedule, previous=previous, state=state))

@@ -1,0 +1,129 @@
+"""How a job stands in its row: its columns, a new row, and the job that a row holds."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from booper.model.identity import uuid7
+from booper.model.job import Job, Kind, NewJob, State
+from booper.store.sqlite.values import (
+    loaded,
+    loaded_or_none,
+    stored,
+    stored_or_none,
+    user_of,
+    uuid_or_none,
+)
+
+COLUMNS = """
+id, uuid, user_id, kind, schedule_id, parent_id, idempotency_key, name, description, origin, path,
+args, state, attempt, max_attempts, interruptions, inserted_at, scheduled_at, planned_at,
+retry_until, attempted_at, completed_at, discarded_at, cancelled_at, last_error
+"""
+
+MAX_ARGS_BYTES = 16 * 1024
+"""How long the args of a job that is read with others may be; longer ones are read alone."""
+
+NAMES = COLUMNS.replace(",", " ").split()
+BLOBS = ("uuid", "user_id", "schedule_id")
+
+# JSON has no bytes, and the args of many jobs could be longer together than a value may be.
+IN_JSON = {name: f"hex({name})" for name in BLOBS} | {
+    "args": f"iif(length(CAST(args AS BLOB)) <= {MAX_ARGS_BYTES}, args, NULL)"
+}
+
+# By what stands in the table; calling the enumeration costs four times a look-up.
+_KINDS = {kind.value: kind for kind in Kind}
+_STATES = {state.value: state for state in State}
+
+
+class NewRow(msgspec.Struct, frozen=True, gc=False):
+    """A new job's row, all but its number: prepared before the writing thread has it."""
+
+    new: NewJob
+    uuid: UUID
+    inserted_at: datetime
+    values: tuple[object, ...]
+
+    def job(self, number: int) -> Job:
+        """Return the job that stands in this row under a number."""
+        new = self.new
+        return Job(
+            id=number,
+            uuid=self.uuid,
+            user_id=new.user_id,
+            kind=new.kind,
+            schedule_id=new.schedule_id,
+            parent_id=new.parent_id,
+            idempotency_key=new.idempotency_key,
+            name=new.name,
+            description=new.description,
+            origin=new.origin,
+            path=new.path,
+            args=new.args,
+            state=State.SCHEDULED,
+            attempt=0,
+            max_attempts=new.max_attempts,
+            inserted_at=self.inserted_at,
+            scheduled_at=new.scheduled_at,
+            planned_at=new.planned_at,
+        )
+
+
+def new_row(new: NewJob, now: datetime, random: Random) -> NewRow:
+    """Prepare a new job's row, on the caller's thread: the writing one has enough to do."""
+    uuid = uuid7(now, random)
+    values = (
+        uuid.bytes,
+        new.user_id.bytes,
+        new.kind.value,
+        new.schedule_id.bytes if new.schedule_id else None,
+        new.parent_id,
+        new.idempotency_key,
+        stored_or_none(new.key_until),
+        new.name,
+        new.description,
+        new.origin,
+        new.path,
+        new.args,
+        new.max_attempts,
+        stored(now),
+        stored(new.scheduled_at),
+        stored(new.planned_at),
+    )
+    return NewRow(new, uuid, now, values)
+
+
+def job_of(row: Sequence[Any]) -> Job:
+    """Build a job from a row of `COLUMNS`."""
+    return Job(
+        id=row[0],
+        uuid=UUID(bytes=row[1]),
+        user_id=user_of(row[2]),
+        kind=_KINDS[row[3]],
+        schedule_id=uuid_or_none(row[4]),
+        parent_id=row[5],
+        idempotency_key=row[6],
+        name=row[7],
+        description=row[8],
+        origin=row[9],
+        path=row[10],
+        args=row[11],
+        state=_STATES[row[12]],
+        attempt=row[13],
+        max_attempts=row[14],
+        interruptions=row[15],
+        inserted_at=loaded(row[16]),
+        scheduled_at=loaded(row[17]),
+        planned_at=loaded(row[18]),
+        retry_until=loaded_or_none(row[19]),
+        attempted_at=loaded_or_none(row[20]),
+        completed_at=loaded_or_none(row[21]),
+        discarded_at=loaded_or_none(row[22]),
+        cancelled_at=loaded_or_none(row[23]),
+        last_error=row[24],
+    )

@@ -1,0 +1,229 @@
+"""A job's row: reading one, writing a new one, and moving one that has not moved meanwhile."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import lru_cache
+from itertools import compress
+from operator import is_not
+from typing import Any, cast
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import astuple
+
+from booper.clock import EPOCH
+from booper.errors import NotFound
+from booper.model.job import Job, State
+from booper.store.sqlite import bulk
+from booper.store.sqlite.damage import Watched, is_damage, set_aside, without_set_aside
+from booper.store.sqlite.job_columns import BLOBS, COLUMNS, IN_JSON, NAMES, NewRow, job_of, new_row
+from booper.store.sqlite.values import stored, stored_or_none
+from booper.store.transaction import Draft, LostRace, Taken
+from booper.store.values import JobRef
+
+# In the order of `NewRow.values`: by name each row would cost as much again.
+INSERT = """
+INSERT INTO jobs (uuid, user_id, kind, schedule_id, parent_id, idempotency_key, key_until,
+    name, description, origin, path, args, max_attempts, inserted_at, scheduled_at, planned_at,
+    state, attempt, interruptions)
+SELECT *, 'scheduled', 0, 0 FROM (VALUES {rows}) WHERE column1 IS NOT NULL
+"""
+
+INSERT_TAG = """
+INSERT OR IGNORE INTO job_tags (tag, job_id)
+SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
+"""
+
+DELETE_TAGS = "DELETE FROM job_tags WHERE job_id = :job_id"
+KEEP_KEY = "UPDATE jobs SET key_until = :key_until WHERE id = :job_id"
+
+BY_ID = f"SELECT {COLUMNS} FROM jobs WHERE id = :ref"
+EXECUTING_IDS = "SELECT id FROM jobs INDEXED BY jobs_executing WHERE state = 'executing'"
+BY_UUID = f"SELECT {COLUMNS} FROM jobs WHERE uuid = :ref"
+
+FIND_ALL = f"""
+SELECT json_group_array(json_array({", ".join(IN_JSON.get(name, name) for name in NAMES)}))
+FROM jobs WHERE id IN (SELECT value FROM json_each(:ids))
+"""
+
+# An unfinished job holds its key, a finished one for as long as it asked; cancelling frees it.
+HOLDING_KEY = f"""
+SELECT {COLUMNS} FROM jobs
+WHERE user_id = :user_id AND idempotency_key = :key AND schedule_id IS NULL
+    AND (state IN ('scheduled', 'executing', 'retryable')
+        OR (key_until > :now AND state <> 'cancelled'))
+ORDER BY id DESC LIMIT 1
+"""
+
+NEXT_EVENT = f"""
+SELECT {COLUMNS} FROM jobs
+WHERE parent_id = :parent_id AND id > :id AND kind = 'webhook' AND state = 'scheduled'
+ORDER BY id LIMIT 1
+"""
+
+# A webhook event is sent first only after those before it have been: this is one of them.
+EARLIER_EVENT = """
+SELECT EXISTS (
+    SELECT 1 FROM jobs
+    WHERE parent_id = :parent_id AND id < :id AND kind = 'webhook'
+        AND (state = 'scheduled' OR (state = 'executing' AND attempt = 1))
+)
+"""
+
+_ID, _ARGS = NAMES.index("id"), NAMES.index("args")
+_BLOB_PLACES = [NAMES.index(name) for name in BLOBS]
+
+# Of a text that is no plain `str` SQLite's module would look for an adapter first.
+_WRITERS: dict[type, Callable[[Any], object]] = {type(EPOCH): stored, State: str}
+
+_FIELDS = Job.__struct_fields__  # which are columns as well
+
+
+class JobRows:
+    """The jobs of one connection (`booper.store.transaction.JobTable`)."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Watched) -> None:
+        self._connection = connection
+
+    draft = staticmethod(new_row)
+
+    def insert(self, drafts: Sequence[Draft]) -> list[Job]:
+        """Write new jobs and return them, numbered in this order."""
+        if not drafts:
+            return []
+        new_rows = cast(Sequence[NewRow], drafts)  # which only `draft` makes
+        numbers = bulk.insert(self._connection, INSERT, [row.values for row in new_rows])
+        numbered = list(zip(numbers, new_rows, strict=True))
+        if tags := [(tag, number) for number, row in numbered for tag in row.new.tags]:
+            bulk.execute(self._connection, INSERT_TAG, tags)
+        return [row.job(number) for number, row in numbered]
+
+    def find(self, job_id: int) -> Job | None:
+        """Return a job by its number, None if there is none."""
+        row = self._connection.execute(BY_ID, {"ref": job_id}).fetchone()
+        return job_of(row) if row is not None else None
+
+    def find_all(self, job_ids: Sequence[int]) -> dict[int, Job]:
+        """Return the jobs of these numbers, those there are, by number.
+
+        All are one row, for each row of a result is a step that gives up the interpreter's lock:
+        see `bulk`. Those that are set aside are left out.
+
+        Raises: sqlite3.DatabaseError, if some lie on a damaged page; these are set aside now.
+        """
+        ids = msgspec.json.encode(without_set_aside(self._connection, job_ids)).decode()
+        try:
+            (text,) = self._connection.execute(FIND_ALL, {"ids": ids}).fetchone()
+        except sqlite3.DatabaseError as error:
+            if is_damage(error):
+                self._set_aside_damaged(job_ids)
+            raise
+        found = (self._from_json(row) for row in msgspec.json.decode(text))
+        return {job.id: job for job in found if job is not None}
+
+    def find_executing(self) -> list[Job]:
+        """Return the jobs that are executing. Raises: see `find_all`."""
+        ids = [number for (number,) in self._connection.execute(EXECUTING_IDS)]
+        return list(self.find_all(ids).values())
+
+    def get(self, user_id: UUID, ref: JobRef) -> Job:
+        """Return a user's job. Raises: NotFound."""
+        query, value = (BY_UUID, ref.bytes) if isinstance(ref, UUID) else (BY_ID, ref)
+        row = self._connection.execute(query, {"ref": value}).fetchone()
+        job = job_of(row) if row is not None else None
+        if job is None or job.user_id != user_id:
+            raise NotFound(f"there is no job {ref}")
+        return job
+
+    def move(self, before: Job, after: Job) -> Job:
+        """Replace a job that is still as it was. Raises: LostRace, Taken."""
+        self.move_all([(before, after)])
+        return after
+
+    def move_all(self, pairs: Sequence[tuple[Job, Job]]) -> None:
+        """Replace jobs by what each has become. Raises: LostRace or Taken if one cannot be."""
+        by_columns: dict[tuple[str, ...], list[tuple[object, ...]]] = {}
+        for before, after in pairs:
+            columns, values = _changes(before, after)
+            seen = (before.id, str(before.state), before.attempt)
+            by_columns.setdefault(columns, []).append((*values, *seen))
+        try:
+            for columns, rows in by_columns.items():
+                if columns and bulk.execute(self._connection, _update(columns), rows) != len(rows):
+                    raise LostRace("a job has moved since it was read")
+        except sqlite3.IntegrityError as error:
+            if error.sqlite_errorname == "SQLITE_CONSTRAINT_UNIQUE":
+                raise Taken(str(error)) from error
+            raise
+
+    def retag(self, job: Job, tags: Sequence[str]) -> None:
+        """Give a job other tags."""
+        self._connection.execute(DELETE_TAGS, {"job_id": job.id})
+        bulk.execute(self._connection, INSERT_TAG, [(tag, job.id) for tag in tags])
+
+    def keep_key(self, job: Job, until: datetime | None) -> None:
+        """Keep a job's idempotency key taken until a time, even if it has finished."""
+        self._connection.execute(KEEP_KEY, {"job_id": job.id, "key_until": stored_or_none(until)})
+
+    def holding_key(self, user_id: UUID, key: str, now: datetime) -> Job | None:
+        """Return the job that holds a key at `now`, None if none does."""
+        values = {"user_id": user_id.bytes, "key": key, "now": stored(now)}
+        row = self._connection.execute(HOLDING_KEY, values).fetchone()
+        return job_of(row) if row is not None else None
+
+    def next_event(self, event: Job) -> Job | None:
+        """Return the next scheduled webhook event of the same job, None if there is none."""
+        values = {"parent_id": event.parent_id, "id": event.id}
+        row = self._connection.execute(NEXT_EVENT, values).fetchone()
+        return job_of(row) if row is not None else None
+
+    def has_earlier_event(self, event: Job) -> bool:
+        """Return whether a webhook event of the same job is still to be sent first."""
+        values = {"parent_id": event.parent_id, "id": event.id}
+        return bool(self._connection.execute(EARLIER_EVENT, values).fetchone()[0])
+
+    def _set_aside_damaged(self, job_ids: Sequence[int]) -> None:
+        for number in job_ids:
+            try:
+                self.find(number)
+            except sqlite3.DatabaseError as error:
+                set_aside(self._connection, number, error)
+
+    def _from_json(self, row: list[Any]) -> Job | None:
+        if row[_ARGS] is None:
+            return self.find(row[_ID])
+        for place in _BLOB_PLACES:
+            row[place] = bytes.fromhex(row[place]) or None  # hex() of NULL is an empty text
+        return job_of(row)
+
+
+def _changes(before: Job, after: Job) -> tuple[tuple[str, ...], list[object]]:
+    """Return which columns a change sets, and to what: what a move leaves alone is the same."""
+    values = astuple(after)
+    moved = tuple(map(is_not, astuple(before), values))
+    return tuple(compress(_FIELDS, moved)), [_value(value) for value in compress(values, moved)]
+
+
+def _value(value: object) -> object:
+    write = _WRITERS.get(value.__class__)
+    return value if write is None else write(value)
+
+
+@lru_cache(maxsize=256)
+def _update(columns: tuple[str, ...]) -> str:
+    """Return the statement that sets these columns: compare-and-set, so no move is overwritten.
+
+    Only what changes is set, for SQLite writes every index on a column anew that is.
+    """
+    changes = ", ".join(
+        f"{column} = new.column{place}" for place, column in enumerate(columns, start=1)
+    )
+    seen = len(columns) + 1
+    return f"""
+    UPDATE jobs SET {changes} FROM (VALUES {{rows}}) AS new
+    WHERE id = new.column{seen} AND jobs.state = new.column{seen + 1}
+        AND jobs.attempt = new.column{seen + 2}
+    """

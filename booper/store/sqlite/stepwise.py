@@ -1,0 +1,69 @@
+"""Changes of many jobs: found on the reader, changed in short transactions of their own.
+
+Other writers come between two of them, so a million jobs hold up neither creates nor results.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+from booper.model.job import WAITING, Job
+from booper.store.sqlite.connection import Connection
+from booper.store.sqlite.listing import Listing
+from booper.store.sqlite.search import STEP_BYTES, STEP_ROWS, Search, fetch
+from booper.store.sqlite.transaction import SQLiteTransaction
+from booper.store.sqlite.writer import Writer
+from booper.store.values import Arm, BulkResult, Place
+
+Move = Callable[[SQLiteTransaction, Job], Sequence[Job]]
+"""Change a job; return it and what follows from it, nothing if it could not be changed."""
+
+# What one transaction changes, about 30 ms: a move writes all of a job's row anew.
+MOVE_ROWS: Final = 100
+MOVE_BYTES: Final = 1 << 20
+
+LAST_ID = "SELECT coalesce(max(id), 0) FROM jobs"
+
+
+class StepwiseChange:
+    """The jobs of a list, counted or changed in the order of their ids.
+
+    What a change itself plans, a cancelled run's successor, lies behind the end.
+    """
+
+    def __init__(self, writer: Writer, reader: Connection, listing: Listing) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._listing = listing
+
+    async def count(self) -> BulkResult:
+        """Return how many jobs match."""
+        matched, search = 0, await self._search()
+        while not search.is_over:
+            step = partial(search.step, count=STEP_ROWS, room=STEP_ROWS * STEP_BYTES)
+            matched += len(await self._reader.run(step))
+        return BulkResult(matched, 0)
+
+    async def change(self, move: Move, arm: Arm) -> BulkResult:
+        """Change each job that matches, and tell `arm` what is to be armed."""
+        matched, changed, search = 0, 0, await self._search()
+
+        def apply(connection: SQLiteTransaction, ids: Sequence[int]) -> list[Sequence[Job]]:
+            # It was found by another connection: it may have moved since.
+            still = search.matching(connection, ids)
+            return [move(connection, job) for job in fetch(connection, still)]
+
+        while not search.is_over:
+            step = partial(search.step, count=MOVE_ROWS, room=MOVE_BYTES)
+            found = await self._reader.run(step)
+            if not found:
+                continue
+            moved = await self._writer.run(partial(apply, ids=[item.id for item in found]))
+            arm([job for jobs in moved for job in jobs if job.state in WAITING])
+            matched += len(moved)
+            changed += sum(map(bool, moved))
+        return BulkResult(matched, changed)
+
+    async def _search(self) -> Search:
+        end = await self._reader.run(lambda opened: opened.execute(LAST_ID).fetchone()[0])
+        return Search(self._listing, Place(), end=end)

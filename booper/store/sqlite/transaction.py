@@ -1,0 +1,62 @@
+"""A connection with its tables, as the rules see them, and parts of a transaction undone alone."""
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from booper.model.job import Job
+from booper.store.sqlite.damage import Watched, is_damage, set_aside
+from booper.store.sqlite.job_rows import JobRows
+from booper.store.sqlite.log_rows import LogRows
+from booper.store.sqlite.schedule_rows import ScheduleRows
+from booper.store.transaction import PartUndone
+
+T = TypeVar("T")
+
+ALONE = "SELECT job_id, attempt FROM alone"
+SET_ALONE = "INSERT OR REPLACE INTO alone (id, job_id, attempt) VALUES (1, :job_id, :attempt)"
+
+
+class SQLiteTransaction(Watched):
+    """A connection: between BEGIN and COMMIT a `booper.store.transaction.Transaction`."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.jobs = JobRows(self)
+        self.schedules = ScheduleRows(self)
+        self.log = LogRows(self)
+
+    @property
+    def is_damaged(self) -> bool:
+        """Return whether some jobs cannot be written, so that each is better written alone."""
+        return self.damage is not None
+
+    def part(self, work: Callable[[], T], job_id: int | None = None) -> T:
+        """Do a part of the transaction; one that raises is undone alone. Raises: PartUndone.
+
+        An error of the disk or the file is not of the part: it is raised as it is.
+        """
+        self.execute("SAVEPOINT part")
+        try:
+            result = work()
+        except (sqlite3.OperationalError, MemoryError):
+            raise
+        except Exception as error:  # whatever is wrong with it; the others go on
+            if is_damage(error):
+                if job_id is not None:
+                    set_aside(self, job_id, error)
+                raise
+            self.execute("ROLLBACK TO part")
+            self.execute("RELEASE part")
+            raise PartUndone from error
+        self.execute("RELEASE part")
+        return result
+
+    def alone(self) -> tuple[int, int] | None:
+        """Return the number and the attempt of the job that was sent alone, None if none was."""
+        found: tuple[int, int] | None = self.execute(ALONE).fetchone()
+        return found
+
+    def set_alone(self, job: Job) -> None:
+        """Note that a job's attempt is made with nothing else on its way."""
+        self.execute(SET_ALONE, {"job_id": job.id, "attempt": job.attempt})

@@ -1,0 +1,216 @@
+"""What the rules need inside one transaction: find and lock, insert, compare-and-set, append.
+
+A database implements this by its SQL and nothing else; `store.rules` decides by it. Everything is
+synchronous and happens in one transaction, which the caller begins and ends. What a method reads
+stays as it is until that end: a database with several writers locks it.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from random import Random
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from booper.model.event import NewEntry
+from booper.model.job import Job, NewJob
+from booper.model.schedule import Gap, Schedule
+from booper.store.values import JobRef
+
+T = TypeVar("T")
+
+
+class LostRace(Exception):
+    """A job or schedule that had moved when a change of it came to be written."""
+
+
+class Taken(Exception):
+    """A write of an idempotency key or a planned time that another job holds."""
+
+
+class PartUndone(Exception):
+    """A part of a transaction that was undone, for the error that is its cause."""
+
+
+class Draft(Protocol):
+    """A new job with its identity, all but its number: prepared outside of the transaction."""
+
+    @property
+    def new(self) -> NewJob:
+        """Return what was asked for."""
+
+
+Drafting = Callable[[NewJob, datetime, Random], Draft]
+"""Prepare a new job, made at a time."""
+
+
+class OpenGap(msgspec.Struct, frozen=True):
+    """The gap at whose end a schedule stands, and the log entry that grows with it."""
+
+    entry_id: UUID
+    gap: Gap
+
+
+class DueSchedule(msgspec.Struct, frozen=True):
+    """A schedule whose run is due.
+
+    `has_gap` is whether a gap is open at its end, `is_blocked` whether a run has begun and not
+    finished.
+    """
+
+    schedule: Schedule
+    has_gap: bool
+    is_blocked: bool
+
+
+class JobTable(Protocol):
+    """Jobs and their tags."""
+
+    @property
+    def draft(self) -> Drafting:
+        """Return what prepares a new job; it is pure, and runs on any thread."""
+
+    def insert(self, drafts: Sequence[Draft]) -> list[Job]:
+        """Write new jobs and return them, numbered in this order."""
+
+    def find(self, job_id: int) -> Job | None:
+        """Return a job by its number, None if there is none."""
+
+    def find_all(self, job_ids: Sequence[int]) -> dict[int, Job]:
+        """Return the jobs of these numbers, those there are, by number."""
+
+    def find_executing(self) -> list[Job]:
+        """Return the jobs that are executing."""
+
+    def get(self, user_id: UUID, ref: JobRef) -> Job:
+        """Return a user's job. Raises: NotFound."""
+
+    def move(self, before: Job, after: Job) -> Job:
+        """Replace a job that is still as it was. Raises: LostRace, Taken."""
+
+    def move_all(self, pairs: Sequence[tuple[Job, Job]]) -> None:
+        """Replace jobs by what each has become. Raises: LostRace or Taken if one cannot be."""
+
+    def retag(self, job: Job, tags: Sequence[str]) -> None:
+        """Give a job other tags."""
+
+    def keep_key(self, job: Job, until: datetime | None) -> None:
+        """Keep a job's idempotency key taken until a time, even if it has finished."""
+
+    def holding_key(self, user_id: UUID, key: str, now: datetime) -> Job | None:
+        """Return the job that holds a key at `now`, None if none does."""
+
+    def next_event(self, event: Job) -> Job | None:
+        """Return the next scheduled webhook event of the same job, None if there is none."""
+
+    def has_earlier_event(self, event: Job) -> bool:
+        """Return whether a webhook event of the same job is still to be sent first."""
+
+
+class ScheduleTable(Protocol):
+    """Schedules, and the runs that belong to each."""
+
+    def insert(self, schedule: Schedule) -> None:
+        """Write a new schedule."""
+
+    def find(self, schedule_id: UUID | None) -> Schedule | None:
+        """Return a schedule, None if there is none."""
+
+    def find_due(self, schedule_id: UUID | None) -> DueSchedule | None:
+        """Return a schedule with what decides about its due run, None if there is none."""
+
+    def find_with_waiting_run(self, schedule_id: UUID | None) -> tuple[Schedule | None, Job | None]:
+        """Return a schedule and the run that waits for its next time, None for what is not."""
+
+    def get(self, user_id: UUID, schedule_id: UUID) -> Schedule:
+        """Return a user's schedule. Raises: NotFound."""
+
+    def move(self, before: Schedule, after: Schedule) -> Schedule:
+        """Replace a schedule that is still as it was. Raises: LostRace."""
+
+    def delete(self, schedule: Schedule) -> None:
+        """Forget a schedule; its jobs stay."""
+
+    def holding_key(self, user_id: UUID, key: str) -> Schedule | None:
+        """Return the schedule that holds a key: it goes on, or its last run has not finished."""
+
+    def waiting_run(self, schedule: Schedule) -> Job | None:
+        """Return the run that waits for the schedule's next time."""
+
+    def newest_run(self, schedule: Schedule) -> Job | None:
+        """Return the run that was written last."""
+
+    def latest_run(self, schedule: Schedule) -> Job | None:
+        """Return the run of the latest planned time."""
+
+    def is_taken(self, schedule: Schedule, at: datetime, *, but: int = 0) -> bool:
+        """Return whether a run (but one) has a planned time."""
+
+    def taken(
+        self, schedule_id: UUID, after: datetime, until: datetime | None = None, *, but: int = 0
+    ) -> list[datetime]:
+        """Return the planned times after a moment, up to another, that a run (but one) has."""
+
+    def cancelled(self, schedule: Schedule, now: datetime, but_error: str) -> set[datetime]:
+        """Return later planned times whose runs were cancelled for another reason than an error."""
+
+    def read_gap(self, schedule: Schedule) -> OpenGap | None:
+        """Return the gap at whose end a schedule stands."""
+
+    def write_gap(self, schedule: Schedule, before: OpenGap | None, after: OpenGap | None) -> None:
+        """Replace a schedule's open gap, if it is still as it was. Raises: LostRace."""
+
+
+class Log(Protocol):
+    """The entries of the log."""
+
+    def append(self, entries: Sequence[NewEntry], random: Random) -> list[bytes]:
+        """Write entries and return their ids, the 16 bytes of each."""
+
+    def extend(self, entry_id: UUID, payload: str) -> None:
+        """Replace an entry's payload."""
+
+    def drop(self, entry_id: UUID) -> None:
+        """Delete an entry."""
+
+    def gaps(self, schedule: Schedule) -> list[OpenGap]:
+        """Return what a schedule did not run, as the entries of its newest runs say."""
+
+    def trim(self, job_id: int) -> None:
+        """Delete the oldest entries of a job that has more than one may have."""
+
+
+class Transaction(Protocol):
+    """One transaction: its tables, and parts of it that can be undone alone."""
+
+    @property
+    def jobs(self) -> JobTable:
+        """Return the jobs."""
+
+    @property
+    def schedules(self) -> ScheduleTable:
+        """Return the schedules."""
+
+    @property
+    def log(self) -> Log:
+        """Return the log."""
+
+    @property
+    def is_damaged(self) -> bool:
+        """Return whether some jobs cannot be written, so that each is better written alone."""
+
+    def part(self, work: Callable[[], T], job_id: int | None = None) -> T:
+        """Do a part of the transaction; one that raises is undone alone.
+
+        `job_id` is whom it is for: a job whose data are damaged is set aside.
+
+        Raises:
+            PartUndone: nothing of this part was written, and the transaction goes on.
+        """
+
+    def alone(self) -> tuple[int, int] | None:
+        """Return the number and the attempt of the job that was sent alone, None if none was."""
+
+    def set_alone(self, job: Job) -> None:
+        """Note that a job's attempt is made with nothing else on its way."""
