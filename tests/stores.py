@@ -1,9 +1,10 @@
 """What the store suites share: opening each store, jobs and schedules to put in, and short ways."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import datetime, timedelta
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -40,10 +41,13 @@ HOUR = timedelta(hours=1)
 NOWHERE = UUID("00000000-0000-7000-8000-000000000000")
 STORED = tuple(state for state in State if state is not State.AVAILABLE)
 
+# Two processes that open one store make different ids.
+SEEDS = count(1)
+
 
 def sqlite(folder: Path) -> AbstractAsyncContextManager[Store]:
     """Open the SQLite store in a folder."""
-    return open_store(folder / "booper.db", "full", Random(1))
+    return open_store(folder / "booper.db", "full", Random(next(SEEDS)))
 
 
 STORES: list[Opening] = [sqlite]
@@ -56,11 +60,45 @@ def opening(request: pytest.FixtureRequest) -> Opening:
     return chosen
 
 
+class Process:
+    """The process that has a store open; another may open it after its end."""
+
+    def __init__(self, opening: Callable[[], AbstractAsyncContextManager[Store]]) -> None:
+        self._opening = opening
+        self._opened = AsyncExitStack()
+
+    async def open(self) -> Store:
+        """Open the store, as this process or another one."""
+        await self.end()
+        return await self._opened.enter_async_context(self._opening())
+
+    async def end(self) -> None:
+        """End, with whatever it has claimed."""
+        await self._opened.aclose()
+
+
+Restart = Callable[[], Awaitable[Store]]
+"""End the process that has the store open, and open the store in another one."""
+
+
 @pytest.fixture
-async def store(opening: Opening, tmp_path: Path) -> AsyncIterator[Store]:
+async def process(opening: Opening, tmp_path: Path) -> AsyncIterator[Process]:
+    """Return the process that opens the store of this test."""
+    process = Process(lambda: opening(tmp_path))
+    yield process
+    await process.end()
+
+
+@pytest.fixture
+async def store(process: Process) -> Store:
     """Return an empty store."""
-    async with opening(tmp_path) as opened:
-        yield opened
+    return await process.open()
+
+
+@pytest.fixture
+def restart(process: Process) -> Restart:
+    """Return what opens the store in another process."""
+    return process.open
 
 
 @pytest.fixture

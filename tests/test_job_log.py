@@ -17,7 +17,8 @@ from tests.stores import begun, claim, due, entry, page, retryable, settle
 
 pytestmark = pytest.mark.anyio
 
-opening, store, alice = stores.opening, stores.store, stores.alice
+opening, process = stores.opening, stores.process
+store, alice = stores.store, stores.alice
 
 KIB = 1 << 10
 

@@ -31,6 +31,8 @@ from booper.model.retry import Backoff
 
 PLANNED = datetime(2030, 1, 1, 12, 0, 0, tzinfo=UTC)
 NOW = PLANNED + timedelta(seconds=5)
+OWNER = 7
+OWNER = 7
 URL = "https://target.test/"
 MINUTE = Backoff((timedelta(minutes=1),))
 TOOK = timedelta(milliseconds=250)
@@ -97,7 +99,7 @@ class Move:
 IN_FLIGHT = frozenset({State.EXECUTING})
 AGAIN = frozenset({State.DISCARDED, State.CANCELLED})
 MOVES = {
-    "claim": Move(WAITING, State.EXECUTING, lambda job: lifecycle.claim(job, NOW)),
+    "claim": Move(WAITING, State.EXECUTING, lambda job: lifecycle.claim(job, NOW, OWNER)),
     "release first": Move(IN_FLIGHT, State.SCHEDULED, lifecycle.release),
     "release later": Move(IN_FLIGHT, State.RETRYABLE, lifecycle.release, attempt=2),
     "rescue": Move(IN_FLIGHT, State.RETRYABLE, lambda job: lifecycle.rescue(job, NOW)),
@@ -224,15 +226,23 @@ def test_only_a_scheduled_job_becomes_available_when_due(state: State, seconds: 
 def test_wrong_state_names_the_job_and_both_states() -> None:
     """The error says which job stood where, and where it was to go."""
     with pytest.raises(WrongState, match="job 29180 cannot go from completed to executing"):
-        lifecycle.claim(job_in(State.COMPLETED), NOW)
+        lifecycle.claim(job_in(State.COMPLETED), NOW, OWNER)
 
 
 @pytest.mark.parametrize(("state", "before"), [(State.SCHEDULED, 0), (State.RETRYABLE, 3)])
 def test_a_claim_counts_the_attempt_before_it_is_sent(state: State, before: int) -> None:
-    """A claim adds one to the attempts and notes when; the rest of the job stays."""
-    job = job_in(state, attempt=before)
-    claimed = lifecycle.claim(job, NOW)
-    expected = replace(job, state=State.EXECUTING, attempt=before + 1, attempted_at=NOW)
+    """A claim adds one to the attempts, and notes when and by whom; the rest of the job stays."""
+    job = replace(job_in(state, attempt=before), epoch=4, held_since=PLANNED)
+    claimed = lifecycle.claim(job, NOW, OWNER)
+    expected = replace(
+        job,
+        state=State.EXECUTING,
+        attempt=before + 1,
+        attempted_at=NOW,
+        owner=OWNER,
+        epoch=5,
+        held_since=None,
+    )
     assert claimed == expected
 
 
@@ -240,7 +250,7 @@ def test_a_claim_counts_the_attempt_before_it_is_sent(state: State, before: int)
 def test_a_released_attempt_does_not_count(state: State, before: int) -> None:
     """A graceful stop puts the job back where it was: state, attempts and time (contract §8)."""
     job = job_in(state, attempt=before)
-    released = lifecycle.release(lifecycle.claim(job, NOW))
+    released = lifecycle.release(lifecycle.claim(job, NOW, OWNER))
     assert (released.state, released.attempt) == (state, before)
     assert released.scheduled_at == PLANNED
 
@@ -258,7 +268,7 @@ def test_a_rescued_attempt_counts_and_is_due_at_once() -> None:
 def test_an_attempt_cut_by_a_crash_is_made_again_even_if_it_was_the_last() -> None:
     """At least once (contract §8): the last attempt is repeated, and then it is the last."""
     last = job_in(State.EXECUTING, attempt=15, max_attempts=15)
-    again = lifecycle.claim(lifecycle.rescue(last, NOW), NOW)
+    again = lifecycle.claim(lifecycle.rescue(last, NOW), NOW, OWNER)
     assert again.state is State.EXECUTING
     assert settle(again, answered(500)).state is State.DISCARDED
     assert settle(again, answered(200)).state is State.COMPLETED
@@ -268,7 +278,7 @@ def test_crashes_in_a_row_are_counted_until_an_attempt_ends() -> None:
     """Two deaths make two interruptions; any outcome of an attempt starts the count anew."""
     job = job_in(State.EXECUTING)
     for _ in range(2):
-        job = lifecycle.claim(lifecycle.rescue(job, NOW), NOW)
+        job = lifecycle.claim(lifecycle.rescue(job, NOW), NOW, OWNER)
     assert job.interruptions == 2
     for outcome in (answered(200), answered(500), answered(410), TIMEOUT, REFUSED):
         assert settle(job, outcome).interruptions == 0
@@ -320,7 +330,7 @@ def test_a_status_decides_what_an_attempt_comes_to(
 def test_success_clears_the_last_error() -> None:
     """A job that failed first and then succeeded shows no error."""
     failed = settle(job_in(State.EXECUTING), answered(500))
-    done = settle(lifecycle.claim(failed, NOW), answered(200))
+    done = settle(lifecycle.claim(failed, NOW, OWNER), answered(200))
     assert (done.last_error, done.completed_at) == (None, NOW)
 
 
@@ -425,7 +435,7 @@ def test_fifteen_attempts_are_made_and_no_more() -> None:
     job = job_in(State.SCHEDULED, attempt=0)
     states = []
     for _ in range(15):
-        job = settle(lifecycle.claim(job, NOW), answered(500), backoff=Backoff())
+        job = settle(lifecycle.claim(job, NOW, OWNER), answered(500), backoff=Backoff())
         states.append(job.state)
     assert states == [State.RETRYABLE] * 14 + [State.DISCARDED]
     assert job.attempt == 15

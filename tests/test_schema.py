@@ -81,6 +81,7 @@ ROWS: dict[str, dict[str, Any]] = {
     },
     "job_tags": {"tag": "nightly", "job_id": 1},
     "pauses": {"target": "target.test", "paused_at": 1},
+    "owners": {"id": 1},
     "alone": {"id": 1, "job_id": 1, "attempt": 1},
     "pulse": {"id": 1, "beat_at": 1},
 }
@@ -531,7 +532,7 @@ KEY_VALUES: dict[str, object] = {"user_id": USER, "key": "key", "now": 1}
 # What runs within a create, a claim or a result, and the index that it must begin with.
 SHORT: list[tuple[str, dict[str, object], str]] = [
     (job_rows.HOLDING_KEY, KEY_VALUES, "jobs_by_key"),
-    (job_rows.EXECUTING_IDS, {}, "jobs_executing"),
+    (job_rows.LEFT_IDS, {"owner": 1}, "jobs_executing"),
     (job_rows.EARLIER_EVENT, EVENT_VALUES, "jobs_by_parent"),
     (job_rows.NEXT_EVENT, EVENT_VALUES, "jobs_by_parent"),
     (schedule_rows.FIND_DUE, SCHEDULE_VALUES, "jobs_unfinished_of_schedule"),

@@ -42,6 +42,7 @@ from tests.stores import (
     SECOND,
     STORED,
     Opening,
+    Restart,
     begun,
     cancel,
     claim,
@@ -67,7 +68,8 @@ from tests.stores import (
 
 pytestmark = pytest.mark.anyio
 
-opening, store, alice, bob = stores.opening, stores.store, stores.alice, stores.bob
+opening, process, restart = stores.opening, stores.process, stores.restart
+store, alice, bob = stores.store, stores.alice, stores.bob
 
 
 # --- creating and reading -------------------------------------------------------------------------
@@ -584,7 +586,8 @@ async def test_a_claim_begins_an_attempt(store: Store, alice: UUID) -> None:
     job = await created(store, alice)
     now = START + SECOND
     (claimed,) = await claim(store, [due(job)], now)
-    assert claimed == replace(job, state=State.EXECUTING, attempt=1, attempted_at=now)
+    assert claimed == lifecycle.claim(job, now, claimed.owner)
+    assert (claimed.state, claimed.attempt, claimed.epoch) == (State.EXECUTING, 1, 1)
     assert await store.jobs.get(alice, job.id) == claimed
     assert await waiting(store) == []
 
@@ -733,7 +736,7 @@ async def test_an_event_waits_until_those_before_it_were_tried(store: Store, ali
     claims = await stores.turns(store, first, second, third)
     (attempt,) = claims.begun
     assert attempt.job.id == first.id
-    assert [seen.due.id for seen in claims.seen] == [second.id, third.id]
+    assert [job.id for job in claims.held] == [second.id, third.id]
     done = attempt.job
     settlement = Settlement(done, completed(done), [])
     assert [job.id for job in (await store.queue.settle(settlement)).armed] == [second.id]
@@ -859,12 +862,50 @@ async def test_only_what_still_executes_is_released(store: Store, alice: UUID) -
     assert (await store.jobs.get(alice, left.id)).state is State.SCHEDULED
 
 
+async def test_an_older_claim_settles_and_releases_nothing(store: Store, alice: UUID) -> None:
+    """A job that was given back and claimed again is at the same attempt, by another claim."""
+    older = await begun(store, alice)
+    await store.queue.release([older])
+    (newer,) = await claim(store, [due(older)])
+    assert (newer.attempt, newer.epoch) == (older.attempt, older.epoch + 1)
+    await store.queue.release([older])
+    assert await settle(store, older, completed(older), [entry(older)]) == newer
+    assert await store.jobs.get(alice, older.id) == newer
+    assert len(await store.logs.list(alice, page(), older.id, None)) == 1
+    assert await settle(store, newer, completed(newer)) == completed(newer)
+
+
+async def test_another_process_settles_nothing_that_it_has_not_claimed(
+    store: Store, restart: Restart, alice: UUID
+) -> None:
+    """What this process claimed is not its successor's: owners are told apart."""
+    job = await begun(store, alice)
+    store = await restart()
+    assert job.owner != 0
+    forged = replace(job, owner=job.owner + 1)
+    assert await settle(store, forged, completed(forged)) == job
+
+
+async def test_a_rescue_leaves_this_process_its_own_claims(
+    store: Store, restart: Restart, alice: UUID
+) -> None:
+    """It takes what an owner that is gone has left, whenever it is called."""
+    left = await begun(store, alice)
+    assert await store.queue.rescue(START, nothing) == 0
+    store = await restart()
+    own = await begun(store, alice)
+    assert await store.queue.rescue(START, nothing) == 1
+    assert (await store.jobs.get(alice, left.id)).state is State.RETRYABLE
+    assert await store.jobs.get(alice, own.id) == own
+
+
 async def test_a_rescue_makes_what_was_executing_due_again_and_counts_it(
-    store: Store, alice: UUID, bob: UUID
+    store: Store, restart: Restart, alice: UUID, bob: UUID
 ) -> None:
     """Jobs cut off by a crash wait for now, attempt kept, with the reason logged (contract §8)."""
     jobs = [await begun(store, user) for user in (alice, bob)]
     now = START + timedelta(hours=1)
+    store = await restart()
     assert await store.queue.rescue(now, nothing) == 2
     for job in jobs:
         rescued = await store.jobs.get(job.user_id, job.id)
@@ -887,7 +928,9 @@ async def test_what_a_settlement_reports_is_written_with_it(store: Store, alice:
     assert await waiting(store) == [report.id]
 
 
-async def test_a_rescue_reports_what_was_cut_off(store: Store, alice: UUID) -> None:
+async def test_a_rescue_reports_what_was_cut_off(
+    store: Store, restart: Restart, alice: UUID
+) -> None:
     """Each attempt that died is announced, as it was when it died."""
     job = await begun(store, alice)
     await created(store, alice, at=START + HOUR)
@@ -897,12 +940,15 @@ async def test_a_rescue_reports_what_was_cut_off(store: Store, alice: UUID) -> N
         announced.append((attempt.job, rescued))
         return [event_of(attempt.job)]
 
+    store = await restart()
     await store.queue.rescue(START, announce)
     assert announced == [(job, lifecycle.rescue(job, START))]
     assert len(await ids(store, alice, page(), kinds=(Kind.WEBHOOK,))) == 1
 
 
-async def test_a_rescue_takes_along_what_cannot_be_read(store: Store, alice: UUID) -> None:
+async def test_a_rescue_takes_along_what_cannot_be_read(
+    store: Store, restart: Restart, alice: UUID
+) -> None:
     """A request that was edited by hand while it executed stops no start."""
     job, executing = await begun(store, alice), await begun(store, alice)
     spoiled = await settle(store, executing, replace(executing, args="{"))
@@ -912,6 +958,7 @@ async def test_a_rescue_takes_along_what_cannot_be_read(store: Store, alice: UUI
         return [event_of(attempt.job)]
 
     now = START + SECOND
+    store = await restart()
     assert await store.queue.rescue(now, announce) == 2
     assert [await store.jobs.get(alice, item.id) for item in (job, spoiled)] == [
         lifecycle.rescue(item, now) for item in (job, spoiled)
@@ -921,13 +968,15 @@ async def test_a_rescue_takes_along_what_cannot_be_read(store: Store, alice: UUI
 
 
 async def test_a_suspect_begins_alone_and_is_discarded_at_the_next_crash(
-    store: Store, alice: UUID
+    store: Store, restart: Restart, alice: UUID
 ) -> None:
     """Three crashes make a job a suspect: a claim beside others leaves it, one alone does not."""
     job = await begun(store, alice)
+    store = await restart()
     await store.queue.rescue(START, nothing)
     for _ in range(2):
         await claim(store, await dues(store, 1))
+        store = await restart()
         await store.queue.rescue(START, nothing)
     other = await created(store, alice)
     seen = [DueJob(item, START) for item in await dues(store, 2)]
@@ -937,23 +986,29 @@ async def test_a_suspect_begins_alone_and_is_discarded_at_the_next_crash(
     seen = [item.seen for item in claims.suspects]
     claims = await store.queue.claim(seen, START, nothing, Admit.ALONE)
     assert [attempt.job.attempt for attempt in claims.begun] == [4]
+    store = await restart()
     assert await store.queue.rescue(START, nothing) == 2
     assert (await store.jobs.get(alice, job.id)).state is State.DISCARDED
     assert (await store.jobs.get(alice, other.id)).state is State.RETRYABLE
 
 
 @pytest.mark.parametrize("admit", [Admit.ALONE, Admit.IN_COMPANY])
-async def test_a_suspect_in_company_is_not_blamed(store: Store, alice: UUID, admit: Admit) -> None:
+async def test_a_suspect_in_company_is_not_blamed(
+    store: Store, restart: Restart, alice: UUID, admit: Admit
+) -> None:
     """One that was never alone, or is so no longer, is a suspect again with one crash more."""
     job = await begun(store, alice)
+    store = await restart()
     await store.queue.rescue(START, nothing)
     for _ in range(2):
         await claim(store, await dues(store, 1))
+        store = await restart()
         await store.queue.rescue(START, nothing)
     seen = [DueJob(item, START) for item in await dues(store, 1)]
     claims = await store.queue.claim(seen, START, nothing, admit)
     assert [attempt.job.id for attempt in claims.begun] == [job.id]
     await store.queue.accompany()
+    store = await restart()
     await store.queue.rescue(START, nothing)
     again = await store.jobs.get(alice, job.id)
     assert (again.state, again.interruptions) == (State.RETRYABLE, 4)
@@ -1009,19 +1064,23 @@ async def test_a_probe_is_the_oldest_job_of_a_path_not_probed_lately(
     assert await store.queue.probe_of("https://other.test", at[3], (), ()) is None
 
 
-async def test_a_rescue_leaves_everything_else_alone(store: Store, alice: UUID) -> None:
+async def test_a_rescue_leaves_everything_else_alone(
+    store: Store, restart: Restart, alice: UUID
+) -> None:
     """Only executing jobs are touched; a second rescue finds none."""
     jobs = {state: await in_state(store, alice, state) for state in STORED}
+    store = await restart()
     assert await store.queue.rescue(START, nothing) == 1
     assert await store.queue.rescue(START, nothing) == 0
     for state in set(STORED) - {State.EXECUTING}:
         assert await store.jobs.get(alice, jobs[state].id) == jobs[state]
 
 
-async def test_the_last_attempt_is_rescued_too(store: Store, alice: UUID) -> None:
+async def test_the_last_attempt_is_rescued_too(store: Store, restart: Restart, alice: UUID) -> None:
     """A crash in the last attempt does not eat the job: it is made once more (contract §8)."""
     job = await created(store, alice, max_attempts=1)
     await claim(store, [due(job)], START)
+    store = await restart()
     await store.queue.rescue(START + SECOND, nothing)
     entry = Due(START + SECOND, job.id, job.origin, job.path)
     (again,) = await claim(store, [entry], START + SECOND)
@@ -1029,13 +1088,16 @@ async def test_the_last_attempt_is_rescued_too(store: Store, alice: UUID) -> Non
 
 
 async def test_what_lifecycle_makes_of_a_job_comes_back_as_it_was_written(
-    store: Store, alice: UUID
+    store: Store, restart: Restart, alice: UUID
 ) -> None:
     """The store keeps every field that `lifecycle` writes, through claim, rescue and claim."""
     job = await begun(store, alice)
+    store = await restart()
     await store.queue.rescue(START + SECOND, nothing)
-    expected = lifecycle.claim(lifecycle.rescue(job, START + SECOND), START + 2 * SECOND)
     (claimed,) = await claim(store, await dues(store, 1), START + 2 * SECOND)
+    rescued = lifecycle.rescue(job, START + SECOND)
+    expected = lifecycle.claim(rescued, START + 2 * SECOND, claimed.owner)
+    assert claimed.owner != job.owner
     assert claimed == expected == await store.jobs.get(alice, job.id)
 
 

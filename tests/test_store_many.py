@@ -39,7 +39,8 @@ from tests.stores import (
 
 pytestmark = pytest.mark.anyio
 
-opening, store, alice, bob = stores.opening, stores.store, stores.alice, stores.bob
+opening, process = stores.opening, stores.process
+store, alice, bob = stores.store, stores.alice, stores.bob
 
 ORDERS = [(field, falling) for field in ("id", "inserted_at", "scheduled_at") for falling in (0, 1)]
 EVERY_KIND = tuple(Kind)

@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from booper.errors import Conflict, NotFound
+from booper.model import lifecycle
 from booper.model.args import decode_args
 from booper.model.event import RESPONSE, SKIPPED, STATE_REJECTED
 from booper.model.job import Job, Kind, NewJob, State
@@ -29,11 +30,11 @@ from tests.stores import (
     NOWHERE,
     SECOND,
     Opening,
+    Restart,
     cancel,
     claim,
     completed,
     discarded,
-    due,
     dues,
     entry,
     ids,
@@ -50,7 +51,8 @@ from tests.stores import (
 
 pytestmark = pytest.mark.anyio
 
-opening, store, alice, bob = stores.opening, stores.store, stores.alice, stores.bob
+opening, process, restart = stores.opening, stores.process, stores.restart
+store, alice, bob = stores.store, stores.alice, stores.bob
 
 
 def schedule_id_of(run: Job) -> UUID:
@@ -196,9 +198,8 @@ async def test_a_claim_plans_the_next_run(store: Store, alice: UUID) -> None:
     claims = await turns(store, run)
     (attempt,), (following,) = claims.begun, claims.armed
     until = START + MINUTE
-    assert attempt.job == replace(
-        run, state=State.EXECUTING, attempt=1, attempted_at=START, retry_until=until
-    )
+    claimed = lifecycle.claim(run, START, attempt.job.owner)
+    assert attempt.job == replace(claimed, retry_until=until)
     assert (attempt.previous, attempt.state) == ("{}", "{}")
     assert (following.kind, following.planned_at, following.scheduled_at) == (
         Kind.RUN,
@@ -291,7 +292,7 @@ async def test_a_run_that_meets_its_predecessor_is_skipped(store: Store, alice: 
     for number in (1, 2, 3):
         now = START + number * MINUTE
         claims = await turns(store, run, now=now)
-        assert (claims.begun, claims.seen) == ([], [])
+        assert (claims.begun, claims.held) == ([], [])
         (run,) = claims.armed
         assert (run.planned_at, run.scheduled_at) == (now + MINUTE, now + MINUTE)
         last = f"12:0{number}:00"
@@ -334,7 +335,7 @@ async def test_a_queued_run_goes_when_its_predecessor_has_finished(
     at = START + MINUTE
     claims = await turns(store, second, now=at)
     assert (claims.begun, claims.armed) == ([], [])
-    assert [(seen.due, seen.at) for seen in claims.seen] == [(due(second), at)]
+    assert [(job.id, job.held_since) for job in claims.held] == [(second.id, at)]
     settlement = Settlement(first, completed(first, at), [])
     assert [job.id for job in (await store.queue.settle(settlement)).armed] == [second.id]
     late = at + 5 * MINUTE
@@ -343,6 +344,21 @@ async def test_a_queued_run_goes_when_its_predecessor_has_finished(
     # 12:02 to 12:06 passed while it waited: it keeps at most one waiting and skips the rest.
     assert await gaps(store, alice) == [("overlap", "12:02:00", "12:06:00", 5)]
     assert (await next_run(store, first)).planned_at == START + 7 * MINUTE
+
+
+async def test_a_restart_does_not_forget_since_when_a_run_is_held(
+    store: Store, restart: Restart, alice: UUID
+) -> None:
+    """Held at 12:01 and found due anew at 12:06, it was not missed: the rest has overlapped."""
+    first = await began(store, await scheduled(store, alice, overlap="queue", misfire="skip"))
+    second = await next_run(store, first)
+    at, late = START + MINUTE, START + 6 * MINUTE
+    await turns(store, second, now=at)
+    store = await restart()
+    await settle(store, first, completed(first, late))
+    (attempt,) = (await turns(store, second, now=late)).begun
+    assert (attempt.job.planned_at, attempt.job.held_since) == (at, None)
+    assert await gaps(store, alice) == [("overlap", "12:02:00", "12:06:00", 5)]
 
 
 async def test_runs_may_be_allowed_to_overlap(store: Store, alice: UUID) -> None:
@@ -369,7 +385,7 @@ async def test_a_run_behind_one_that_waited_for_longer_than_any_request_is_misse
     run = await scheduled(store, alice, overlap="allow", misfire="all")
     claims = await turns(store, run, now=START + late, seen_at=START)
     assert len(claims.begun) == 1
-    assert [seen.at for seen in claims.seen] == [counts_from]
+    assert [job.held_since for job in claims.armed] == [counts_from]
 
 
 # --- misfires -------------------------------------------------------------------------------------
@@ -396,7 +412,7 @@ async def test_a_skipped_misfire_moves_on(store: Store, alice: UUID) -> None:
     """Hourly from 12:00 and seen at 12:10:30: nothing is run, 13:00 is next."""
     run = await scheduled(store, alice, misfire="skip", repeat_every=(1, "hour"))
     claims = await turns(store, run, now=LATE)
-    assert (claims.begun, claims.seen) == ([], [])
+    assert (claims.begun, claims.held) == ([], [])
     (moved,) = claims.armed
     assert (moved.id, moved.planned_at, moved.scheduled_at) == (run.id, START + HOUR, START + HOUR)
     assert await gaps(store, alice) == [("misfire", "12:00:00", "12:00:00", 1)]
@@ -413,7 +429,7 @@ async def test_all_missed_runs_can_be_made_up_for_one_after_another(
         planned.append(executing.planned_at)
         run = await next_run(store, run)
         if LATE - run.planned_at > MISFIRE_GRACE:
-            assert [seen.due.id for seen in (await turns(store, run, now=LATE)).seen] == [run.id]
+            assert [job.id for job in (await turns(store, run, now=LATE)).held] == [run.id]
         await settle(store, executing, completed(executing))
     assert planned == [START + number * MINUTE for number in range(11)]
     assert await gaps(store, alice) == []
@@ -426,7 +442,7 @@ async def test_a_schedule_that_ended_while_booper_was_down_ends_without_a_run(
     ends_at = (START + 5 * MINUTE).isoformat()
     run = await scheduled(store, alice, misfire="skip", repeat_every=(1, "hour"), ends_at=ends_at)
     claims = await turns(store, run, now=LATE)
-    assert claims == Claims([], [], [])
+    assert claims == Claims([], [], [], [])
     ended = await store.jobs.get(alice, run.id)
     assert (ended.state, ended.cancelled_at) == (State.CANCELLED, LATE)
     assert ended.last_error == "its schedule has ended"

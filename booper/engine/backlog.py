@@ -56,7 +56,7 @@ class Backlog:
         self._held.forget(taken)
         if len(claims.begun) < len(taken):
             self._free_unused(taken, claims)
-        self._held.note(claims)
+        self._held.note(claims.held)
         for suspect in claims.suspects:
             self.suspects.add(suspect)
 
@@ -93,16 +93,15 @@ class Backlog:
         """Queue what is due by now."""
         if not self.ready.is_paused:
             for due in self._timers.pop_due(now):
-                self.ready.put(self._held.seen(due, now))
+                self.ready.put(DueJob(due, now))
 
     def reread(self) -> None:
         """Begin to read the table anew, for what was missed."""
         self._timers.sweep()
         self._held.renew()
 
-    def clock_set_back(self, now: datetime) -> None:
+    def clock_set_back(self) -> None:
         """Forget what was found due by a clock that was ahead; the table has it."""
-        self._held.clock_set_back(now)
         self.ready.forget()
         self.reread()
 

@@ -223,7 +223,7 @@ class Scheduler:
         """Start everything that can start now; wait if that was nothing."""
         backlog, suspects = self._backlog, self._backlog.suspects
         if self._replanner.check():
-            backlog.clock_set_back(self._clock.now())
+            backlog.clock_set_back()
         await backlog.read(self._clock.now())
         now = self._clock.now()  # reading took time
         backlog.queue_due(now)

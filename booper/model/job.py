@@ -58,6 +58,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     with the death of the process. `origin` is the target's, for the limits per origin, and `path`
     tells the paths of one origin apart (`model.origin`). No retry may fall at or after
     `retry_until`. `parent_id` is the job an internal one reports.
+
+    `owner` is the process that has claimed it last, 0 if none has, and `epoch` counts its claims.
+    `held_since` is since when a run that is due has waited for its predecessor.
     """
 
     id: int
@@ -85,6 +88,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     discarded_at: datetime | None = None
     cancelled_at: datetime | None = None
     last_error: str | None = None
+    owner: int = 0
+    epoch: int = 0
+    held_since: datetime | None = None
 
     @property
     def is_suspect(self) -> bool:

@@ -66,9 +66,21 @@ class WrongState(Exception):
         super().__init__(f"job {job.id} cannot go from {job.state} to {to}")
 
 
-def claim(job: Job, now: datetime) -> Job:
-    """Begin an attempt: it counts from here on, before anything is sent."""
-    return _move(job, State.EXECUTING, since=WAITING, attempt=job.attempt + 1, attempted_at=now)
+def claim(job: Job, now: datetime, owner: int) -> Job:
+    """Begin an attempt: it counts from here on, before anything is sent.
+
+    `owner` is the process that makes it; its claim is told from every other by `epoch`.
+    """
+    return _move(
+        job,
+        State.EXECUTING,
+        since=WAITING,
+        attempt=job.attempt + 1,
+        attempted_at=now,
+        owner=owner,
+        epoch=job.epoch + 1,
+        held_since=None,
+    )
 
 
 def release(job: Job, due_at: datetime | None = None) -> Job:

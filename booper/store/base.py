@@ -222,9 +222,9 @@ class Queue(Protocol):
         """Note that the attempt that was alone is so no longer: others may begin after this."""
 
     async def rescue(self, now: datetime, announce: AnnounceRescue) -> int:
-        """Make every executing job due again, its attempt counted; return how many there were.
+        """Make due again what owners that are gone have left; return how many jobs there were.
 
-        A suspect that was alone is discarded. Only for the start: no attempt is running anywhere.
+        Their attempts stay counted; a suspect that was alone is discarded.
         """
 
 

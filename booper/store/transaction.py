@@ -80,8 +80,8 @@ class JobTable(Protocol):
     def find_all(self, job_ids: Sequence[int]) -> dict[int, Job]:
         """Return the jobs of these numbers, those there are, by number."""
 
-    def find_executing(self) -> list[Job]:
-        """Return the jobs that are executing."""
+    def find_left(self) -> list[Job]:
+        """Return the executing jobs of owners that are gone."""
 
     def get(self, user_id: UUID, ref: JobRef) -> Job:
         """Return a user's job. Raises: NotFound."""
@@ -195,6 +195,10 @@ class Transaction(Protocol):
     @property
     def log(self) -> Log:
         """Return the log."""
+
+    @property
+    def owner(self) -> int:
+        """Return the number under which this process claims jobs."""
 
     @property
     def is_damaged(self) -> bool:

@@ -109,15 +109,13 @@ class Created(msgspec.Struct, frozen=True, gc=False):
 class Claims(msgspec.Struct, frozen=True, gc=False):
     """What became of jobs that were due: attempts begun, and jobs to arm.
 
-    `held` are due jobs that wait for their predecessor, whose end arms them. `seen` are those and
-    the planned runs that are due already: when they go, they count as seen then. `suspects` may
-    begin only in a claim that admits them.
+    `held` are due jobs that wait for their predecessor, whose end arms them. `suspects` may begin
+    only in a claim that admits them.
     """
 
     begun: Sequence[Attempt]
-    seen: Sequence[DueJob]
     armed: Sequence[Job]
-    held: Sequence[DueJob] = ()
+    held: Sequence[Job] = ()
     suspects: Sequence[Suspect] = ()
 
 

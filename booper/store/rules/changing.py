@@ -68,4 +68,6 @@ def run_now(transaction: Transaction, job: Job, now: datetime) -> Job:
     """Make a waiting job due now. Raises: Conflict."""
     if job.state not in WAITING:
         raise Conflict(f"job {job.id} is {job.state}; only a waiting one can run now")
-    return transaction.jobs.move(job, replace(job, scheduled_at=min(job.scheduled_at, now)))
+    if job.scheduled_at <= now:
+        return job
+    return transaction.jobs.move(job, replace(job, scheduled_at=now, held_since=None))

@@ -73,8 +73,7 @@ class Claiming:
         self._random = random
         self._is_isolated = is_isolated
         self._begun: list[Attempt] = []
-        self._seen: list[DueJob] = []
-        self._held: list[DueJob] = []
+        self._held: list[Job] = []
         self._armed: list[Job] = []
 
     def take(self, seen: Sequence[DueJob], admit: Admit) -> Claims:
@@ -95,12 +94,12 @@ class Claiming:
         turn = self._isolated_turn if self._is_isolated else self._turn
         for number, item in due.items():
             turn(found[number], item)  # which moves no other one's job
-        seen = [*self._held, *self._seen]
-        return Claims(self._begun, seen, self._armed, tuple(self._held), tuple(suspects))
+        return Claims(self._begun, self._armed, self._held, suspects)
 
     def _begin_all(self, jobs: Sequence[Job]) -> None:
         """Begin jobs that depend on nothing, all at once."""
-        claimed = [lifecycle.claim(job, self._now) for job in jobs]
+        owner = self._transaction.owner
+        claimed = [lifecycle.claim(job, self._now, owner) for job in jobs]
         begun = [Attempt.of(job) for job in claimed]
         self._transaction.jobs.move_all(list(zip(jobs, claimed, strict=True)))
         self._armed += self._report(begun)
@@ -113,7 +112,7 @@ class Claiming:
 
     def _isolated_turn(self, job: Job, seen: DueJob) -> None:
         """Give one job its turn; whatever is wrong with it, the others take theirs."""
-        lists: tuple[list[Any], ...] = (self._begun, self._seen, self._armed, self._held)
+        lists: tuple[list[Any], ...] = (self._begun, self._armed, self._held)
         before = [len(known) for known in lists]
         try:
             self._transaction.part(partial(self._turn, job, seen), job.id)
@@ -127,7 +126,7 @@ class Claiming:
 
     def _discard(self, job: Job, reason: str) -> None:
         jobs = self._transaction.jobs
-        claimed = jobs.move(job, lifecycle.claim(job, self._now))
+        claimed = jobs.move(job, lifecycle.claim(job, self._now, self._transaction.owner))
         jobs.move(claimed, lifecycle.discard(claimed, self._now, reason))
 
     def _disable(self, job: Job, reason: str) -> None:
@@ -147,7 +146,7 @@ class Claiming:
         if due is not None and scheduling.is_waiting(due.schedule, job):
             self._run_turn(job, due, seen)
         elif _is_first_send(job) and self._transaction.jobs.has_earlier_event(job):
-            self._held.append(seen)
+            self._held.append(job)
         else:
             # A run beside the plan, or one that was asked for again, must not hold up the plan.
             until = schedule.next_at if schedule and not schedule.disabled_at else None
@@ -155,26 +154,29 @@ class Claiming:
 
     def _run_turn(self, job: Job, due: DueSchedule, seen: DueJob) -> None:
         transaction, schedule = self._transaction, due.schedule
-        run = DueRun(job.planned_at, job.scheduled_at, seen.at, schedule.runs, due.is_blocked)
+        # A run that was held is no later than it was then, whenever it was found due again.
+        seen_at = seen.at if job.held_since is None else min(job.held_since, seen.at)
+        run = DueRun(job.planned_at, job.scheduled_at, seen_at, schedule.runs, due.is_blocked)
         plan = Plan.of_schedule(schedule)
         turn = decide_run(plan, run, self._now)
         if isinstance(turn, Run | Hold) and turn.planned_at != job.planned_at:
             turn = _untaken(transaction, plan, schedule, job, turn)
         match turn:
             case Run():
-                self._run(job, plan, due, turn, seen)
+                self._run(job, plan, due, turn, seen_at)
             case Hold(planned_at=planned_at):
                 self._record(schedule, job, turn.gaps)
-                if planned_at != job.planned_at:
-                    transaction.jobs.move(job, replace(job, planned_at=planned_at))
+                held = replace(job, planned_at=planned_at, held_since=seen_at)
+                if held != job:
+                    transaction.jobs.move(job, held)
                     transaction.schedules.move(schedule, replace(schedule, next_at=planned_at))
-                self._held.append(seen)
+                self._held.append(held)
             case MoveOn(next_at=next_at):
                 next_at = free_time(transaction, plan, schedule, next_at)
                 self._record(schedule, job, turn.gaps)
                 self._move_on(job, schedule, next_at)
 
-    def _run(self, job: Job, plan: Plan, due: DueSchedule, turn: Run, seen: DueJob) -> None:
+    def _run(self, job: Job, plan: Plan, due: DueSchedule, turn: Run, seen_at: datetime) -> None:
         """Begin a run for its time, and plan the one after it."""
         transaction, schedule = self._transaction, due.schedule
         # A gap before the run ends with it; one behind it may go on to grow.
@@ -185,7 +187,8 @@ class Claiming:
         self._record(schedule, job, [gap for gap in turn.gaps if gap.first > turn.planned_at])
         run = replace(job, planned_at=turn.planned_at, retry_until=turn.next_at)
         self._begin(job, run, schedule)
-        self._plan(job, schedule, free_time(transaction, plan, schedule, turn.next_at), seen)
+        next_at = free_time(transaction, plan, schedule, turn.next_at)
+        self._plan(job, schedule, next_at, seen_at)
 
     def _record(self, schedule: Schedule, job: Job, skipped: Sequence[Gap]) -> None:
         gaps.record_gaps(
@@ -202,11 +205,13 @@ class Claiming:
             schedules.move(schedule, after)
             return
         due_at = scheduling.with_jitter(decode_args(schedule.args), next_at, self._random)
-        moved = replace(job, planned_at=next_at, scheduled_at=due_at)
+        moved = replace(job, planned_at=next_at, scheduled_at=due_at, held_since=None)
         self._armed.append(jobs.move(job, moved))
         schedules.move(schedule, replace(schedule, next_at=next_at))
 
-    def _plan(self, job: Job, schedule: Schedule, next_at: datetime | None, seen: DueJob) -> None:
+    def _plan(
+        self, job: Job, schedule: Schedule, next_at: datetime | None, seen_at: datetime
+    ) -> None:
         """Plan the run after one that has begun; without one the schedule has ended."""
         transaction, now = self._transaction, self._now
         following = replace(schedule, next_at=next_at, runs=schedule.runs + 1)
@@ -215,14 +220,16 @@ class Claiming:
             return
         attempts = job.max_attempts
         run = scheduling.plan_run(transaction, schedule, next_at, attempts, now, self._random)
-        self._armed.append(run)
         if run.scheduled_at <= now:
             # It has waited for this one, and is no later than that was.
-            since = seen.at if now - seen.at <= MAX_SLOT_WAIT else now
-            self._seen.append(DueJob(Due.of(run), since))
+            since = seen_at if now - seen_at <= MAX_SLOT_WAIT else now
+            run = transaction.jobs.move(run, replace(run, held_since=since))
+        self._armed.append(run)
 
     def _begin(self, before: Job, job: Job, schedule: Schedule | None) -> None:
-        claimed = self._transaction.jobs.move(before, lifecycle.claim(job, self._now))
+        claimed = self._transaction.jobs.move(
+            before, lifecycle.claim(job, self._now, self._transaction.owner)
+        )
         previous, state = (schedule.previous, schedule.state) if schedule else (None, None)
         if job.schedule_id is not None and schedule is None:
             previous, state = "{}", "{}"  # it was deleted; what its runs refer to is gone

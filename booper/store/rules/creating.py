@@ -95,7 +95,7 @@ def _check_claimable(transaction: Transaction, results: Sequence[Created | Boope
     """
     for result in results:
         if isinstance(result, Created) and not result.is_duplicate:
-            claimed = lifecycle.claim(result.job, result.job.inserted_at)
+            claimed = lifecycle.claim(result.job, result.job.inserted_at, transaction.owner)
             transaction.jobs.move(result.job, claimed)
             transaction.jobs.move(claimed, lifecycle.release(claimed))
 

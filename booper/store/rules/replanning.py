@@ -66,7 +66,7 @@ def _replan(
         run = scheduling.plan_run(transaction, healed, next_at, attempts, now, random)
     else:
         due = scheduling.with_jitter(decode_args(healed.args), next_at, random)
-        run = replace(waiting, planned_at=next_at, scheduled_at=due)
+        run = replace(waiting, planned_at=next_at, scheduled_at=due, held_since=None)
         transaction.jobs.move(waiting, run)
     return [run]
 

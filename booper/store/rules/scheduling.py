@@ -177,6 +177,7 @@ def _retimed(
         description=schedule.description,
         planned_at=planned_at,
         scheduled_at=with_jitter(args, planned_at, random),
+        held_since=None,
         max_attempts=new.max_attempts,
     )
     transaction.jobs.retag(waiting, new.tags)

@@ -54,15 +54,18 @@ def release(transaction: Transaction, claimed: Sequence[Job], due_at: datetime |
     """Give back claimed jobs whose attempts were not made, not counting them."""
     for job in claimed:
         current = transaction.jobs.find(job.id)
-        if current and (current.state, current.attempt) == (State.EXECUTING, job.attempt):
+        if current and _is_claimed(current, job):
             transaction.jobs.move(current, lifecycle.release(current, due_at))
 
 
 def rescue(
     transaction: Transaction, now: datetime, announce: AnnounceRescue, random: Random
 ) -> int:
-    """Make every executing job due again, its attempt counted; return how many there were."""
-    left = transaction.jobs.find_executing()
+    """Make due again what owners that are gone have left; return how many jobs there were.
+
+    Their attempts stay counted. This process's own claims go on.
+    """
+    left = transaction.jobs.find_left()
     alone = transaction.alone()
     rescued = [lifecycle.rescue(job, now, was_alone=(job.id, job.attempt) == alone) for job in left]
     transaction.jobs.move_all(list(zip(left, rescued, strict=True)))
@@ -88,6 +91,12 @@ def _settled(transaction: Transaction, settlement: Settlement, random: Random) -
     if schedule is not None:
         _leave(transaction, schedule, settlement, random)
     return Settled(settled, [*armed, waiting] if waiting else armed)
+
+
+def _is_claimed(current: Job, job: Job) -> bool:
+    """Return whether a job is still executing by the same claim."""
+    claim = (State.EXECUTING, job.owner, job.epoch)
+    return (current.state, current.owner, current.epoch) == claim
 
 
 def _leave(

@@ -22,6 +22,8 @@ class Watched(sqlite3.Connection):
     """
 
     damage: str | None = None
+    owner = 0
+    """The number under which this process claims jobs: the writing connection's alone."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

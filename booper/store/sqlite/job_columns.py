@@ -22,7 +22,8 @@ from booper.store.sqlite.values import (
 COLUMNS = """
 id, uuid, user_id, kind, schedule_id, parent_id, idempotency_key, name, description, origin, path,
 args, state, attempt, max_attempts, interruptions, inserted_at, scheduled_at, planned_at,
-retry_until, attempted_at, completed_at, discarded_at, cancelled_at, last_error
+retry_until, attempted_at, completed_at, discarded_at, cancelled_at, last_error, owner, epoch,
+held_since
 """
 
 MAX_ARGS_BYTES = 16 * 1024
@@ -126,4 +127,7 @@ def job_of(row: Sequence[Any]) -> Job:
         discarded_at=loaded_or_none(row[22]),
         cancelled_at=loaded_or_none(row[23]),
         last_error=row[24],
+        owner=row[25],
+        epoch=row[26],
+        held_since=loaded_or_none(row[27]),
     )

@@ -39,7 +39,9 @@ DELETE_TAGS = "DELETE FROM job_tags WHERE job_id = :job_id"
 KEEP_KEY = "UPDATE jobs SET key_until = :key_until WHERE id = :job_id"
 
 BY_ID = f"SELECT {COLUMNS} FROM jobs WHERE id = :ref"
-EXECUTING_IDS = "SELECT id FROM jobs INDEXED BY jobs_executing WHERE state = 'executing'"
+LEFT_IDS = """
+SELECT id FROM jobs INDEXED BY jobs_executing WHERE state = 'executing' AND owner <> :owner
+"""
 BY_UUID = f"SELECT {COLUMNS} FROM jobs WHERE uuid = :ref"
 
 FIND_ALL = f"""
@@ -124,9 +126,13 @@ class JobRows:
         found = (self._from_json(row) for row in msgspec.json.decode(text))
         return {job.id: job for job in found if job is not None}
 
-    def find_executing(self) -> list[Job]:
-        """Return the jobs that are executing. Raises: see `find_all`."""
-        ids = [number for (number,) in self._connection.execute(EXECUTING_IDS)]
+    def find_left(self) -> list[Job]:
+        """Return the executing jobs of owners that are gone. Raises: see `find_all`.
+
+        Only one process at a time has the file open: all others are gone.
+        """
+        values = {"owner": self._connection.owner}
+        ids = [number for (number,) in self._connection.execute(LEFT_IDS, values)]
         return list(self.find_all(ids).values())
 
     def get(self, user_id: UUID, ref: JobRef) -> Job:
@@ -148,7 +154,7 @@ class JobRows:
         by_columns: dict[tuple[str, ...], list[tuple[object, ...]]] = {}
         for before, after in pairs:
             columns, values = _changes(before, after)
-            seen = (before.id, str(before.state), before.attempt)
+            seen = (before.id, str(before.state), before.owner, before.epoch)
             by_columns.setdefault(columns, []).append((*values, *seen))
         try:
             for columns, rows in by_columns.items():
@@ -225,5 +231,5 @@ def _update(columns: tuple[str, ...]) -> str:
     return f"""
     UPDATE jobs SET {changes} FROM (VALUES {{rows}}) AS new
     WHERE id = new.column{seen} AND jobs.state = new.column{seen + 1}
-        AND jobs.attempt = new.column{seen + 2}
+        AND jobs.owner = new.column{seen + 2} AND jobs.epoch = new.column{seen + 3}
     """

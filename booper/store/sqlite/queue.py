@@ -216,8 +216,7 @@ class SQLiteQueue:
         return await self._writer.run(change)
 
     async def rescue(self, now: datetime, announce: AnnounceRescue) -> int:
-        """Make every executing job due again, its attempt counted; return how many there were."""
-
+        """Make due again what owners that are gone have left; return how many jobs there were."""
         return await self._writer.run(
             lambda transaction: settling.rescue(transaction, now, announce, self._random)
         )

@@ -22,6 +22,7 @@ from booper.store.sqlite.pauses import SQLitePauses
 from booper.store.sqlite.queue import SQLiteQueue
 from booper.store.sqlite.schedules import SQLiteSchedules
 from booper.store.sqlite.schema import UnusableDatabase, migrate
+from booper.store.sqlite.transaction import SQLiteTransaction
 from booper.store.sqlite.values import stored
 from booper.store.sqlite.writer import Writer
 
@@ -29,6 +30,8 @@ BEAT = """
 INSERT INTO pulse (id, beat_at) VALUES (1, :now) ON CONFLICT (id) DO UPDATE SET beat_at = :now
 """
 
+BEGIN_OWNING = "INSERT INTO owners DEFAULT VALUES"
+FORGET_OWNERS = "DELETE FROM owners WHERE id <> :owner"
 
 # Anybody may ask whether booper is ready; they are not to keep the disk busy with it.
 FRESH_SECONDS = 1.0
@@ -88,6 +91,14 @@ async def open_store(path: Path, durability: str, random: Random) -> AsyncIterat
         yield store
 
 
+def begin_owning(connection: SQLiteTransaction) -> None:
+    """Take a number of this process's own, under which it claims jobs."""
+    number = connection.execute(BEGIN_OWNING).lastrowid
+    assert number is not None
+    connection.execute(FORGET_OWNERS, {"owner": number})
+    connection.owner = number
+
+
 def _create(path: Path) -> None:
     """Make the file, if it is not there, for its owner alone; SQLite gives its log the same mode.
 
@@ -103,6 +114,7 @@ async def _opened(
 ) -> SQLiteStore:
     connection = await stack.enter_async_context(writing(path, durability))
     await connection.run(lambda opened: migrate(opened, str(path)))
+    await connection.run(begin_owning)
     files = Files(path)
     writer = Writer(connection, files.check)
     keys = SQLiteKeys(writer, random, FirstKeyFile(path))
