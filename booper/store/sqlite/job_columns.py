@@ -12,11 +12,9 @@ from booper.model.identity import uuid7
 from booper.model.job import Job, Kind, NewJob, State
 from booper.store.sqlite.values import (
     loaded,
-    loaded_or_none,
     stored,
     stored_or_none,
     user_of,
-    uuid_or_none,
 )
 
 COLUMNS = """
@@ -100,13 +98,16 @@ def new_row(new: NewJob, now: datetime, random: Random) -> NewRow:
 
 
 def job_of(row: Sequence[Any]) -> Job:
-    """Build a job from a row of `COLUMNS`."""
+    """Build a job from a row of `COLUMNS`.
+
+    A call for each NULL would take as long as the rest.
+    """
     return Job(
         id=row[0],
         uuid=UUID(bytes=row[1]),
         user_id=user_of(row[2]),
         kind=_KINDS[row[3]],
-        schedule_id=uuid_or_none(row[4]),
+        schedule_id=None if row[4] is None else UUID(bytes=row[4]),
         parent_id=row[5],
         idempotency_key=row[6],
         name=row[7],
@@ -121,13 +122,13 @@ def job_of(row: Sequence[Any]) -> Job:
         inserted_at=loaded(row[16]),
         scheduled_at=loaded(row[17]),
         planned_at=loaded(row[18]),
-        retry_until=loaded_or_none(row[19]),
-        attempted_at=loaded_or_none(row[20]),
-        completed_at=loaded_or_none(row[21]),
-        discarded_at=loaded_or_none(row[22]),
-        cancelled_at=loaded_or_none(row[23]),
+        retry_until=None if row[19] is None else loaded(row[19]),
+        attempted_at=None if row[20] is None else loaded(row[20]),
+        completed_at=None if row[21] is None else loaded(row[21]),
+        discarded_at=None if row[22] is None else loaded(row[22]),
+        cancelled_at=None if row[23] is None else loaded(row[23]),
         last_error=row[24],
         owner=row[25],
         epoch=row[26],
-        held_since=loaded_or_none(row[27]),
+        held_since=None if row[27] is None else loaded(row[27]),
     )

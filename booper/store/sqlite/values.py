@@ -33,11 +33,6 @@ def loaded_or_none(microseconds: int | None) -> datetime | None:
     return None if microseconds is None else loaded(microseconds)
 
 
-def uuid_or_none(value: bytes | None) -> UUID | None:
-    """Turn 16 bytes into a UUID, NULL into None."""
-    return None if value is None else UUID(bytes=value)
-
-
 @lru_cache(maxsize=1024)  # the same few users stand in all rows
 def user_of(value: bytes) -> UUID:
     """Turn the 16 bytes of a user's id into a UUID."""
