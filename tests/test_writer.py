@@ -74,6 +74,27 @@ def note_then_fail(text: str) -> Callable[[sqlite3.Connection], int]:
     return change
 
 
+def synchronous(connection: sqlite3.Connection) -> int:
+    """Return how a commit waits for the disk: FULL is 2, NORMAL 1 (SQLite's pragma)."""
+    level: int = connection.execute("PRAGMA synchronous").fetchone()[0]
+    return level
+
+
+async def test_a_commit_waits_for_the_disk_if_one_of_its_changes_must_be_durable(
+    writer: Writer,
+) -> None:
+    """One that need not be does not keep others waiting for the disk, nor from being on it."""
+    assert await writer.run(synchronous) == 2
+    assert await writer.run(synchronous, is_durable=False) == 1
+    levels = await asyncio.gather(
+        writer.run(synchronous, is_durable=False),
+        writer.run(synchronous),
+        writer.run(synchronous, is_durable=False),
+    )
+    assert set(levels) == {2}
+    assert await writer.run(synchronous, is_durable=False) == 1
+
+
 def scrap(text: str) -> Callable[[sqlite3.Connection], None]:
     """Return a change that writes a scrap: a statement that SQLite cannot undo by itself.
 

@@ -1,7 +1,8 @@
 """The real store at work, its calls recorded by the shim: `recorded_store FOLDER RECORDING JOBS`.
 
 What is acknowledged is written to the file `acknowledged`, so that it stands in the recording
-between the calls before and after it: `+ID` for a create, `!ID` for a recorded result.
+between the calls before and after it: `+ID` for a create, `~ID` for a claim, `!ID` for a recorded
+result. Of the jobs that are claimed every second one is settled.
 """
 
 import asyncio
@@ -28,7 +29,9 @@ async def work(database: Path, jobs: int, life: int, acknowledged: int) -> None:
         for _ in range(jobs // TOGETHER):
             made = await asyncio.gather(*(created(store, user) for _ in range(TOGETHER)))
             os.write(acknowledged, "".join(f"+{job.id}\n" for job in made).encode())
-            for job in await claim(store, [due(job) for job in made[::2]]):
+            claimed = await claim(store, [due(job) for job in made[::2]])
+            os.write(acknowledged, "".join(f"~{job.id}\n" for job in claimed).encode())
+            for job in claimed[::2]:
                 await settle(store, job, completed(job))
                 os.write(acknowledged, f"!{job.id}\n".encode())
 

@@ -63,15 +63,18 @@ class Connection(aiosqlite.Connection):
 def writing(path: Path, durability: str) -> Connection:
     """Make the one connection that writes and checkpoints.
 
-    `durability` "full" syncs the log at every commit; "normal" at checkpoints, so that a power
-    loss can take the last commits (https://www.sqlite.org/pragma.html#pragma_synchronous).
+    `durability` "full" syncs the log at every commit of what must be durable; "normal" at
+    checkpoints, so that a power loss can take the last commits
+    (https://www.sqlite.org/pragma.html#pragma_synchronous).
     """
+    is_full = durability == "full"
     return _connection(
         path.absolute().as_uri(),
-        f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}",
+        f"PRAGMA synchronous = {'FULL' if is_full else 'NORMAL'}",
         "PRAGMA foreign_keys = ON",
         f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}",
         f"PRAGMA journal_size_limit = {CHECKPOINT_PAGES * 4096}",
+        is_full=is_full,
     )
 
 
@@ -89,8 +92,8 @@ def unavailable(error: sqlite3.Error | MemoryError) -> StoreUnavailable:
     return StoreUnavailable(f"the database cannot be used now: {error or 'no memory is left'}")
 
 
-def _connection(uri: str, *pragmas: str) -> Connection:
-    def connect() -> sqlite3.Connection:
+def _connection(uri: str, *pragmas: str, is_full: bool = False) -> Connection:
+    def connect() -> SQLiteTransaction:
         connection = sqlite3.connect(
             uri,
             uri=True,
@@ -103,6 +106,7 @@ def _connection(uri: str, *pragmas: str) -> Connection:
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         for pragma in pragmas:
             connection.execute(pragma)
+        connection.is_full = is_full
         return connection
 
     return Connection(connect, iter_chunk_size=64)

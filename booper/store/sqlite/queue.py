@@ -162,8 +162,11 @@ class SQLiteQueue:
     async def claim(
         self, due: Sequence[DueJob], now: datetime, announce: Announce, admit: Admit = Admit.NONE
     ) -> Claims:
-        """Begin an attempt of each of these jobs that still waits for just that time and origin."""
+        """Begin an attempt of each of these jobs that still waits for just that time and origin.
 
+        It need not reach the disk before its requests leave: a power loss then takes the fact that
+        the attempts began, and they are made again.
+        """
         is_retry = False
 
         def change(transaction: SQLiteTransaction) -> Claims:
@@ -175,8 +178,8 @@ class SQLiteQueue:
 
         for _ in due:  # a try that meets a damaged page sets the job there aside
             with suppress(StoreDamaged):
-                return await self._writer.run(change)
-        return await self._writer.run(change)
+                return await self._writer.run(change, is_durable=False)
+        return await self._writer.run(change, is_durable=False)
 
     async def accompany(self) -> None:
         """Note that the attempt that was alone is so no longer: others may begin after this."""

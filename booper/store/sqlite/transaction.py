@@ -25,6 +25,18 @@ class SQLiteTransaction(Watched):
         self.jobs = JobRows(self)
         self.schedules = ScheduleRows(self)
         self.log = LogRows(self)
+        self.is_full = False
+        self._waits = True
+
+    def wait_for_disk(self, is_wanted: bool) -> None:
+        """Make the commits from now on wait for the disk, or leave that to a later one.
+
+        In WAL mode one that waits takes along all before it, and none can be torn
+        (https://www.sqlite.org/pragma.html#pragma_synchronous).
+        """
+        if self.is_full and is_wanted != self._waits:
+            self.execute(f"PRAGMA synchronous = {'FULL' if is_wanted else 'NORMAL'}")
+            self._waits = is_wanted
 
     @property
     def is_damaged(self) -> bool:

@@ -5,6 +5,7 @@ that arrives meanwhile shares the next one: durable and fast at once. A change i
 the connection, undone alone if it fails. Changes of one kind can be made by one call for all of
 them, which spares most of their statements; only if that fails is each made by itself. Groups
 follow each other on the connection's thread: between two of them it need not see the event loop.
+A group in which nothing has to be durable does not wait for the disk; the next one takes it along.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Any, TypeGuard, TypeVar
 
 import msgspec
@@ -37,13 +39,15 @@ MAX_TOGETHER = 500
 class Change(msgspec.Struct, frozen=True, eq=False):
     """One change that waits: what makes it, what it is made for, and who is told.
 
-    `is_statement` says that `work` makes it, and others with it, by a single statement.
+    `is_statement` says that `work` makes it, and others with it, by a single statement;
+    `is_durable` that it must be on the disk before its caller is told.
     """
 
     work: Work[Any, Any]
     item: Any
     future: asyncio.Future[Any]
     is_statement: bool = False
+    is_durable: bool = True
 
 
 class Writer:
@@ -64,8 +68,11 @@ class Writer:
         """Return what damage of the file its changes have met, None if they have met none."""
         return self._connection.damage
 
-    async def run(self, work: Callable[[SQLiteTransaction], T]) -> T:
+    async def run(self, work: Callable[[SQLiteTransaction], T], *, is_durable: bool = True) -> T:
         """Make a change; returns when it is durable, raises what it raised or what kept it out.
+
+        One that need not be durable is written in order all the same: the death of this process
+        takes nothing of it, a power loss can take it and what was written after it, no more.
 
         Where one of those that are committed with it raises, all are undone and made again, so
         `work` may do nothing but write.
@@ -75,9 +82,16 @@ class Writer:
         Raises:
             StoreUnavailable: nothing was changed.
         """
-        return await self.run_together(_alone, work)
+        return await self.run_together(_alone, work, is_durable=is_durable)
 
-    async def run_together(self, work: Work[A, T], item: A, *, is_statement: bool = False) -> T:
+    async def run_together(
+        self,
+        work: Work[A, T],
+        item: A,
+        *,
+        is_statement: bool = False,
+        is_durable: bool = True,
+    ) -> T:
         """Make a change as `run` does, by one call with the others that wait for this `work`.
 
         They are made where the first of them stands. A call with several items that raises is
@@ -91,7 +105,7 @@ class Writer:
             raise StoreUnavailable("booper is stopping")
         self._check()
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(Change(work, item, future, is_statement))
+        self._waiting.append(Change(work, item, future, is_statement, is_durable))
         self._arrived.set()
         return await future
 
@@ -160,6 +174,7 @@ def _commit_group(group: Sequence[Change], connection: SQLiteTransaction) -> lis
     committed.
     """
     try:
+        connection.wait_for_disk(any(map(_is_durable, group)))
         return _commit_together(_by_kind(group), connection)
     # A change may end its transaction and raise anything; that must not end the writer.
     except Exception as error:
@@ -167,6 +182,9 @@ def _commit_group(group: Sequence[Change], connection: SQLiteTransaction) -> lis
         if len(group) == 1 or not is_damage(error):
             return _all_failed(group, error)
     return [outcome for change in group for outcome in _commit_group([change], connection)]
+
+
+_is_durable = attrgetter("is_durable")
 
 
 def _alone(

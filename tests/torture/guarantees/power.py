@@ -1,5 +1,8 @@
 """Power is lost at any moment: what was acknowledged is there, and the file is whole.
 
+No create that was acknowledged and no result that was settled is lost. A claim may be: its job is
+then due as before, and its attempt is made again.
+
 The real store works behind a shim that records its file-system calls in order. The recording is
 cut at random points, and the files are made again with what was synced and any part of the rest.
 """
@@ -10,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from booper.errors import BooperError
 from booper.store.sqlite import open_store
@@ -33,10 +37,18 @@ def measure(size: Size) -> Line:
         faults = _check_recording(done)
         random = Random(1)
         points = sorted(random.sample(range(len(done)), cuts))
+        lost = 0
         for point in points:
-            faults += _cut(done[:point], folder / "store", random)
+            found = _cut(done[:point], folder / "store", random)
+            faults += found.faults
+            lost += found.lost_claims
+    if not lost:
+        faults.append("no cut took a claim: either all reach the disk, or none was tried")
     syncs = sum(call.kind == "s" for call in done)
-    figure = f"{cuts} cuts in {len(done)} calls ({syncs} syncs) of {jobs} acknowledged jobs"
+    figure = (
+        f"{cuts} cuts in {len(done)} calls ({syncs} syncs) of {jobs} acknowledged jobs; "
+        f"{lost} claims lost"
+    )
     return line("power", figure, faults)
 
 
@@ -54,7 +66,14 @@ def _check_recording(done: list[Call]) -> list[str]:
     return [f"never recorded: {kind} {name}" for kind, name in wanted - seen]
 
 
-def _cut(done: list[Call], folder: Path, random: Random) -> list[str]:
+class Left(NamedTuple):
+    """What a power loss has left: what is wrong with it, and how many claims are gone."""
+
+    faults: list[str]
+    lost_claims: int = 0
+
+
+def _cut(done: list[Call], folder: Path, random: Random) -> Left:
     """Lose power after these calls; return what is wrong with what is left."""
     disk, acknowledged = Disk(folder), b""
     for call in done:
@@ -67,10 +86,10 @@ def _cut(done: list[Call], folder: Path, random: Random) -> list[str]:
         disk.lose_power(left, random)
         try:
             asyncio.run(_open(left / "booper.db"))
-            faults = _look(left / "booper.db", acknowledged.decode().split())
+            found = _look(left / "booper.db", acknowledged.decode().split())
         except (BooperError, sqlite3.Error) as error:
-            faults = [str(error)]
-    return [f"after {len(done)} calls: {fault}" for fault in faults]
+            found = Left([str(error)])
+    return found._replace(faults=[f"after {len(done)} calls: {it}" for it in found.faults])
 
 
 async def _open(database: Path) -> None:
@@ -78,14 +97,24 @@ async def _open(database: Path) -> None:
         pass
 
 
-def _look(database: Path, acknowledged: list[str]) -> list[str]:
+ALLOWED = {
+    "+": {"scheduled", "executing", "completed"},
+    "~": {"scheduled", "executing", "completed"},
+    "!": {"completed"},
+}
+"""In which states a job may be that was created, claimed or settled."""
+
+
+def _look(database: Path, acknowledged: list[str]) -> Left:
     """Compare a file that the store has opened with what it had acknowledged."""
     with closing(sqlite3.connect(database)) as connection:
         verdict = connection.execute("PRAGMA integrity_check").fetchall()
         states = dict(connection.execute("SELECT id, state FROM jobs").fetchall())
     faults = [] if verdict == [("ok",)] else [f"integrity: {verdict[0]}"]
+    lost = 0
     for word in acknowledged:
         state = states.get(int(word[1:]))
-        if state is None or (word[0] == "!" and state != "completed"):
+        if state not in ALLOWED[word[0]]:
             faults.append(f"job {word} is {state}")
-    return faults
+        lost += word[0] == "~" and state == "scheduled"
+    return Left(faults, lost)
