@@ -141,6 +141,7 @@ class Claiming:
 
     def _turn(self, job: Job, seen: DueJob) -> None:
         """Begin one due job, unless it is a run or a report whose turn has not come."""
+        begun = len(self._begun)
         due = self._transaction.schedules.find_due(job.schedule_id)
         schedule = due.schedule if due is not None else None
         if due is not None and scheduling.is_waiting(due.schedule, job):
@@ -151,6 +152,7 @@ class Claiming:
             # A run beside the plan, or one that was asked for again, must not hold up the plan.
             until = schedule.next_at if schedule and not schedule.disabled_at else None
             self._begin(job, replace(job, retry_until=job.retry_until or until), schedule)
+        self._armed += self._report(self._begun[begun:])
 
     def _run_turn(self, job: Job, due: DueSchedule, seen: DueJob) -> None:
         transaction, schedule = self._transaction, due.schedule
@@ -233,9 +235,7 @@ class Claiming:
         previous, state = (schedule.previous, schedule.state) if schedule else (None, None)
         if job.schedule_id is not None and schedule is None:
             previous, state = "{}", "{}"  # it was deleted; what its runs refer to is gone
-        begun = Attempt.of(claimed, previous, state)
-        self._begun.append(begun)
-        self._armed += self._report([begun])
+        self._begun.append(Attempt.of(claimed, previous, state))
 
 
 def _untaken(
