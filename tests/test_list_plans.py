@@ -223,7 +223,7 @@ def test_no_page_of_the_log_reads_a_table_or_sorts(
 ) -> None:
     """Of all jobs or one, of all events or one: an index in the order of the entries."""
     query = logs.list_query(page(("inserted_at", descending), is_later=is_later), job_id, event)
-    values = dict.fromkeys(("user_id", "job_id", "event", "after", "limit", "offset"), 1)
+    values = dict.fromkeys(("user_id", "job_id", "after", "after_row", "rows"), 1)
     plan = [text for *_, text in steps(database, query, dict(values))]
     index = r"logs_by_job \(job_id=\?" if job_id else r"logs_by_event \(user_id=\? AND kind=\? AND"
     place = rf".* AND seq{'<' if descending else '>'}" if is_later else ""

@@ -169,6 +169,11 @@ CHECKS: list[tuple[str, str, list[dict[str, Any]]]] = [
     ),
     ("jobs", "(attempted_at IS NOT NULL) OR attempt = 0", [{"state": "executing", "attempt": 1}]),
     ("logs", "length(id) = 16", [{"id": b"x" * 15}]),
+    (
+        "logs",
+        "(requested_at IS NULL) = (request IS NULL)",
+        [{"request": "{}"}, {"requested_at": 1}],
+    ),
     ("pulse", "id = 1", [{"id": 2}]),
 ]
 
@@ -571,6 +576,37 @@ def test_a_schedules_last_run_is_looked_for_among_its_own(
     assert re.search(r"SEARCH jobs USING INDEX \w+ \(schedule_id=\?", found)
 
 
+# Each index, what needs it, and which rows have an entry there: a move of a job from waiting to
+# executing takes four entries away and adds one, its end takes that one and adds two.
+INDEXES = {
+    "jobs_waiting": "the timers read what is due; jobs that wait",
+    "jobs_waiting_of_origin": "the queues read what is due of one origin; jobs that wait",
+    "jobs_executing": "a rescue, and lists of what executes; a few dozen jobs",
+    "jobs_by_id": "lists by id; jobs that do not execute",
+    "jobs_by_time": "lists by time; jobs that do not execute",
+    "jobs_by_schedule": "a schedule's newest run, lists of its jobs; runs",
+    "jobs_unfinished_of_schedule": "whether a run is blocked; runs that have not ended",
+    "jobs_by_parent": "the event before and behind another; reports",
+    "jobs_by_key": "who holds a key; jobs with one",
+    "jobs_holding_key": "no key is held twice; unfinished jobs with one",
+    "jobs_planned": "no time is planned twice, and whether it is taken; runs",
+    "job_tags_by_job": "a job's tags are replaced; tags",
+    "schedules_by_user": "lists; schedules",
+    "schedules_by_key": "who holds a key until its last run has ended; schedules with one",
+    "schedules_holding_key": "no key is held twice; schedules with one that go on",
+    "logs_by_job": "a job's log; rows of the log",
+    "logs_by_event": "lists by event and of all; rows of the log",
+}
+
+
+def test_every_index_is_weighed(database: sqlite3.Connection) -> None:
+    """What it is for and what it costs stands in the table; an index is paid for at each write."""
+    names = database.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL"
+    )
+    assert {name for (name,) in names} == set(INDEXES)
+
+
 # --- migrations -----------------------------------------------------------------------------------
 
 
@@ -655,6 +691,13 @@ def test_the_reading_connection_can_change_nothing(path: Path) -> None:
     assert not path.exists()
     opened_and_closed(path)
     assert pragma(reading(path), "query_only") == 1
+
+
+def test_a_new_file_can_give_back_pages_in_steps(path: Path) -> None:
+    """INCREMENTAL is 2 (sqlite.org/pragma.html#pragma_auto_vacuum)."""
+    opened_and_closed(path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,)
 
 
 def test_the_file_is_in_wal_mode(path: Path) -> None:

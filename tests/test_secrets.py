@@ -110,10 +110,13 @@ def test_no_key_and_no_webhook_secret_stands_in_a_file(told: Daemon) -> None:
         assert not any(secret.encode() in content for secret in secrets), path
 
 
+LOGGED = "SELECT payload || coalesce(request, '') FROM logs"
+
+
 def test_secret_headers_stand_in_no_stored_log_entry(told: Daemon) -> None:
     """Entries keep the names, and say that the values are hidden (contract §4)."""
     with database_copy(told.folder) as database:
-        payloads = [row[0] for row in database.execute("SELECT payload FROM logs")]
+        payloads = [row[0] for row in database.execute(LOGGED)]
         reports = [
             row[0] for row in database.execute("SELECT args FROM jobs WHERE parent_id IS NOT NULL")
         ]
@@ -130,7 +133,7 @@ def test_no_error_of_a_job_repeats_its_secrets(told: Daemon) -> None:
     with database_copy(told.folder) as database:
         rows = database.execute(
             "SELECT last_error FROM jobs UNION ALL"
-            " SELECT payload FROM logs WHERE event = 'worker.http.error'"
+            " SELECT payload FROM logs WHERE event IN ('worker.http.error', 'worker.http.failed')"
         )
         errors = [row[0] for row in rows if row[0] is not None]
     assert len(errors) >= 2

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from booper.errors import Conflict, NotFound
 from booper.model import lifecycle
 from booper.model.args import Args, decode_args, encode_args
-from booper.model.event import ERROR, REQUEST, RESPONSE, NewEntry
+from booper.model.event import ERROR, EVENTS, REQUEST, RESPONSE, SKIPPED, LogEntry, NewEntry
 from booper.model.job import FINISHED, WAITING, Attempt, Job, Kind, NewJob, State
 from booper.model.key import DEFAULT_USER, Scope
 from booper.model.schedule import Conflict as OnConflict
@@ -31,6 +31,8 @@ from booper.store.values import (
     Due,
     DueJob,
     JobFilter,
+    Page,
+    Place,
     Settlement,
 )
 from tests import stores
@@ -713,6 +715,80 @@ async def test_what_a_claim_reports_is_written_with_it(store: Store, alice: UUID
     assert await waiting(store) == [job.id for job in claims.armed]
     again = await store.queue.claim(seen, START, announce)
     assert list(again.armed) == []
+
+
+# --- the log of attempts --------------------------------------------------------------------------
+
+# What five attempts and a schedule write: a request with its response, or with its error, an error
+# without a request, a request without what came of it, and something else.
+WRITTEN = (
+    (REQUEST, RESPONSE),
+    (REQUEST, ERROR),
+    (ERROR,),
+    (REQUEST,),
+    (REQUEST, RESPONSE, SKIPPED),
+)
+
+
+async def attempts_logged(store: Store, user: UUID) -> list[LogEntry]:
+    """Settle attempts of one job with the entries of `WRITTEN`; return them oldest first."""
+    job = await created(store, user)
+    for number, events in enumerate(WRITTEN):
+        at = START + number * SECOND
+        (executing,) = await claim(store, await dues(store, 1), at)
+        entries = [
+            entry(executing, event, at=at + place * timedelta(milliseconds=1), payload=f"{place}")
+            for place, event in enumerate(events)
+        ]
+        await settle(store, executing, retryable(executing, at), entries)
+    return list(await store.logs.list(user, page(descending=False), job.id, None))
+
+
+async def test_a_list_of_the_log_has_every_entry_as_it_was_written(
+    store: Store, alice: UUID
+) -> None:
+    """Each has its event, time, payload and an id of its own, by which it is found."""
+    entries = await attempts_logged(store, alice)
+    expected = [
+        (event, START + number * SECOND + place * timedelta(milliseconds=1), f"{place}")
+        for number, events in enumerate(WRITTEN)
+        for place, event in enumerate(events)
+    ]
+    assert [(item.event, item.inserted_at, item.payload) for item in entries] == expected
+    assert len({item.id for item in entries}) == len(entries)
+    for item in entries:
+        assert await store.logs.get(alice, item.id) == item
+
+
+@pytest.mark.parametrize("event", [None, *EVENTS])
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("is_of_job", [False, True])
+async def test_pages_of_the_log_follow_each_other_whatever_their_size(
+    store: Store, alice: UUID, event: str | None, descending: bool, is_of_job: bool
+) -> None:
+    """By cursor as by offset, no entry is left out or shown twice, a pair's halves neither."""
+    entries = await attempts_logged(store, alice)
+    job_id = entries[0].job_id if is_of_job else None
+    wanted = [item for item in entries if event in (None, item.event)]
+    if descending:
+        wanted.reverse()
+    for size in range(1, len(wanted) + 2):
+        found, place = list[LogEntry](), Place()
+        while True:
+            part = Page(size, "inserted_at", descending, place)
+            got = await store.logs.list(alice, part, job_id, event)
+            found += got
+            if got.rest is None:
+                break
+            place = got.rest
+        assert found == wanted
+    for skip in range(len(wanted) + 2):
+        part = page(2, skip, descending=descending)
+        assert list(await store.logs.list(alice, part, job_id, event)) == wanted[skip : skip + 2]
+    for number, item in enumerate(wanted):
+        place = Place(is_behind=True, id=item.id.int, skip=1)
+        part = Page(100, "inserted_at", descending, place)
+        assert list(await store.logs.list(alice, part, job_id, event)) == wanted[number + 2 :]
 
 
 # --- webhooks -------------------------------------------------------------------------------------

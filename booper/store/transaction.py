@@ -165,8 +165,11 @@ class ScheduleTable(Protocol):
 class Log(Protocol):
     """The entries of the log."""
 
-    def append(self, entries: Sequence[NewEntry], random: Random) -> list[bytes]:
-        """Write entries and return their ids, the 16 bytes of each."""
+    def append(self, entries: Sequence[NewEntry], random: Random) -> None:
+        """Write entries, in this order."""
+
+    def begin(self, entry: NewEntry, random: Random) -> UUID:
+        """Write an entry that is to be extended, and return its id."""
 
     def extend(self, entry_id: UUID, payload: str) -> None:
         """Replace an entry's payload."""

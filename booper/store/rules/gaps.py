@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from random import Random
-from uuid import UUID
 
 from booper.model.event import gap_payload, skipped
 from booper.model.job import WAITING, Job
@@ -34,8 +33,8 @@ def record_gaps(
             transaction.log.extend(current.entry_id, gap_payload(merged))
             grown = OpenGap(current.entry_id, merged)
         else:
-            (entry_id,) = transaction.log.append([skipped(job, gap, now)], random)
-            grown = OpenGap(UUID(bytes=entry_id), gap)
+            entry_id = transaction.log.begin(skipped(job, gap, now), random)
+            grown = OpenGap(entry_id, gap)
         transaction.schedules.write_gap(schedule, current, grown)
 
 

@@ -8,20 +8,26 @@ from uuid import UUID
 
 import msgspec
 
-from booper.model.event import NewEntry
+from booper.model.event import ERROR, REQUEST, RESPONSE, NewEntry
 from booper.model.identity import uuid7_bytes
 from booper.model.schedule import Gap, Schedule
 from booper.store.sqlite import bulk
 from booper.store.sqlite.values import stored
 from booper.store.transaction import OpenGap
 
+# An attempt's request and what came of it are written together: one row has both entries, and is
+# found by an event of its own. Its id is the answer's; the request's differs in the last bit.
+TOGETHER = {RESPONSE: "worker.http.answered", ERROR: "worker.http.failed"}
+
 INSERT = """
-INSERT INTO logs (id, user_id, job_id, kind, event, inserted_at, payload)
+INSERT INTO logs (id, user_id, job_id, kind, event, inserted_at, payload, request, requested_at)
 SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
 """
 
 SIZES = """
-SELECT seq, length(CAST(payload AS BLOB)) FROM logs WHERE job_id = :job_id ORDER BY seq DESC
+SELECT seq, 1 + (request IS NOT NULL),
+    length(CAST(payload AS BLOB)) + coalesce(length(CAST(request AS BLOB)), 0)
+FROM logs WHERE job_id = :job_id ORDER BY seq DESC
 """
 
 DELETE_UP_TO = "DELETE FROM logs WHERE job_id = :job_id AND seq <= :seq"
@@ -50,26 +56,31 @@ class LogRows:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def append(self, entries: Sequence[NewEntry], random: Random) -> list[bytes]:
-        """Write entries and return their ids."""
-        ids = [uuid7_bytes(entry.at, random) for entry in entries]
-        bulk.execute(
-            self._connection,
-            INSERT,
-            [
-                (
-                    entry_id,
-                    entry.user_id.bytes,
-                    entry.job_id,
-                    str(entry.kind),
-                    entry.event,
-                    stored(entry.at),
-                    entry.payload,
-                )
-                for entry_id, entry in zip(ids, entries, strict=True)
-            ],
-        )
-        return ids
+    def append(self, entries: Sequence[NewEntry], random: Random) -> None:
+        """Write entries; a request and what came of it, one behind the other, are one row."""
+        rows: list[tuple[object, ...]] = []
+        request: NewEntry | None = None
+        for entry in entries:
+            if request is not None and not _belong_together(request, entry):
+                rows.append(_row(request, request.event, uuid7_bytes(request.at, random)))
+                request = None
+            if request is not None:
+                event, entry_id = TOGETHER[entry.event], answer_id(uuid7_bytes(entry.at, random))
+                rows.append(_row(entry, event, entry_id, request.payload, stored(request.at)))
+                request = None
+            elif entry.event == REQUEST:
+                request = entry
+            else:
+                rows.append(_row(entry, entry.event, uuid7_bytes(entry.at, random)))
+        if request is not None:
+            rows.append(_row(request, REQUEST, uuid7_bytes(request.at, random)))
+        bulk.execute(self._connection, INSERT, rows)
+
+    def begin(self, entry: NewEntry, random: Random) -> UUID:
+        """Write an entry that is to be extended, and return its id."""
+        entry_id = uuid7_bytes(entry.at, random)
+        bulk.execute(self._connection, INSERT, [_row(entry, entry.event, entry_id)])
+        return UUID(bytes=entry_id)
 
     def extend(self, entry_id: UUID, payload: str) -> None:
         """Replace an entry's payload."""
@@ -91,9 +102,43 @@ class LogRows:
         """Delete the oldest entries of a job that has more than one may have."""
         count = size = 0
         sizes = self._connection.execute(SIZES, {"job_id": job_id})
-        for seq, length in sizes:
-            count, size = count + 1, size + length
+        for seq, entries, length in sizes:
+            count, size = count + entries, size + length
             if count > MAX_JOB_ENTRIES or size > MAX_JOB_BYTES:
                 sizes.close()
                 self._connection.execute(DELETE_UP_TO, {"job_id": job_id, "seq": seq})
                 return
+
+
+def answer_id(entry_id: bytes) -> bytes:
+    """Return the id of the answer in a row, of that of either of its two entries."""
+    return entry_id[:15] + bytes([entry_id[15] | 1])
+
+
+def request_id(entry_id: bytes) -> bytes:
+    """Return the id of the request in a row, of that of either of its two entries."""
+    return entry_id[:15] + bytes([entry_id[15] & 0xFE])
+
+
+def _belong_together(request: NewEntry, entry: NewEntry) -> bool:
+    return entry.job_id == request.job_id and entry.event in TOGETHER
+
+
+def _row(
+    entry: NewEntry,
+    event: str,
+    entry_id: bytes,
+    request: str | None = None,
+    requested_at: int | None = None,
+) -> tuple[object, ...]:
+    return (
+        entry_id,
+        entry.user_id.bytes,
+        entry.job_id,
+        str(entry.kind),
+        event,
+        stored(entry.at),
+        entry.payload,
+        request,
+        requested_at,
+    )

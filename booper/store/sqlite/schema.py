@@ -32,6 +32,8 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
     """
     try:
         version = _version(connection, path)
+        # Before the first page is written; where there is one, it is silently ignored.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         # Fails at once on a file that cannot be written, which would else show at the first job.
         connection.execute(f"PRAGMA user_version = {version}")
         connection.execute("PRAGMA journal_mode = WAL")

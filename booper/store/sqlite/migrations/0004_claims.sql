@@ -9,3 +9,13 @@ ALTER TABLE jobs ADD COLUMN held_since INTEGER;
 CREATE TABLE owners (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT
 ) STRICT;
+
+-- A request that is written with what came of it: two entries in one row.
+ALTER TABLE logs ADD COLUMN request TEXT;
+ALTER TABLE logs ADD COLUMN requested_at INTEGER CHECK (
+    (requested_at IS NULL) = (request IS NULL)
+);
+
+-- When a job ended, whichever way: for whoever deletes old ones.
+ALTER TABLE jobs ADD COLUMN ended_at INTEGER
+    AS (coalesce(completed_at, discarded_at, cancelled_at)) VIRTUAL;
