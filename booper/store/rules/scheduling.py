@@ -120,18 +120,39 @@ def change(
     random: Random,
     announce: AnnounceEnd,
 ) -> tuple[Schedule, list[Job]]:
-    """Put new args in a schedule's place; its waiting run takes them over, at its new time.
+    """Put new args in a schedule's place; its waiting run takes them over, at its new time."""
+    waiting = transaction.schedules.waiting_run(schedule)
+    changed = _changed(transaction, schedule, new, waiting, now, random)
+    transaction.schedules.move(schedule, changed)
+    if changed.disabled_at is not None:
+        return changed, []
+    if changed.next_at is None:
+        return changed, cancel(transaction, waiting, now, random, announce)
+    if waiting is None:
+        attempts = new.max_attempts
+        run = plan_run(transaction, changed, changed.next_at, attempts, now, random)
+        return changed, [run]
+    return changed, [_retimed(transaction, waiting, changed, changed.next_at, new, random)]
+
+
+def _changed(
+    transaction: Transaction,
+    schedule: Schedule,
+    new: NewSchedule,
+    waiting: Job | None,
+    now: datetime,
+    random: Random,
+) -> Schedule:
+    """Return a schedule with new args and its next time, having logged what it has not run.
 
     With the same timing it keeps its grid, so that a redeploy does not make it run at once.
     """
-    stored = schedule
     schedule = account_disabled(transaction, schedule, now, random)
     args = decode_args(new.args)
     is_kept = has_same_timing(decode_args(schedule.args), args) and schedule.next_at is not None
     anchor = with_anchor_by(schedule, now).anchor if is_kept else new.anchor
     plan = Plan.of(args, anchor)
     next_at = next_time(transaction, plan, schedule, now) if is_kept else new.first_at
-    waiting = transaction.schedules.waiting_run(schedule)
     but = waiting.id if waiting is not None else 0
     next_at = free_time(transaction, plan, schedule, next_at, but=but)
     if plan.is_used_up(schedule.runs):
@@ -148,14 +169,7 @@ def change(
         next_at=next_at,
         ended_at=None,
     )
-    changed = transaction.schedules.move(stored, ending(changed, now))
-    if changed.disabled_at is not None:
-        return changed, []
-    if next_at is None:
-        return changed, cancel(transaction, waiting, now, random, announce)
-    if waiting is None:
-        return changed, [plan_run(transaction, changed, next_at, new.max_attempts, now, random)]
-    return changed, [_retimed(transaction, waiting, changed, next_at, new, random)]
+    return ending(changed, now)
 
 
 def _retimed(

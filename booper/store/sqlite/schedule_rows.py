@@ -16,13 +16,9 @@ from booper.model.job import Job
 from booper.model.schedule import Schedule
 from booper.store.sqlite import job_columns
 from booper.store.sqlite.job_columns import job_of
-from booper.store.sqlite.values import Row, loaded, loaded_or_none, stored, stored_or_none
+from booper.store.sqlite.schedule_columns import COLUMNS, schedule_of, values_of
+from booper.store.sqlite.values import loaded, stored, stored_or_none
 from booper.store.transaction import DueSchedule, LostRace, OpenGap
-
-COLUMNS = """
-id, user_id, idempotency_key, name, description, origin, args, anchor, next_at, runs, state,
-previous, inserted_at, disabled_at, ended_at
-"""
 
 FIND = f"SELECT {COLUMNS} FROM schedules WHERE id = :id"
 
@@ -127,7 +123,7 @@ class ScheduleRows:
 
     def insert(self, schedule: Schedule) -> None:
         """Write a new schedule."""
-        self._connection.execute(INSERT, _values(schedule))
+        self._connection.execute(INSERT, values_of(schedule))
 
     def find(self, schedule_id: UUID | None) -> Schedule | None:
         """Return a schedule, None if there is none."""
@@ -239,47 +235,6 @@ class ScheduleRows:
         values = {"id": schedule.id.bytes, "next_at": stored_or_none(schedule.next_at)}
         row = self._connection.execute(query, values).fetchone()
         return job_of(row) if row is not None else None
-
-
-def schedule_of(row: Row) -> Schedule:
-    """Build a schedule from a row of `COLUMNS`."""
-    return Schedule(
-        id=UUID(bytes=row[0]),
-        user_id=UUID(bytes=row[1]),
-        idempotency_key=row[2],
-        name=row[3],
-        description=row[4],
-        origin=row[5],
-        args=row[6],
-        anchor=loaded(row[7]),
-        next_at=loaded_or_none(row[8]),
-        runs=row[9],
-        state=row[10],
-        previous=row[11],
-        inserted_at=loaded(row[12]),
-        disabled_at=loaded_or_none(row[13]),
-        ended_at=loaded_or_none(row[14]),
-    )
-
-
-def _values(schedule: Schedule) -> tuple[object, ...]:
-    return (
-        schedule.id.bytes,
-        schedule.user_id.bytes,
-        schedule.idempotency_key,
-        schedule.name,
-        schedule.description,
-        schedule.origin,
-        schedule.args,
-        stored(schedule.anchor),
-        stored_or_none(schedule.next_at),
-        schedule.runs,
-        schedule.state,
-        schedule.previous,
-        stored(schedule.inserted_at),
-        stored_or_none(schedule.disabled_at),
-        stored_or_none(schedule.ended_at),
-    )
 
 
 def _gap(gap: OpenGap | None) -> str | None:

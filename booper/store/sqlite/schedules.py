@@ -11,7 +11,7 @@ from booper.model.schedule import NewSchedule, Schedule
 from booper.store.rules import creating, scheduling
 from booper.store.sqlite import parts
 from booper.store.sqlite.connection import Connection
-from booper.store.sqlite.schedule_rows import COLUMNS, schedule_of
+from booper.store.sqlite.schedule_columns import COLUMNS, schedule_of
 from booper.store.sqlite.transaction import SQLiteTransaction
 from booper.store.sqlite.values import Row
 from booper.store.sqlite.writer import Writer

@@ -71,8 +71,8 @@ class Writer:
     async def run(self, work: Callable[[SQLiteTransaction], T], *, is_durable: bool = True) -> T:
         """Make a change; returns when it is durable, raises what it raised or what kept it out.
 
-        One that need not be durable is written in order all the same: the death of this process
-        takes nothing of it, a power loss can take it and what was written after it, no more.
+        One that need not be durable reaches the disk with the next one that must be, at the
+        latest. Until then a power loss can take it; the death of this process cannot.
 
         Where one of those that are committed with it raises, all are undone and made again, so
         `work` may do nothing but write.
