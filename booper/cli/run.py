@@ -77,11 +77,11 @@ def run(
         if fields["schedule_in"] is not None:
             raise click.UsageError("--schedule is the older spelling of --in; give one of them")
         fields["schedule_in"] = schedule.removeprefix("in ")
+    fields |= _times(fields)
     if fields["idempotency_ttl"] is not None and fields["idempotency_key"] is None:
         raise click.UsageError(
             "--idempotency-ttl is how long the key of --idempotency-key stays taken; give both"
         )
-    fields |= _times(fields)
     check_governed(fields, SystemClock().now())
     if header:
         fields["headers"] = split_pairs("--header", header, ":")
