@@ -22,9 +22,10 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as ASGIScope
 
 from booper.admission import Address, addresses_of, check_api_key, ensure_key
-from booper.api.application import OPERATIONS, create_application
+from booper.api.application import all_operations, create_application
 from booper.api.memory import ResponseMemory
-from booper.api.routing import Operation, Services
+from booper.api.operations import Operation
+from booper.api.services import Services
 from booper.clock import Clock, SystemClock, unfrozen
 from booper.config import Config
 from booper.engine.channels import Channels
@@ -109,7 +110,7 @@ class Booper(OwnCalls):
         self.observers = Observers()
         self._hosts = hosts
         self._open_channels = open_channels
-        self._operations = (*OPERATIONS, *operations)
+        self._operations = all_operations(operations)
         self._addresses = addresses_of(address)
         self._app = check_app(app)
         self._user = check_user(user)

@@ -6,6 +6,8 @@
     ├── Unauthenticated        401  no key, an unknown one, a revoked one
     ├── Forbidden              403  the key is good, but not for this
     ├── NotFound               404  not there, or another user's
+    │   └── UnknownPath             the API has no such path
+    ├── MethodNotAllowed       405  the path has no such method; carries those that it has
     ├── Conflict               409  the thing is not in a state that allows this
     ├── RequestTimeout         408  the request did not arrive in time
     ├── BodyTooLarge           413
@@ -76,6 +78,21 @@ class NotFound(BooperError):
 
     status = 404
     title = "Not found"
+
+
+class UnknownPath(NotFound):
+    """The API has no such path."""
+
+
+class MethodNotAllowed(BooperError):
+    """A path has no such method; `allowed` are those that it has, with commas between them."""
+
+    status = 405
+    title = "Method not allowed"
+
+    def __init__(self, message: str, allowed: str) -> None:
+        super().__init__(message)
+        self.allowed = allowed
 
 
 class Conflict(BooperError):

@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from starlette.types import ASGIApp
 
-from booper.api.routing import USER_HEADER
+from booper.api.access import USER_HEADER
 from booper.client import AsyncClient, AsyncJobs, AsyncKeys, AsyncLogs, AsyncSchedules
 from booper.engine.inside import InsideTransport
 from booper.errors import ConfigError

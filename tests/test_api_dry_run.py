@@ -13,7 +13,7 @@ import pytest
 
 from booper import __version__
 from booper.api.application import create_application
-from booper.api.routing import Services
+from booper.api.services import Services
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config, Database, Targets

@@ -21,7 +21,7 @@ from starlette.types import Message as Event
 
 from booper import config as settings
 from booper.api.channels import EventStream
-from booper.api.problems import answer_expected
+from booper.api.problems import ProblemResponse
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config
@@ -373,9 +373,11 @@ class TestEventStream:
         async def endpoint(request: Request) -> Response:
             return EventStream(channels.subscribe(ANN, "demo"))
 
-        app = Starlette(
-            routes=[Route("/", endpoint)], exception_handlers={BooperError: answer_expected}
-        )
+        async def refuse(request: Request, error: Exception) -> Response:
+            assert isinstance(error, BooperError)
+            return ProblemResponse(error)
+
+        app = Starlette(routes=[Route("/", endpoint)], exception_handlers={BooperError: refuse})
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://booper.test"
         ) as client:

@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from booper.api.bodies import read_body
-from booper.api.problems import answer_expected
+from booper.api.problems import ProblemResponse
 from booper.clock import monotonic
 from booper.errors import BodyTooLarge, MalformedBody
 from booper.server.door import MOST_UNWANTED_BYTES, SPARE_CONNECTIONS, Limits
@@ -64,7 +64,7 @@ class Application:
         try:
             self.read.append(await read_body(request, MOST_BODY_BYTES))
         except (BodyTooLarge, MalformedBody) as error:
-            return await answer_expected(request, error)
+            return ProblemResponse(error)
         return PlainTextResponse(str(len(self.read[-1])))
 
     async def _feed(self) -> AsyncIterator[bytes]:

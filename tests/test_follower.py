@@ -15,8 +15,8 @@ from anyio.lowlevel import checkpoint
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from booper.api.access import Access
 from booper.api.application import OPERATIONS
-from booper.api.routing import Access
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config, Database, Targets

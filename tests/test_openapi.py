@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
+from booper.api.access import Access
 from booper.api.application import OPERATIONS
-from booper.api.routing import Access
 
 pytestmark = pytest.mark.anyio
 

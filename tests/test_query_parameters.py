@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from booper.api.application import OPERATIONS
-from booper.api.routing import Operation
+from booper.api.operations import Operation
 
 pytestmark = pytest.mark.anyio
 

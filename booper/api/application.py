@@ -1,12 +1,10 @@
-"""The whole API as one ASGI application."""
+"""The whole API: its operations, and one ASGI application of them."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
@@ -22,64 +20,67 @@ from booper.api import (
     probes,
     schedules,
 )
-from booper.api.creates import Creates
+from booper.api.access import Access
+from booper.api.call import Call
+from booper.api.dispatch import Dispatcher
 from booper.api.openapi import VERSION, document
-from booper.api.problems import answer_expected, answer_http, answer_unexpected
-from booper.api.routing import (
-    Access,
-    Answer,
-    Call,
-    DirectRouter,
-    Documentation,
-    Operation,
-    Services,
-    routes,
-)
-from booper.errors import BooperError
+from booper.api.operations import DescribedResponse, Documentation, Operation
+from booper.api.responses import JSONResponse
+from booper.api.services import Services
 
 REDESCRIBED_AFTER: Final = timedelta(days=1)
 """A clock that was moved makes other times right."""
 
 
-async def describe(call: Call) -> Response:
-    """Describe this API as an OpenAPI document."""
-    state, now = call.request.app.state, call.services.clock.now()
-    if not hasattr(state, "document") or abs(now - state.described_at) > REDESCRIBED_AFTER:
-        state.document = msgspec.json.encode(document(state.operations, now))
-        state.described_at = now
-    return Response(state.document, media_type="application/json")
+class Description:
+    """The OpenAPI document of operations, its own among them, as it was written last."""
+
+    def __init__(self, others: Sequence[Operation]) -> None:
+        own = Operation("GET", "/openapi.json", Access.OPEN, self.describe, _DESCRIBED)
+        self.operations: Sequence[Operation] = (*others, own)
+        self._document = msgspec.Raw()
+        self._described_at: datetime | None = None
+
+    async def describe(self, call: Call) -> Response:
+        """Describe this API as an OpenAPI document."""
+        now, before = call.services.clock.now(), self._described_at
+        if before is None or abs(now - before) > REDESCRIBED_AFTER:
+            self._document = msgspec.Raw(msgspec.json.encode(document(self.operations, now)))
+            self._described_at = now
+        return JSONResponse(self._document)
 
 
 _DESCRIBED = Documentation(
     tag="probes",
     ignores_query=True,
-    answers={200: Answer("This document", ({"type": "object"},), {"openapi": VERSION})},
+    responses={
+        200: DescribedResponse("This document", ({"type": "object"},), {"openapi": VERSION})
+    },
 )
 
-OPERATIONS: tuple[Operation, ...] = (
-    *batch.OPERATIONS,
-    *many.OPERATIONS,
-    *jobs.OPERATIONS,
-    *schedules.OPERATIONS,
-    *pauses.OPERATIONS,
-    *breakers.OPERATIONS,
-    *channels.OPERATIONS,
-    *logs.OPERATIONS,
-    *keys.OPERATIONS,
-    *probes.OPERATIONS,
-    Operation("GET", "/openapi.json", Access.OPEN, describe, _DESCRIBED),
-)
+
+def all_operations(more: Sequence[Operation] = ()) -> Sequence[Operation]:
+    """Return the operations of the API, more of them, and one that describes them all."""
+    return Description(
+        (
+            *batch.OPERATIONS,
+            *many.OPERATIONS,
+            *jobs.OPERATIONS,
+            *schedules.OPERATIONS,
+            *pauses.OPERATIONS,
+            *breakers.OPERATIONS,
+            *channels.OPERATIONS,
+            *logs.OPERATIONS,
+            *keys.OPERATIONS,
+            *probes.OPERATIONS,
+            *more,
+        )
+    ).operations
+
+
+OPERATIONS: Final = all_operations()
 
 
 def create_application(services: Services, operations: Sequence[Operation] = OPERATIONS) -> ASGIApp:
     """Build the API over its services; it acquires nothing of its own."""
-    application = Starlette(
-        exception_handlers={
-            BooperError: answer_expected,
-            HTTPException: answer_http,
-            Exception: answer_unexpected,
-        },
-    )
-    application.state.operations = operations
-    application.router = DirectRouter(routes(operations, services))
-    return Creates(services, application)
+    return Dispatcher(operations, services)

@@ -12,24 +12,25 @@ import msgspec
 from msgspec.structs import replace
 from starlette.responses import Response
 
+from booper.api.access import Access
 from booper.api.bodies import JSON
 from booper.api.budget import MAX_BATCH_ERRORS, ErrorBudget
+from booper.api.call import Call
 from booper.api.intake import read_creation
-from booper.api.jobs import JOB, rules_of
+from booper.api.jobs import JOB
 from booper.api.many import read_json
-from booper.api.paging import flag
-from booper.api.parameters import BOOLEAN
-from booper.api.problems import Problem, problem_of
-from booper.api.routing import (
-    Access,
-    Answer,
-    Call,
+from booper.api.operations import (
     Data,
+    DescribedBody,
+    DescribedResponse,
     Documentation,
     Operation,
     Parameter,
-    Posted,
 )
+from booper.api.paging import flag
+from booper.api.parameters import BOOLEAN
+from booper.api.problems import Problem, problem_of
+from booper.api.responses import JSONResponse
 from booper.clock import breathe
 from booper.errors import (
     BatchRefused,
@@ -94,7 +95,7 @@ class Answers:
     def response(self) -> Response:
         """Return the response that has all of them."""
         body = b'{"data":[' + b",".join(self._parts) + b"]}"
-        return Response(body, 201, media_type=JSON)
+        return JSONResponse(msgspec.Raw(body), 201)
 
     def _answer(self, item: Created | BooperError) -> BatchAnswer:
         if isinstance(item, BooperError):
@@ -112,7 +113,7 @@ class Answers:
 async def create(call: Call) -> Response:
     """Accept many jobs, each with its own answer."""
     services = call.services
-    is_atomic = flag(call.request, "atomic")
+    is_atomic = flag(call, "atomic")
     batch = await read_json(call, Batch, services.max_batch_bytes)
     if not 0 < len(batch.jobs) <= MOST_IN_BATCH:
         detail = f"expected 1 to {MOST_IN_BATCH} jobs, got {len(batch.jobs)}"
@@ -129,7 +130,7 @@ async def create(call: Call) -> Response:
 
 async def _read(jobs: Sequence[msgspec.Raw], call: Call, now: datetime) -> list[Read]:
     """Read the creates of a batch, with pauses."""
-    rules, budget = rules_of(call.services), ErrorBudget(MAX_BATCH_ERRORS)
+    rules, budget = call.services.rules, ErrorBudget(MAX_BATCH_ERRORS)
     read: list[Read] = []
     items = size = 0
     for raw in jobs:
@@ -249,9 +250,9 @@ _BATCH = Documentation(
             False,
         ),
     ),
-    posted=Posted(Batch, {"two": {"jobs": [{"url": "https://example.com/"}, {}]}}),
-    answers={
-        201: Answer(
+    body=DescribedBody(Batch, {"two": {"jobs": [{"url": "https://example.com/"}, {}]}}),
+    responses={
+        201: DescribedResponse(
             "An answer to each, in order",
             (Data(BatchAnswer, is_list=True),),
             {"data": [{"status": 201, "data": JOB}, {"status": 422, "error": _REFUSED}]},

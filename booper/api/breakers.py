@@ -3,9 +3,12 @@
 import msgspec
 from starlette.responses import Response
 
+from booper.api.access import Access
+from booper.api.call import Call
 from booper.api.memory import ITEM_BYTES
+from booper.api.operations import Data, DescribedBody, DescribedResponse, Documentation, Operation
 from booper.api.pauses import TARGETS, TargetBody, read_target
-from booper.api.routing import Access, Answer, Call, Data, Documentation, Operation, Posted, respond
+from booper.api.responses import JSONResponse
 from booper.api.schemas import Schema
 from booper.engine.breakers import Breaker
 from booper.model.timestamps import precise_or_none
@@ -23,13 +26,13 @@ class BreakerResource(msgspec.Struct, frozen=True):
 async def list_all(call: Call) -> Response:
     """List the origins that are probed only, because they failed again and again."""
     opened = call.services.scheduler.breakers.open()
-    return respond({"data": [_resource(breaker) for breaker in opened]})
+    return JSONResponse({"data": [_resource(breaker) for breaker in opened]})
 
 
 async def reset(call: Call) -> Response:
     """Send to one target or to all as if it had never failed."""
     origins = call.services.scheduler.reset_breakers(await read_target(call))
-    return respond({"data": {"reset": origins}})
+    return JSONResponse({"data": {"reset": origins}})
 
 
 def _resource(breaker: Breaker) -> BreakerResource:
@@ -45,8 +48,10 @@ _EXAMPLE = {
 }
 _LIST = Documentation(
     tag="jobs",
-    answers={
-        200: Answer("The origins", (Data(BreakerResource, is_list=True),), {"data": [_EXAMPLE]})
+    responses={
+        200: DescribedResponse(
+            "The origins", (Data(BreakerResource, is_list=True),), {"data": [_EXAMPLE]}
+        )
     },
 )
 _WERE_RESET: Schema = {
@@ -62,9 +67,9 @@ _WERE_RESET: Schema = {
 }
 _RESET = Documentation(
     tag="jobs",
-    posted=Posted(TargetBody, TARGETS, is_required=False),
-    answers={
-        200: Answer(
+    body=DescribedBody(TargetBody, TARGETS, is_required=False),
+    responses={
+        200: DescribedResponse(
             "The origins that were only probed",
             (_WERE_RESET,),
             {"data": {"reset": ["https://example.com"]}},

@@ -10,19 +10,18 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from booper.api.access import Access
 from booper.api.bodies import FORM, check_json, decode_form, decode_json, media_type, read_body
-from booper.api.patterns import NOT_BLANK
-from booper.api.routing import (
-    Access,
-    Answer,
-    Call,
+from booper.api.call import Call
+from booper.api.operations import (
+    DescribedBody,
+    DescribedResponse,
     Documentation,
     Operation,
     Parameter,
-    Posted,
-    key_of,
-    respond,
 )
+from booper.api.patterns import NOT_BLANK
+from booper.api.responses import JSONResponse
 from booper.api.schemas import Schema, matching, text
 from booper.api.shapes import not_an_object, read_struct
 from booper.engine.channels import Dropped, Feed, Message, discord_body
@@ -112,18 +111,17 @@ async def post_to_channel(call: Call) -> Response:
 
 async def ping(call: Call) -> Response:
     """Say that booper is there."""
-    return respond({"message": "Pong"})
+    return JSONResponse({"message": "Pong"})
 
 
 async def events(call: Call) -> Response:
     """Stream what is sent to one of the caller's channels from now on."""
     channel = _channel_of(call)
-    if call.request.method == "HEAD":
+    if call.scope["method"] == "HEAD":
         head = Response(headers=_STREAM_HEADERS)
         del head.headers["content-length"]  # a stream has none (RFC 9110 §8.6)
         return head
-    header = call.request.headers.get("authorization")
-    key_id = None if header is None else (await key_of(header, call.services)).id
+    key_id = call.principal.key_id
     return EventStream(call.services.channels.subscribe(call.user_id, channel, key_id))
 
 
@@ -148,35 +146,35 @@ def _form_of(fields: Schema) -> Schema:
 
 _BROADCAST = Documentation(
     tag="channels",
-    posted=Posted(
+    body=DescribedBody(
         Broadcast,
         {"message": _MESSAGE},
         form=_form_of({**FIELDS, "channel": _NAME.schema}),
         form_examples={"message": _MESSAGE},
     ),
-    answers={200: Answer("What was posted", (Broadcast,), _MESSAGE)},
+    responses={200: DescribedResponse("What was posted", (Broadcast,), _MESSAGE)},
 )
 _POST = Documentation(
     tag="channels",
     parameters=(_NAME,),
-    posted=Posted(
+    body=DescribedBody(
         Post,
         {"message": {"content": "Testing 123"}},
         form=_form_of(FIELDS),
         form_examples={"message": {"content": "Testing 123"}},
     ),
-    answers={200: Answer("What was posted", (Post,), {"content": "Testing 123"})},
+    responses={200: DescribedResponse("What was posted", (Post,), {"content": "Testing 123"})},
 )
 _PING = Documentation(
     tag="channels",
     ignores_query=True,
-    answers={200: Answer("Pong", ({"type": "object"},), {"message": "Pong"})},
+    responses={200: DescribedResponse("Pong", ({"type": "object"},), {"message": "Pong"})},
 )
 _EVENTS = Documentation(
     tag="channels",
     parameters=(_NAME,),
-    answers={
-        200: Answer(
+    responses={
+        200: DescribedResponse(
             "A stream that does not end",
             (_DOCUMENTED_EVENTS,),
             ": connected\n\n",
@@ -194,7 +192,7 @@ OPERATIONS = (
 
 
 def _channel_of(call: Call) -> str:
-    name: str = call.request.path_params["name"]
+    name: str = call.path["name"]
     if not CHANNEL.fullmatch(name):
         raise NotFound(f"there is no channel {name[:80]!r}: {_NAME_RULE}")
     return name
@@ -202,8 +200,8 @@ def _channel_of(call: Call) -> str:
 
 async def _read(call: Call, kind: type[P]) -> tuple[bytes, P]:
     """Read a message, and the JSON to echo; keys that begin with `$` are a run's metadata (§6)."""
-    body = await read_body(call.request, call.services.max_body_bytes)
-    if media_type(call.request) == FORM:
+    body = await read_body(call, call.services.max_body_bytes)
+    if media_type(call) == FORM:
         body = msgspec.json.encode(decode_form(body))
     check_json(body)
     try:
@@ -238,7 +236,7 @@ async def _publish(
     if channel == DISCORD:
         await services.forward(user_id, discord_body(message))
     services.channels.publish(user_id, message)
-    return Response(posted, media_type="application/json")
+    return JSONResponse(msgspec.Raw(posted))
 
 
 async def _blocks(feed: Feed, keep_alive_seconds: float) -> AsyncGenerator[bytes, None]:

@@ -6,7 +6,7 @@ from random import Random
 import msgspec
 
 from booper.api.pauses import holder as holder_of
-from booper.api.routing import Services
+from booper.api.services import Services
 from booper.errors import TargetRefused, UnresolvableHost
 from booper.model import outgoing
 from booper.model.args import Args, decode_args

@@ -5,26 +5,25 @@ from uuid import UUID
 import msgspec
 from starlette.responses import Response
 
-from booper.api.bodies import Incoming, media_type, read_body
+from booper.api.access import Access
+from booper.api.bodies import media_type, read_body
+from booper.api.call import Call
 from booper.api.dry_run import Preview, preview
 from booper.api.filters import query_filter, query_readers
-from booper.api.intake import Rules, read_creation
+from booper.api.intake import read_creation
 from booper.api.memory import ITEM_BYTES
-from booper.api.paging import flag, read_page, write_cursor
-from booper.api.parameters import BOOLEAN, CURSOR, FILTERS, JOB_ID, paging
-from booper.api.pauses import holder
-from booper.api.routing import (
-    Access,
-    Answer,
-    Call,
+from booper.api.operations import (
     Data,
+    DescribedBody,
+    DescribedResponse,
     Documentation,
     Operation,
     Parameter,
-    Posted,
-    Services,
-    respond,
 )
+from booper.api.paging import flag, read_page, write_cursor
+from booper.api.parameters import BOOLEAN, CURSOR, FILTERS, JOB_ID, paging
+from booper.api.pauses import holder
+from booper.api.responses import JSONResponse
 from booper.api.schemas import FORM_OF_CREATE
 from booper.errors import Conflict, NotFound
 from booper.model.args import Args
@@ -47,56 +46,38 @@ class JobPage(msgspec.Struct, frozen=True, omit_defaults=True):
     is_partial: bool = False
 
 
-def rules_of(services: Services) -> Rules:
-    """Return what creates are judged by."""
-    return Rules(services.check, services.max_attempts, services.key_ttl)
-
-
-class Accepted(msgspec.Struct, frozen=True, gc=False):
-    """What a create's answer shows, and where its job is found if it is a new one."""
-
-    data: JobResource
-    location: str | None = None
-
-    @property
-    def status(self) -> int:
-        """Return the answer's status: 201 for a new job, 200 for one that was there."""
-        return 200 if self.location is None else 201
-
-
-async def accept(request: Incoming, user_id: UUID, services: Services, rules: Rules) -> Accepted:
-    """Accept a job or a schedule; returns when it is durable."""
-    body = await read_body(request, services.max_body_bytes)
+async def create(call: Call) -> Response:
+    """Accept a job or a schedule; the response leaves when it is durable."""
+    services = call.services
+    if flag(call, "dry_run"):
+        return await _dry_run(call)
+    body = await read_body(call, services.max_body_bytes)
     services.scheduler.check_sending()
     now = services.clock.now()
-    creation = read_creation(body, media_type(request), user_id, rules, now)
+    creation = read_creation(body, media_type(call), call.user_id, services.rules, now)
     created = await services.store.jobs.create(creation, now)
-    services.scheduler.arm(created.job)
+    job = created.job
+    services.scheduler.arm(job)
     if created.is_duplicate:
-        return Accepted(job_resource(created.job, now, services.redaction, has_conflict=True))
-    return Accepted(new_job_resource(created.job, now), f"/api/jobs/{created.job.id}")
+        return JSONResponse({"data": job_resource(job, now, services.redaction, has_conflict=True)})
+    return JSONResponse({"data": new_job_resource(job, now)}, 201, f"/api/jobs/{job.id}")
 
 
-async def create(call: Call) -> Response:
-    """Accept a job or a schedule; the answer leaves when it is durable."""
-    services, rules = call.services, rules_of(call.services)
-    if flag(call.request, "dry_run"):
-        body = await read_body(call.request, services.max_body_bytes)
-        now = services.clock.now()
-        creation = read_creation(body, media_type(call.request), call.user_id, rules, now)
-        return respond({"data": await preview(creation.new, services, now)})
-    accepted = await accept(call.request, call.user_id, services, rules)
-    headers = {"Location": accepted.location} if accepted.location else None
-    return respond({"data": accepted.data}, accepted.status, headers)
+async def _dry_run(call: Call) -> Response:
+    services = call.services
+    body = await read_body(call, services.max_body_bytes)
+    now = services.clock.now()
+    creation = read_creation(body, media_type(call), call.user_id, services.rules, now)
+    return JSONResponse({"data": await preview(creation.new, services, now)})
 
 
 async def list_all(call: Call) -> Response:
     """List the user's jobs, newest first unless asked otherwise."""
     now = call.services.clock.now()
-    page, values = read_page(call.request.query_params, ORDER_FIELDS, query_readers(now))
+    page, values = read_page(call.query, ORDER_FIELDS, query_readers(now))
     part = await call.services.store.jobs.list(call.user_id, page, query_filter(values), now)
     shown = [job_resource(job, now, call.services.redaction) for job in part]
-    return respond(JobPage(shown, write_cursor(page, part), part.is_partial))
+    return JSONResponse(JobPage(shown, write_cursor(page, part), part.is_partial))
 
 
 async def get(call: Call) -> Response:
@@ -105,7 +86,7 @@ async def get(call: Call) -> Response:
     job = await services.store.jobs.get(call.user_id, reference(call))
     held_by = holder(job.origin, services) if job.state in WAITING else None
     now, redaction = services.clock.now(), services.redaction
-    return respond({"data": job_resource(job, now, redaction, held_by=held_by)})
+    return JSONResponse({"data": job_resource(job, now, redaction, held_by=held_by)})
 
 
 async def cancel(call: Call) -> Response:
@@ -115,7 +96,7 @@ async def cancel(call: Call) -> Response:
         call.user_id, reference(call), now, services.reports.cancelled
     )
     services.scheduler.arm(*changed.jobs)
-    return respond({"data": job_resource(changed.jobs[0], now, services.redaction)})
+    return JSONResponse({"data": job_resource(changed.jobs[0], now, services.redaction)})
 
 
 async def retry(call: Call) -> Response:
@@ -123,7 +104,7 @@ async def retry(call: Call) -> Response:
     now = call.services.clock.now()
     job = await call.services.store.jobs.retry(call.user_id, reference(call), now)
     call.services.scheduler.arm(job)
-    return respond({"data": job_resource(job, now, call.services.redaction)})
+    return JSONResponse({"data": job_resource(job, now, call.services.redaction)})
 
 
 async def run(call: Call) -> Response:
@@ -131,7 +112,7 @@ async def run(call: Call) -> Response:
     now = call.services.clock.now()
     job = await call.services.store.jobs.run(call.user_id, reference(call), now)
     call.services.scheduler.arm(job)
-    return respond({"data": job_resource(job, now, call.services.redaction)})
+    return JSONResponse({"data": job_resource(job, now, call.services.redaction)})
 
 
 _HOOK = "https://scheduler.booper.dev/api/broadcast"
@@ -213,19 +194,19 @@ JOB = {
     },
 }
 
-_JOB = Answer("The job", (Data(JobResource),), {"data": JOB})
+_JOB = DescribedResponse("The job", (Data(JobResource),), {"data": JOB})
 _CREATE = Documentation(
     tag="jobs",
     parameters=(Parameter("dry_run", "Store nothing; tell what would be", BOOLEAN, True),),
-    posted=Posted(Args, EXAMPLES, FORM_OF_CREATE, {"daily standup": _FORM_EXAMPLE}),
-    answers={
-        201: Answer(
+    body=DescribedBody(Args, EXAMPLES, FORM_OF_CREATE, {"daily standup": _FORM_EXAMPLE}),
+    responses={
+        201: DescribedResponse(
             "The new job, of a schedule its first run",
             (Data(JobResource),),
             {"data": JOB},
             headers=("Location",),
         ),
-        200: Answer(
+        200: DescribedResponse(
             "The job that holds the idempotency key; of a dry run, what would be",
             (Data(JobResource), Data(Preview)),
             {"data": {**JOB, "job": {**_STATE, "has_confict": True}}},
@@ -236,12 +217,12 @@ _CREATE = Documentation(
 _LIST = Documentation(
     tag="jobs",
     parameters=(*paging(ORDER_FIELDS), CURSOR, *FILTERS),
-    answers={200: Answer("Jobs", (JobPage,), {"data": [JOB]})},
+    responses={200: DescribedResponse("Jobs", (JobPage,), {"data": [JOB]})},
 )
-_GET = Documentation(tag="jobs", parameters=(JOB_ID,), answers={200: _JOB})
-_CANCEL = Documentation(tag="jobs", parameters=(JOB_ID,), answers={200: _JOB})
-_DELETE = Documentation(tag="jobs", parameters=(JOB_ID,), answers={200: _JOB}, is_superseded=True)
-_AGAIN = Documentation(tag="jobs", parameters=(JOB_ID,), answers={200: _JOB}, errors=(Conflict,))
+_GET = Documentation(tag="jobs", parameters=(JOB_ID,), responses={200: _JOB})
+_CANCEL = Documentation(tag="jobs", parameters=(JOB_ID,), responses={200: _JOB})
+_DELETE = Documentation(tag="jobs", parameters=(JOB_ID,), responses={200: _JOB}, is_deprecated=True)
+_AGAIN = Documentation(tag="jobs", parameters=(JOB_ID,), responses={200: _JOB}, errors=(Conflict,))
 
 OPERATIONS = (
     Operation("POST", "/api/jobs", Access.WRITE, create, _CREATE),
@@ -256,7 +237,7 @@ OPERATIONS = (
 
 def reference(call: Call) -> JobRef:
     """Read the integer id or the UUID in the path; anything else names no job."""
-    text = call.request.path_params["job_id"]
+    text = call.path["job_id"]
     if text.isascii() and text.isdigit() and len(text) <= 20 and int(text) <= _MAX_ID:
         return int(text)
     try:

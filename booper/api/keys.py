@@ -8,20 +8,20 @@ from uuid import UUID
 import msgspec
 from starlette.responses import Response
 
+from booper.api.access import Access
 from booper.api.bodies import JSON, media_type, read_body
-from booper.api.paging import MOST_UUID, read_page, write_cursor
-from booper.api.parameters import CURSOR, paging
-from booper.api.routing import (
-    Access,
-    Answer,
-    Call,
+from booper.api.call import Call
+from booper.api.operations import (
     Data,
+    DescribedBody,
+    DescribedResponse,
     Documentation,
     Operation,
     Parameter,
-    Posted,
-    respond,
 )
+from booper.api.paging import MOST_UUID, read_page, write_cursor
+from booper.api.parameters import CURSOR, paging
+from booper.api.responses import JSONResponse
 from booper.api.schemas import UUID as UUID_SCHEMA
 from booper.api.shapes import read_struct
 from booper.api.wire import KeyResource, NewKeyResource, key_resource
@@ -71,19 +71,19 @@ async def issue(keys: Keys, asked: KeyRequest, now: datetime) -> NewKeyResource:
 
 async def create(call: Call) -> Response:
     """Make a key and show it, this once."""
-    body = await read_body(call.request, call.services.max_body_bytes)
-    if media_type(call.request) != JSON:
+    body = await read_body(call, call.services.max_body_bytes)
+    if media_type(call) != JSON:
         raise UnsupportedMediaType(f"expected {JSON}")
     asked = read_struct(body, KeyRequest)
     issued = await issue(call.services.store.keys, asked, call.services.clock.now())
-    return respond({"data": issued}, 201)
+    return JSONResponse({"data": issued}, 201)
 
 
 async def list_all(call: Call) -> Response:
     """List keys, revoked ones too, newest first unless asked otherwise; none is shown itself."""
-    page, _ = read_page(call.request.query_params, ORDER_FIELDS, {}, most_id=MOST_UUID)
+    page, _ = read_page(call.query, ORDER_FIELDS, {}, most_id=MOST_UUID)
     part = _part(await call.services.store.keys.list(), page)
-    return respond(KeyPage([key_resource(key) for key in part], write_cursor(page, part)))
+    return JSONResponse(KeyPage([key_resource(key) for key in part], write_cursor(page, part)))
 
 
 def _part(keys: Sequence[ApiKey], page: Page) -> Part[ApiKey]:
@@ -104,14 +104,14 @@ def _id(key: ApiKey) -> int:
 
 async def revoke(call: Call) -> Response:
     """Revoke a key; it is refused from the next request on, and its live feeds end."""
-    text = call.request.path_params["key_id"]
+    text = call.path["key_id"]
     try:
         key_id = UUID(text)
     except ValueError:
         raise NotFound(f"there is no key {text[:80]!r}") from None
     key = await call.services.store.keys.revoke(key_id, call.services.clock.now())
     call.services.channels.revoke(key.id)
-    return respond({"data": key_resource(key)})
+    return JSONResponse({"data": key_resource(key)})
 
 
 _KEY = {
@@ -126,18 +126,22 @@ _KEY = {
 _MADE = {name: _KEY[name] for name in ("id", "name", "user", "scope")}
 _CREATE = Documentation(
     tag="keys",
-    posted=Posted(KeyRequest, {"for deploys": {"name": "deploy", "scope": "write"}}),
-    answers={201: Answer("The key", (Data(NewKeyResource),), {"data": {**_MADE, "key": "sk_…"}})},
+    body=DescribedBody(KeyRequest, {"for deploys": {"name": "deploy", "scope": "write"}}),
+    responses={
+        201: DescribedResponse(
+            "The key", (Data(NewKeyResource),), {"data": {**_MADE, "key": "sk_…"}}
+        )
+    },
 )
 _LIST = Documentation(
     tag="keys",
     parameters=(*paging(ORDER_FIELDS), CURSOR),
-    answers={200: Answer("Keys", (KeyPage,), {"data": [_KEY]})},
+    responses={200: DescribedResponse("Keys", (KeyPage,), {"data": [_KEY]})},
 )
 _REVOKE = Documentation(
     tag="keys",
     parameters=(Parameter("key_id", "The key's id", UUID_SCHEMA, _KEY["id"]),),
-    answers={200: Answer("The revoked key", (Data(KeyResource),), {"data": _KEY})},
+    responses={200: DescribedResponse("The revoked key", (Data(KeyResource),), {"data": _KEY})},
 )
 
 OPERATIONS = (

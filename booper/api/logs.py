@@ -5,19 +5,13 @@ from uuid import UUID
 import msgspec
 from starlette.responses import Response
 
+from booper.api.access import Access
+from booper.api.call import Call
 from booper.api.memory import ITEM_BYTES
+from booper.api.operations import Data, DescribedResponse, Documentation, Operation, Parameter
 from booper.api.paging import MOST_UUID, read_page, write_cursor
 from booper.api.parameters import CURSOR, paging
-from booper.api.routing import (
-    Access,
-    Answer,
-    Call,
-    Data,
-    Documentation,
-    Operation,
-    Parameter,
-    respond,
-)
+from booper.api.responses import JSONResponse
 from booper.api.schemas import UUID as UUID_SCHEMA
 from booper.api.schemas import choice, whole
 from booper.api.wire import LogResource, log_resource
@@ -38,21 +32,21 @@ class LogPage(msgspec.Struct, frozen=True, omit_defaults=True):
 async def list_all(call: Call) -> Response:
     """List the user's log entries, of all jobs or one, newest first unless asked otherwise."""
     readers = {"job_id": _job_id, "event": _event}
-    query = call.request.query_params
+    query = call.query
     page, filters = read_page(query, ORDER_FIELDS, readers, most_id=MOST_UUID)
     part = await call.services.store.logs.list(call.user_id, page, **filters)
     resources = [log_resource(entry) for entry in part]
-    return respond(LogPage(resources, write_cursor(page, part)))
+    return JSONResponse(LogPage(resources, write_cursor(page, part)))
 
 
 async def get(call: Call) -> Response:
     """Show one log entry."""
-    text = call.request.path_params["log_id"]
+    text = call.path["log_id"]
     try:
         entry_id = UUID(text)
     except ValueError:
         raise NotFound(f"there is no log entry {text[:80]!r}") from None
-    return respond(
+    return JSONResponse(
         {"data": log_resource(await call.services.store.logs.get(call.user_id, entry_id))}
     )
 
@@ -78,12 +72,12 @@ _LIST = Documentation(
         Parameter("job_id", "Of this job alone", whole(0, 10**18 - 1), 29180),
         Parameter("event", "Of this event alone", choice(EVENTS), "worker.http.response"),
     ),
-    answers={200: Answer("Entries", (LogPage,), {"data": [_ENTRY]})},
+    responses={200: DescribedResponse("Entries", (LogPage,), {"data": [_ENTRY]})},
 )
 _GET = Documentation(
     tag="logs",
     parameters=(Parameter("log_id", "The entry's id", UUID_SCHEMA, _ENTRY["id"]),),
-    answers={200: Answer("The entry", (Data(LogResource),), {"data": _ENTRY})},
+    responses={200: DescribedResponse("The entry", (Data(LogResource),), {"data": _ENTRY})},
 )
 
 OPERATIONS = (

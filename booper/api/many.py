@@ -6,18 +6,12 @@ import msgspec
 from msgspec.structs import replace
 from starlette.responses import Response
 
+from booper.api.access import Access
 from booper.api.bodies import JSON, media_type, read_body
+from booper.api.call import Call
 from booper.api.filters import FilterBody, body_filter
-from booper.api.routing import (
-    Access,
-    Answer,
-    Call,
-    Data,
-    Documentation,
-    Operation,
-    Posted,
-    respond,
-)
+from booper.api.operations import Data, DescribedBody, DescribedResponse, Documentation, Operation
+from booper.api.responses import JSONResponse
 from booper.api.shapes import read_struct
 from booper.errors import (
     UnsupportedMediaType,
@@ -53,7 +47,7 @@ async def cancel(call: Call) -> Response:
         lambda jobs: services.scheduler.arm(*jobs),
         dry_run=asked.dry_run,
     )
-    return respond({"data": ManyAnswer(changed.matched, changed.changed)})
+    return JSONResponse({"data": ManyAnswer(changed.matched, changed.changed)})
 
 
 async def retry(call: Call) -> Response:
@@ -63,19 +57,23 @@ async def retry(call: Call) -> Response:
     changed = await call.services.store.jobs.retry_many(
         call.user_id, wanted, now, lambda jobs: scheduler.arm(*jobs), dry_run=asked.dry_run
     )
-    return respond({"data": ManyAnswer(changed.matched, changed.changed)})
+    return JSONResponse({"data": ManyAnswer(changed.matched, changed.changed)})
 
 
 _MANY = Documentation(
     tag="jobs",
-    posted=Posted(
+    body=DescribedBody(
         ManyBody,
         {
             "of a tag": {"filter": {"tag": "nightly"}, "dry_run": True},
             "all": {"all": True, "dry_run": True},
         },
     ),
-    answers={200: Answer("How many", (Data(ManyAnswer),), {"data": {"matched": 3, "changed": 0}})},
+    responses={
+        200: DescribedResponse(
+            "How many", (Data(ManyAnswer),), {"data": {"matched": 3, "changed": 0}}
+        )
+    },
 )
 OPERATIONS = (
     Operation("POST", "/api/jobs/cancel", Access.WRITE, cancel, _MANY),
@@ -96,11 +94,11 @@ def _filter(asked: ManyBody) -> FilterBody:
 async def read_json(call: Call, kind: type[T], max_bytes: int | None = None) -> T:
     """Read the JSON body of a request as a struct."""
     limit = max_bytes or call.services.max_body_bytes
-    return parse_struct(call, await read_body(call.request, limit), kind)
+    return parse_struct(call, await read_body(call, limit), kind)
 
 
 def parse_struct(call: Call, body: bytes, kind: type[T]) -> T:
     """Read a JSON body as a struct; these operations take no forms."""
-    if media_type(call.request) != JSON:
+    if media_type(call) != JSON:
         raise UnsupportedMediaType(f"expected {JSON}")
     return read_struct(body, kind)

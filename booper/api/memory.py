@@ -6,9 +6,9 @@ for its share before it reads; small responses pass.
 
 import asyncio
 from collections import deque
-from types import TracebackType
 from typing import Final
 
+import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -84,52 +84,38 @@ class ResponseMemory:
         self.free(0)
 
 
-class Share:
-    """What one response has of the memory, until the end of its block."""
+class Share(msgspec.Struct, gc=False):
+    """What one response has of the memory until it is released: `size` bytes, most have none."""
 
-    def __init__(self, memory: ResponseMemory) -> None:
-        self._memory = memory
-        self._size = 0
-
-    def __enter__(self) -> "Share":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._resize(0)
+    memory: ResponseMemory
+    size: int = 0
 
     async def reserve(self, size: int) -> None:
         """Wait for the memory that a response may need. Raises: TooManyResponses."""
-        if size:
-            self._size = await self._memory.take(size)
+        self.size = await self.memory.take(size)
 
     async def send(self, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
         """Send a response; a large one is counted by its size until the client has read it."""
         body = getattr(response, "body", b"")  # a stream has none
         if len(body) <= SMALL_BYTES:
-            self._resize(0)
+            self.release()
             await response(scope, receive, send)
             return
         head = {"status": response.status_code, "headers": response.raw_headers}
         await send({"type": "http.response.start", **head})
         response.body = b""  # the server has its own copy, and only that is counted
-        await self.send_body(body, send)
-
-    async def send_body(self, body: bytes, send: Send) -> None:
-        """Send a large body; returns when little of it waits for the client.
-
-        A server takes no further message before that (ASGI has no other sign of it).
-        """
         self._resize(len(body))
+        # A server takes no further message before little of the body waits for the client
+        # (ASGI has no other sign of it).
         await send({"type": "http.response.body", "body": body, "more_body": True})
         del body
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
+    def release(self) -> None:
+        """Give it back."""
+        self._resize(0)
+
     def _resize(self, size: int) -> None:
-        if size != self._size:
-            self._memory.free(self._size - size)
-            self._size = size
+        if size != self.size:
+            self.memory.free(self.size - size)
+            self.size = size

@@ -14,14 +14,15 @@ from msgspec.structs import replace
 
 from booper import __version__
 from booper.api import channels
+from booper.api.access import Access
 from booper.api.batch import MOST_IN_BATCH
 from booper.api.bodies import FORM, JSON
 from booper.api.filters import LONGEST_PREFIX
 from booper.api.jobs import JOB
+from booper.api.operations import Data, DescribedBody, DescribedResponse, Operation, Parameter
 from booper.api.patterns import NO_CONTROL, NOT_BLANK
 from booper.api.problems import MEDIA_TYPE, FieldProblem, Problem
 from booper.api.reports import webhooks
-from booper.api.routing import Access, Answer, Data, Operation, Parameter, Posted
 from booper.api.schemas import (
     ANYTHING,
     CREATE,
@@ -223,7 +224,7 @@ def errors_of(operation: Operation) -> list[type[BooperError]]:
         errors.add(NotFound)
     if documentation.parameters or not documentation.ignores_query:
         errors.add(InvalidRequest)
-    if documentation.posted is not None:
+    if documentation.body is not None:
         errors -= {MalformedRequest}  # of one status, and told in the same way
         errors |= {MalformedBody, BodyTooLarge, UnsupportedMediaType}
         errors.add(InvalidRequest)
@@ -234,9 +235,9 @@ def _types(operation: Operation) -> Iterator[type]:
     """Return the types of an operation's bodies and of its errors."""
     documentation = operation.documentation
     yield Problem
-    if documentation.posted is not None and isinstance(documentation.posted.kind, type):
-        yield documentation.posted.kind
-    for answer in documentation.answers.values():
+    if documentation.body is not None and isinstance(documentation.body.kind, type):
+        yield documentation.body.kind
+    for answer in documentation.responses.values():
         for kind in answer.kinds:
             if isinstance(kind, type | Data):
                 yield kind.kind if isinstance(kind, Data) else kind
@@ -269,16 +270,16 @@ def _operation(operation: Operation, now: datetime) -> Schema:
         "security": [] if operation.access is Access.OPEN else [{"key": []}],
         "parameters": [_parameter(each, operation.template) for each in documentation.parameters],
         "responses": {
-            **{str(status): _answer(each) for status, each in documentation.answers.items()},
+            **{str(status): _answer(each) for status, each in documentation.responses.items()},
             **{
                 str(error.status): {"$ref": f"#/components/responses/{error.__name__}"}
                 for error in errors_of(operation)
             },
         },
     }
-    if documentation.posted is not None:
-        described["requestBody"] = _request(documentation.posted, now)
-    if documentation.is_superseded:
+    if documentation.body is not None:
+        described["requestBody"] = _request(documentation.body, now)
+    if documentation.is_deprecated:
         described["deprecated"] = True
     return described
 
@@ -301,7 +302,7 @@ def _parameter(parameter: Parameter, path: str) -> Schema:
     return described if parameter.example is None else {**described, "example": parameter.example}
 
 
-def _request(posted: Posted, now: datetime) -> Schema:
+def _request(posted: DescribedBody, now: datetime) -> Schema:
     examples = posted.examples(now) if callable(posted.examples) else posted.examples
     content: Schema = {JSON: {"schema": _schema(posted.kind), "examples": _examples(examples)}}
     if posted.form is not None:
@@ -313,7 +314,7 @@ def _examples(examples: Mapping[str, Any]) -> Schema:
     return {name: {"value": value} for name, value in examples.items()}
 
 
-def _answer(answer: Answer) -> Schema:
+def _answer(answer: DescribedResponse) -> Schema:
     described: Schema = {"description": answer.description}
     if answer.kinds:
         schemas = [_schema(kind) for kind in answer.kinds]

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 from starlette.datastructures import QueryParams
-from starlette.requests import Request
 
+from booper.api.call import NO_QUERY, Call
 from booper.api.query import is_given_as_list, listed
 from booper.errors import FieldError, InvalidRequest
 from booper.store.values import Page, Part, Place
@@ -154,11 +154,11 @@ def _words(text: str | None) -> list[str]:
     return [word.strip() for word in text.split(",")]
 
 
-def flag(request: Request, name: str) -> bool:
+def flag(call: Call, name: str) -> bool:
     """Read a parameter that is true or false, and false by default. Raises: InvalidRequest."""
-    if not request.scope["query_string"]:
+    if call.query is NO_QUERY:
         return False
-    value: str = request.query_params.get(name, "false")
+    value: str = call.query.get(name, "false")
     if value not in ("true", "false"):
         detail = f"expected true or false, got {value[:40]!r}"
         raise InvalidRequest([FieldError(f"/{name}", detail)])

@@ -5,8 +5,8 @@ from typing import Final
 
 from booper.api import patterns
 from booper.api.filters import LONGEST_PREFIX
+from booper.api.operations import Parameter
 from booper.api.paging import DEFAULT_LIMIT, DIRECTIONS, FARTHEST_OFFSET, MOST
-from booper.api.routing import Parameter
 from booper.api.schemas import UUID, Schema, listed, matching, text, whole
 from booper.model.job import Kind, State
 

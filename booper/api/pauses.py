@@ -5,20 +5,14 @@ from ipaddress import AddressValueError, IPv6Address
 import msgspec
 from starlette.responses import Response
 
+from booper.api.access import Access
 from booper.api.bodies import JSON, media_type, read_body
+from booper.api.call import Call
 from booper.api.memory import ITEM_BYTES
-from booper.api.routing import (
-    Access,
-    Answer,
-    Call,
-    Data,
-    Documentation,
-    Operation,
-    Posted,
-    Services,
-    respond,
-)
+from booper.api.operations import Data, DescribedBody, DescribedResponse, Documentation, Operation
+from booper.api.responses import JSONResponse
 from booper.api.schemas import Schema
+from booper.api.services import Services
 from booper.api.shapes import read_struct
 from booper.engine.target import APP_HOST, parse_authority, parse_target
 from booper.errors import FieldError, InvalidRequest, TargetRefused, UnsupportedMediaType
@@ -60,7 +54,8 @@ async def resume(call: Call) -> Response:
 async def list_all(call: Call) -> Response:
     """List what is paused."""
     found = await call.services.store.pauses.list()
-    return respond({"data": [PauseResource(one.target, precise(one.paused_at)) for one in found]})
+    shown = [PauseResource(one.target, precise(one.paused_at)) for one in found]
+    return JSONResponse({"data": shown})
 
 
 def holder(origin: str, services: Services) -> HeldBy | None:
@@ -79,10 +74,10 @@ async def read_target(call: Call) -> str:
 
     Raises: InvalidRequest.
     """
-    raw = await read_body(call.request, call.services.max_body_bytes)
+    raw = await read_body(call, call.services.max_body_bytes)
     if not raw:
         return ALL_TARGETS
-    if media_type(call.request) != JSON:
+    if media_type(call) != JSON:
         raise UnsupportedMediaType(f"expected {JSON}")
     body = read_struct(raw, TargetBody)
     if body.host is not None and body.origin is not None:
@@ -133,7 +128,7 @@ def _in_brackets(text: str) -> str:
 
 async def _paused(call: Call) -> Response:
     found = await call.services.store.pauses.list()
-    return respond({"data": {"paused": [one.target for one in found]}})
+    return JSONResponse({"data": {"paused": [one.target for one in found]}})
 
 
 _PAUSED: Schema = {
@@ -158,13 +153,15 @@ TARGETS: dict[str, object] = {
 
 _PAUSE = Documentation(
     tag="jobs",
-    posted=Posted(TargetBody, TARGETS, is_required=False),
-    answers={200: Answer("What is paused", (_PAUSED,), {"data": {"paused": ["example.com"]}})},
+    body=DescribedBody(TargetBody, TARGETS, is_required=False),
+    responses={
+        200: DescribedResponse("What is paused", (_PAUSED,), {"data": {"paused": ["example.com"]}})
+    },
 )
 _LIST = Documentation(
     tag="jobs",
-    answers={
-        200: Answer(
+    responses={
+        200: DescribedResponse(
             "What is paused",
             (Data(PauseResource, is_list=True),),
             {"data": [{"target": "example.com", "paused_at": "2023-09-01T18:25:49.705161Z"}]},

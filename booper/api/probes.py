@@ -1,30 +1,34 @@
 """`ping` and `echo` for users, `/healthz` and `/readyz` for whoever watches the process."""
 
+import msgspec
 from starlette.responses import Response
 
+from booper.api.access import Access
 from booper.api.bodies import FORM, check_json, decode_form, media_type, read_body
-from booper.api.routing import Access, Answer, Call, Documentation, Operation, Posted, respond
+from booper.api.call import Call
+from booper.api.operations import DescribedBody, DescribedResponse, Documentation, Operation
+from booper.api.responses import JSONResponse
 from booper.api.schemas import ANYTHING, Schema
 from booper.errors import StoreFull, StoreUnavailable
 
 
 async def ping(call: Call) -> Response:
     """Say that booper is there."""
-    return respond({"message": "Pong"})
+    return JSONResponse({"message": "Pong"})
 
 
 async def echo(call: Call) -> Response:
     """Answer the posted JSON."""
-    body = await read_body(call.request, call.services.max_body_bytes)
-    if media_type(call.request) == FORM:
-        return respond(decode_form(body))
+    body = await read_body(call, call.services.max_body_bytes)
+    if media_type(call) == FORM:
+        return JSONResponse(decode_form(body))
     check_json(body)
-    return Response(body, media_type="application/json")
+    return JSONResponse(msgspec.Raw(body))
 
 
 async def healthz(call: Call) -> Response:
     """Say that the process is alive."""
-    return respond({"status": "alive"})
+    return JSONResponse({"status": "alive"})
 
 
 async def readyz(call: Call) -> Response:
@@ -33,7 +37,7 @@ async def readyz(call: Call) -> Response:
         raise StoreUnavailable("the loop is not running")
     call.services.scheduler.check_sending()
     await call.services.store.check_writable(call.services.clock.now())
-    return respond({"status": "ready"})
+    return JSONResponse({"status": "ready"})
 
 
 _FORM: Schema = {
@@ -43,29 +47,29 @@ _FORM: Schema = {
 }
 
 
-def _says(key: str, word: str) -> Answer:
+def _says(key: str, word: str) -> DescribedResponse:
     kind = {"type": "object", "properties": {key: {"const": word}}, "required": [key]}
-    return Answer(word.capitalize(), (kind,), {key: word})
+    return DescribedResponse(word.capitalize(), (kind,), {key: word})
 
 
 # What watches a process, and jobs that try what is sent, may add what they like.
-_PING = Documentation(tag="probes", ignores_query=True, answers={200: _says("message", "Pong")})
+_PING = Documentation(tag="probes", ignores_query=True, responses={200: _says("message", "Pong")})
 _ECHO = Documentation(
     tag="probes",
     ignores_query=True,
-    posted=Posted(
+    body=DescribedBody(
         ANYTHING,
         {"object": {"content": "Hello world!"}},
         form=_FORM,
         form_examples={"field": {"content": "Hello world!"}},
     ),
-    answers={200: Answer("What was posted", (ANYTHING,), {"content": "Hello world!"})},
+    responses={200: DescribedResponse("What was posted", (ANYTHING,), {"content": "Hello world!"})},
 )
-_ALIVE = Documentation(tag="probes", ignores_query=True, answers={200: _says("status", "alive")})
+_ALIVE = Documentation(tag="probes", ignores_query=True, responses={200: _says("status", "alive")})
 _READY = Documentation(
     tag="probes",
     ignores_query=True,
-    answers={200: _says("status", "ready")},
+    responses={200: _says("status", "ready")},
     errors=(StoreUnavailable, StoreFull),
 )
 

@@ -1,20 +1,17 @@
 """Errors on the wire: RFC 9457 problem details, one place for all of them."""
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from math import ceil
-from typing import Any
 
 import msgspec
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from booper.api.paths import advice
 from booper.errors import (
     BodyTooLarge,
     BooperError,
     InvalidRequest,
+    MethodNotAllowed,
     StoreUnavailable,
     TooManyConnections,
     TooManyRequests,
@@ -44,6 +41,32 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     errors: list[FieldProblem] | msgspec.UnsetType = msgspec.UNSET
 
 
+class ProblemResponse(Response):
+    """The response to an expected error."""
+
+    media_type = MEDIA_TYPE
+
+    def __init__(self, error: BooperError) -> None:
+        content = msgspec.json.encode(problem_of(error))
+        super().__init__(content, error.status, headers_of(error))
+
+
+class FaultResponse(ProblemResponse):
+    """The response to a fault of booper's own, without its innards; then it raises that fault.
+
+    So the server hears of it, and logs it.
+    """
+
+    def __init__(self, fault: Exception) -> None:
+        super().__init__(BooperError("booper failed to answer this request; its log says why"))
+        self._fault = fault
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it. Raises: the fault."""
+        await super().__call__(scope, receive, send)
+        raise self._fault
+
+
 def problem_of(error: BooperError) -> Problem:
     """Describe an expected error."""
     if isinstance(error, InvalidRequest):
@@ -52,41 +75,8 @@ def problem_of(error: BooperError) -> Problem:
     return Problem(title=error.title, status=error.status, detail=str(error))
 
 
-async def answer_expected(request: Request, error: Exception) -> Response:
-    """Answer one of booper's own errors."""
-    assert isinstance(error, BooperError)
-    return _respond(problem_of(error), headers_of(error))
-
-
-async def answer_http(request: Request, error: Exception) -> Response:
-    """Answer what the router found: no such path, or no such method there."""
-    assert isinstance(error, HTTPException)
-    headers, title = error.headers or {}, HTTPStatus(error.status_code).phrase
-    detail = f"{request.method} {request.url.path[:200]}: {title.lower()}"
-    match error.status_code:
-        case 404:
-            prefix = request.scope.get("root_path", "")
-            templates = [operation.path for operation in request.app.state.operations]
-            path = request.url.path.removeprefix(prefix)[:200]
-            detail += f"; {advice(path, templates, prefix)}"
-        case 405:
-            detail += f"; expected {headers['Allow']}"
-    return _respond(Problem(title=title, status=error.status_code, detail=detail), headers)
-
-
-async def answer_unexpected(request: Request, error: Exception) -> Response:
-    """Answer a fault of booper's own, without its innards; the log has the traceback."""
-    return _respond(unexpected(), {})
-
-
-def unexpected() -> Problem:
-    """Describe a fault of booper's own."""
-    detail = "booper failed to answer this request; its log says why"
-    return Problem(title="Internal error", status=500, detail=detail)
-
-
 def headers_of(error: BooperError) -> Mapping[str, str]:
-    """Return the headers that an error's answer has beside its body's."""
+    """Return the headers of the response to an error, beside those of its body."""
     match error:
         case Unauthenticated():
             return {"WWW-Authenticate": 'Bearer realm="booper"'}
@@ -96,13 +86,10 @@ def headers_of(error: BooperError) -> Mapping[str, str]:
             return {"Retry-After": str(RETRY_SECONDS)}
         case UnsupportedEncoding():
             return {"Accept-Encoding": "identity"}  # RFC 9110 §15.5.16
+        case MethodNotAllowed(allowed=allowed):
+            return {"Allow": allowed}
         case BodyTooLarge():
             # The rest of the body is not read, so nothing can follow it on this connection.
             return {"Connection": "close"}
         case _:
             return {}
-
-
-def _respond(problem: Problem, headers: Mapping[str, Any]) -> Response:
-    content = msgspec.json.encode(problem)
-    return Response(content, problem.status, headers=dict(headers), media_type=MEDIA_TYPE)

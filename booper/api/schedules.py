@@ -7,27 +7,27 @@ from uuid import UUID
 import msgspec
 from starlette.responses import Response
 
+from booper.api.access import Access
 from booper.api.bodies import JSON, decode_json, media_type, read_body
+from booper.api.call import Call
 from booper.api.intake import check, new_schedule, read_args, read_due, start_of_interval
-from booper.api.jobs import JOB, rules_of
+from booper.api.jobs import JOB
 from booper.api.memory import ITEM_BYTES
+from booper.api.operations import (
+    Data,
+    DescribedBody,
+    DescribedResponse,
+    Documentation,
+    Operation,
+    Parameter,
+)
 from booper.api.paging import (
     MOST_UUID,
     read_page,
     write_cursor,
 )
 from booper.api.parameters import CURSOR, MOMENT, paging
-from booper.api.routing import (
-    Access,
-    Answer,
-    Call,
-    Data,
-    Documentation,
-    Operation,
-    Parameter,
-    Posted,
-    respond,
-)
+from booper.api.responses import JSONResponse
 from booper.api.schemas import ANYTHING, CREATE, Schema, optional, whole
 from booper.api.schemas import UUID as UUID_SCHEMA
 from booper.api.shapes import not_an_object, unknown
@@ -71,30 +71,30 @@ class SchedulePage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 async def list_all(call: Call) -> Response:
     """List the user's schedules, newest first unless asked otherwise."""
-    page, _ = read_page(call.request.query_params, ORDER_FIELDS, {}, most_id=MOST_UUID)
+    page, _ = read_page(call.query, ORDER_FIELDS, {}, most_id=MOST_UUID)
     part = await call.services.store.schedules.list(call.user_id, page)
     redaction = call.services.redaction
     resources = [schedule_resource(each, redaction) for each in part]
-    return respond(SchedulePage(resources, write_cursor(page, part)))
+    return JSONResponse(SchedulePage(resources, write_cursor(page, part)))
 
 
 async def get(call: Call) -> Response:
     """Show one schedule and when it runs next."""
     count, after = _next_parameters(call)
     schedule = await call.services.store.schedules.get(call.user_id, _reference(call))
-    return respond({"data": await _detail(call, schedule, count, after)})
+    return JSONResponse({"data": await _detail(call, schedule, count, after)})
 
 
 async def change(call: Call) -> Response:
     """Change the fields that are given (null removes one) and plan the next run anew."""
     services, now = call.services, call.services.clock.now()
-    body = await read_body(call.request, services.max_body_bytes)
-    if media_type(call.request) != JSON:
+    body = await read_body(call, services.max_body_bytes)
+    if media_type(call) != JSON:
         raise UnsupportedMediaType(f"expected {JSON}")
     altered = await _change(call, body, now)
     services.scheduler.arm(*altered.armed)
     shown = await _detail(call, altered.schedule, DEFAULT_NEXT_RUNS, now)
-    return respond({"data": shown})
+    return JSONResponse({"data": shown})
 
 
 async def disable(call: Call) -> Response:
@@ -104,7 +104,7 @@ async def disable(call: Call) -> Response:
         call.user_id, _reference(call), now, services.reports.cancelled
     )
     services.scheduler.arm(*altered.armed)
-    return respond({"data": schedule_resource(altered.schedule, services.redaction)})
+    return JSONResponse({"data": schedule_resource(altered.schedule, services.redaction)})
 
 
 async def enable(call: Call) -> Response:
@@ -118,7 +118,7 @@ async def enable(call: Call) -> Response:
     attempts = decode_args(schedule.args).max_attempts or services.max_attempts
     altered = await services.store.schedules.enable(call.user_id, schedule.id, now, attempts)
     services.scheduler.arm(*altered.armed)
-    return respond({"data": schedule_resource(altered.schedule, services.redaction)})
+    return JSONResponse({"data": schedule_resource(altered.schedule, services.redaction)})
 
 
 async def delete(call: Call) -> Response:
@@ -134,13 +134,13 @@ async def delete(call: Call) -> Response:
 async def run(call: Call) -> Response:
     """Run a schedule now, beside its plan, with another body if one is given."""
     services, now = call.services, call.services.clock.now()
-    body = await read_body(call.request, services.max_body_bytes)
+    body = await read_body(call, services.max_body_bytes)
     schedule = await services.store.schedules.get(call.user_id, _reference(call))
     new = _extra_run(schedule, _run_body(call, body), call, now)
     job = await services.store.schedules.run(call.user_id, schedule.id, new, now)
     services.scheduler.arm(job)
-    location = {"Location": f"/api/jobs/{job.id}"}
-    return respond({"data": job_resource(job, now, services.redaction)}, 201, location)
+    shown = job_resource(job, now, services.redaction)
+    return JSONResponse({"data": shown}, 201, f"/api/jobs/{job.id}")
 
 
 CHANGE: Schema = {
@@ -179,13 +179,13 @@ _DETAIL = {
     "next_runs_local": ["2023-09-01T18:30:59.705161+00:00"],
 }
 _ID = Parameter("schedule_id", "The schedule's id", UUID_SCHEMA, _SCHEDULE["id"])
-_ONE = Answer("The schedule", (Data(ScheduleResource),), {"data": _SCHEDULE})
-_DETAILED = Answer("It and its next runs", (Data(ScheduleDetail),), {"data": _DETAIL})
+_ONE = DescribedResponse("The schedule", (Data(ScheduleResource),), {"data": _SCHEDULE})
+_DETAILED = DescribedResponse("It and its next runs", (Data(ScheduleDetail),), {"data": _DETAIL})
 
 _LIST = Documentation(
     tag="schedules",
     parameters=(*paging(ORDER_FIELDS), CURSOR),
-    answers={200: Answer("Schedules", (SchedulePage,), {"data": [_SCHEDULE]})},
+    responses={200: DescribedResponse("Schedules", (SchedulePage,), {"data": [_SCHEDULE]})},
 )
 _GET = Documentation(
     tag="schedules",
@@ -194,24 +194,30 @@ _GET = Documentation(
         Parameter("next_runs", "How many to tell", whole(0, MOST_NEXT_RUNS), DEFAULT_NEXT_RUNS),
         Parameter("after", "From when on, now by default", MOMENT, "2030-01-31"),
     ),
-    answers={200: _DETAILED},
+    responses={200: _DETAILED},
 )
 _CHANGE = Documentation(
     tag="schedules",
     parameters=(_ID,),
-    posted=Posted(CHANGE, {"twice as often": {"repeat_every": [150, "seconds"]}}),
-    answers={200: _DETAILED},
+    body=DescribedBody(CHANGE, {"twice as often": {"repeat_every": [150, "seconds"]}}),
+    responses={200: _DETAILED},
     errors=(Conflict,),
 )
-_SWITCH = Documentation(tag="schedules", parameters=(_ID,), answers={200: _ONE})
-_ENABLE = Documentation(tag="schedules", parameters=(_ID,), answers={200: _ONE}, errors=(Conflict,))
-_DELETE = Documentation(tag="schedules", parameters=(_ID,), answers={204: Answer("It is deleted")})
+_SWITCH = Documentation(tag="schedules", parameters=(_ID,), responses={200: _ONE})
+_ENABLE = Documentation(
+    tag="schedules", parameters=(_ID,), responses={200: _ONE}, errors=(Conflict,)
+)
+_DELETE = Documentation(
+    tag="schedules", parameters=(_ID,), responses={204: DescribedResponse("It is deleted")}
+)
 _EXTRA = Documentation(
     tag="schedules",
     parameters=(_ID,),
-    posted=Posted(_RUN, {"with another body": {"body": {"min": 100}}}, is_required=False),
-    answers={
-        201: Answer("The run", (Data(JobResource),), {"data": JOB}, headers=("Location",)),
+    body=DescribedBody(_RUN, {"with another body": {"body": {"min": 100}}}, is_required=False),
+    responses={
+        201: DescribedResponse(
+            "The run", (Data(JobResource),), {"data": JOB}, headers=("Location",)
+        ),
     },
     errors=(Conflict,),
 )
@@ -257,7 +263,7 @@ def _changed(schedule: Schedule, body: bytes, call: Call, now: datetime) -> NewS
         if name in given:
             findings.add(f"/{name}", "cannot be changed; delete the schedule and post another")
     args = read_args(_merged(schedule, given), JSON, findings)
-    origin = check(args, rules_of(call.services), now, findings)
+    origin = check(args, call.services.rules, now, findings)
     if not findings.errors and not args.is_recurring:
         findings.add("", "a schedule needs repeat_every or cron")
     anchor = schedule.anchor
@@ -290,7 +296,7 @@ def _run_body(call: Call, body: bytes) -> dict[str, msgspec.Raw]:
     """Read the optional `{"body": …}` of an extra run."""
     if not body:
         return {}
-    if media_type(call.request) != JSON:
+    if media_type(call) != JSON:
         raise UnsupportedMediaType(f"expected {JSON}")
     given = _fields(body)
     if others := [name for name in given if name != "body"]:
@@ -303,7 +309,7 @@ def _extra_run(
 ) -> NewJob:
     findings = Findings()
     args = read_args(_merged(schedule, given), JSON, findings)
-    check(args, rules_of(call.services), now, findings)
+    check(args, call.services.rules, now, findings)
     # Who brings a body of their own must be one who may send to the url.
     judged = ("/body", "/url") if given else ("/body",)
     errors = [error for error in findings.errors if error.pointer.startswith(judged)]
@@ -359,7 +365,7 @@ def _next_times(
 
 def _next_parameters(call: Call) -> tuple[int, datetime]:
     """Read `next_runs` and `after`."""
-    query, now = call.request.query_params, call.services.clock.now()
+    query, now = call.query, call.services.clock.now()
     errors: list[FieldError] = []
     text = query.get("next_runs", str(DEFAULT_NEXT_RUNS))
     count = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else -1
@@ -378,7 +384,7 @@ def _next_parameters(call: Call) -> tuple[int, datetime]:
 
 
 def _reference(call: Call) -> UUID:
-    text = call.request.path_params["schedule_id"]
+    text = call.path["schedule_id"]
     try:
         return UUID(text)
     except ValueError:

@@ -8,11 +8,10 @@ from typing import Final, Protocol
 
 import httpx
 from starlette.datastructures import Headers
-from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from booper.admission import Address, addresses_of, is_loopback
-from booper.api.problems import answer_expected
+from booper.api.problems import ProblemResponse
 from booper.app import Booper
 from booper.clock import RunningClock, SystemClock
 from booper.config import Config
@@ -94,8 +93,7 @@ class Bench:
         """Serve the sink and the API; a call that meets a reset waits for its end."""
         if not self._is_meant(Headers(scope=scope).get("host", "")):
             error = Forbidden("this booper is for its own machine: call it localhost or 127.0.0.1")
-            answer = await answer_expected(Request(scope), error)
-            await answer(scope, receive, send)
+            await ProblemResponse(error)(scope, receive, send)
             return
         if scope["type"] == "http" and scope["path"].startswith(PREFIX + "/"):
             await self.sink(scope, receive, send)

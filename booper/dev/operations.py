@@ -8,18 +8,18 @@ from typing import Any, Final, Protocol
 import msgspec
 from starlette.responses import Response
 
+from booper.api.access import Access
 from booper.api.bodies import read_body
-from booper.api.routing import (
-    Access,
-    Answer,
-    Call,
+from booper.api.call import Call
+from booper.api.operations import (
     Data,
+    DescribedBody,
+    DescribedResponse,
     Documentation,
     Operation,
     Parameter,
-    Posted,
-    respond,
 )
+from booper.api.responses import JSONResponse
 from booper.api.shapes import read_struct
 from booper.clock import RunningClock
 from booper.dev.sink import Arrived, Sink
@@ -110,32 +110,32 @@ class Operations:
 
     async def read_clock(self, call: Call) -> Response:
         """Tell the time."""
-        return respond({"data": self._clock()})
+        return JSONResponse({"data": self._clock()})
 
     async def move_clock(self, call: Call) -> Response:
         """Move the clock, let everything due on the way happen, and tell what ran."""
-        body = await read_body(call.request, call.services.max_body_bytes)
+        body = await read_body(call, call.services.max_body_bytes)
         move = read_struct(body, Move)
         if (name := _given(move)) == "freeze":
             await self._world.set_frozen(bool(move.freeze))
-            return respond({"data": self._clock()})
+            return JSONResponse({"data": self._clock()})
         journey = await self._world.go(partial(self._travel, move, name))
-        return respond({"data": journey_resource(journey)})
+        return JSONResponse({"data": journey_resource(journey)})
 
     async def list_arrived(self, call: Call) -> Response:
         """List what has reached the sink, the latest last."""
-        return respond({"data": self._world.sink.arrived()})
+        return JSONResponse({"data": self._world.sink.arrived()})
 
     async def list_caught(self, call: Call) -> Response:
         """List what the sink has caught at one name, the latest last."""
         # Read as the sink reads its paths: `?` and `#` in a name stay encoded in both.
         path = call.request.url.path.removeprefix(_SINK)
-        return respond({"data": self._world.sink.arrived(path)})
+        return JSONResponse({"data": self._world.sink.arrived(path)})
 
     async def reset(self, call: Call) -> Response:
         """Forget all jobs, schedules, logs and keys and what the sink has; set the clock back."""
         await self._world.reset()
-        return respond({"data": self._clock()})
+        return JSONResponse({"data": self._clock()})
 
     async def _travel(self, move: Move, name: str, travel: Travel) -> Journey:
         try:
@@ -234,9 +234,11 @@ _SEEN: dict[str, Any] = {
     "answer": "500",
 }
 _TAG = "dev"
-_REQUESTS = {200: Answer("The requests", (Data(Arrived, is_list=True),), {"data": [_SEEN]})}
+_REQUESTS = {
+    200: DescribedResponse("The requests", (Data(Arrived, is_list=True),), {"data": [_SEEN]})
+}
 _CLOCK = Documentation(
-    tag=_TAG, answers={200: Answer("The time", (Data(ClockResource),), {"data": _NOW})}
+    tag=_TAG, responses={200: DescribedResponse("The time", (Data(ClockResource),), {"data": _NOW})}
 )
 
 
@@ -252,18 +254,18 @@ def _moves(now: datetime) -> dict[str, Any]:
 
 _MOVE = Documentation(
     tag=_TAG,
-    posted=Posted(
+    body=DescribedBody(
         Move,
         _moves,
     ),
-    answers={
-        200: Answer(
+    responses={
+        200: DescribedResponse(
             "What ran, or the time", (Data(JourneyResource), Data(ClockResource)), {"data": _WENT}
         )
     },
     errors=(Conflict,),
 )
-_ARRIVED = Documentation(tag=_TAG, answers=_REQUESTS, errors=(InvalidRequest,))
+_ARRIVED = Documentation(tag=_TAG, responses=_REQUESTS, errors=(InvalidRequest,))
 _CAUGHT = Documentation(
     tag=_TAG,
     parameters=(
@@ -271,8 +273,8 @@ _CAUGHT = Documentation(
             "name", "What follows /dev/sink/; it may hold slashes", {"type": "string"}, "orders"
         ),
     ),
-    answers=_REQUESTS,
+    responses=_REQUESTS,
 )
 _RESET = Documentation(
-    tag=_TAG, answers={200: Answer("The time", (Data(ClockResource),), {"data": _NOW})}
+    tag=_TAG, responses={200: DescribedResponse("The time", (Data(ClockResource),), {"data": _NOW})}
 )

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from booper.model.job import Job
 from booper.model.redaction import Redaction
-from booper.model.timestamps import bare, precise, precise_or_none
+from booper.model.timestamps import bare, precise
 
 
 class HeldBy(msgspec.Struct, frozen=True, gc=False):
@@ -92,10 +92,10 @@ def _job_resource(job: Job, now: datetime, args: str, *, has_conflict: bool) -> 
 def job_state(job: Job, now: datetime, *, has_conflict: bool = False) -> JobState:
     """Show how far a job has come."""
     return JobState(
-        attempted_at=precise_or_none(job.attempted_at),
-        cancelled_at=precise_or_none(job.cancelled_at),
-        completed_at=precise_or_none(job.completed_at),
-        discarded_at=precise_or_none(job.discarded_at),
+        attempted_at=precise(job.attempted_at) if job.attempted_at else None,
+        cancelled_at=precise(job.cancelled_at) if job.cancelled_at else None,
+        completed_at=precise(job.completed_at) if job.completed_at else None,
+        discarded_at=precise(job.discarded_at) if job.discarded_at else None,
         has_confict=has_conflict,
         id=job.id,
         inserted_at=precise(job.inserted_at),

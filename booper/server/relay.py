@@ -17,7 +17,7 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from booper.api.bodies import read_body
-from booper.api.problems import answer_expected
+from booper.api.problems import ProblemResponse
 from booper.clock import monotonic
 from booper.engine.answer import BODY, Answer
 from booper.engine.connection import Connection, Exchange
@@ -110,8 +110,7 @@ class Relay:
             async with self._body(request) as body:
                 answered = await self._ask(request.method, _encoded(request, body))
         except BooperError as error:
-            response = await answer_expected(request, error)
-            await response(scope, receive, send)
+            await ProblemResponse(error)(scope, receive, send)
             return
         match answered:
             case Answered():

@@ -12,7 +12,7 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from booper.api.routing import Services
+from booper.api.services import Services
 from booper.app import Booper
 from booper.cli import main
 from booper.engine.reports import Reports

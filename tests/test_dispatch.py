@@ -1,4 +1,4 @@
-"""How a request finds its operation: directly, through Starlette's patterns, or under a prefix."""
+"""How a request finds its operation, at the top or under a prefix, and an error its response."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,17 +6,22 @@ from typing import Any
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.responses import Response
 from starlette.routing import Mount
-from starlette.types import Message
+from starlette.types import Message, Scope
 
+from booper.api.access import Access
 from booper.api.application import OPERATIONS
-from booper.api.routing import Services
+from booper.api.call import Call
+from booper.api.dispatch import Routes
+from booper.api.operations import Documentation, Operation
+from booper.api.services import Services
 from booper.app import Booper
 from booper.config import Config
 from tests.conftest import KEY
 from tests.target import FakeTarget
 
-DIRECT = sorted({operation.path for operation in OPERATIONS if "{" not in operation.path})
+EXACT = sorted({operation.path for operation in OPERATIONS if "{" not in operation.path})
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +56,7 @@ def mounted(booper: Booper) -> httpx.AsyncClient:
     )
 
 
-@pytest.mark.parametrize("path", DIRECT)
+@pytest.mark.parametrize("path", EXACT)
 async def test_a_path_is_answered_alike_with_and_without_a_prefix(
     booper: Booper, api: httpx.AsyncClient, path: str
 ) -> None:
@@ -79,6 +84,69 @@ async def test_another_spelling_of_a_path_is_not_there(api: httpx.AsyncClient, p
     answer = await api.post(path, json={})
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+PATTERNS = (
+    "/jobs/batch",
+    "/jobs/{id}",
+    "/jobs/{id}/log/{entry}",
+    "/jobs/{name}/log",
+    "/at/{x:path}",
+)
+FOUND: dict[str, tuple[str, dict[str, str]] | None] = {
+    "/jobs/batch": ("/jobs/batch", {}),
+    "/jobs/7": ("/jobs/{id}", {"id": "7"}),
+    "/jobs/batches": ("/jobs/{id}", {"id": "batches"}),
+    "/jobs/7/log": ("/jobs/{name}/log", {"name": "7"}),
+    "/jobs/7/log/8": ("/jobs/{id}/log/{entry}", {"id": "7", "entry": "8"}),
+    "/jobs/ä b": ("/jobs/{id}", {"id": "ä b"}),
+    "/jobs/a\nb": ("/jobs/{id}", {"id": "a\nb"}),
+    "/at/": ("/at/{x:path}", {"x": ""}),
+    "/at/a/b": ("/at/{x:path}", {"x": "a/b"}),
+    "/jobs/": None,
+    "/jobs/7/": None,
+    "/jobs/7\n": ("/jobs/{id}", {"id": "7\n"}),
+    "/jobs/7/log/8/9": None,
+    "/jobsx7": None,
+    "": None,
+}
+
+
+@pytest.mark.parametrize("prefix", ["", "/booper"])
+@pytest.mark.parametrize("path", FOUND)
+def test_a_path_finds_its_pattern(path: str, prefix: str) -> None:
+    """Exact paths go first; a parameter has no slash, unless it says `:path`; a prefix is cut."""
+    routes = Routes([_operation(pattern) for pattern in PATTERNS])
+    scope: Scope = {"path": prefix + path, "root_path": prefix}
+    methods, parameters = routes.find(scope)
+    expected = FOUND[path]
+    if expected is None:
+        assert (methods, parameters) == ({}, {})
+    else:
+        assert (methods["GET"].path, parameters) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "is_found"),
+    [
+        ("/booper/api/jobs", True),
+        ("/api/jobs", True),  # a proxy may have cut the prefix, as Starlette allows
+        ("/booperapi/jobs", False),
+        ("/booper", False),
+        ("/booper/booper/api/jobs", False),
+    ],
+)
+def test_a_prefix_is_cut_once(path: str, is_found: bool) -> None:
+    """What is left is the path; it ends where a segment ends."""
+    methods, _ = Routes([_operation("/api/jobs")]).find({"path": path, "root_path": "/booper"})
+    assert bool(methods) is is_found
+
+
+def _operation(path: str) -> Operation:
+    async def handler(call: Call) -> Response:
+        return Response()
+
+    return Operation("GET", path, Access.OPEN, handler, Documentation(tag="test", responses={}))
 
 
 async def test_a_web_socket_finds_nothing(booper: Booper) -> None:
@@ -147,26 +215,23 @@ CREATES: dict[str, tuple[list[tuple[str, str]], bytes]] = {
 
 
 @pytest.mark.parametrize("name", CREATES)
-async def test_a_create_is_answered_alike_with_and_without_starlette(
+async def test_a_create_is_answered_alike_under_a_prefix(
     booper: Booper, api: httpx.AsyncClient, name: str
 ) -> None:
-    """Under a prefix creates go through Starlette; past it the same request has the same answer."""
+    """Mounted in another program booper gives the same request the same response."""
     given, content = CREATES[name]
     headers = [(key.encode(), value.encode("latin-1")) for key, value in given]
     api.headers.pop("Authorization")
     async with mounted(booper) as program:
         program.headers.pop("Authorization")
-        through = await program.post("/booper/api/jobs", headers=headers, content=content)
-        past = await api.post("/api/jobs", headers=headers, content=content)
-    assert past.status_code == through.status_code
-    assert set(past.headers) == set(through.headers)
-    assert [_without_identity(past), past.headers["content-type"]] == [
-        _without_identity(through),
-        through.headers["content-type"],
-    ]
-    for header in ("www-authenticate", "connection", "retry-after"):
-        assert past.headers.get(header) == through.headers.get(header)
-    assert len(past.content) == int(past.headers["content-length"])
+        prefixed = await program.post("/booper/api/jobs", headers=headers, content=content)
+        direct = await api.post("/api/jobs", headers=headers, content=content)
+    assert direct.status_code == prefixed.status_code
+    assert set(direct.headers) == set(prefixed.headers)
+    assert _without_identity(direct) == _without_identity(prefixed)
+    for header in ("content-type", "www-authenticate", "connection", "retry-after"):
+        assert direct.headers.get(header) == prefixed.headers.get(header)
+    assert len(direct.content) == int(direct.headers["content-length"])
 
 
 async def test_a_held_key_is_answered_alike(booper: Booper, api: httpx.AsyncClient) -> None:
@@ -175,11 +240,11 @@ async def test_a_held_key_is_answered_alike(booper: Booper, api: httpx.AsyncClie
     first = await api.post("/api/jobs", json=body)
     async with mounted(booper) as program:
         for wanted in ({}, {"on_conflict": "reject"}):
-            past = await api.post("/api/jobs", json=body | wanted)
-            through = await program.post("/booper/api/jobs", json=body | wanted)
-            assert past.status_code == through.status_code == (409 if wanted else 200)
-            assert past.json() == through.json()
-            assert "location" not in past.headers
+            direct = await api.post("/api/jobs", json=body | wanted)
+            prefixed = await program.post("/booper/api/jobs", json=body | wanted)
+            assert direct.status_code == prefixed.status_code == (409 if wanted else 200)
+            assert direct.json() == prefixed.json()
+            assert "location" not in direct.headers
     assert first.headers["location"] == f"/api/jobs/{first.json()['data']['job_id']}"
 
 

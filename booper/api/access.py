@@ -1,0 +1,116 @@
+"""Who asks: from a request's headers to a principal, and what an operation wants of one."""
+
+import hmac
+from collections.abc import Mapping
+from enum import Enum
+from typing import Final
+from urllib.parse import unquote
+from uuid import UUID
+
+import msgspec
+
+from booper.api.services import Services
+from booper.engine.delivery import OWN_HEADER
+from booper.errors import Forbidden, Unauthenticated
+from booper.model.key import ApiKey, Scope, digest_of
+
+USER_HEADER: Final = "Booper-User"
+"""The user, percent-encoded, for whom an administrator acts; ignored at the public API."""
+
+_USER: Final = USER_HEADER.lower()
+_OWN: Final = OWN_HEADER.lower()
+
+
+class Access(Enum):
+    """Who may call an operation."""
+
+    OPEN = "no key"
+    READ = "a key that may read"
+    WRITE = "a key that may write"
+    OWN_OR_WRITE = "booper's own deliveries, or a key that may write"
+    ADMIN = "a key that may administer, or whoever may open the socket beside the database"
+
+
+_SCOPES: Final = {
+    Access.OPEN: Scope.READ,
+    Access.READ: Scope.READ,
+    Access.WRITE: Scope.WRITE,
+    Access.OWN_OR_WRITE: Scope.WRITE,
+    Access.ADMIN: Scope.ADMIN,
+}
+
+
+class Principal(msgspec.Struct, frozen=True, gc=False):
+    """Who asks: a user, what they may do, and the key they gave.
+
+    `user_id` is None for nobody in particular, `key_id` is None where no key was given.
+    """
+
+    user_id: UUID | None
+    scope: Scope
+    key_id: UUID | None = None
+
+
+ANYBODY: Final = Principal(None, Scope.READ)
+ADMINISTRATOR: Final = Principal(None, Scope.ADMIN)
+
+
+async def identify(headers: Mapping[str, str], access: Access, services: Services) -> Principal:
+    """Return who sends a request with these headers, by their lower-case names.
+
+    Raises:
+        Unauthenticated, Forbidden: the key is missing, wrong, or not enough.
+        TooManyRequests: it was used too often.
+    """
+    if access is Access.OPEN:
+        return ANYBODY
+    header = headers.get("authorization")
+    if header is None and services.is_administrator:
+        if name := headers.get(_USER):
+            user_id = await services.store.keys.user(unquote(name), services.clock.now())
+            return Principal(user_id, Scope.ADMIN)
+        if access is Access.ADMIN:
+            return ADMINISTRATOR
+    if access is Access.OWN_OR_WRITE:
+        if owner := await _own_user(headers, services):
+            return Principal(owner, Scope.WRITE)
+        if header is None and services.open_channels_key and not _is_of_a_page(headers):
+            header = f"Bearer {services.open_channels_key}"
+    key = await _key_of(header, services)
+    if services.rate_limit is not None:
+        services.rate_limit.take(key.id)
+    wanted = _SCOPES[access]
+    if not services.is_administrator and not key.scope.allows(wanted):
+        raise Forbidden(f"this needs a key of scope {wanted}, this one's is {key.scope}")
+    return Principal(key.user_id, key.scope, key.id)
+
+
+async def _own_user(headers: Mapping[str, str], services: Services) -> UUID | None:
+    """Return whose job sent this request, if it comes from booper itself."""
+    secret, _, job_id = headers.get(_OWN, "").partition(".")
+    if not hmac.compare_digest(secret.encode(), services.own_secret.encode()):
+        return None
+    return await services.store.jobs.owner(int(job_id))
+
+
+def _is_of_a_page(headers: Mapping[str, str]) -> bool:
+    """Return whether a page of another origin sends this, as any page can without asking."""
+    origin = headers.get("origin")
+    return origin is not None and origin.partition("://")[2] != headers.get("host")
+
+
+async def _key_of(header: str | None, services: Services) -> ApiKey:
+    """Return the key of an `Authorization` header.
+
+    Raises:
+        Unauthenticated: it is missing, unknown or revoked.
+    """
+    if header is None:
+        raise Unauthenticated("no API key; send the header `Authorization: Bearer sk_…`")
+    scheme, _, key = header.partition(" ")
+    if scheme.lower() not in ("bearer", "token") or not key.strip():
+        raise Unauthenticated("expected `Authorization: Bearer sk_…`")
+    known = await services.store.keys.find(digest_of(key.strip()))
+    if known is None or known.revoked_at is not None:
+        raise Unauthenticated("this API key is unknown or revoked")
+    return known

@@ -1,0 +1,45 @@
+"""One request to an operation, as its handler sees it."""
+
+from collections.abc import Mapping
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.types import Receive
+from starlette.types import Scope as ASGIScope
+
+from booper.api.access import Principal
+from booper.api.services import Services
+from booper.errors import Unauthenticated
+
+NO_QUERY: Final = QueryParams()
+
+
+class Call(msgspec.Struct, frozen=True, gc=False):
+    """A request whose sender is known and whose body has yet to be read.
+
+    `headers` are by lower-case name; of one that is repeated the first counts. `path` are the
+    parameters of its path, `query` those behind it.
+    """
+
+    scope: ASGIScope
+    receive: Receive
+    headers: Mapping[str, str]
+    path: Mapping[str, str]
+    query: QueryParams
+    principal: Principal
+    services: Services
+
+    @property
+    def user_id(self) -> UUID:
+        """Return the user this call acts for. Raises: Unauthenticated."""
+        if self.principal.user_id is None:
+            raise Unauthenticated("this needs the API key of a user")
+        return self.principal.user_id
+
+    @property
+    def request(self) -> Request:
+        """Return the whole request, for what a call leaves out."""
+        return Request(self.scope, self.receive)

@@ -1,0 +1,143 @@
+"""The dispatcher: from a request to the operation it means, and from an error to its response.
+
+Every request takes this one way, so it is kept lean: a path without parameters is found by one look
+into a dictionary, any other by one regular expression of all patterns.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Router
+from starlette.types import Receive, Scope, Send
+
+from booper.api.access import identify
+from booper.api.call import NO_QUERY, Call
+from booper.api.memory import SMALL_BYTES, Share
+from booper.api.operations import Operation
+from booper.api.paths import advice
+from booper.api.problems import FaultResponse, ProblemResponse
+from booper.api.query import check_query
+from booper.api.services import Services
+from booper.errors import BooperError, MethodNotAllowed, UnknownPath
+
+Methods = Mapping[str, Operation]
+
+_PARAMETER: Final = re.compile(r"{(\w+)(:path)?}")
+_NO_PARAMETERS: Final[Mapping[str, str]] = {}
+
+
+class Dispatcher:
+    """An ASGI application of operations over their services; it acquires nothing of its own."""
+
+    def __init__(self, operations: Sequence[Operation], services: Services) -> None:
+        self._operations = operations
+        self._services = services
+        self._routes = Routes(operations)
+        self._other_protocols = Router()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond to a request. Raises: an unexpected error, after it was responded to."""
+        if scope["type"] != "http":  # a web socket, which is closed, or the lifespan
+            await self._other_protocols(scope, receive, send)
+            return
+        share = Share(self._services.memory)
+        try:
+            response = await self._respond(scope, receive, share)
+            if share.size or len(getattr(response, "body", b"")) > SMALL_BYTES:
+                await share.send(response, scope, receive, send)
+            else:
+                await response(scope, receive, send)
+        except BooperError as error:  # a stream that could not begin
+            await ProblemResponse(error)(scope, receive, send)
+        finally:
+            if share.size:
+                share.release()
+
+    async def _respond(self, scope: Scope, receive: Receive, share: Share) -> Response:
+        """Return the response to a request, whatever happens."""
+        try:
+            methods, path = self._routes.find(scope)
+            method = scope["method"]
+            operation = methods.get("GET" if method == "HEAD" else method)
+            if operation is None:
+                raise self._refusal(scope, methods)
+            # Reversed, so that of a header that is repeated the first counts.
+            headers = {
+                name.decode("latin-1"): value.decode("latin-1")
+                for name, value in reversed(list(scope["headers"]))
+            }
+            principal = await identify(headers, operation.access, self._services)
+            query = QueryParams(scope["query_string"]) if scope["query_string"] else NO_QUERY
+            if query is not NO_QUERY and not operation.documentation.ignores_query:
+                check_query(query, operation.query, operation.body_fields)
+            if operation.reserves:
+                await share.reserve(operation.reserves)
+            call = Call(scope, receive, headers, path, query, principal, self._services)
+            return await operation.handler(call)
+        except BooperError as error:
+            return ProblemResponse(error)
+        except Exception as error:  # an operation's own fault; the server is to hear of it
+            return FaultResponse(error)
+
+    def _refusal(self, scope: Scope, methods: Methods) -> BooperError:
+        """Return why no operation is meant: there is no such path, or no such method of it."""
+        prefix, path = scope.get("root_path", ""), Request(scope).url.path
+        asked = f"{scope['method']} {path[:200]}"
+        if methods:
+            allowed = ", ".join([*methods, *(["HEAD"] if "GET" in methods else [])])
+            return MethodNotAllowed(f"{asked}: method not allowed; expected {allowed}", allowed)
+        templates = [operation.path for operation in self._operations]
+        meant = advice(path.removeprefix(prefix)[:200], templates, prefix)
+        return UnknownPath(f"{asked}: not found; {meant}")
+
+
+class Routes:
+    """The paths of operations, each with its methods.
+
+    A path without parameters goes before patterns that match it as well: `/api/jobs/batch` is no
+    job. Of several patterns the first one counts.
+    """
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        by_path: dict[str, dict[str, Operation]] = {}
+        for operation in operations:
+            by_path.setdefault(operation.path, {})[operation.method] = operation
+        self._exact = {path: methods for path, methods in by_path.items() if "{" not in path}
+        patterns = [path for path in by_path if "{" in path]
+        self._pattern = re.compile("|".join(f"({_expression(path)})" for path in patterns))
+        # By the number of the group that is the pattern: its methods, and its parameters' names.
+        self._of_group: dict[int | None, tuple[Methods, Sequence[str]]] = {}
+        group = 1
+        for path in patterns:
+            names = [name for name, _ in _PARAMETER.findall(path)]
+            self._of_group[group] = (by_path[path], names)
+            group += 1 + len(names)
+
+    def find(self, scope: Scope) -> tuple[Methods, Mapping[str, str]]:
+        """Return the methods of a request's path, none if it is not there, and its parameters.
+
+        The prefix under which booper is mounted in another program is no part of the path.
+        """
+        path = scope["path"]
+        if prefix := scope.get("root_path"):
+            path = path.removeprefix(prefix)
+        if (exact := self._exact.get(path)) is not None:
+            return exact, _NO_PARAMETERS
+        match = self._pattern.fullmatch(path)
+        if match is None or (group := match.lastindex) is None:
+            return {}, _NO_PARAMETERS
+        methods, names = self._of_group[group]
+        return methods, dict(zip(names, match.groups()[group:], strict=False))
+
+
+def _expression(path: str) -> str:
+    """Return a regular expression of a path with parameters."""
+    parts, end = list[str](), 0
+    for found in _PARAMETER.finditer(path):
+        parts += [re.escape(path[end : found.start()]), "(.*)" if found[2] else "([^/]+)"]
+        end = found.end()
+    return "".join([*parts, re.escape(path[end:])])
