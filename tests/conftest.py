@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config, Database, Targets
-from tests.target import FakeTarget
+from tests.support.target import FakeTarget
 
 START = datetime(2030, 1, 1, 12, 0, 0, tzinfo=UTC)
 KEY = "sk_test_0123456789abcdef"

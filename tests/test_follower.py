@@ -24,7 +24,7 @@ from booper.errors import StartError, StoreUnavailable
 from booper.follower import PAUSE_AFTER_FAILURE, Faces, Follower
 from booper.store.sqlite import DatabaseLocked
 from tests.conftest import KEY, START
-from tests.target import FakeTarget
+from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
 

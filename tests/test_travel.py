@@ -17,7 +17,7 @@ from booper.errors import Conflict
 from booper.model.job import Kind, State
 from booper.travel import Travel
 from tests.conftest import START
-from tests.target import FakeTarget
+from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
 

@@ -24,7 +24,7 @@ from booper.clock import VirtualClock
 from booper.config import Config, Database, Targets
 from booper.errors import BooperError
 from tests.conftest import KEY, START
-from tests.target import FakeTarget
+from tests.support.target import FakeTarget
 from tests.torture.shim import ALWAYS, Shim
 
 CREATES = 20

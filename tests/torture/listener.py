@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 
 from anyio.from_thread import start_blocking_portal
 
-from tests.http_server import Script
+from tests.support.http_server import Script
 
 BACKLOG = 1_024
 

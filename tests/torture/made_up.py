@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.target import FakeTarget
+from tests.support.target import FakeTarget
 
 # What a user may come upon: text with every character, names that mean something to booper.
 TEXT = st.one_of(

@@ -13,7 +13,7 @@ from random import Random
 
 from booper.store.sqlite import connection, open_store
 from tests.conftest import START
-from tests.stores import claim, completed, created, due, key, settle
+from tests.support.stores import claim, completed, created, due, key, settle
 from tests.torture.shim import Shim
 
 ACKNOWLEDGED = "acknowledged"

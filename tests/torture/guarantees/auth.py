@@ -12,10 +12,7 @@ import httpx
 from booper.api.application import OPERATIONS
 from booper.app import Booper
 from booper.clock import VirtualClock
-from tests.conftest import START
-from tests.processes import bearer
-from tests.target import FakeTarget
-from tests.test_api_auth import (
+from tests.api.test_auth import (
     ADMINS,
     BAD_AUTHORIZATIONS,
     CLOSED,
@@ -26,6 +23,9 @@ from tests.test_api_auth import (
     filled,
     owned_objects,
 )
+from tests.conftest import START
+from tests.support.processes import bearer
+from tests.support.target import FakeTarget
 from tests.torture.line import Line, Size, line
 from tests.torture.virtual import running
 

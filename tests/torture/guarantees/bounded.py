@@ -12,7 +12,7 @@ import httpx
 from tests.benchmarks.daemon import KEY, Daemon, serving
 from tests.benchmarks.fill import fill
 from tests.benchmarks.target import running
-from tests.processes import bearer
+from tests.support.processes import bearer
 from tests.torture.dear import RARE, URL, Dear, prepare, requests
 from tests.torture.line import Line, Size, line
 

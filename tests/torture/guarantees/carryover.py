@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.processes import Daemon, allow_local_targets, serving, until
+from tests.support.processes import Daemon, allow_local_targets, serving, until
 from tests.torture.line import Line, Size, line
 from tests.torture.listener import header, listening
 

@@ -16,8 +16,8 @@ import httpx
 
 from booper.clock import NAP_SECONDS, SystemClock, VirtualClock
 from tests.conftest import START
-from tests.processes import monotonic
-from tests.target import FakeTarget
+from tests.support.processes import monotonic
+from tests.support.target import FakeTarget
 from tests.torture.line import Line, Size, line
 from tests.torture.virtual import running
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.http_server import Script
-from tests.processes import Daemon, allow_local_targets, monotonic, nap, serving
+from tests.support.http_server import Script
+from tests.support.processes import Daemon, allow_local_targets, monotonic, nap, serving
 from tests.torture.line import Line, Size, line
 from tests.torture.listener import listening
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.processes import (
+from tests.support.processes import (
     Daemon,
     LocalTarget,
     allow_local_targets,

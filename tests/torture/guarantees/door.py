@@ -7,8 +7,8 @@ from itertools import count, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.processes import Daemon, monotonic, nap, serving, until
-from tests.test_door import GET, request
+from tests.server.test_connection_limits import GET, request
+from tests.support.processes import Daemon, monotonic, nap, serving, until
 from tests.torture.line import Line, Size, line
 
 KEY = "sk_torture_torture_torture"

@@ -11,7 +11,7 @@ from typing import Any
 
 from booper.clock import SystemClock
 from tests.benchmarks.processes import free_port
-from tests.processes import Daemon, monotonic, nap, serving
+from tests.support.processes import Daemon, monotonic, nap, serving
 from tests.torture.line import Line, Size, line
 from tests.torture.listener import header, listening
 

@@ -1,6 +1,6 @@
 """Requests are framed as h11 frames them, however they are cut; what differs is on purpose."""
 
-from tests.framing import Framing, compare_many
+from tests.support.framing import Framing, compare_many
 from tests.torture.line import Line, Size, line
 
 SEED = 9112

@@ -10,8 +10,8 @@ from random import Random
 from booper.engine.addresses import SPECIAL_RANGES
 from booper.engine.headers import check_header
 from booper.errors import TargetRefused
-from tests.guard_corpus import ACCEPTED, REFUSED
-from tests.test_guard import Resolver, guard, verdict
+from tests.engine.test_guard import Resolver, guard, verdict
+from tests.support.guard_corpus import ACCEPTED, REFUSED
 from tests.torture.line import Line, Size, line
 
 PUBLIC = "8.8.8.8"

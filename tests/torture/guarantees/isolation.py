@@ -9,7 +9,7 @@ from typing import Any
 
 from booper.clock import SystemClock
 from tests.benchmarks.processes import free_port
-from tests.processes import Daemon, database_copy, monotonic, nap, serving
+from tests.support.processes import Daemon, database_copy, monotonic, nap, serving
 from tests.torture.line import Line, Size, line
 from tests.torture.listener import header, listening
 

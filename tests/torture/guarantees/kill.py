@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
-from tests.processes import (
+from tests.support.processes import (
     Daemon,
     LocalTarget,
     allow_local_targets,

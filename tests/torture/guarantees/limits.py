@@ -7,8 +7,8 @@ from math import floor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.processes import Daemon, allow_local_targets, bearer, monotonic, run, serving
-from tests.test_door import REFUSED, request
+from tests.server.test_connection_limits import REFUSED, request
+from tests.support.processes import Daemon, allow_local_targets, bearer, monotonic, run, serving
 from tests.torture.line import Line, Size, line
 
 KEY = "sk_torture_torture_torture"

@@ -17,8 +17,8 @@ import httpx
 from booper.app import Booper
 from booper.clock import VirtualClock
 from tests.conftest import START
-from tests.programs import json_of
-from tests.target import FakeTarget
+from tests.support.programs import json_of
+from tests.support.target import FakeTarget
 from tests.torture.line import Line, Size, line
 from tests.torture.made_up import Capricious, bodies
 from tests.torture.virtual import running

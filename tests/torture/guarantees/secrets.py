@@ -8,8 +8,9 @@ from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.processes import Daemon, run
-from tests.test_secrets import (
+from tests.support.processes import Daemon, run
+from tests.torture.line import Line, Size, line
+from tests.whole.test_secrets import (
     CANARIES,
     test_no_error_of_a_job_repeats_its_secrets,
     test_no_key_and_no_webhook_secret_stands_in_a_file,
@@ -17,7 +18,6 @@ from tests.test_secrets import (
     test_secret_headers_stand_in_no_stored_log_entry,
     troubled,
 )
-from tests.torture.line import Line, Size, line
 
 CHECKS = (
     test_no_secret_stands_in_the_log_of_the_process,

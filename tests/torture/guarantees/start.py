@@ -10,7 +10,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 from booper.store.sqlite.schema import APPLICATION_ID
-from tests.processes import run, serving
+from tests.support.processes import run, serving
 from tests.torture.line import Line, NotMeasured, Size, line
 
 Trap = Callable[[Path], AbstractContextManager[tuple[str, ...]]]

@@ -19,7 +19,7 @@ from booper.clock import VirtualClock
 from booper.model.job import State
 from booper.travel import Journey, Travel
 from tests.conftest import START
-from tests.processes import monotonic
+from tests.support.processes import monotonic
 from tests.torture.line import Line, Size, line
 from tests.torture.virtual import running
 

@@ -20,7 +20,7 @@ from tests.benchmarks.daemon import KEY, SERVE, Daemon, serving
 from tests.benchmarks.jobs import microseconds
 from tests.benchmarks.load import Load
 from tests.benchmarks.target import Target, running
-from tests.processes import bearer
+from tests.support.processes import bearer
 from tests.torture.line import Line, Size, line
 from tests.torture.small_log import PART
 

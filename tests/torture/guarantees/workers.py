@@ -4,9 +4,9 @@ from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.processes import allow_local_targets, listening_target
+from tests.support.processes import allow_local_targets, listening_target
+from tests.support.workers import crash, working
 from tests.torture.line import Line, Size, line
-from tests.workers import crash, working
 
 TAKEOVER_SECONDS = 5.0
 

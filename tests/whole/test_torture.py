@@ -1,0 +1,39 @@
+"""The short forms of the torture tests; `python -m tests.torture` runs the long ones.
+
+Those of `SHOWN` are left out here: they are built on the tests of these files, which run anyway.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from tests.torture.guarantees import GUARANTEES
+from tests.torture.line import NotMeasured, Size
+
+TESTS = Path(__file__).parents[1]
+# guarantee -> the test file that shows it
+SHOWN = {
+    "guard": "engine/test_guard.py",
+    "auth": "api/test_auth.py",
+    "secrets": "whole/test_secrets.py",
+    "door": "server/test_connection_limits.py",
+    "framing": "server/test_reader.py",
+    "workers": "whole/test_worker_processes.py",
+}
+
+
+@pytest.mark.parametrize("name", [name for name in GUARANTEES if name not in SHOWN])
+def test_the_guarantee_holds(name: str) -> None:
+    """A few seconds of trying to break a guarantee do not break it."""
+    try:
+        tried = GUARANTEES[name](Size.SHORT)
+    except NotMeasured as error:
+        pytest.skip(f"not measured: {error}")
+    assert tried.holds, tried.figure
+
+
+@pytest.mark.parametrize(("name", "file"), SHOWN.items())
+def test_what_is_left_out_is_shown_elsewhere(name: str, file: str) -> None:
+    """The guarantee is one, and the file is there."""
+    assert name in GUARANTEES
+    assert (TESTS / file).exists()
