@@ -17,9 +17,14 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any, TypeVar
 
 import httpx
+
+from tests.support import preloaded
+
+Process = subprocess.Popen[bytes] | preloaded.Forked
 
 T = TypeVar("T")
 
@@ -67,15 +72,12 @@ def run(
     folder: Path, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run `booper` with these arguments in a folder, to its end."""
-    return subprocess.run(
-        [*_BOOPER, *arguments],
-        cwd=folder,
-        env=_environment(environment),
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_SECONDS,
-        check=False,
-    )
+    with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
+        with _process([*_BOOPER, *arguments], folder, environment, out, err) as process:
+            code = process.wait(timeout=DEADLINE_SECONDS)
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess([*_BOOPER, *arguments], code, out.read(), err.read())
 
 
 def bearer(key: str) -> dict[str, str]:
@@ -89,9 +91,7 @@ class Daemon:
     `api` is a client of it that sends `key`: its first key, or the one it was told to use.
     """
 
-    def __init__(
-        self, folder: Path, process: subprocess.Popen[bytes], api: httpx.Client, key: str | None
-    ) -> None:
+    def __init__(self, folder: Path, process: Process, api: httpx.Client, key: str | None) -> None:
         self.folder = folder
         self.process = process
         self.api = api
@@ -191,18 +191,26 @@ def _process(
     command: list[str],
     folder: Path,
     environment: Mapping[str, str] | None,
-    out: IO[bytes],
-    err: IO[bytes],
-) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        command, cwd=folder, env=_environment(environment), stdout=out, stderr=err
-    )
+    out: IO[Any],
+    err: IO[Any],
+) -> Iterator[Process]:
+    """Run a command until the end of the block; `booper` itself in an interpreter that is there."""
+    process = _start(command, folder, _environment(environment), out, err)
     try:
         yield process
     finally:
         if process.poll() is None:
             process.kill()
         process.wait(timeout=DEADLINE_SECONDS)
+
+
+def _start(
+    command: list[str], folder: Path, environment: Mapping[str, str], out: IO[Any], err: IO[Any]
+) -> Process:
+    if tuple(command[: len(_BOOPER)]) == _BOOPER and preloaded.can_start(environment):
+        arguments = command[len(_BOOPER) :]
+        return preloaded.start(arguments, folder, environment, out.fileno(), err.fileno())
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=err)
 
 
 def _announced_url(daemon: Daemon) -> str:
