@@ -32,6 +32,7 @@ from booper.store.values import (
     Settlement,
 )
 from tests.conftest import START
+from tests.support.databases import make_database
 
 Opening = Callable[[Path], AbstractAsyncContextManager[Store]]
 
@@ -47,7 +48,10 @@ SEEDS = count(1)
 
 def sqlite(folder: Path) -> AbstractAsyncContextManager[Store]:
     """Open the SQLite store in a folder."""
-    return open_store(folder / "booper.db", "full", Random(next(SEEDS)))
+    path = folder / "booper.db"
+    if not path.exists():
+        make_database(path)
+    return open_store(path, "full", Random(next(SEEDS)))
 
 
 STORES: list[Opening] = [sqlite]
