@@ -11,7 +11,6 @@ from math import inf
 from typing import Any, Final
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from booper.api.problems import MEDIA_TYPE, headers_of, problem_of
 from booper.clock import monotonic
@@ -251,7 +250,7 @@ class Door(HTTPProtocol):
         lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
         lines += [f"{name}: {value}\r\n".encode() for name, value in headers.items()]
         self._is_receiving = True  # whatever follows is not wanted, but must be read to its end
-        self.transport.write(b"".join([STATUS_LINE[error.status], *lines, b"\r\n", body]))
+        self.transport.write(b"".join([self.status_line(error.status), *lines, b"\r\n", body]))
         self.transport.close()
 
     def _linger(self) -> bool:

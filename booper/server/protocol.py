@@ -12,7 +12,11 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn._types import HTTPScope
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from booper.errors import BooperError
 from booper.server.head import Head
@@ -94,6 +98,10 @@ class HTTPProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Do nothing until the head is there."""
+
+    def status_line(self, status: int) -> bytes:
+        """Return the first line of a response, with its end."""
+        return STATUS_LINE[status]
 
     def on_head(self, head: Head) -> None:
         """Begin to answer a request; its body may still have to come."""

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from booper.server.protocol import MAX_PIPELINED, MOST_HELD_BYTES, HTTPProtocol
@@ -13,6 +14,47 @@ from booper.server.protocol import MAX_PIPELINED, MOST_HELD_BYTES, HTTPProtocol
 DEADLINE_SECONDS = 5.0
 
 pytestmark = pytest.mark.anyio
+
+
+# What the protocol and its limits take from uvicorn, which promises none of it.
+PROTOCOL_PARTS = [
+    "_start_asgi_task",
+    "access_log",
+    "access_logger",
+    "app",
+    "app_state",
+    "asgi_version",
+    "connection_lost",
+    "connection_made",
+    "connections",
+    "cycle",
+    "flow",
+    "headers",
+    "logger",
+    "loop",
+    "on_body",
+    "on_message_complete",
+    "on_response_complete",
+    "pipeline",
+    "root_path",
+    "scheme",
+    "send_400_response",
+    "server_state",
+    "shutdown",
+    "timeout_keep_alive",
+    "transport",
+]
+CYCLE_PARTS = [
+    "chunked_encoding",
+    "disconnected",
+    "keep_alive",
+    "message_event",
+    "more_body",
+    "response_complete",
+    "response_started",
+]
+
+FLOW_PARTS = ("pause_reading", "resume_reading")
 
 
 class Wire(asyncio.Transport):
@@ -71,6 +113,24 @@ async def hello(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer shortly."""
     await send(head(5))
     await send(body(b"hello"))
+
+
+async def test_uvicorn_still_has_what_the_protocol_uses() -> None:
+    """uvicorn's own protocol has these names once it has read a request.
+
+    If this fails with a newer uvicorn, `protocol.py` must change before the bound in
+    `pyproject.toml` does.
+    """
+    config = uvicorn.Config(hello, ws="none", lifespan="off", log_config=None)
+    protocol, wire = HttpToolsProtocol(config, ServerState(), {}), Wire()
+    protocol.connection_made(wire)
+    protocol.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert [name for name in PROTOCOL_PARTS if not hasattr(protocol, name)] == []
+    assert [name for name in CYCLE_PARTS if not hasattr(protocol.cycle, name)] == []
+    assert [name for name in FLOW_PARTS if not hasattr(protocol.flow, name)] == []
+    assert STATUS_LINE[200] == b"HTTP/1.1 200 OK\r\n"
+    assert (await wire.next() or b"").startswith(STATUS_LINE[200])
+    protocol.shutdown()
 
 
 async def test_an_answer_is_one_write() -> None:

@@ -1,0 +1,40 @@
+"""Connections on threads of their own, and the inner parts of aiosqlite that they use."""
+
+import sqlite3
+import threading
+
+import aiosqlite
+import pytest
+
+from booper.store.sqlite.connection import Connection
+
+pytestmark = pytest.mark.anyio
+
+
+def connect() -> sqlite3.Connection:
+    """Open a database in memory for any thread."""
+    return sqlite3.connect(":memory:", check_same_thread=False)
+
+
+async def test_aiosqlite_still_has_what_a_connection_uses() -> None:
+    """`_execute` runs a function on the thread `_thread`, and `_conn` is sqlite3's connection.
+
+    None of it is promised. If this fails with a newer aiosqlite, `connection.py` must change before
+    the bound in `pyproject.toml` does.
+    """
+    connection = aiosqlite.Connection(connect, iter_chunk_size=64)
+    async with connection:
+        thread: object = await connection._execute(threading.current_thread)  # type: ignore[no-untyped-call]
+        assert thread is connection._thread
+        assert isinstance(connection._conn, sqlite3.Connection)
+    connection._thread.join(timeout=10)
+    assert not connection._thread.is_alive()
+
+
+async def test_a_function_runs_on_the_connections_thread_in_one_hop() -> None:
+    """It gets sqlite3's connection, and what it returns comes back."""
+    async with Connection(connect, iter_chunk_size=64) as connection:
+        number, thread = await connection.run(
+            lambda opened: (opened.execute("SELECT 1").fetchone()[0], threading.current_thread())
+        )
+    assert (number, thread is threading.current_thread()) == (1, False)
