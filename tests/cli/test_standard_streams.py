@@ -13,7 +13,14 @@ from pathlib import Path
 import pytest
 
 from booper.cli.text import json_text, one_line, printable
-from tests.support.processes import DEADLINE_SECONDS, Daemon, allow_local_targets, serving, until
+from tests.support.processes import (
+    DEADLINE_SECONDS,
+    Daemon,
+    allow_local_targets,
+    run,
+    serving,
+    until,
+)
 
 BOOPER = f"{sys.executable} -m booper"
 NAME = "Grüße 日本 \U0001f600 \u202egpj \u009b31m"
@@ -50,26 +57,38 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         yield running
 
 
+def user_of(daemon: Daemon) -> dict[str, str]:
+    """Return the environment of a user of the daemon."""
+    return {"BOOPER_URL": daemon.url, "BOOPER_API_KEY": daemon.key or ""}
+
+
 def bash(
     daemon: Daemon, line: str, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a line of bash as a user of the daemon types it."""
-    own = {"BOOPER_URL": daemon.url, "BOOPER_API_KEY": daemon.key or ""}
     return subprocess.run(
         ["bash", "-c", line],
         cwd=daemon.folder,
-        env={**os.environ, **own, **(environment or {})},
+        env={**os.environ, **user_of(daemon), **(environment or {})},
         capture_output=True,
         timeout=DEADLINE_SECONDS,
         check=False,
     )
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", [0, 1, 2], ids=["<&-", ">&-", "2>&-"])
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_closed_stream_changes_no_exit_code(daemon: Daemon, command: str, closed: str) -> None:
+def test_a_closed_stream_changes_no_exit_code(daemon: Daemon, command: str, closed: int) -> None:
     """What would go there goes nowhere, and nothing else does."""
-    done = bash(daemon, f"{BOOPER} {command} {closed}")
+    done = run(daemon.folder, *command.split(), environment=user_of(daemon), closed={closed})
+    assert done.returncode == COMMANDS[command], done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_shell_may_close_all_streams(daemon: Daemon, command: str) -> None:
+    """They are closed when the interpreter starts."""
+    done = bash(daemon, f"{BOOPER} {command} <&- >&- 2>&-")
     assert done.returncode == COMMANDS[command], done.stderr
     assert b"Traceback" not in done.stderr
 
@@ -120,11 +139,8 @@ def test_a_daemon_serves_without_its_streams(tmp_path: Path, command: str, strea
     line = f"{BOOPER} {command} --port {port} --database {tmp_path}/a.db {streams}"
     process = subprocess.Popen(["bash", "-c", line], start_new_session=True, cwd=tmp_path)
     try:
-        ask = f"{BOOPER} status --url http://127.0.0.1:{port}"
-        until(
-            lambda: subprocess.run(ask.split(), capture_output=True, check=False).returncode == 0,
-            "it is ready",
-        )
+        ask = ("status", "--url", f"http://127.0.0.1:{port}")
+        until(lambda: run(tmp_path, *ask).returncode == 0, "it is ready")
         assert process.poll() is None
     finally:
         os.killpg(process.pid, signal.SIGTERM)

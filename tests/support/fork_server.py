@@ -75,17 +75,27 @@ def _close(ready: selectors.BaseSelector, requests: socket.socket) -> None:
 
 def _become(message: bytes, files: list[int]) -> list[str]:
     """Take the streams, folder and environment that a process was asked for."""
-    for number, file in enumerate(files[:3]):
+    arguments, folder, environment, streams = json.loads(message)
+    for number, file in zip(streams, files, strict=False):  # the last file is of the server
         os.dup2(file, number)
     for file in files:
         os.close(file)
-    arguments, folder, environment = json.loads(message)
+    for number in {0, 1, 2} - set(streams):
+        _close_stream(number)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     return [str(argument) for argument in arguments]
+
+
+def _close_stream(number: int) -> None:
+    """Close a standard stream, for which Python then has None (`sys.stdin`)."""
+    name = ("stdin", "stdout", "stderr")[number]
+    os.close(number)
+    setattr(sys, name, None)
+    setattr(sys, f"__{name}__", None)
 
 
 def main() -> None:

@@ -79,15 +79,17 @@ def start(
     arguments: Sequence[str],
     folder: Path,
     environment: Mapping[str, str],
-    stdout: int,
-    stderr: int,
+    streams: Mapping[int, int],
 ) -> Forked:
-    """Start `booper` with these arguments, with an empty standard input."""
+    """Start `booper` with these arguments.
+
+    `streams` are the files for the numbers 0 to 2; one that is not there is closed, as by `>&-`.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    request = json.dumps([list(arguments), str(folder), dict(environment)]).encode()
-    with theirs, open(os.devnull, "rb") as stdin:
-        files = [stdin.fileno(), stdout, stderr, theirs.fileno()]
-        socket.send_fds(_server(), [request], files)
+    request = [list(arguments), str(folder), dict(environment), list(streams)]
+    with theirs:
+        files = [*streams.values(), theirs.fileno()]
+        socket.send_fds(_server(), [json.dumps(request).encode()], files)
     return Forked(ours)
 
 

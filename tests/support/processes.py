@@ -12,13 +12,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
@@ -69,15 +69,19 @@ def allow_local_targets(folder: Path, more: str = "") -> None:
 
 
 def run(
-    folder: Path, *arguments: str, environment: Mapping[str, str] | None = None
+    folder: Path,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    closed: Collection[int] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """Run `booper` with these arguments in a folder, to its end."""
+    """Run `booper` with these arguments in a folder, to its end, without its closed streams."""
     with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
-        with _process([*_BOOPER, *arguments], folder, environment, out, err) as process:
+        command, streams = [*_BOOPER, *arguments], {1: out.fileno(), 2: err.fileno()}
+        with _process(command, folder, environment, streams, closed) as process:
             code = process.wait(timeout=DEADLINE_SECONDS)
         out.seek(0)
         err.seek(0)
-        return subprocess.CompletedProcess([*_BOOPER, *arguments], code, out.read(), err.read())
+        return subprocess.CompletedProcess(command, code, out.read(), err.read())
 
 
 def bearer(key: str) -> dict[str, str]:
@@ -173,7 +177,7 @@ def serving(
     with (
         (folder / "serve.out").open("wb") as out,
         (folder / "serve.err").open("wb") as err,
-        _process(command, folder, environment, out, err) as process,
+        _process(command, folder, environment, {1: out.fileno(), 2: err.fileno()}) as process,
         httpx.Client(trust_env=False, timeout=DEADLINE_SECONDS) as api,
     ):
         daemon = Daemon(folder, process, api, key)
@@ -191,11 +195,14 @@ def _process(
     command: list[str],
     folder: Path,
     environment: Mapping[str, str] | None,
-    out: IO[Any],
-    err: IO[Any],
+    output: Mapping[int, int],
+    closed: Collection[int] = (),
 ) -> Iterator[Process]:
-    """Run a command until the end of the block; `booper` itself in an interpreter that is there."""
-    process = _start(command, folder, _environment(environment), out, err)
+    """Run a command until the end of the block, with an empty standard input."""
+    with open(os.devnull, "rb") as nothing:
+        files = {0: nothing.fileno(), **output}
+        streams = {number: file for number, file in files.items() if number not in closed}
+        process = _start(command, folder, _environment(environment), streams)
     try:
         yield process
     finally:
@@ -205,12 +212,19 @@ def _process(
 
 
 def _start(
-    command: list[str], folder: Path, environment: Mapping[str, str], out: IO[Any], err: IO[Any]
+    command: list[str], folder: Path, environment: Mapping[str, str], streams: Mapping[int, int]
 ) -> Process:
     if tuple(command[: len(_BOOPER)]) == _BOOPER and preloaded.can_start(environment):
-        arguments = command[len(_BOOPER) :]
-        return preloaded.start(arguments, folder, environment, out.fileno(), err.fileno())
-    return subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=err)
+        return preloaded.start(command[len(_BOOPER) :], folder, environment, streams)
+    closing = " ".join(f"{number}>&-" for number in {0, 1, 2} - set(streams))
+    return subprocess.Popen(
+        ["sh", "-c", f'exec "$@" {closing}', "sh", *command] if closing else command,
+        cwd=folder,
+        env=environment,
+        stdin=streams.get(0),
+        stdout=streams.get(1),
+        stderr=streams.get(2),
+    )
 
 
 def _announced_url(daemon: Daemon) -> str:
