@@ -201,7 +201,7 @@ class Queue(Protocol):
         """
 
     async def release(self, claimed: Sequence[Job], due_at: datetime | None = None) -> None:
-        """Give back claimed jobs whose attempts were not made, not counting them.
+        """Release claimed jobs whose attempts were not made, not counting them.
 
         They are due again at `due_at`, or if it is None at the time they had.
         """

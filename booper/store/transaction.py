@@ -93,7 +93,7 @@ class JobTable(Protocol):
         """Replace jobs by what each has become. Raises: LostRace or Taken if one cannot be."""
 
     def retag(self, job: Job, tags: Sequence[str]) -> None:
-        """Give a job other tags."""
+        """Replace a job's tags."""
 
     def keep_key(self, job: Job, until: datetime | None) -> None:
         """Keep a job's idempotency key taken until a time, even if it has finished."""

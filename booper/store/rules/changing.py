@@ -1,4 +1,4 @@
-"""What a user's change of a job writes: cancelling it, and sending it again or now."""
+"""What a user's change writes: cancelling a job, sending it again or now, changing a schedule."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,10 +10,12 @@ from msgspec.structs import replace
 from booper.errors import Conflict
 from booper.model import lifecycle
 from booper.model.job import FINISHED, WAITING, Job, Kind, State
+from booper.model.schedule import NewSchedule, Schedule
 from booper.store.rules import scheduling
+from booper.store.rules.creating import check_key
 from booper.store.rules.settling import following
 from booper.store.transaction import Taken, Transaction
-from booper.store.values import AnnounceEnd, JobFilter
+from booper.store.values import AnnounceEnd, JobFilter, ScheduleChange
 
 RETRYABLE_STATES = frozenset({State.DISCARDED, State.CANCELLED})
 UNFINISHED_STATES = frozenset({State.SCHEDULED, State.AVAILABLE, State.EXECUTING, State.RETRYABLE})
@@ -71,3 +73,20 @@ def run_now(transaction: Transaction, job: Job, now: datetime) -> Job:
     if job.scheduled_at <= now:
         return job
     return transaction.jobs.move(job, replace(job, scheduled_at=now, held_since=None))
+
+
+def change_schedule(
+    transaction: Transaction,
+    schedule: Schedule,
+    seen: Schedule,
+    new: NewSchedule,
+    now: datetime,
+    random: Random,
+    announce: AnnounceEnd,
+) -> ScheduleChange:
+    """Put new args in a schedule's place, if it is still as it was seen. Raises: Conflict."""
+    if schedule.args != seen.args:
+        raise Conflict(f"schedule {seen.id} was changed meanwhile; read it again")
+    check_key(transaction, schedule, now)
+    changed = scheduling.change(transaction, schedule, new, now, random, announce)
+    return ScheduleChange(*changed)

@@ -77,7 +77,7 @@ class Claiming:
         self._armed: list[Job] = []
 
     def take(self, seen: Sequence[DueJob], admit: Admit) -> Claims:
-        """Give each of these jobs that still waits for just that time and origin its turn."""
+        """Claim each of these jobs that still waits for just that time and origin."""
         found = self._transaction.jobs.find_all([item.due.id for item in seen])
         due = {item.due.id: item for item in seen if _is_due(found.get(item.due.id), item.due)}
         # What has moved to another time or origin waits there; who moved it may not have said so.
@@ -111,7 +111,7 @@ class Claiming:
         return scheduling.insert(self._transaction, reports, now, self._random)
 
     def _isolated_turn(self, job: Job, seen: DueJob) -> None:
-        """Give one job its turn; whatever is wrong with it, the others take theirs."""
+        """Claim one job; whatever is wrong with it, the others are claimed."""
         lists: tuple[list[Any], ...] = (self._begun, self._armed, self._held)
         before = [len(known) for known in lists]
         try:

@@ -180,7 +180,7 @@ def _retimed(
     new: NewSchedule,
     random: Random,
 ) -> Job:
-    """Let a waiting run take over what its schedule has become; it keeps its id."""
+    """Change a waiting run into what its schedule has become; it keeps its id."""
     args = decode_args(schedule.args)
     run = replace(
         waiting,

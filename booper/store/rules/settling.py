@@ -51,7 +51,7 @@ def following(transaction: Transaction, job: Job) -> Sequence[Job]:
 
 
 def release(transaction: Transaction, claimed: Sequence[Job], due_at: datetime | None) -> None:
-    """Give back claimed jobs whose attempts were not made, not counting them."""
+    """Release claimed jobs whose attempts were not made, not counting them."""
     for job in claimed:
         current = transaction.jobs.find(job.id)
         if current and _is_claimed(current, job):
@@ -102,7 +102,7 @@ def _is_claimed(current: Job, job: Job) -> bool:
 def _leave(
     transaction: Transaction, schedule: Schedule, settlement: Settlement, random: Random
 ) -> None:
-    """Leave what a completed run answered to its schedule: `$previous` and `$state`."""
+    """Write what a completed run leaves to its schedule: `$previous` and `$state`."""
     previous, state = schedule.previous, schedule.state
     if settlement.previous is not None and schedule.disabled_at is None:
         previous = settlement.previous

@@ -166,7 +166,7 @@ class JobRows:
             raise
 
     def retag(self, job: Job, tags: Sequence[str]) -> None:
-        """Give a job other tags."""
+        """Replace a job's tags."""
         self._connection.execute(DELETE_TAGS, {"job_id": job.id})
         bulk.execute(self._connection, INSERT_TAG, [(tag, job.id) for tag in tags])
 

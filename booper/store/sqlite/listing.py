@@ -133,7 +133,7 @@ class Listing:
 
     @property
     def is_by_time(self) -> bool:
-        """Say whether the order is that of `scheduled_at`."""
+        """Return whether the order is that of `scheduled_at`."""
         return self.order[0] == "scheduled_at"
 
     @property

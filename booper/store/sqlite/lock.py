@@ -31,11 +31,11 @@ os.register_at_fork(after_in_child=_let_go)
 
 
 class DatabaseLocked(StartError):
-    """Say that another process serves this database."""
+    """Another process serves this database."""
 
 
 class ProcessLock:
-    """Hold `<database>.lock` while inside `with`."""
+    """A lock on `<database>.lock`, for the length of a `with`."""
 
     def __init__(self, database: Path) -> None:
         self._database = database
@@ -81,7 +81,7 @@ class ProcessLock:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        """Give the lock back; the file stays, for removing it would race with the next holder."""
+        """Release the lock; the file stays, for removing it would race with the next holder."""
         if self._descriptor in _held:  # or this is a fork
             _held.remove(self._descriptor)
             os.close(self._descriptor)
@@ -131,7 +131,7 @@ class FileLock:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         if self._descriptor in _held:  # or this is a fork
             _held.remove(self._descriptor)
             _databases.discard(self._identity)

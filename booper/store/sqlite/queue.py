@@ -190,7 +190,7 @@ class SQLiteQueue:
         return await self._writer.run_together(self._settle, settlement)
 
     async def release(self, claimed: Sequence[Job], due_at: datetime | None = None) -> None:
-        """Give back claimed jobs whose attempts were not made, not counting them."""
+        """Release claimed jobs whose attempts were not made, not counting them."""
 
         await self._writer.run(lambda transaction: settling.release(transaction, claimed, due_at))
 

@@ -5,10 +5,9 @@ from datetime import datetime
 from random import Random
 from uuid import UUID
 
-from booper.errors import Conflict
 from booper.model.job import Job, NewJob
 from booper.model.schedule import NewSchedule, Schedule
-from booper.store.rules import creating, scheduling
+from booper.store.rules import changing, scheduling
 from booper.store.sqlite import parts
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.schedule_columns import COLUMNS, schedule_of
@@ -97,11 +96,9 @@ class SQLiteSchedules:
 
         def change(transaction: SQLiteTransaction) -> ScheduleChange:
             schedule = transaction.schedules.get(user_id, seen.id)
-            if schedule.args != seen.args:
-                raise Conflict(f"schedule {seen.id} was changed meanwhile; read it again")
-            creating.check_key(transaction, schedule, now)
-            changed = scheduling.change(transaction, schedule, new, now, self._random, announce)
-            return ScheduleChange(*changed)
+            return changing.change_schedule(
+                transaction, schedule, seen, new, now, self._random, announce
+            )
 
         return await self._writer.run(change)
 

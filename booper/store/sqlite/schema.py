@@ -14,7 +14,7 @@ APPLICATION_ID = 0x626F6F70  # "boop"
 
 
 class UnusableDatabase(StartError):
-    """Say why a file cannot serve as booper's database; the file is left as it was."""
+    """A file that cannot serve as booper's database; it is left as it was."""
 
 
 def migrations() -> list[str]:
@@ -60,7 +60,7 @@ def _version(connection: sqlite3.Connection, path: str) -> int:
 
 
 def add_functions(connection: sqlite3.Connection) -> None:
-    """Give migrations what SQL cannot say."""
+    """Add the functions that migrations need beside SQL."""
     connection.create_function("booper_origin", 2, stored_origin, deterministic=True)
     connection.create_function("booper_path", 1, path_key, deterministic=True)
 

@@ -157,7 +157,7 @@ def _all_failed(group: Sequence[Change], error: Exception) -> list[Outcome]:
 
 
 def _tell(outcomes: Sequence[Outcome]) -> None:
-    """Tell callers what came of their changes, on their event loop."""
+    """Resolve the futures of changes, on their event loop."""
     for change, result, problem in outcomes:
         if change.future.done():
             continue
@@ -220,7 +220,7 @@ def _commit_together(
 
 
 class _Undone(Exception):
-    """Say that a change raised, for the reason that is its cause, and that none is written."""
+    """A change raised, for the reason that is its cause, and none is written."""
 
 
 def _transaction(
