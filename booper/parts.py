@@ -15,13 +15,13 @@ from booper.clock import Clock
 from booper.config import Config, Server, read_config
 from booper.engine.delivery import Delivery
 from booper.engine.executor import Defaults, Executor
-from booper.engine.guard import Guard
 from booper.engine.observer import Observers
 from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
 from booper.engine.signing import Secret
 from booper.engine.transport import Transport
 from booper.errors import ConfigError
+from booper.guard.policy import Guard
 from booper.model.redaction import Redaction
 from booper.model.retry import parse_backoff
 from booper.server.files import files_to_spare

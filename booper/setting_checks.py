@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from booper.engine.guard import parse_entry
 from booper.engine.headers import check_name
 from booper.engine.signing import Secret
-from booper.engine.target import parse_authority
 from booper.errors import TargetRefused
+from booper.guard.policy import parse_entry
+from booper.guard.target import parse_authority
 from booper.model.duration import parse_duration
 from booper.model.key import check_key
 from booper.model.retry import parse_backoff

@@ -14,8 +14,8 @@ from booper.api.responses import JSONResponse
 from booper.api.schemas import Schema
 from booper.api.services import Services
 from booper.api.shapes import read_struct
-from booper.engine.target import APP_HOST, parse_authority, parse_target
 from booper.errors import FieldError, InvalidRequest, TargetRefused, UnsupportedMediaType
+from booper.guard.target import APP_HOST, parse_authority, parse_target
 from booper.model.resource import HeldBy
 from booper.model.timestamps import precise
 from booper.store.values import ALL_TARGETS

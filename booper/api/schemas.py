@@ -26,7 +26,7 @@ from booper.api.values import (
 )
 from booper.clock import EPOCH
 from booper.engine.headers import MAX_NAME_BYTES, MAX_VALUE_BYTES
-from booper.engine.target import MAX_URL_LENGTH
+from booper.guard.target import MAX_URL_LENGTH
 from booper.model.args import METHODS
 from booper.model.duration import LONGEST, UNITS
 from booper.model.moment import MILLISECONDS_FROM

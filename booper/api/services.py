@@ -10,9 +10,9 @@ from booper.api.limits import RateLimit
 from booper.api.memory import ResponseMemory
 from booper.clock import Clock
 from booper.engine.channels import Channels
-from booper.engine.guard import Check, Guard
 from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
+from booper.guard.policy import Check, Guard
 from booper.model.redaction import Redaction
 from booper.model.retry import Backoff
 from booper.store.base import Store

@@ -10,10 +10,10 @@ from typing import Any, Final, NoReturn, TypeVar
 import msgspec
 
 from booper.api.budget import ErrorBudget
-from booper.engine.guard import Check
 from booper.engine.headers import check_header
-from booper.engine.target import MAX_URL_LENGTH
 from booper.errors import FieldError, InvalidRequest, TargetRefused, pointer_to
+from booper.guard.policy import Check
+from booper.guard.target import MAX_URL_LENGTH
 from booper.model.args import METHODS, Args
 from booper.model.duration import Duration, InvalidDuration, parse_duration
 from booper.model.dynamic import MAX_DEPTH, is_text_too_deep

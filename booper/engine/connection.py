@@ -11,8 +11,8 @@ from typing import cast
 import httpx
 
 from booper.engine.answer import DONE, HEAD, Answer
-from booper.engine.shortage import shortage_of
 from booper.errors import Shortage
+from booper.shortage import shortage_of
 
 MAX_BUFFERED_BYTES = 64 * 1024
 """Body that may wait unread before reading stops; one read (up to 256 KiB) can exceed it."""

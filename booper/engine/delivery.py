@@ -15,15 +15,15 @@ from typing import Final
 import httpx
 
 from booper.clock import monotonic
-from booper.engine.guard import Guard, Target
 from booper.engine.hosts import HostMap
 from booper.engine.inside import JOB_ID
 from booper.engine.raw import RawHeaders, RawRequest
-from booper.engine.redirects import MOST_HOPS, for_other_origin, is_redirect, redirected
-from booper.engine.shortage import shortage_of
 from booper.errors import AddressRefused, TargetRefused, UnresolvableHost
+from booper.guard.policy import Guard, Target
+from booper.guard.redirects import MOST_HOPS, for_other_origin, is_redirect, redirected
 from booper.model.job import Answered, Failed, Outcome, Refused, Request, Response
 from booper.model.redaction import ALWAYS
+from booper.shortage import shortage_of
 
 OWN_HEADER: Final = "Booper-Own"
 """Tells booper's own API which job of this very process a request is; never sent elsewhere."""

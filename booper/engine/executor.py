@@ -21,7 +21,7 @@ from booper.engine import signing
 from booper.engine.delivery import Delivery
 from booper.engine.observer import Observers
 from booper.engine.reports import Reports
-from booper.engine.shortage import Shortages, shortage_of
+from booper.engine.shortages import Shortages
 from booper.errors import Shortage, StoreUnavailable
 from booper.model import dynamic, exact, lifecycle, outgoing
 from booper.model.duration import parse_duration
@@ -41,6 +41,7 @@ from booper.model.job import (
 )
 from booper.model.redaction import Redaction
 from booper.model.retry import Backoff
+from booper.shortage import shortage_of
 from booper.store.base import Queue
 from booper.store.values import Settled, Settlement
 

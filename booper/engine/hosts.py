@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from booper.engine.target import Target, parse_target
 from booper.errors import ConfigError, TargetRefused
+from booper.guard.target import Target, parse_target
 
 EXAMPLE = "https://api.example.com=http://localhost:3000"
 

@@ -10,8 +10,8 @@ from uuid import UUID
 
 import msgspec
 
-from booper.engine.guard import Guard
 from booper.errors import TargetRefused
+from booper.guard.policy import Guard
 from booper.model.args import Args, decode_args, encode_args
 from booper.model.event import (
     error_payload,

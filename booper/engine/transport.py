@@ -18,8 +18,8 @@ import httpx
 from booper.engine.answer import Answer
 from booper.engine.connection import Connection, Exchange
 from booper.engine.raw import RawHeaders, RawResponse
-from booper.engine.shortage import descriptor_shortage, port_shortage_of, shortage_of
 from booper.errors import Shortage
+from booper.shortage import descriptor_shortage, port_shortage_of, shortage_of
 
 Origin = tuple[str, str, int]
 """Scheme, host and port: what a connection may be used again for."""

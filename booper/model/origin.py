@@ -1,7 +1,7 @@
 """Origins: scheme, host and port, by which slots, queues, breakers and pauses tell targets apart.
 
 An origin is written as RFC 6454 §6.1 does, without a default port: `https://api.example.com:8443`.
-The program around booper is `app:`. It parses nothing: `engine.target` does.
+The program around booper is `app:`. It parses nothing: `guard.target` does.
 """
 
 import re

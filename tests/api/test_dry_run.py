@@ -20,9 +20,9 @@ from booper.config import Config, Database, Targets
 from booper.engine.channels import Channels
 from booper.engine.delivery import Delivery
 from booper.engine.executor import Defaults, Executor
-from booper.engine.guard import Guard
 from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
+from booper.guard.policy import Guard
 from booper.model.key import NewKey, digest_of
 from booper.model.redaction import Redaction
 from booper.model.retry import Backoff

@@ -13,7 +13,7 @@ from starlette.routing import Mount
 
 from booper.app import Booper
 from booper.client import AsyncClient, NotFound
-from booper.engine.guard import parse_entry
+from booper.guard.policy import parse_entry
 from booper.model.args import Args
 from booper.model.suggestion import suggestions
 from tests.api.test_hostile_input import BESIDE, WRONG

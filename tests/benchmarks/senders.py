@@ -15,8 +15,8 @@ import httpx
 import uvloop
 
 from booper.engine.delivery import Delivery
-from booper.engine.guard import Guard
 from booper.engine.transport import Transport
+from booper.guard.policy import Guard
 from booper.model.job import Answered, Request
 from tests.benchmarks.jobs import PAYLOAD, fill_in, microseconds
 from tests.benchmarks.load import PROCESS_SECONDS

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from booper.engine.delivery import Delivery
-from booper.engine.guard import Guard
+from booper.guard.policy import Guard
 from booper.model.job import Answered, Failed, Refused, Request, Response
 from tests.support.target import FakeTarget
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from booper.engine.addresses import SPECIAL_RANGES, special_range
-from booper.engine.guard import Guard, Resolve, Target
 from booper.engine.headers import check_header
-from booper.engine.target import ip_literal, parse_target
 from booper.errors import TargetRefused, UnresolvableHost
+from booper.guard.addresses import SPECIAL_RANGES, special_range
+from booper.guard.policy import Guard, Resolve, Target
+from booper.guard.target import ip_literal, parse_target
 from tests.support.guard_corpus import ACCEPTED, PIECES, REFUSED
 
 

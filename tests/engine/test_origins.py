@@ -11,7 +11,7 @@ import pytest
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.engine.breakers import FIRST_REST
-from booper.engine.target import parse_target
+from booper.guard.target import parse_target
 from booper.model.origin import names_of, path_key, stored_origin
 from booper.store.sqlite import schema
 from tests.support.target import FakeTarget

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from booper.engine.resolver import Resolver
 from booper.errors import Shortage
+from booper.guard.resolver import Resolver
 
 pytestmark = pytest.mark.anyio
 

@@ -16,16 +16,10 @@ import pytest
 
 from booper.app import Booper
 from booper.clock import VirtualClock
-from booper.engine.shortage import (
-    FIRST_PAUSE,
-    LONGEST_PAUSE,
-    Shortages,
-    descriptor_shortage,
-    port_shortage_of,
-    shortage_of,
-)
+from booper.engine.shortages import FIRST_PAUSE, LONGEST_PAUSE, Shortages
 from booper.errors import Shortage
 from booper.server.files import OWN_FILES
+from booper.shortage import descriptor_shortage, port_shortage_of, shortage_of
 from tests.conftest import START
 from tests.support.processes import allow_local_targets, listening_target, serving, until
 from tests.support.target import FakeTarget
@@ -217,7 +211,7 @@ def completed(api: httpx.Client) -> int:
 
 _WITHOUT_THREADS = """
 import asyncio, resource
-from booper.engine.resolver import Resolver
+from booper.guard.resolver import Resolver
 from booper.errors import Shortage
 
 async def main():

@@ -7,9 +7,9 @@ from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address
 from random import Random
 
-from booper.engine.addresses import SPECIAL_RANGES
 from booper.engine.headers import check_header
 from booper.errors import TargetRefused
+from booper.guard.addresses import SPECIAL_RANGES
 from tests.engine.test_guard import Resolver, guard, verdict
 from tests.support.guard_corpus import ACCEPTED, REFUSED
 from tests.torture.line import Line, Size, line

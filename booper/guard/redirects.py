@@ -5,8 +5,8 @@ from urllib.parse import urljoin
 
 from msgspec.structs import replace
 
-from booper.engine.target import Target
 from booper.errors import TargetRefused
+from booper.guard.target import Target
 from booper.model.job import Request
 
 MOST_HOPS: Final = 5

@@ -1,19 +1,15 @@
 """Telling our own shortage from a target's trouble: descriptors, ports, threads, memory.
 
-An attempt that fails for a reason of this kind says nothing about its target: it costs no attempt
-and is made again after a pause (`Shortages`).
+What fails for a reason of this kind says nothing about a target. What follows from that is not
+decided here.
 """
 
 import errno
-import logging
 import os
 import socket
 import ssl
-from datetime import datetime, timedelta
 
 from booper.errors import Shortage
-
-log = logging.getLogger("booper")
 
 _ERRNOS = {
     errno.EMFILE: "no file descriptor is left (the process's limit, `ulimit -n`)",
@@ -27,13 +23,6 @@ _NO_THREAD = "can't start new thread"  # what CPython says, and nothing more pre
 
 # What a look-up or a TLS handshake opens at a time: sockets, /etc/hosts, a certificate.
 _SPARE_DESCRIPTORS = 4
-
-# The pause before an attempt is made again; it doubles while every attempt meets a shortage.
-FIRST_PAUSE = timedelta(seconds=1)
-LONGEST_PAUSE = timedelta(seconds=10)
-
-# A shortage meets many attempts at once; one line in this time tells of all.
-LOG_EVERY = timedelta(seconds=10)
 
 
 def shortage_of(error: BaseException) -> Shortage | None:
@@ -85,40 +74,3 @@ def descriptor_shortage() -> Shortage | None:
         for descriptor in opened:
             os.close(descriptor)
     return None
-
-
-class Shortages:
-    """The shortages in a row: how long to pause after the next, and what the log has of them."""
-
-    def __init__(self) -> None:
-        self._pause = timedelta(0)
-        self._paused_until: datetime | None = None
-        self._logged_at: datetime | None = None
-        self._unlogged = 0
-
-    def pause_after(self, error: Shortage, now: datetime) -> timedelta:
-        """Return how long to wait before an attempt that met a shortage is made again; log it.
-
-        Attempts that meet it together pause alike.
-        """
-        until = self._paused_until
-        if until is None or not until - LONGEST_PAUSE <= now < until:
-            self._pause = max(FIRST_PAUSE, min(2 * self._pause, LONGEST_PAUSE))
-            self._paused_until = now + self._pause
-        pause = self._pause
-        self._unlogged += 1
-        if self._logged_at is None or not timedelta(0) <= now - self._logged_at < LOG_EVERY:
-            log.error(
-                "%d attempts could not be made: %s; they are given back, uncounted, and made "
-                "again in %g s",
-                self._unlogged,
-                error,
-                pause.total_seconds(),
-            )
-            self._logged_at, self._unlogged = now, 0
-        return pause
-
-    def end(self) -> None:
-        """Note that an attempt was made."""
-        if self._paused_until is not None:
-            self._pause, self._paused_until = timedelta(0), None

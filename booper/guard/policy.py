@@ -11,10 +11,10 @@ from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import TypeAlias
 
-from booper.engine.addresses import Address, Network, special_range
-from booper.engine.resolver import Resolver
-from booper.engine.target import Target, ip_literal, parse_authority, parse_target
 from booper.errors import AddressRefused, Shortage, TargetRefused, UnresolvableHost
+from booper.guard.addresses import Address, Network, special_range
+from booper.guard.resolver import Resolver
+from booper.guard.target import Target, ip_literal, parse_authority, parse_target
 
 # Verdicts, of URLs of at most 8 KiB: a few MB for what is typical, 32 MB at the worst.
 REMEMBERED = 4_096

@@ -14,8 +14,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from booper.engine.shortage import descriptor_shortage, shortage_of
 from booper.errors import Shortage
+from booper.shortage import descriptor_shortage, shortage_of
 
 Names = tuple[str, int]
 LookUp = Callable[[str, int], Sequence[str]]

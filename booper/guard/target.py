@@ -14,8 +14,8 @@ from urllib.parse import quote
 import httpx
 import idna
 
-from booper.engine.addresses import Address
 from booper.errors import TargetRefused
+from booper.guard.addresses import Address
 from booper.model.origin import APP_ORIGIN, DEFAULT_PORTS, origin_of
 
 MAX_URL_LENGTH = 8_192

@@ -1,0 +1,1 @@
+"""Which URL and which address a request may reach, judged here alone."""
