@@ -56,12 +56,13 @@ async def preview(new: NewJob | NewSchedule, services: Services, now: datetime) 
     times = _next_runs(new, args)
     key = new.idempotency_key
     holder = await services.store.jobs.holder(new.user_id, key, now) if key is not None else None
+    request = _request(new, args, times[0], services)
     return Preview(
-        request=_request(new, args, times[0], services),
+        request=request,
         next_runs=[precise(at) for at in times],
         retries=[precise(at) for at in _retries(new, args, times, services.backoff)],
         conflict=_conflict(holder, services, now),
-        guard=await _guard(args, services),
+        guard=await _guard(request.url, services),
         held_by=holder_of(new.origin, services),
     )
 
@@ -121,7 +122,7 @@ def _request(
         return RequestPreview((args.method or "get").upper(), args.url, {}, str(error))
     body = request.content.decode() if request.content else None
     headers = services.redaction.headers(request.headers)
-    return RequestPreview(request.method, request.url, headers, body)
+    return RequestPreview(request.method, services.guard.spelled(request.url), headers, body)
 
 
 def _conflict(holder: Job | None, services: Services, now: datetime) -> JobResource | None:
@@ -130,9 +131,9 @@ def _conflict(holder: Job | None, services: Services, now: datetime) -> JobResou
     return job_resource(holder, now, services.redaction, has_conflict=True)
 
 
-async def _guard(args: Args, services: Services) -> GuardPreview:
+async def _guard(url: str, services: Services) -> GuardPreview:
     try:
-        await services.guard.preview(services.check(args.url))
+        await services.guard.preview(services.check(url))
     except (TargetRefused, UnresolvableHost) as error:
         return GuardPreview(allowed=False, reason=str(error))
     return GuardPreview(allowed=True, reason=None)

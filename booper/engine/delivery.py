@@ -13,6 +13,7 @@ from functools import partial
 from typing import Final
 
 import httpx
+from msgspec.structs import replace
 
 from booper.clock import monotonic
 from booper.engine.hosts import HostMap
@@ -62,6 +63,11 @@ class Delivery:
         self._own_secret = own_secret
         self._secret_headers = secret_headers
         self._hosts = hosts
+
+    def as_sent(self, request: Request) -> Request:
+        """Return a request with its URL as it goes on the wire, for all who show it."""
+        url = self._guard.spelled(request.url)
+        return request if url == request.url else replace(request, url=url)
 
     async def send(
         self,

@@ -177,7 +177,8 @@ class Executor:
         return request, outcome
 
     def _render(self, attempt: Attempt, now: datetime) -> Request:
-        return outgoing.render(attempt, self._defaults.user_agent, now)
+        rendered = outgoing.render(attempt, self._defaults.user_agent, now)
+        return self._delivery.as_sent(rendered)
 
     def _signed(self, job: Job, request: Request) -> Request:
         """Sign a report; its time is real whatever the clock, or no receiver would accept it."""

@@ -67,8 +67,7 @@ class Reports:
             return ()
         events = [self._event(attempt, STARTED, {}, now)]
         if request is not None:
-            shown = self._shown(attempt.args, request)
-            events.append(self._event(attempt, REQUEST, shown, now))
+            events.append(self._event(attempt, REQUEST, self._shown(request), now))
         return events
 
     def cut_off(self, attempt: Attempt, rescued: Job, now: datetime) -> Sequence[NewJob]:
@@ -146,7 +145,7 @@ class Reports:
         assert url is not None
         body: dict[str, object] = {
             "job": job_resource(settled, now, self._redaction),
-            "request": self._shown(attempt.args, request) if request is not None else None,
+            "request": self._shown(request) if request is not None else None,
         }
         match outcome:
             case Answered(response=response, duration=duration):
@@ -187,8 +186,8 @@ class Reports:
             parent_id=parent_id,
         )
 
-    def _shown(self, args: Args, request: Request) -> Mapping[str, object]:
-        return {"method": request.method, **request_payload(args, request, self._redaction)}
+    def _shown(self, request: Request) -> Mapping[str, object]:
+        return {"method": request.method, **request_payload(request, self._redaction)}
 
     def _origin(self, url: str) -> str:
         """Return whose slots a report takes; one refused by now is discarded when sent."""

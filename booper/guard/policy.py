@@ -118,6 +118,13 @@ class Guard:
             )
         return target
 
+    def spelled(self, url: str) -> str:
+        """Return a URL as it goes on the wire, or as it is where it is refused."""
+        try:
+            return self._judged(url).url
+        except TargetRefused:
+            return url
+
     def is_own(self, target: Target) -> bool:
         """Say whether a checked target is one of booper's own helper paths."""
         return self._is_own(target.url)

@@ -9,13 +9,13 @@ import socket
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from urllib.parse import quote
 
 import httpx
 import idna
 
 from booper.errors import TargetRefused
 from booper.guard.addresses import Address
+from booper.guard.spelling import resolve, spell_path, spell_query
 from booper.model.origin import APP_ORIGIN, DEFAULT_PORTS, origin_of
 
 MAX_URL_LENGTH = 8_192
@@ -31,27 +31,22 @@ _AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*\]|[^\[\]:]*)(?P<colon>:(?P<port>.*
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 # RFC 1123 §2.1, and the underscore that names in the wild have.
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?")
-_BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-
-# The WHATWG path and query percent-encode sets, as the characters that stay.
-_PATH_SAFE = "!$%&'()*+,-./:;=@[]^_|~"
-_QUERY_SAFE = _PATH_SAFE + "?`{}"
 
 
 @dataclass(frozen=True)
 class Target:
-    """Hold where a request goes; without slots, so that what follows from it is put together once.
+    """Where a request goes; without slots, so that what follows from it is put together once.
 
     `host` is an ASCII name in lower case (IDNA A-labels) or an IP literal, without brackets or
-    trailing dot: it is what goes into SNI. `path` begins with "/", `query` has no "?"; both are
-    percent-encoded ASCII.
+    trailing dot: it is what goes into SNI. `path` begins with "/", `query` has no "?" and is None
+    where the URL has none; both are ASCII and go on the wire as they are.
     """
 
     scheme: str
     host: str
     port: int
     path: str
-    query: str
+    query: str | None = None
 
     @property
     def is_app(self) -> bool:
@@ -72,11 +67,15 @@ class Target:
         return APP_ORIGIN if self.is_app else origin_of(self.scheme, self.host, self.port)
 
     @cached_property
+    def request_target(self) -> str:
+        """Return path and query as they go on the wire (RFC 9112 §3.2.1)."""
+        return self.path if self.query is None else f"{self.path}?{self.query}"
+
+    @cached_property
     def url(self) -> str:
         """Return the URL in its normal form, without fragment."""
-        query = f"?{self.query}" if self.query else ""
         where = APP_HOST if self.is_app else f"{self.scheme}://{self.authority}"
-        return f"{where}{self.path}{query}"
+        return where + self.request_target
 
     @cached_property
     def parsed_url(self) -> httpx.URL:
@@ -106,11 +105,23 @@ def parse_target(url: str) -> Target:
         scheme=scheme,
         host=host,
         port=DEFAULT_PORTS[scheme] if port is None else port,
-        path=_encoded(slash + path, _PATH_SAFE) or "/",
-        query=_encoded(query, _QUERY_SAFE),
+        path=spell_path(slash + path),
+        query=query,
     )
     _check_length(target.url)
     return target
+
+
+def parse_reference(reference: str, base: Target) -> Target:
+    """Read a URL, or a reference relative to `base`, as the header `Location` has it.
+
+    Spaces and control characters are encoded, as browsers do it.
+
+    Raises:
+        TargetRefused: see `parse_target`.
+    """
+    origin = f"{base.scheme}://{base.authority}"
+    return parse_target(resolve(reference, base.scheme, origin, base.path, base.query))
 
 
 def parse_authority(authority: str) -> tuple[str, int | None]:
@@ -143,19 +154,19 @@ def ip_literal(host: str) -> Address | None:
 
 
 def _parse_app(url: str) -> Target:
-    path, query = _split(url[len(APP_HOST) :])
-    if not path.startswith("/") or path.startswith("//"):
+    raw_path, query = _split(url[len(APP_HOST) :])
+    path = spell_path(raw_path)
+    if not raw_path.startswith("/") or path.startswith("//"):
         raise TargetRefused(f"url must be app: and a path, such as app:/tasks, got {_shown(url)}")
-    path, query = _encoded(path, _PATH_SAFE), _encoded(query, _QUERY_SAFE)
     target = Target(APP_SCHEME, APP_HOST, 0, path, query)
     _check_length(target.url)
     return target
 
 
-def _split(rest: str) -> tuple[str, str]:
-    """Return what comes before the query, and the query; the fragment is never sent."""
-    before_query, _, query = rest.partition("#")[0].partition("?")
-    return before_query, query
+def _split(rest: str) -> tuple[str, str | None]:
+    """Return what comes before the query, and the query, if any; the fragment is never sent."""
+    before_query, mark, query = rest.partition("#")[0].partition("?")
+    return before_query, spell_query(query) if mark else None
 
 
 def _check_length(url: str) -> None:
@@ -283,10 +294,6 @@ def _check_a_labels(host: str) -> None:
 
 def _too_long(host: str) -> str:
     return f"host must have at most {MAX_HOST_LENGTH} characters, got {len(host)}: {_shown(host)}"
-
-
-def _encoded(text: str, safe: str) -> str:
-    return quote(_BARE_PERCENT.sub("%25", text), safe=safe)
 
 
 def _shown(value: str) -> str:

@@ -7,7 +7,6 @@ from uuid import UUID
 import msgspec
 
 from booper.model import json_text
-from booper.model.args import Args
 from booper.model.job import (
     Answered,
     Attempt,
@@ -66,7 +65,7 @@ def entries_of(
     started = attempt.job.attempted_at or now
     sent: tuple[NewEntry, ...] = ()
     if request is not None and not isinstance(outcome, Refused):
-        payload = request_payload(attempt.args, request, redaction)
+        payload = request_payload(request, redaction)
         sent = (_entry(attempt, REQUEST, started, payload),)
     match outcome:
         case Answered(response=response, duration=duration):
@@ -134,13 +133,13 @@ def _milliseconds(duration: timedelta) -> float:
     return duration / _MILLISECOND
 
 
-def request_payload(args: Args, request: Request, redaction: Redaction) -> dict[str, object]:
-    """Return what was sent, as a log entry's payload."""
+def request_payload(request: Request, redaction: Redaction) -> dict[str, object]:
+    """Return what was sent, as a log entry's payload; `url` is without what `query` adds."""
     return {
         "body": _sent_body(request),
         "headers": redaction.headers(request.user_headers),
         "query": request.query,
-        "url": args.url,
+        "url": request.url.removesuffix(request.query_text),
     }
 
 

@@ -130,7 +130,8 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Request(msgspec.Struct, frozen=True, gc=False):
     """An HTTP request as it leaves: header names as written, `content` empty for no body.
 
-    `user_headers` and `query` are the user's part of it, as they were rendered.
+    `user_headers` and `query` are the user's part of it, as they were rendered. `query_text` is
+    how `url` ends where `query` adds to it.
     """
 
     method: str
@@ -139,6 +140,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     content: bytes
     user_headers: dict[str, str]
     query: dict[str, Any]
+    query_text: str = ""
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):

@@ -34,7 +34,8 @@ def render(attempt: Attempt, user_agent: str, now: datetime) -> Request:
     if given:
         own = {name: value for name, value in headers.items() if name not in given}
         headers = user_headers | own
-    return Request(method, with_query(args.url, query), headers, content, user_headers, query)
+    base, added = _url_and_query(args.url, query)
+    return Request(method, base + added, headers, content, user_headers, query, added)
 
 
 def text_of(value: object) -> str:
@@ -97,8 +98,14 @@ def _own_headers(job: Job, user_agent: str, *, has_body: bool) -> dict[str, str]
 
 def with_query(url: str, query: Mapping[str, Any]) -> str:
     """Add query parameters to a URL: a list repeats its name, null leaves it out."""
+    base, added = _url_and_query(url, query)
+    return base + added
+
+
+def _url_and_query(url: str, query: Mapping[str, Any]) -> tuple[str, str]:
+    """Return a URL, without its fragment where something is added, and what is added to it."""
     if not query:
-        return url
+        return url, ""
     pairs = [
         (name, text_of(item))
         for name, value in query.items()
@@ -106,7 +113,7 @@ def with_query(url: str, query: Mapping[str, Any]) -> str:
         if item is not None
     ]
     if not pairs:
-        return url
+        return url, ""
     base, _, _ = url.partition("#")
     separator = "&" if "?" in base else "?"
-    return f"{base}{separator}{urlencode(pairs)}"
+    return base, separator + urlencode(pairs)

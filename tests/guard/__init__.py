@@ -1,0 +1,1 @@
+"""Tests of booper/guard/: which URL and which address may be reached."""
