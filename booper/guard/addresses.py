@@ -11,9 +11,13 @@ Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 
 
+# RFC 6052 §2.1: what DNS64 answers for a name that has IPv4 addresses alone.
+_NAT64 = ip_network("64:ff9b::/96")
+
+
 @dataclass(frozen=True, slots=True)
 class SpecialRange:
-    """Hold a range of addresses that no stranger's request may reach.
+    """A range of addresses that no stranger's request may reach.
 
     `what` completes the sentence "the address is …" and names the source. `is_private` is true
     where an operator can open the range together with the rest of their own network.
@@ -28,10 +32,18 @@ def special_range(address: Address) -> SpecialRange | None:
     """Return the range that makes `address` unfit for strangers, or None if it is public."""
     for candidate in SPECIAL_RANGES:
         if address in candidate.network:
-            return candidate
+            return None if candidate.network == _NAT64 and _leads_out(address) else candidate
     if isinstance(address, IPv6Address) and _is_isatap(address):
         return _ISATAP
     return None
+
+
+def _leads_out(address: Address) -> bool:
+    """Return whether an address of NAT64 stands for a public IPv4 address, its last 32 bits.
+
+    RFC 6052 §3.1: such an address must not stand for one that is not global.
+    """
+    return special_range(IPv4Address(int(address) & 0xFFFF_FFFF)) is None
 
 
 def _is_isatap(address: IPv6Address) -> bool:
@@ -87,7 +99,9 @@ SPECIAL_RANGES: tuple[SpecialRange, ...] = (
     _closed("::/96", "an IPv4-compatible address (RFC 4291)"),
     _closed("::ffff:0:0/96", "an IPv4-mapped address (RFC 4291)"),
     _closed("::ffff:0:0:0/96", "an IPv4-translated address (RFC 2765)"),
-    _closed("64:ff9b::/96", "a NAT64 address around an IPv4 one (RFC 6052)"),
+    # Around a public IPv4 address it is open; see `special_range`.
+    _closed("64:ff9b::/96", "a NAT64 address around an IPv4 one that is not public (RFC 6052)"),
+    # RFC 8215 §3.1: where such a prefix leads is for each network to say.
     _closed("64:ff9b:1::/48", "a local NAT64 address around an IPv4 one (RFC 8215)"),
     _closed("100::/64", "for discarding only (RFC 6666)"),
     _closed("100:0:0:1::/64", "a dummy prefix (RFC 9780)"),
