@@ -25,7 +25,8 @@
     │   ├── StoreDamaged       503  the database file is damaged
     │   └── HolderUnreachable  503  the process that writes is gone, or has not answered
     ├── TargetRefused          422  the guard does not let a request reach this target
-    │   └── AddressRefused          its name leads to such an address now (an attempt fails)
+    │   ├── AddressRefused          its name leads to such an address now (an attempt fails)
+    │   └── MalformedURL            what was given is no URL
     ├── UnresolvableHost            the target's name has no address now (an attempt fails)
     ├── Shortage                    this process lacks descriptors, ports, threads or memory
     └── StartError                  booper cannot start; one line for the operator, exit 1
@@ -255,6 +256,10 @@ class AddressRefused(TargetRefused):
 
     A captive portal or a block list answers so for every name until it is passed or mended.
     """
+
+
+class MalformedURL(TargetRefused):
+    """What was given is no URL: its host, its port or its length is none that a URL can have."""
 
 
 class UnresolvableHost(BooperError):

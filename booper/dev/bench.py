@@ -20,7 +20,8 @@ from booper.dev.sink import PREFIX, Sink
 from booper.engine.hosts import HostMap
 from booper.engine.observer import Observer
 from booper.errors import Forbidden, StoreUnavailable, TargetRefused
-from booper.guard.target import ip_literal, parse_authority
+from booper.guard.names import ip_literal
+from booper.guard.target import parse_authority
 from booper.travel import Journey, Travel
 
 PUBLIC_KEY: Final = "sk_public_20230921"

@@ -13,8 +13,9 @@ from typing import TypeAlias
 
 from booper.errors import AddressRefused, Shortage, TargetRefused, UnresolvableHost
 from booper.guard.addresses import Address, Network, special_range
+from booper.guard.names import ip_literal
 from booper.guard.resolver import Resolver
-from booper.guard.target import Target, ip_literal, parse_authority, parse_target
+from booper.guard.target import Target, parse_authority, parse_target
 
 # Verdicts, of URLs of at most 8 KiB: a few MB for what is typical, 32 MB at the worst.
 REMEMBERED = 4_096

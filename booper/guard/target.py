@@ -5,22 +5,17 @@ library further down can find another host in the same string. It does not judge
 """
 
 import re
-import socket
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 import httpx
-import idna
 
-from booper.errors import TargetRefused
-from booper.guard.addresses import Address
+from booper.errors import MalformedURL, TargetRefused
+from booper.guard.names import normal_host, shown
 from booper.guard.spelling import resolve, spell_path, spell_query
 from booper.model.origin import APP_ORIGIN, DEFAULT_PORTS, origin_of
 
 MAX_URL_LENGTH = 8_192
-MAX_HOST_LENGTH = 253  # RFC 1035 §2.3.4: 255 octets on the wire
-MAX_LABEL_LENGTH = 63
 
 APP_SCHEME = "app"
 APP_HOST = APP_ORIGIN
@@ -29,8 +24,6 @@ APP_HOST = APP_ORIGIN
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f-\x9f\\\ud800-\udfff]")
 _AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*\]|[^\[\]:]*)(?P<colon>:(?P<port>.*))?")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
-# RFC 1123 §2.1, and the underscore that names in the wild have.
-_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?")
 
 
 @dataclass(frozen=True)
@@ -97,7 +90,7 @@ def parse_target(url: str) -> Target:
     scheme, separator, rest = url.partition("://")
     scheme = scheme.lower()
     if not separator or scheme not in DEFAULT_PORTS:
-        raise TargetRefused(f"url must begin with https:// or http://, got {_shown(url)}")
+        raise TargetRefused(f"url must begin with https:// or http://, got {shown(url)}")
     before_query, query = _split(rest)
     authority, slash, path = before_query.partition("/")
     host, port = parse_authority(authority)
@@ -134,30 +127,23 @@ def parse_authority(authority: str) -> tuple[str, int | None]:
     if "@" in authority:
         raise TargetRefused(
             "url must not contain a user name or password; send an Authorization header "
-            f"(host: {_shown(authority.rpartition('@')[2])})"
+            f"(host: {shown(authority.rpartition('@')[2])})"
         )
     if "[" not in authority and authority.count(":") > 1:
-        raise TargetRefused(
-            f"an IPv6 address must be in brackets, such as [2606:4700::1], got {_shown(authority)}"
+        raise MalformedURL(
+            f"an IPv6 address must be in brackets, such as [2606:4700::1], got {shown(authority)}"
         )
     parts = _AUTHORITY.fullmatch(authority)
     if parts is None:
-        raise TargetRefused(f"host must be a name or an IP address, got {_shown(authority)}")
-    return _normal_host(parts["host"]), _parse_port(parts["port"])
-
-
-def ip_literal(host: str) -> Address | None:
-    """Return the address that a host in normal form spells out, or None for a name."""
-    if ":" in host:
-        return IPv6Address(host)
-    return IPv4Address(host) if _is_numeric(host) else None
+        raise MalformedURL(f"host must be a name or an IP address, got {shown(authority)}")
+    return normal_host(parts["host"]), _parse_port(parts["port"])
 
 
 def _parse_app(url: str) -> Target:
     raw_path, query = _split(url[len(APP_HOST) :])
     path = spell_path(raw_path)
     if not raw_path.startswith("/") or path.startswith("//"):
-        raise TargetRefused(f"url must be app: and a path, such as app:/tasks, got {_shown(url)}")
+        raise TargetRefused(f"url must be app: and a path, such as app:/tasks, got {shown(url)}")
     target = Target(APP_SCHEME, APP_HOST, 0, path, query)
     _check_length(target.url)
     return target
@@ -171,9 +157,9 @@ def _split(rest: str) -> tuple[str, str | None]:
 
 def _check_length(url: str) -> None:
     if len(url) > MAX_URL_LENGTH:
-        raise TargetRefused(
+        raise MalformedURL(
             f"url must have at most {MAX_URL_LENGTH} characters once percent-encoded, "
-            f"got {len(url)}: {_shown(url)}"
+            f"got {len(url)}: {shown(url)}"
         )
 
 
@@ -181,121 +167,19 @@ def _check_characters(url: str) -> None:
     bad = _FORBIDDEN.search(url)
     if bad is None:
         return
-    where = f"at position {bad.start()}: {_shown(url)}"
+    where = f"at position {bad.start()}: {shown(url)}"
     match bad[0]:
         case " ":
-            raise TargetRefused(f"url must not contain a space (write %20), {where}")
+            raise MalformedURL(f"url must not contain a space (write %20), {where}")
         case "\\":
             raise TargetRefused(f"url must not contain a backslash (write / or %5C), {where}")
         case other:
-            raise TargetRefused(f"url must not contain the control character {other!a}, {where}")
+            raise MalformedURL(f"url must not contain the control character {other!a}, {where}")
 
 
 def _parse_port(port: str | None) -> int | None:
     if port is None:
         return None
     if not _PORT.fullmatch(port) or int(port) > 65_535:
-        raise TargetRefused(f"port must be a number from 1 to 65535, got {_shown(port)}")
+        raise MalformedURL(f"port must be a number from 1 to 65535, got {shown(port)}")
     return int(port)
-
-
-def _normal_host(raw: str) -> str:
-    if not raw:
-        raise TargetRefused("url must name a host, such as https://example.com/")
-    if "%" in raw:
-        raise TargetRefused(
-            f"host must not contain a percent sign (an escape or a zone id), got {_shown(raw)}"
-        )
-    if raw.startswith("["):
-        return _ipv6_literal(raw)
-    host = raw.lower() if raw.isascii() else _to_ascii(raw)
-    if _is_numeric(host):
-        return _ipv4_literal(host)
-    host = host.removesuffix(".")
-    _check_name(host)
-    return host
-
-
-def _ipv6_literal(raw: str) -> str:
-    try:
-        return str(IPv6Address(raw[1:-1]))
-    except AddressValueError:
-        raise TargetRefused(
-            f"brackets must hold an IPv6 address, such as [2606:4700::1], got {_shown(raw)}"
-        ) from None
-
-
-def _to_ascii(raw: str) -> str:
-    # The mapping of UTS 46 turns fullwidth digits, letters and dots into ASCII, so what comes
-    # out is vetted like any other host. Characters that map to nothing cannot make a name
-    # shorter than its spelling, but the codec would have to chew through them first.
-    if len(raw) > MAX_HOST_LENGTH:
-        raise TargetRefused(_too_long(raw))
-    try:
-        return idna.encode(raw, uts46=True).decode("ascii")
-    except idna.IDNAError as error:
-        raise TargetRefused(
-            f"host must be a valid international name (IDNA 2008), got {_shown(raw)}: {error}"
-        ) from None
-
-
-def _is_numeric(host: str) -> bool:
-    # WHATWG URL, "ends in a number": inet_aton reads such hosts as IPv4, whatever comes before.
-    last = host.removesuffix(".").rpartition(".")[2]
-    return last.isdecimal() or last.startswith("0x")
-
-
-def _ipv4_literal(host: str) -> str:
-    try:
-        return str(IPv4Address(host))
-    except AddressValueError:
-        raise TargetRefused(
-            f"host {_shown(host)} looks like {_as_inet_aton_reads(host)}; "
-            "an IPv4 address must be four decimal numbers, such as 192.0.2.1"
-        ) from None
-
-
-def _as_inet_aton_reads(host: str) -> str:
-    try:
-        return f"the IPv4 address {socket.inet_ntoa(socket.inet_aton(host.removesuffix('.')))}"
-    except OSError:
-        return "an IPv4 address in an unusual spelling"
-
-
-def _check_name(host: str) -> None:
-    if len(host) > MAX_HOST_LENGTH:
-        raise TargetRefused(_too_long(host))
-    for label in host.split("."):
-        if not label:
-            raise TargetRefused(f"host must not have an empty label, got {_shown(host)}")
-        if len(label) > MAX_LABEL_LENGTH:
-            raise TargetRefused(
-                f"a label of the host must have at most {MAX_LABEL_LENGTH} characters, "
-                f"got {len(label)}: {_shown(label)}"
-            )
-        if not _LABEL.fullmatch(label):
-            raise TargetRefused(
-                "a label of the host must be letters, digits, underscores and inner hyphens, "
-                f"got {_shown(label)}"
-            )
-    if "xn--" in host:
-        _check_a_labels(host)
-
-
-def _check_a_labels(host: str) -> None:
-    # httpx decodes such a host when it looks at a request, and fails at one that is not valid.
-    try:
-        idna.decode(host)
-    except idna.IDNAError as error:
-        raise TargetRefused(
-            f"host must be a valid international name (IDNA 2008), got {_shown(host)}: {error}"
-        ) from None
-
-
-def _too_long(host: str) -> str:
-    return f"host must have at most {MAX_HOST_LENGTH} characters, got {len(host)}: {_shown(host)}"
-
-
-def _shown(value: str) -> str:
-    """Return `value` quoted for a message, cut where it gets too long to read."""
-    return repr(value) if len(value) <= 80 else f"{value[:80]!r}…"

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from booper.engine.headers import check_header
 from booper.errors import TargetRefused, UnresolvableHost
 from booper.guard.addresses import SPECIAL_RANGES, special_range
+from booper.guard.names import ip_literal
 from booper.guard.policy import Guard, Resolve, Target
-from booper.guard.target import ip_literal, parse_target
+from booper.guard.target import parse_target
 from tests.support.guard_corpus import ACCEPTED, PIECES, REFUSED
 
 
@@ -626,7 +627,7 @@ def test_no_text_makes_the_guard_fail_or_disagree_with_other_parsers(url: str) -
         _same_host(url, target)
     assert target.url.isascii()
     assert guard().check(target.url) == target
-    assert httpx.URL(target.url).host
+    assert httpx.URL(target.url).raw_host
     address = ip_literal(target.host)
     assert address is None or (address.is_global and not address.is_multicast)
 
