@@ -28,6 +28,7 @@
     │   ├── AddressRefused          its name leads to such an address now (an attempt fails)
     │   └── MalformedURL            what was given is no URL
     ├── UnresolvableHost            the target's name has no address now (an attempt fails)
+    ├── InvalidRedirect             a target redirects to what is no URL (an attempt fails)
     ├── Shortage                    this process lacks descriptors, ports, threads or memory
     └── StartError                  booper cannot start; one line for the operator, exit 1
         └── ConfigError             the configuration is wrong; exit 2
@@ -260,6 +261,10 @@ class AddressRefused(TargetRefused):
 
 class MalformedURL(TargetRefused):
     """What was given is no URL: its host, its port or its length is none that a URL can have."""
+
+
+class InvalidRedirect(BooperError):
+    """A target redirects to what is no URL, which it may mend."""
 
 
 class UnresolvableHost(BooperError):

@@ -41,7 +41,7 @@ _CAME: Final[Mapping[str, Schema]] = {
 _FAILED: Final[Mapping[str, Schema]] = {
     "error": {
         **_TEXT,
-        "description": "A short stable word, such as timeout, connect, dns, refused, interrupted",
+        "description": "A short stable word, such as timeout, connect, dns, redirect, refused",
     },
     "message": _TEXT,
     "duration_ms": _DURATION,

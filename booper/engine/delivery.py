@@ -19,9 +19,15 @@ from booper.clock import monotonic
 from booper.engine.hosts import HostMap
 from booper.engine.inside import JOB_ID
 from booper.engine.raw import RawHeaders, RawRequest
-from booper.errors import AddressRefused, TargetRefused, UnresolvableHost
+from booper.errors import AddressRefused, InvalidRedirect, TargetRefused, UnresolvableHost
 from booper.guard.policy import Guard, Target
-from booper.guard.redirects import MOST_HOPS, for_other_origin, is_redirect, redirected
+from booper.guard.redirects import (
+    MAX_HOPS,
+    follow,
+    for_other_origin,
+    is_redirect,
+    redirected,
+)
 from booper.model.job import Answered, Failed, Outcome, Refused, Request, Response
 from booper.model.redaction import ALWAYS
 from booper.shortage import shortage_of
@@ -88,7 +94,7 @@ class Delivery:
         started = monotonic()
         try:
             async with asyncio.timeout(timeout.total_seconds()):
-                hops = MOST_HOPS if follow_redirects else 0
+                hops = MAX_HOPS if follow_redirects else 0
                 response = await self._follow(request, job_id, hops)
         except TimeoutError:
             return Failed("timeout", f"no answer within {timeout.total_seconds():g} s", timeout)
@@ -96,6 +102,8 @@ class Delivery:
             return Failed("guard", str(error), timedelta(seconds=monotonic() - started))
         except TargetRefused as error:
             return Refused(str(error))
+        except InvalidRedirect as error:
+            return Failed("redirect", str(error), timedelta(seconds=monotonic() - started))
         except UnresolvableHost as error:
             return Failed("dns", str(error), timedelta(seconds=monotonic() - started))
         except (httpx.TransportError, ssl.SSLError, OSError) as error:
@@ -120,8 +128,8 @@ class Delivery:
             location = response.headers.get("location")
             if not hops or location is None or not is_redirect(response.status, location):
                 return response
-            request = redirected(request, response.status, location, target)
-            following = self._guard.check(self._mapped(request.url))
+            following = follow(location, target, self._guard, self._mapped)
+            request = redirected(request, response.status, following.url)
             if following.origin != target.origin:
                 request = for_other_origin(request, self._secret_headers)
             target, hops = following, hops - 1

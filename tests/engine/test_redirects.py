@@ -74,13 +74,24 @@ async def test_a_job_may_expect_a_redirect(
         ("there", "https://first.test/there"),
         ("//second.test/here#part", "https://second.test/here"),
         ("?page=2", "https://first.test/jobs?page=2"),
+        # as the URL Standard has it, and every client
+        ("/my file", "https://first.test/my%20file"),
+        ("https://second.test/my file?a b#c d", "https://second.test/my%20file?a%20b"),
+        (" /there ", "https://first.test/there"),
+        ("/a/b/..", "https://first.test/a/"),
+        ("/%2e%2e/a^b", "https://first.test/a%5Eb"),
+        ("/caf\u00e9", "https://first.test/caf%C3%A9"),
+        ("/100%", "https://first.test/100%"),
+        ("#part", URL),
+        ("https:there", "https://first.test/there"),
+        ("https://my_app.xn--p1ai/", "https://my_app.xn--p1ai/"),
     ],
 )
 async def test_a_location_is_read_from_where_it_was_answered(
     booper: Booper, api: httpx.AsyncClient, target: FakeTarget, location: str, url: str
 ) -> None:
     """A relative reference is resolved against the URL that was asked (RFC 9110 §10.2.2)."""
-    target.respond(to(location))
+    target.respond(httpx.Response(302, headers=[(b"Location", location.encode())]))
     job = await send(booper, api)
     assert sent(target) == [("GET", URL), ("GET", url)]
     assert job["state"] == "completed"
@@ -169,6 +180,9 @@ async def test_credentials_go_along_within_an_origin(
         "http://second.test/",
         "https://user:password@second.test/",
         "ftp://second.test/",
+        "app:/tasks",
+        "/a\\b",
+        "https:\\\\second.test\\",
     ],
 )
 async def test_a_redirect_to_where_no_job_may_go_discards(
@@ -179,7 +193,42 @@ async def test_a_redirect_to_where_no_job_may_go_discards(
     job = await send(booper, api, max_attempts=15)
     assert sent(target) == [("GET", URL), ("GET", "https://second.test/")]
     assert (job["state"], job["attempt"]) == ("discarded", 1)
-    assert job["last_error"].startswith("refused: ")
+    shown = location.replace("user:password@", "")
+    assert job["last_error"].startswith(f"refused: redirected to {shown!r}: ")
+
+
+@pytest.mark.parametrize(
+    ("location", "reason"),
+    [
+        ("https://second.test:99999/", "port must be a number from 1 to 65535"),
+        ("https:///", "url must name a host"),
+        ("https://second..test/", "an empty label"),
+        ("https://second test/", "a space"),
+        ("https://xn--a.test/", "IDNA 2008"),
+        ("https://[::1/", "host must be a name or an IP address"),
+        ("/" + "a" * 8192, "at most 8192 characters"),
+    ],
+)
+async def test_a_redirect_to_no_url_fails_the_attempt(
+    booper: Booper, api: httpx.AsyncClient, target: FakeTarget, location: str, reason: str
+) -> None:
+    """The target may mend it, so the job is tried again; the error names the redirect."""
+    target.respond(to(location), httpx.Response(200))
+    job = await send(booper, api, max_attempts=2)
+    assert (job["state"], job["attempt"]) == ("retryable", 1)
+    assert job["last_error"].startswith("redirect: redirected to '")
+    assert reason in job["last_error"]
+    assert len(job["last_error"]) < 400
+
+
+async def test_an_error_about_a_redirect_does_not_repeat_its_secrets(
+    booper: Booper, api: httpx.AsyncClient, target: FakeTarget
+) -> None:
+    """Reasons are stored and shown; a token in a URL's query or a password stays out of them."""
+    target.respond(to("https://jane:hunter2@second.test/?token=hunter2#hunter2"))
+    job = await send(booper, api)
+    assert "second.test" in job["last_error"]
+    assert "hunter2" not in job["last_error"]
 
 
 async def test_five_redirects_are_followed(
