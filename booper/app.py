@@ -23,6 +23,7 @@ from starlette.types import Scope as ASGIScope
 
 from booper.admission import Address, addresses_of, check_api_key, ensure_key
 from booper.api.application import all_operations, create_application
+from booper.api.cors import with_cors
 from booper.api.memory import ResponseMemory
 from booper.api.operations import Operation
 from booper.api.services import Services
@@ -259,7 +260,9 @@ class Booper(OwnCalls):
         stack.push_async_callback(self.drain)
         self._scheduler = scheduler
         services = self._make_services(store, scheduler, reports)
-        self._application = create_application(services, self._operations)
+        self._application = with_cors(
+            create_application(services, self._operations), self.config.server.cors_origins
+        )
         self._administration = create_application(
             replace(services, is_administrator=True), self._operations
         )

@@ -6,9 +6,8 @@ Only `app` and `cli` see this module; the rest receives the values it needs.
 import tomllib
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping
-from functools import cache
-from pathlib import Path, PurePath
-from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -17,24 +16,10 @@ from booper.errors import ConfigError
 from booper.model.duration import Duration
 from booper.model.retry import EXPONENTIAL
 from booper.model.suggestion import did_you_mean
-from booper.setting_checks import CHECKS
+from booper.setting_checks import Table, hints, read_origin_name
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=900)]
-
-
-class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings that are checked as they are set, in Python as in TOML.
-
-    Raises:
-        ConfigError: one is of another type, or out of its bounds.
-    """
-
-    def __post_init__(self) -> None:
-        kind = type(self)
-        for name, hint in _hints(kind).items():
-            label = f"[{kind.__name__.lower()}] {name}"
-            force_setattr(self, name, _setting(label, hint, getattr(self, name)))
 
 
 class Server(Table, frozen=True, kw_only=True):
@@ -47,6 +32,7 @@ class Server(Table, frozen=True, kw_only=True):
     rate_limit: Annotated[float, msgspec.Meta(ge=0, le=100_000)] = 0.0
     rate_burst: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 20
     idempotency_ttl: Duration = 0
+    cors_origins: tuple[str, ...] = ()
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -79,6 +65,12 @@ class Delivery(Table, frozen=True, kw_only=True):
     grace_seconds: Annotated[float, msgspec.Meta(ge=0, le=900)] = 10.0
     redact_headers: tuple[str, ...] = ()
     app_host: str = "localhost"
+
+
+class Origin(Table, frozen=True, kw_only=True):
+    """What is different for one origin, or for all of a host; None is what holds for all."""
+
+    slots: Count | None = None
 
 
 class Retry(Table, frozen=True, kw_only=True):
@@ -118,24 +110,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     webhooks: Webhooks = msgspec.field(default_factory=Webhooks)
     channels: Channels = msgspec.field(default_factory=Channels)
     client: Client = msgspec.field(default_factory=Client)
+    origins: Mapping[str, Origin] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, kind in _hints(Config).items():
-            if not isinstance(table := getattr(self, name), kind):
+        force_setattr(self, "origins", _by_origin(self.origins))
+        for name, kind in hints(Config).items():
+            table = getattr(self, name)
+            if name != "origins" and not isinstance(table, kind):
                 raise ConfigError(f"{name}: expected {kind.__name__}(…), got {table!r:.80}")
 
 
-_EXPECTED: Final = {
-    str: "text",
-    bool: "true or false",
-    tuple[str, ...]: "a list of text",
-    Duration: 'seconds or [n, unit], such as [1, "hour"], or "1h"',
-    str | tuple[str, ...]: "an address or a list of addresses",
-    str | list[Duration]: f'"{EXPONENTIAL}" or a list of durations',
-}
-
-# A secret is not repeated, not even a wrong one.
-_SECRET: Final = frozenset({"[webhooks] secret", "[client] key"})
+_EXAMPLE_ORIGIN: Final = '[origins."https://api.example.com:8443"]'
 
 
 def read_config(path: Path | None, overrides: Mapping[str, Mapping[str, Any]]) -> Config:
@@ -182,67 +167,70 @@ def _decode(path: Path, raw: bytes) -> str:
 
 
 def _convert(settings: dict[str, Any], where: str) -> Config:
-    tables = _hints(Config)
+    tables = hints(Config)
     for name in settings:
         shown = name if name.isprintable() else repr(name)
         _check_name(name, tables, f"{where}: unknown table [{shown}]", "tables")
     converted = {
-        name: _table(name, tables[name], values, where) for name, values in settings.items()
+        name: _table(name, tables[name], values, where)
+        for name, values in settings.items()
+        if name != "origins"
     }
-    return Config(**converted)
+    origins = _origins(settings.get("origins", {}), where)
+    try:
+        return Config(**converted, origins=origins)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _by_origin(tables: Any) -> Mapping[str, Origin]:
+    """Return tables of origins by the normal forms of their names. Raises: ConfigError."""
+    if not isinstance(tables, Mapping):
+        raise ConfigError(f"origins: expected a table for each origin, got {tables!r:.80}")
+    found: dict[str, Origin] = {}
+    for given, table in tables.items():
+        if not isinstance(table, Origin):
+            raise ConfigError(f"origins: expected Origin(…) for {given!r}, got {table!r:.80}")
+        try:
+            name = read_origin_name(given)
+        except ValueError as error:
+            raise ConfigError(f"[origins.{_quoted(given)}] {error}") from error
+        if name in found:
+            raise ConfigError(f"[origins.{_quoted(given)}] is there twice, as {name!r} too")
+        found[name] = table
+    return found
+
+
+def _quoted(name: object) -> str:
+    """Return a name as TOML has it in a table's header."""
+    return '"' + f"{name!r}"[1:-1] + '"'
+
+
+def _origins(tables: Any, where: str) -> Mapping[str, Origin]:
+    if not isinstance(tables, dict):
+        raise ConfigError(f"{where}: origins must be tables, such as {_EXAMPLE_ORIGIN}")
+    found: dict[str, Origin] = {}
+    for name, values in tables.items():
+        title = f"origins.{_quoted(name)}"
+        if not isinstance(values, dict):
+            raise ConfigError(
+                f"{where}: [origins] {name}: settings of origins stand in a table for each, "
+                f"such as {_EXAMPLE_ORIGIN}"
+            )
+        found[name] = _table(title, Origin, values, where)
+    return found
 
 
 def _table(name: str, kind: type, values: Any, where: str) -> Any:
     if not isinstance(values, dict):
         raise ConfigError(f"{where}: {name} must be a table, write [{name}] above its settings")
     for key in values:
-        _check_name(key, _hints(kind), f"{where}: [{name}] unknown setting {key!r}", "settings")
+        _check_name(key, hints(kind), f"{where}: [{name}] unknown setting {key!r}", "settings")
     try:
         return kind(**values)
     except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from error
-
-
-@cache
-def _hints(kind: type) -> Mapping[str, Any]:
-    return get_type_hints(kind, include_extras=True)
-
-
-def _setting(label: str, kind: Any, value: Any) -> Any:
-    """Return a setting as its type has it. Raises: ConfigError, it cannot be one."""
-    if label == "[webhooks] secret" and isinstance(value, str):
-        value = [value]  # one secret may stand alone
-    if isinstance(value, PurePath):
-        value = str(value)
-    try:
-        setting = msgspec.convert(value, kind, strict=True)
-    except msgspec.ValidationError as error:
-        got = "" if label in _SECRET else f", got {_shown(value)}"
-        raise ConfigError(f"{label}: expected {_expected(kind)}{got}") from error
-    try:
-        check = CHECKS.get(label)
-        if check is not None:
-            check(setting)
-    except ValueError as error:
-        raise ConfigError(f"{label}: {error}") from error
-    return setting
-
-
-def _shown(value: Any) -> str:
-    """Return a value as TOML spells it, where that differs from Python."""
-    return str(value).lower() if isinstance(value, bool) else f"{value!r:.200}"
-
-
-def _expected(kind: Any) -> str:
-    """Say which values a setting takes."""
-    if kind in _EXPECTED:
-        return _EXPECTED[kind]
-    if choices := [f'"{choice}"' for choice in get_args(kind) if isinstance(choice, str)]:
-        return " or ".join(choices)
-    meta = next(item for item in get_args(kind) if isinstance(item, msgspec.Meta))
-    noun = "a whole number" if get_args(kind)[0] is int else "a number"
-    low = f"over {meta.gt}" if meta.gt is not None else f"from {meta.ge}"
-    return f"{noun} {low} to {meta.le}"
+        message = str(error).removeprefix(f"[{kind.__name__.lower()}] ")
+        raise ConfigError(f"{where}: [{name}] {message}") from error
 
 
 def _check_name(name: str, known: Mapping[str, object], message: str, noun: str) -> None:

@@ -107,6 +107,7 @@ def make_scheduler(
         clock,
         concurrency=delivery.concurrency,
         per_origin=delivery.per_host,
+        slots={name: one.slots for name, one in config.origins.items() if one.slots is not None},
         observers=observers,
     )
 

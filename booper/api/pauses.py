@@ -1,7 +1,5 @@
 """`/api/pause`, `/api/resume`, `/api/pauses`: what nothing is sent to for now (contract §10)."""
 
-from ipaddress import AddressValueError, IPv6Address
-
 import msgspec
 from starlette.responses import Response
 
@@ -15,7 +13,7 @@ from booper.api.schemas import Schema
 from booper.api.services import Services
 from booper.api.shapes import read_struct
 from booper.errors import FieldError, InvalidRequest, TargetRefused, UnsupportedMediaType
-from booper.guard.target import APP_HOST, parse_authority, parse_target
+from booper.guard.target import APP_HOST, parse_host, parse_origin
 from booper.model.resource import HeldBy
 from booper.model.timestamps import precise
 from booper.store.values import ALL_TARGETS
@@ -89,12 +87,9 @@ async def read_target(call: Call) -> str:
 
 def _origin(text: str) -> str:
     try:
-        target = parse_target(f"{text}/" if text == APP_HOST else text)
+        return parse_origin(text)
     except TargetRefused as error:
         raise InvalidRequest([FieldError("/origin", _expected_origin(text))]) from error
-    if target.path != "/" or target.query:
-        raise InvalidRequest([FieldError("/origin", _expected_origin(text))])
-    return target.origin
 
 
 def _expected_origin(text: str) -> str:
@@ -108,22 +103,13 @@ def _host(text: str) -> str:
     if text in (ALL_TARGETS, APP_HOST):
         return text
     try:
-        host, port = parse_authority(_in_brackets(text))
+        return parse_host(text)
     except TargetRefused as error:
         detail = (
             'expected a host, or a host and a port, such as "api.example.com:8443"; an origin '
             f'such as "https://api.example.com" goes into the field origin; got {text[:80]!r}'
         )
         raise InvalidRequest([FieldError("/host", detail)]) from error
-    name = f"[{host}]" if ":" in host else host
-    return name if port is None else f"{name}:{port}"
-
-
-def _in_brackets(text: str) -> str:
-    try:
-        return f"[{IPv6Address(text)}]"
-    except AddressValueError:
-        return text
 
 
 async def _paused(call: Call) -> Response:

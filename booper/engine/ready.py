@@ -7,7 +7,7 @@ breaker is open has its turn only by a probe, for which the loop asks the table.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from heapq import heappop, heappush
 from itertools import islice
@@ -31,15 +31,26 @@ MAX_REFILLS = 16
 MAX_NAMED = 1_000
 """Origins that are named to the table as those of which it need not tell."""
 
+NO_SLOTS: Mapping[str, int] = {}
+
 
 class Ready:
-    """Queues by origin, slots, and whose turn it is."""
+    """Queues by origin, slots, and whose turn it is.
+
+    `slots` says how many slots origins may take that may not take `per_origin`, by their names.
+    """
 
     def __init__(
-        self, concurrency: int, per_origin: int, breakers: Breakers, room: int = MAX_ROOM
+        self,
+        concurrency: int,
+        per_origin: int,
+        breakers: Breakers,
+        room: int = MAX_ROOM,
+        slots: Mapping[str, int] = NO_SLOTS,
     ) -> None:
         self._free = concurrency
         self._per_origin = per_origin
+        self._slots = slots
         self._breakers = breakers
         self._max_room = self._room = room
         self._queues: dict[str, deque[DueJob]] = {}
@@ -171,7 +182,7 @@ class Ready:
         self._free -= 1
         if origin in self._partial:
             self.consider(origin)
-        elif queue and busy < self._per_origin:
+        elif queue and busy < self._slots_of(origin):
             self._rotation[origin] = None
         return seen
 
@@ -193,7 +204,7 @@ class Ready:
 
     def may_go(self, origin: str, now: datetime) -> bool:
         """Return whether an origin is not paused and has a slot, or is to be probed, at `now`."""
-        if self.holds(origin) or self._busy.get(origin, 0) >= self._per_origin:
+        if self.holds(origin) or self._busy.get(origin, 0) >= self._slots_of(origin):
             return False
         at = self._breakers.probe_at(origin, has_new_path=False)
         return at is None or (origin not in self._probing and not rests(at, now))
@@ -279,7 +290,7 @@ class Ready:
             del self._new_path[origin]
             self._probe_at.pop(origin, None)
         may_go = not is_open and not (self._paused and self.holds(origin))
-        if queue and may_go and self._busy.get(origin, 0) < self._per_origin:
+        if queue and may_go and self._busy.get(origin, 0) < self._slots_of(origin):
             self._rotation.setdefault(origin)
         else:
             self._rotation.pop(origin, None)
@@ -290,6 +301,14 @@ class Ready:
             self._hungry.pop(origin, None)
         if is_open and origin not in self._probing and (queue or is_partial):
             self._arm_probe(origin)
+
+    def _slots_of(self, origin: str) -> int:
+        """Return how many slots an origin may take."""
+        if self._slots:
+            for name in names_of(origin):
+                if name in self._slots:
+                    return self._slots[name]
+        return self._per_origin
 
     def _arm_probe(self, origin: str) -> None:
         if self.holds(origin):

@@ -6,7 +6,7 @@ means, the store says which claims hold, and what an attempt raises ends that at
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -15,6 +15,7 @@ from booper.engine.backlog import Backlog
 from booper.engine.breakers import Breakers
 from booper.engine.executor import STORE_PAUSE, Executor
 from booper.engine.observer import Observers
+from booper.engine.ready import NO_SLOTS
 from booper.engine.replanner import Replanner
 from booper.engine.reports import Reports
 from booper.errors import Shortage, StoreDamaged, StoreUnavailable
@@ -40,6 +41,7 @@ class Scheduler:
         *,
         concurrency: int,
         per_origin: int,
+        slots: Mapping[str, int] = NO_SLOTS,
         observers: Observers | None = None,
     ) -> None:
         self._store = store
@@ -47,7 +49,7 @@ class Scheduler:
         self._reports = reports
         self._clock = clock
         self._observers = observers or Observers()
-        self._backlog = Backlog(store.queue, clock.now(), concurrency, per_origin)
+        self._backlog = Backlog(store.queue, clock.now(), concurrency, per_origin, slots)
         self._running: dict[asyncio.Task[None], Job] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()

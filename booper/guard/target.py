@@ -7,6 +7,7 @@ library further down can find another host in the same string. It does not judge
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import AddressValueError, IPv6Address
 
 import httpx
 
@@ -137,6 +138,36 @@ def parse_authority(authority: str) -> tuple[str, int | None]:
     if parts is None:
         raise MalformedURL(f"host must be a name or an IP address, got {shown(authority)}")
     return normal_host(parts["host"]), _parse_port(parts["port"])
+
+
+def parse_origin(text: str) -> str:
+    """Return the normal form of an origin, such as `https://api.example.com:8443` or `app:`.
+
+    Raises:
+        TargetRefused: it is no URL, or one with a path or a query.
+    """
+    target = parse_target(f"{text}/" if text == APP_HOST else text)
+    if target.path != "/" or target.query is not None:
+        raise TargetRefused(f"an origin has no path and no query, got {shown(text)}")
+    return target.origin
+
+
+def parse_host(text: str) -> str:
+    """Return the normal form of a host, or of a host and a port; IPv6 may be without brackets.
+
+    Raises:
+        TargetRefused: it is neither.
+    """
+    host, port = parse_authority(_in_brackets(text))
+    name = f"[{host}]" if ":" in host else host
+    return name if port is None else f"{name}:{port}"
+
+
+def _in_brackets(text: str) -> str:
+    try:
+        return f"[{IPv6Address(text)}]"
+    except AddressValueError:
+        return text
 
 
 def _parse_app(url: str) -> Target:

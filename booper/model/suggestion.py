@@ -95,6 +95,8 @@ _CALLED: Final[Mapping[str, str]] = {
     "timeout_seconds": "timeout",
     "grace_seconds": "grace gracetimeout shutdowntimeout gracefultimeout",
     "per_host": "perdomain hostconcurrency maxperhost perorigin",
+    "slots": "perhost concurrency maxconcurrency perorigin connections limit",
+    "cors_origins": "cors corsorigins allowedorigins alloworigins corsallowedorigins",
     "concurrency": "workers threads maxconcurrency maxinflight parallel parallelism",
     "rate_limit": "ratelimiting rps requestspersecond",
     "key": "apikey token",
