@@ -10,7 +10,7 @@ from booper.app import Booper
 from booper.config import Config, Delivery, Origin, read_config
 from booper.errors import ConfigError
 from tests.conftest import KEY
-from tests.target import FakeTarget
+from tests.support.target import FakeTarget
 
 
 def read(folder: Path, text: str) -> Config:

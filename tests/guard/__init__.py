@@ -1,1 +1,0 @@
-"""Tests of booper/guard/: which URL and which address may be reached."""

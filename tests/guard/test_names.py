@@ -8,7 +8,7 @@ import pytest
 from booper.app import Booper
 from booper.errors import MalformedURL
 from booper.guard.names import normal_host
-from tests.target import FakeTarget
+from tests.support.target import FakeTarget
 
 LONGEST_LABEL = "a" * 63
 LONGEST_NAME = ".".join([LONGEST_LABEL] * 3 + ["b" * 61])  # 3 * 64 + 61 = 253

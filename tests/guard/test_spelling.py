@@ -14,7 +14,7 @@ from booper.config import Config
 from booper.errors import TargetRefused
 from booper.guard.target import parse_reference, parse_target
 from tests.conftest import KEY
-from tests.http_server import RawServer, answering_then_waiting, serve
+from tests.support.http_server import RawServer, answering_then_waiting, serve
 
 SPELLINGS: tuple[tuple[str, str], ...] = (
     # dots (URL Standard, "path state"; the first is RFC 3986 §5.2.4 as well)

@@ -13,7 +13,7 @@ from tests.torture.line import NotMeasured, Size
 TESTS = Path(__file__).parents[1]
 # guarantee -> the test file that shows it
 SHOWN = {
-    "guard": "engine/test_guard.py",
+    "guard": "guard/test_policy.py",
     "auth": "api/test_auth.py",
     "secrets": "whole/test_secrets.py",
     "door": "server/test_connection_limits.py",

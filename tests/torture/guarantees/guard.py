@@ -10,7 +10,7 @@ from random import Random
 from booper.engine.headers import check_header
 from booper.errors import TargetRefused
 from booper.guard.addresses import SPECIAL_RANGES
-from tests.engine.test_guard import Resolver, guard, verdict
+from tests.guard.test_policy import Resolver, guard, verdict
 from tests.support.guard_corpus import ACCEPTED, REFUSED
 from tests.torture.line import Line, Size, line
 
