@@ -7,13 +7,13 @@ from pathlib import Path
 from random import Random
 from shutil import disk_usage
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config, Database, Targets
+from tests.support.api import Api
 from tests.support.databases import make_database
 from tests.support.target import FakeTarget
 
@@ -90,20 +90,14 @@ async def booper(config: Config, clock: VirtualClock, target: FakeTarget) -> Asy
 
 
 @pytest.fixture
-async def api(booper: Booper) -> AsyncIterator[httpx.AsyncClient]:
+async def api(booper: Booper) -> AsyncIterator[Api]:
     """Return a client of the running booper's API that sends its key."""
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(booper.asgi),
-        base_url="http://booper.test",
-        headers={"Authorization": f"Bearer {KEY}"},
-    ) as client:
+    async with Api(booper.asgi, KEY) as client:
         yield client
 
 
 @pytest.fixture
-async def admin(booper: Booper) -> AsyncIterator[httpx.AsyncClient]:
+async def admin(booper: Booper) -> AsyncIterator[Api]:
     """Return a client of the administration door, which needs no key."""
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(booper.administration), base_url="http://booper.test"
-    ) as client:
+    async with Api(booper.administration) as client:
         yield client

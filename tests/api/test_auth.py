@@ -15,6 +15,7 @@ from booper.clock import VirtualClock
 from booper.config import Config
 from booper.errors import StartError
 from tests.conftest import KEY
+from tests.support.api import Api
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
@@ -92,11 +93,9 @@ BAD_AUTHORIZATIONS = {
 
 
 @pytest.fixture
-async def stranger(booper: Booper) -> AsyncIterator[httpx.AsyncClient]:
+async def stranger(booper: Booper) -> AsyncIterator[Api]:
     """Return a client without a key."""
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(booper.asgi), base_url="http://booper.test"
-    ) as client:
+    async with Api(booper.asgi) as client:
         yield client
 
 
@@ -128,7 +127,7 @@ def is_taken(path: str, method: str) -> bool:
     return any(re.fullmatch(pattern, path) for pattern in patterns)
 
 
-async def key_of_scope(admin: httpx.AsyncClient, scope: str) -> dict[str, str]:
+async def key_of_scope(admin: Api, scope: str) -> dict[str, str]:
     """Return the headers of a new key of this scope."""
     answer = await admin.post("/api/keys", json={"name": scope, "scope": scope})
     assert answer.status_code == 201, answer.text
@@ -141,7 +140,7 @@ def test_the_table_of_needs_is_complete() -> None:
     assert len(OPERATIONS) == len(NEEDS)
 
 
-async def test_an_operation_without_a_key_is_401(stranger: httpx.AsyncClient) -> None:
+async def test_an_operation_without_a_key_is_401(stranger: Api) -> None:
     """Without a key the answer is 401 and says how to send one."""
     for method, path in CLOSED:
         answer = await stranger.request(method, filled(path))
@@ -149,7 +148,7 @@ async def test_an_operation_without_a_key_is_401(stranger: httpx.AsyncClient) ->
         assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-async def test_no_bad_key_opens_an_operation(stranger: httpx.AsyncClient) -> None:
+async def test_no_bad_key_opens_an_operation(stranger: Api) -> None:
     """A malformed or unknown key is 401 at every operation, and is not repeated in the answer."""
     for method, path in CLOSED:
         for case, value in BAD_AUTHORIZATIONS.items():
@@ -163,9 +162,7 @@ async def test_no_bad_key_opens_an_operation(stranger: httpx.AsyncClient) -> Non
             assert KEY not in answer.text, case
 
 
-async def test_a_revoked_key_is_401_everywhere(
-    stranger: httpx.AsyncClient, admin: httpx.AsyncClient
-) -> None:
+async def test_a_revoked_key_is_401_everywhere(stranger: Api, admin: Api) -> None:
     """A key works until it is revoked, and from then on nowhere."""
     for method, path in CLOSED:
         made = (await admin.post("/api/keys", json={"name": "short-lived"})).json()["data"]
@@ -177,7 +174,7 @@ async def test_a_revoked_key_is_401_everywhere(
         assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-async def test_a_users_key_opens_the_operations_of_users(stranger: httpx.AsyncClient) -> None:
+async def test_a_users_key_opens_the_operations_of_users(stranger: Api) -> None:
     """`Bearer` and `Token` are accepted, the scheme in any letter case (RFC 9110 §11.1)."""
     for method, path in USERS:
         for scheme in ("Bearer ", "Token ", "bearer ", "TOKEN ", "Bearer  "):
@@ -186,16 +183,14 @@ async def test_a_users_key_opens_the_operations_of_users(stranger: httpx.AsyncCl
             assert answer.status_code not in (401, 403), scheme
 
 
-async def test_the_fixed_key_administers(api: httpx.AsyncClient) -> None:
+async def test_the_fixed_key_administers(api: Api) -> None:
     """The operator's key is of scope `admin`, on the public door as well."""
     for method, path in ADMINS:
         assert (await api.request(method, filled(path))).status_code not in (401, 403)
 
 
 @pytest.mark.parametrize("scope", ["read", "write"])
-async def test_a_users_key_does_not_administer(
-    stranger: httpx.AsyncClient, admin: httpx.AsyncClient, scope: str
-) -> None:
+async def test_a_users_key_does_not_administer(stranger: Api, admin: Api, scope: str) -> None:
     """Keys and pauses are closed to keys that only read or write: 403 (§1)."""
     for method, path in ADMINS:
         headers = await key_of_scope(admin, scope)
@@ -203,9 +198,7 @@ async def test_a_users_key_does_not_administer(
         assert "admin" in details["detail"]
 
 
-async def test_a_reading_key_does_not_write(
-    stranger: httpx.AsyncClient, admin: httpx.AsyncClient
-) -> None:
+async def test_a_reading_key_does_not_write(stranger: Api, admin: Api) -> None:
     """A key of scope `read` is 403 wherever something would change (§1)."""
     for method, path in WRITERS:
         headers = await key_of_scope(admin, "read")
@@ -213,7 +206,7 @@ async def test_a_reading_key_does_not_write(
         assert "write" in details["detail"]
 
 
-async def test_every_key_reads(stranger: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+async def test_every_key_reads(stranger: Api, admin: Api) -> None:
     """`admin` includes `write`, and `write` includes `read`."""
     for method, path in READERS:
         for scope in ("read", "write", "admin"):
@@ -222,9 +215,7 @@ async def test_every_key_reads(stranger: httpx.AsyncClient, admin: httpx.AsyncCl
             assert answer.status_code not in (401, 403), scope
 
 
-async def test_keys_that_write_and_administer_write(
-    stranger: httpx.AsyncClient, admin: httpx.AsyncClient
-) -> None:
+async def test_keys_that_write_and_administer_write(stranger: Api, admin: Api) -> None:
     """What changes something is open to the scopes `write` and `admin`."""
     for method, path in WRITERS:
         for scope in ("write", "admin"):
@@ -252,14 +243,12 @@ def test_every_operation_of_users_is_tried_on_what_is_another_users() -> None:
 
 
 @pytest.fixture
-async def anns(api: httpx.AsyncClient, booper: Booper, target: FakeTarget) -> dict[str, str]:
+async def anns(api: Api, booper: Booper, target: FakeTarget) -> dict[str, str]:
     """Return a waiting job, a schedule and a log entry of the first user, each by its id."""
     return await owned_objects(booper, api, target)
 
 
-async def owned_objects(
-    booper: Booper, api: httpx.AsyncClient, target: FakeTarget
-) -> dict[str, str]:
+async def owned_objects(booper: Booper, api: Api, target: FakeTarget) -> dict[str, str]:
     """Make a user's waiting job, schedule and log entry, and return the id of each."""
     target.respond(httpx.Response(410))
     await api.post("/api/jobs", json={"url": "https://target.test/"})
@@ -270,16 +259,16 @@ async def owned_objects(
     return {"job_id": job["id"], "schedule_id": job["schedule_id"], "log_id": log["id"]}
 
 
-async def everything(api: httpx.AsyncClient) -> list[Any]:
+async def everything(api: Api) -> list[Any]:
     """Return all that the first user has."""
     return [(await api.get(path)).json() for _, path in LISTS]
 
 
 @pytest.mark.parametrize("scope", ["read", "write", "admin"])
 async def test_what_is_another_users_is_404(
-    api: httpx.AsyncClient,
-    stranger: httpx.AsyncClient,
-    admin: httpx.AsyncClient,
+    api: Api,
+    stranger: Api,
+    admin: Api,
     anns: dict[str, str],
     scope: str,
 ) -> None:
@@ -303,7 +292,7 @@ async def test_what_is_another_users_is_404(
 
 @pytest.mark.parametrize(("method", "path"), OBJECTS)
 async def test_what_is_ones_own_is_there(
-    api: httpx.AsyncClient, anns: dict[str, str], method: str, path: str
+    api: Api, anns: dict[str, str], method: str, path: str
 ) -> None:
     """The 404s above are about the user: the owner's own request finds the object."""
     body = {"name": "x"} if method == "PATCH" else None
@@ -355,7 +344,7 @@ async def test_a_public_address_is_fine_once_there_is_a_key(config: Config) -> N
 
 
 async def test_the_admin_door_needs_a_key_for_what_belongs_to_a_user(
-    admin: httpx.AsyncClient,
+    admin: Api,
 ) -> None:
     """An administrator without a key is no user: jobs and logs have nobody to belong to."""
     for method, path in USERS:
@@ -363,14 +352,14 @@ async def test_the_admin_door_needs_a_key_for_what_belongs_to_a_user(
         problem(await admin.request(method, filled(path), json=body), 401)
 
 
-async def test_the_admin_door_still_refuses_a_wrong_key(admin: httpx.AsyncClient) -> None:
+async def test_the_admin_door_still_refuses_a_wrong_key(admin: Api) -> None:
     """Who sends a key must send a good one, on the admin door as well."""
     for method, path in ADMINS:
         headers = {"Authorization": "Bearer sk_test_unknown0123456789"}
         problem(await admin.request(method, filled(path), headers=headers), 401)
 
 
-async def test_authentication_comes_before_the_body(stranger: httpx.AsyncClient) -> None:
+async def test_authentication_comes_before_the_body(stranger: Api) -> None:
     """A stranger's body is not read: nothing of it is looked at before the key."""
     pulled = 0
 
@@ -385,7 +374,7 @@ async def test_authentication_comes_before_the_body(stranger: httpx.AsyncClient)
     assert pulled == 0
 
 
-async def test_ping_and_echo_need_no_key(stranger: httpx.AsyncClient) -> None:
+async def test_ping_and_echo_need_no_key(stranger: Api) -> None:
     """`ping` answers Pong and `echo` the posted JSON, both bare (§1 and §2)."""
     assert (await stranger.get("/api/ping")).json() == {"message": "Pong"}
     values: list[object] = [{"a": [1, None, "é"]}, [], "text", 5, None, False]
@@ -396,23 +385,21 @@ async def test_ping_and_echo_need_no_key(stranger: httpx.AsyncClient) -> None:
         assert answer.json() == value
 
 
-async def test_ping_and_echo_do_not_mind_a_bad_key(stranger: httpx.AsyncClient) -> None:
+async def test_ping_and_echo_do_not_mind_a_bad_key(stranger: Api) -> None:
     """Where no key is needed, none is looked at."""
     headers = {"Authorization": "Bearer nonsense"}
     assert (await stranger.get("/api/ping", headers=headers)).status_code == 200
     assert (await stranger.post("/api/echo", json=1, headers=headers)).status_code == 200
 
 
-async def test_the_probes_answer_while_booper_runs(stranger: httpx.AsyncClient) -> None:
+async def test_the_probes_answer_while_booper_runs(stranger: Api) -> None:
     """`/healthz` and `/readyz` are 200 for whoever watches, without a key (§10)."""
     assert (await stranger.get("/healthz")).status_code == 200
     assert (await stranger.get("/readyz")).status_code == 200
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_another_method_is_405_and_names_those_there_are(
-    api: httpx.AsyncClient, path: str
-) -> None:
+async def test_another_method_is_405_and_names_those_there_are(api: Api, path: str) -> None:
     """`Allow` lists exactly the methods of the path (RFC 9110 §10.2.1); HEAD goes with GET."""
     known = methods_at(path)
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"} - known:
@@ -450,7 +437,7 @@ async def test_another_method_is_405_and_names_those_there_are(
         "/api/" + "x" * 50_000,
     ],
 )
-async def test_another_path_is_404(api: httpx.AsyncClient, path: str) -> None:
+async def test_another_path_is_404(api: Api, path: str) -> None:
     """What is not there is 404 as problem details, never a redirect, whoever asks and however."""
     for method in ("GET", "POST", "DELETE"):
         answer = await api.request(method, path)
@@ -489,9 +476,7 @@ async def test_another_path_is_404(api: httpx.AsyncClient, path: str) -> None:
         "..%2f..%2fetc%2fpasswd",
     ],
 )
-async def test_a_reference_to_nothing_is_404(
-    api: httpx.AsyncClient, admin: httpx.AsyncClient, reference: str
-) -> None:
+async def test_a_reference_to_nothing_is_404(api: Api, admin: Api, reference: str) -> None:
     """Whatever stands in the place of an id, it names nothing: 404, never a fault."""
     for client, method, path in (
         (api, "GET", f"/api/jobs/{reference}"),
@@ -515,7 +500,7 @@ async def test_a_reference_to_nothing_is_404(
 @pytest.mark.parametrize(
     "host", [b"", b"[", b"[::1", b"a b", b"\xff", b"evil.test/..", b"x" * 10_000, b"a\x00b"]
 )
-async def test_a_hostile_host_header_is_no_fault(api: httpx.AsyncClient, host: bytes) -> None:
+async def test_a_hostile_host_header_is_no_fault(api: Api, host: bytes) -> None:
     """Answers do not depend on what a client writes into `Host`, errors included."""
     headers = [(b"Host", host)]
     assert (await api.get("/api/ping", headers=headers)).status_code == 200

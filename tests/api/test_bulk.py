@@ -11,35 +11,21 @@ import pytest
 
 from booper.app import Booper
 from booper.clock import VirtualClock
+from tests.support.api import URL, Api
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
 
-URL = "https://target.test/hook"
 JSON = {"Content-Type": "application/json"}
 BATCH_LIMIT = 16 << 20  # bytes (§12)
 
 
-async def create(api: httpx.AsyncClient, **fields: object) -> Any:
-    """Post a job and return its resource."""
-    answer = await api.post("/api/jobs", json={"url": URL, **fields})
-    assert answer.status_code == 201, answer.text
-    return answer.json()["data"]
-
-
-async def read(api: httpx.AsyncClient, number: int) -> Any:
-    """Return a job's inner part."""
-    answer = await api.get(f"/api/jobs/{number}")
-    assert answer.status_code == 200, answer.text
-    return answer.json()["data"]["job"]
-
-
-async def batch(api: httpx.AsyncClient, jobs: object, query: str = "") -> httpx.Response:
+async def batch(api: Api, jobs: object, query: str = "") -> httpx.Response:
     """Post a batch."""
     return await api.post(f"/api/jobs/batch{query}", content=json.dumps({"jobs": jobs}))
 
 
-async def change(api: httpx.AsyncClient, verb: str, **body: object) -> Any:
+async def change(api: Api, verb: str, **body: object) -> Any:
     """Cancel or retry by filter and return the counts; a change that never ends is a fault."""
     async with asyncio.timeout(2):
         answer = await api.post(f"/api/jobs/{verb}", json=body)
@@ -48,7 +34,7 @@ async def change(api: httpx.AsyncClient, verb: str, **body: object) -> Any:
     return answer.json()["data"]
 
 
-async def listed(api: httpx.AsyncClient, query: str) -> set[int]:
+async def listed(api: Api, query: str) -> set[int]:
     """Return the numbers of the jobs that a filter lets through."""
     answer = await api.get(f"/api/jobs?limit=100&{query}")
     assert answer.status_code == 200, answer.text
@@ -68,7 +54,7 @@ def pointers(answer: httpx.Response) -> list[str]:
     return [error["pointer"] for error in problem(answer, 422)["errors"]]
 
 
-async def other_user(admin: httpx.AsyncClient) -> dict[str, str]:
+async def other_user(admin: Api) -> dict[str, str]:
     """Return the headers of another user."""
     answer = await admin.post("/api/keys", json={"name": "second", "user": "somebody else"})
     return {"Authorization": f"Bearer {answer.json()['data']['key']}"}
@@ -85,7 +71,7 @@ async def arrivals(target: FakeTarget, count: int) -> None:
 
 
 async def test_each_item_of_a_batch_gets_its_answer_in_order(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
+    api: Api, booper: Booper, target: FakeTarget
 ) -> None:
     """A bad item does not stop the others: 201, and one answer per item."""
     items: list[object] = [
@@ -120,7 +106,7 @@ async def test_each_item_of_a_batch_gets_its_answer_in_order(
     assert len(target.received) == 2  # the one-off and the schedule's first run
 
 
-async def test_a_batch_shows_secrets_in_its_own_answer_alone(api: httpx.AsyncClient) -> None:
+async def test_a_batch_shows_secrets_in_its_own_answer_alone(api: Api) -> None:
     """A batch is a create: its answer shows `args` as they came, later ones hide secrets (§4)."""
     item = {"url": URL, "schedule_in": 60, "headers": {"Authorization": "Bearer hidden"}}
     [made] = (await batch(api, [item])).json()["data"]
@@ -128,7 +114,7 @@ async def test_a_batch_shows_secrets_in_its_own_answer_alone(api: httpx.AsyncCli
     assert "hidden" not in (await api.get("/api/jobs")).text
 
 
-async def test_an_atomic_batch_is_all_or_nothing(api: httpx.AsyncClient) -> None:
+async def test_an_atomic_batch_is_all_or_nothing(api: Api) -> None:
     """With `atomic=true` one bad item refuses the batch, pointed at by its index (§10)."""
     good: dict[str, object] = {"url": URL, "schedule_in": 60}
     bad = {"url": URL, "schedule_in": [1, "moment"], "method": "fetch"}
@@ -140,16 +126,16 @@ async def test_an_atomic_batch_is_all_or_nothing(api: httpx.AsyncClient) -> None
     assert len(await listed(api, "")) == 2
 
 
-async def test_a_conflict_refuses_an_atomic_batch(api: httpx.AsyncClient) -> None:
+async def test_a_conflict_refuses_an_atomic_batch(api: Api) -> None:
     """A taken key that rejects is as wrong as a bad field where all must hold: 422, nothing."""
     taken = {"url": URL, "schedule_in": 60, "idempotency_key": "k"}
-    first = await create(api, **taken)
+    first = await api.create(**taken)
     items = [{"url": URL, "schedule_in": 60}, {**taken, "on_conflict": "reject"}]
     assert [item[:7] for item in pointers(await batch(api, items, "?atomic=true"))] == ["/jobs/1"]
     assert await listed(api, "") == {first["job_id"]}
 
 
-async def test_a_duplicate_does_not_refuse_an_atomic_batch(api: httpx.AsyncClient) -> None:
+async def test_a_duplicate_does_not_refuse_an_atomic_batch(api: Api) -> None:
     """An ignored duplicate is no error, with `atomic` neither."""
     item = {"url": URL, "schedule_in": 60, "idempotency_key": "k"}
     answer = await batch(api, [item, item], "?atomic=true")
@@ -157,7 +143,7 @@ async def test_a_duplicate_does_not_refuse_an_atomic_batch(api: httpx.AsyncClien
 
 
 @pytest.mark.parametrize("query", ["?atomic=false", ""])
-async def test_a_batch_is_not_atomic_unless_asked(api: httpx.AsyncClient, query: str) -> None:
+async def test_a_batch_is_not_atomic_unless_asked(api: Api, query: str) -> None:
     """Good items are kept beside a bad one."""
     answer = await batch(api, [{"url": URL, "schedule_in": 60}, {}], query)
     assert [result["status"] for result in answer.json()["data"]] == [201, 422]
@@ -168,16 +154,14 @@ async def test_a_batch_is_not_atomic_unless_asked(api: httpx.AsyncClient, query:
     ("query", "pointer"),
     [("?atomic=yes", "/atomic"), ("?atomic=", "/atomic"), ("?atomc=true", "/atomc")],
 )
-async def test_a_wrong_parameter_of_a_batch_is_refused(
-    api: httpx.AsyncClient, query: str, pointer: str
-) -> None:
+async def test_a_wrong_parameter_of_a_batch_is_refused(api: Api, query: str, pointer: str) -> None:
     """A misspelt `atomic` must not make half a batch."""
     answer = await batch(api, [{"url": URL, "schedule_in": 60}, {}], query)
     assert pointers(answer) == [pointer]
     assert await listed(api, "") == set()
 
 
-async def test_a_batch_has_up_to_a_thousand_jobs(api: httpx.AsyncClient) -> None:
+async def test_a_batch_has_up_to_a_thousand_jobs(api: Api) -> None:
     """A thousand are taken in one transaction; one more, or none, is 422 (§10)."""
     item = {"url": URL, "schedule_in": 60}
     answer = await batch(api, [item] * 1_000)
@@ -189,7 +173,7 @@ async def test_a_batch_has_up_to_a_thousand_jobs(api: httpx.AsyncClient) -> None
     assert pointers(await batch(api, [])) == ["/jobs"]
 
 
-async def test_a_batch_may_have_16_mib(api: httpx.AsyncClient) -> None:
+async def test_a_batch_may_have_16_mib(api: Api) -> None:
     """The body of a batch is bounded by 16 MiB rather than 1 MiB (§12)."""
     start, end = b'{"jobs": [{"url": "https://target.test/", "schedule_in": 60}', b"]}"
     exact = start + b" " * (BATCH_LIMIT - len(start) - len(end)) + end
@@ -211,15 +195,13 @@ async def test_a_batch_may_have_16_mib(api: httpx.AsyncClient) -> None:
         ('{"jobs": [{"url": "https://target.test/"}], "atomic": true}', "/atomic"),
     ],
 )
-async def test_a_batch_of_another_shape_is_refused(
-    api: httpx.AsyncClient, body: str, pointer: str
-) -> None:
+async def test_a_batch_of_another_shape_is_refused(api: Api, body: str, pointer: str) -> None:
     """What is no list of creates is 422 as a whole."""
     answer = await api.post("/api/jobs/batch", content=body, headers=JSON)
     assert pointers(answer) == [pointer]
 
 
-async def test_a_malformed_batch_is_400_and_a_form_is_415(api: httpx.AsyncClient) -> None:
+async def test_a_malformed_batch_is_400_and_a_form_is_415(api: Api) -> None:
     """A batch is JSON."""
     for body in (b"", b'{"jobs": [', b'{"jobs": [\xff]}', b'{"jobs": [NaN]}'):
         problem(await api.post("/api/jobs/batch", content=body, headers=JSON), 400)
@@ -231,7 +213,7 @@ async def test_a_malformed_batch_is_400_and_a_form_is_415(api: httpx.AsyncClient
     problem(answer, 415)
 
 
-async def test_an_item_of_a_batch_may_hold_what_its_json_holds(api: httpx.AsyncClient) -> None:
+async def test_an_item_of_a_batch_may_hold_what_its_json_holds(api: Api) -> None:
     """A bad value deep in one item is that item's error: the others stay."""
     good = f'{{"url": "{URL}", "schedule_in": 60}}'
     deep = f'{{"url": "{URL}", "body": {"[" * 5_000}{"]" * 5_000}}}'
@@ -249,20 +231,20 @@ async def test_an_item_of_a_batch_may_hold_what_its_json_holds(api: httpx.AsyncC
 
 
 @pytest.fixture
-async def varied(api: httpx.AsyncClient, booper: Booper, target: FakeTarget) -> dict[str, int]:
+async def varied(api: Api, booper: Booper, target: FakeTarget) -> dict[str, int]:
     """Make jobs that differ, and return their numbers by name; the clock stands at noon."""
     made: dict[str, int] = {}
     for name, status in [("completed", 200), ("discarded", 410), ("retryable", 500)]:
         target.respond(httpx.Response(status))
-        made[name] = (await create(api, tags=["past"], backoff=[300]))["job_id"]
+        made[name] = (await api.create(tags=["past"], backoff=[300]))["job_id"]
         await booper.wait_idle()
     far: dict[str, object] = {"schedule_in": [1, "hour"]}
-    made["tagged"] = (await create(api, **far, tags=["a", "b"]))["job_id"]
-    made["other tag"] = (await create(api, **far, tags=["A", "ab"]))["job_id"]
-    made["other url"] = (await create(api, **far, url="https://other.test/%_x"))["job_id"]
-    made["later"] = (await create(api, schedule_in=[2, "hours"]))["job_id"]
-    made["run"] = (await create(api, **far, repeat_every=60, tags=["a"]))["job_id"]
-    made["cancelled"] = (await create(api, **far))["job_id"]
+    made["tagged"] = (await api.create(**far, tags=["a", "b"]))["job_id"]
+    made["other tag"] = (await api.create(**far, tags=["A", "ab"]))["job_id"]
+    made["other url"] = (await api.create(**far, url="https://other.test/%_x"))["job_id"]
+    made["later"] = (await api.create(schedule_in=[2, "hours"]))["job_id"]
+    made["run"] = (await api.create(**far, repeat_every=60, tags=["a"]))["job_id"]
+    made["cancelled"] = (await api.create(**far))["job_id"]
     await api.post(f"/api/jobs/{made['cancelled']}/cancel")
     return made
 
@@ -308,7 +290,7 @@ FILTERS: list[tuple[str, set[str]]] = [
 
 
 async def test_a_filter_shows_the_jobs_that_match_in_every_part(
-    api: httpx.AsyncClient, varied: dict[str, int]
+    api: Api, varied: dict[str, int]
 ) -> None:
     """`state` one or several, `tag`, `url_prefix`, `before`, `after` and `kind` narrow the list."""
     names = {number: name for name, number in varied.items()}
@@ -317,12 +299,12 @@ async def test_a_filter_shows_the_jobs_that_match_in_every_part(
 
 
 async def test_jobs_are_filtered_by_their_schedule(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock
+    api: Api, booper: Booper, clock: VirtualClock
 ) -> None:
     """`schedule_id` shows the runs of one schedule, past and waiting."""
-    first = await create(api, repeat_every=60)
-    await create(api, repeat_every=60)
-    await create(api, schedule_in=60)
+    first = await api.create(repeat_every=60)
+    await api.create(repeat_every=60)
+    await api.create(schedule_in=60)
     await booper.wait_idle()
     found = (await api.get(f"/api/jobs?schedule_id={first['schedule_id']}")).json()["data"]
     assert [entry["job"]["state"] for entry in found] == ["scheduled", "completed"]
@@ -332,10 +314,10 @@ async def test_jobs_are_filtered_by_their_schedule(
 
 
 async def test_reports_are_listed_only_when_asked_for(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
+    api: Api, booper: Booper, target: FakeTarget
 ) -> None:
     """Callbacks and webhook events are jobs too, but not the user's own (`kind=callback`)."""
-    job = await create(api, callback_url="https://target.test/callback")
+    job = await api.create(callback_url="https://target.test/callback")
     await booper.wait_idle()
     assert await listed(api, "") == {job["job_id"]}
     [callback] = (await api.get("/api/jobs?kind=callback")).json()["data"]
@@ -365,7 +347,7 @@ async def test_reports_are_listed_only_when_asked_for(
         ("tags=a", "/tags"),
     ],
 )
-async def test_a_wrong_filter_is_refused(api: httpx.AsyncClient, query: str, pointer: str) -> None:
+async def test_a_wrong_filter_is_refused(api: Api, query: str, pointer: str) -> None:
     """A filter that cannot be read is 422, never a longer list."""
     assert pointers(await api.get(f"/api/jobs?{query}")) == [pointer]
 
@@ -376,11 +358,11 @@ async def test_a_wrong_filter_is_refused(api: httpx.AsyncClient, query: str, poi
 @pytest.mark.parametrize("field", ["inserted_at", "scheduled_at", "id"])
 @pytest.mark.parametrize("direction", ["asc", "desc"])
 async def test_cursors_lead_through_every_order(
-    api: httpx.AsyncClient, clock: VirtualClock, field: str, direction: str
+    api: Api, clock: VirtualClock, field: str, direction: str
 ) -> None:
     """Page by page each job comes once, in the order of the whole list, equal times included."""
     for seconds in (50, 20, 20, 20, 90, 20, 10):
-        await create(api, schedule_in=seconds)
+        await api.create(schedule_in=seconds)
         if seconds == 90:
             clock.advance(timedelta(seconds=1))
     order = f"order_by={field},{direction}"
@@ -396,18 +378,18 @@ async def test_cursors_lead_through_every_order(
     assert list(chain.from_iterable(pages)) == [entry["job_id"] for entry in whole]
 
 
-async def test_a_cursor_holds_while_jobs_come_and_go(api: httpx.AsyncClient) -> None:
+async def test_a_cursor_holds_while_jobs_come_and_go(api: Api) -> None:
     """Newer jobs do not shift the pages behind a cursor, as they would with `offset`."""
-    made = [(await create(api, schedule_in=60))["job_id"] for _ in range(4)]
+    made = [(await api.create(schedule_in=60))["job_id"] for _ in range(4)]
     first = (await api.get("/api/jobs?limit=2")).json()
-    await create(api, schedule_in=60)
+    await api.create(schedule_in=60)
     second = (await api.get(f"/api/jobs?limit=2&cursor={first['next_cursor']}")).json()
     assert [entry["job_id"] for entry in second["data"]] == [made[1], made[0]]
 
 
-async def test_a_cursor_keeps_within_its_filter(api: httpx.AsyncClient) -> None:
+async def test_a_cursor_keeps_within_its_filter(api: Api) -> None:
     """Filters hold on every page; a last page that is full leads to an empty one."""
-    made = [(await create(api, schedule_in=60, tags=[tag]))["job_id"] for tag in "abababa"]
+    made = [(await api.create(schedule_in=60, tags=[tag]))["job_id"] for tag in "abababa"]
     page = (await api.get("/api/jobs?limit=2&tag=a")).json()
     cursor = page["next_cursor"]
     page = (await api.get(f"/api/jobs?limit=2&tag=a&cursor={cursor}")).json()
@@ -418,9 +400,9 @@ async def test_a_cursor_keeps_within_its_filter(api: httpx.AsyncClient) -> None:
         assert page == {"data": []}
 
 
-async def test_a_cursor_of_another_order_is_refused(api: httpx.AsyncClient) -> None:
+async def test_a_cursor_of_another_order_is_refused(api: Api) -> None:
     """A cursor goes on in the order of its own list alone: anything else would lose jobs."""
-    await create(api, schedule_in=60)
+    await api.create(schedule_in=60)
     cursor = (await api.get("/api/jobs?limit=1")).json()["next_cursor"]
     for order in ("inserted_at,asc", "scheduled_at", "id"):
         answer = await api.get(f"/api/jobs?limit=1&order_by={order}&cursor={cursor}")
@@ -429,11 +411,11 @@ async def test_a_cursor_of_another_order_is_refused(api: httpx.AsyncClient) -> N
 
 @pytest.mark.parametrize("path", ["/api/logs", "/api/schedules"])
 async def test_other_lists_follow_a_cursor_or_refuse_it(
-    api: httpx.AsyncClient, booper: Booper, path: str
+    api: Api, booper: Booper, path: str
 ) -> None:
     """A cursor that a list takes must move it on: one that is ignored repeats the same page."""
     for _ in range(2):
-        await create(api, repeat_every=3_600)
+        await api.create(repeat_every=3_600)
     await booper.wait_idle()
     cursor = (await api.get("/api/jobs?limit=1")).json()["next_cursor"]
     first = (await api.get(f"{path}?limit=1")).json()
@@ -463,57 +445,55 @@ CANCELLED: list[tuple[dict[str, object], set[str]]] = [
 
 @pytest.mark.parametrize(("wanted", "names"), CANCELLED)
 async def test_jobs_are_cancelled_by_filter(
-    api: httpx.AsyncClient, varied: dict[str, int], wanted: dict[str, object], names: set[str]
+    api: Api, varied: dict[str, int], wanted: dict[str, object], names: set[str]
 ) -> None:
     """Every unfinished job that matches is cancelled, no other; a dry run only counts them."""
     count = len(names)
-    before = {name: await read(api, number) for name, number in varied.items()}
+    before = {name: await api.job(number) for name, number in varied.items()}
     counted = await change(api, "cancel", filter=wanted, dry_run=True)
     assert counted == {"matched": count, "changed": 0}
-    assert {name: await read(api, number) for name, number in varied.items()} == before
+    assert {name: await api.job(number) for name, number in varied.items()} == before
     done = await change(api, "cancel", filter=wanted)
     assert done == {"matched": count, "changed": count}
     for name, number in varied.items():
-        after = await read(api, number)
+        after = await api.job(number)
         assert (after["state"] == "cancelled") == (name in names or name == "cancelled"), name
         assert after == before[name] or name in names, name
 
 
 @pytest.mark.parametrize("body", [{"all": True}, {"filter": {"all": True}}])
 async def test_all_jobs_are_cancelled_when_that_is_said(
-    api: httpx.AsyncClient, varied: dict[str, int], body: dict[str, object]
+    api: Api, varied: dict[str, int], body: dict[str, object]
 ) -> None:
     """`{"all": true}` means every unfinished job, once each: a schedule goes on (§10)."""
     done = await change(api, "cancel", **body)
     count = len(WAITING | {"retryable"})
     assert done == {"matched": count, "changed": count}
     for name in WAITING | {"retryable"}:
-        assert (await read(api, varied[name]))["state"] == "cancelled"
+        assert (await api.job(varied[name]))["state"] == "cancelled"
     # Of the schedule, the run that comes after the cancelled one waits now.
     assert len(await listed(api, "state=scheduled&kind=run")) == 1
 
 
 async def test_cancelling_by_filter_stops_what_is_waiting(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """Nothing that was cancelled is sent; other users' jobs are."""
     for _ in range(3):
-        await create(api, schedule_in=60)
+        await api.create(schedule_in=60)
     await change(api, "cancel", all=True)
     clock.advance(timedelta(hours=1))
     await booper.wait_idle()
     assert target.received == []
 
 
-async def test_users_change_their_own_jobs_alone(
-    api: httpx.AsyncClient, admin: httpx.AsyncClient
-) -> None:
+async def test_users_change_their_own_jobs_alone(api: Api, admin: Api) -> None:
     """`{"all": true}` is all of one's own."""
-    job = await create(api, schedule_in=60)
+    job = await api.create(schedule_in=60)
     theirs = await other_user(admin)
     answer = await api.post("/api/jobs/cancel", json={"all": True}, headers=theirs)
     assert answer.json() == {"data": {"matched": 0, "changed": 0}}
-    assert (await read(api, job["job_id"]))["state"] == "scheduled"
+    assert (await api.job(job["job_id"]))["state"] == "scheduled"
     await api.post(f"/api/jobs/{job['job_id']}/cancel")
     answer = await api.post("/api/jobs/retry", json={"all": True}, headers=theirs)
     assert answer.json() == {"data": {"matched": 0, "changed": 0}}
@@ -548,12 +528,10 @@ NO_FILTERS: list[tuple[object, str]] = [
 
 
 @pytest.mark.parametrize("verb", ["cancel", "retry"])
-async def test_a_filter_that_says_nothing_changes_nothing(
-    api: httpx.AsyncClient, verb: str
-) -> None:
+async def test_a_filter_that_says_nothing_changes_nothing(api: Api, verb: str) -> None:
     """An empty or unreadable filter is 422: it must never come to mean every job (§10)."""
-    waiting = await create(api, schedule_in=60)
-    cancelled = await create(api, schedule_in=60)
+    waiting = await api.create(schedule_in=60)
+    cancelled = await api.create(schedule_in=60)
     await api.delete(f"/api/jobs/{cancelled['job_id']}")
     misses = []
     for body, expected in NO_FILTERS:
@@ -562,28 +540,26 @@ async def test_a_filter_that_says_nothing_changes_nothing(
         if not isinstance(found, list) or [each[: len(expected)] for each in found] != [expected]:
             misses.append((body, expected, found))
     assert misses == []
-    assert (await read(api, waiting["job_id"]))["state"] == "scheduled"
-    assert (await read(api, cancelled["job_id"]))["state"] == "cancelled"
+    assert (await api.job(waiting["job_id"]))["state"] == "scheduled"
+    assert (await api.job(cancelled["job_id"]))["state"] == "cancelled"
 
 
 @pytest.mark.parametrize("verb", ["cancel", "retry"])
 @pytest.mark.parametrize("all_", [True, False])
-async def test_all_beside_a_filter_does_not_widen_it(
-    api: httpx.AsyncClient, verb: str, all_: bool
-) -> None:
+async def test_all_beside_a_filter_does_not_widen_it(api: Api, verb: str, all_: bool) -> None:
     """Whoever sends both a filter and `all` gets the filter's jobs or 422, never every job."""
-    waiting = await create(api, schedule_in=60)
-    cancelled = await create(api, schedule_in=60)
+    waiting = await api.create(schedule_in=60)
+    cancelled = await api.create(schedule_in=60)
     await api.delete(f"/api/jobs/{cancelled['job_id']}")
     body = {"filter": {"tag": "a"}, "all": all_}
     answer = await api.post(f"/api/jobs/{verb}", json=body)
     assert answer.status_code in (200, 422)
-    assert (await read(api, waiting["job_id"]))["state"] == "scheduled"
-    assert (await read(api, cancelled["job_id"]))["state"] == "cancelled"
+    assert (await api.job(waiting["job_id"]))["state"] == "scheduled"
+    assert (await api.job(cancelled["job_id"]))["state"] == "cancelled"
 
 
 async def test_finished_jobs_are_retried_by_filter(
-    api: httpx.AsyncClient, booper: Booper, varied: dict[str, int], target: FakeTarget
+    api: Api, booper: Booper, varied: dict[str, int], target: FakeTarget
 ) -> None:
     """Discarded and cancelled jobs that match go again, now; completed ones do not."""
     before = len(target.received)
@@ -593,18 +569,18 @@ async def test_finished_jobs_are_retried_by_filter(
     await booper.wait_idle()
     assert len(target.received) == before + 2
     for name in ("discarded", "cancelled"):
-        after = await read(api, varied[name])
+        after = await api.job(varied[name])
         assert after["state"] == "completed"
         assert (after["discarded_at"], after["cancelled_at"]) == (None, None)
 
 
-async def test_one_that_cannot_go_again_does_not_stop_the_others(api: httpx.AsyncClient) -> None:
+async def test_one_that_cannot_go_again_does_not_stop_the_others(api: Api) -> None:
     """Two cancelled jobs of one key: one goes again and holds it, the other stays (§5)."""
     made = []
     for _ in range(2):
-        made.append((await create(api, schedule_in=60, idempotency_key="k"))["job_id"])
+        made.append((await api.create(schedule_in=60, idempotency_key="k"))["job_id"])
         await api.delete(f"/api/jobs/{made[-1]}")
-    made.append((await create(api, schedule_in=60))["job_id"])
+    made.append((await api.create(schedule_in=60))["job_id"])
     await api.delete(f"/api/jobs/{made[-1]}")
     assert await change(api, "retry", all=True) == {"matched": 3, "changed": 2}
 
@@ -612,29 +588,27 @@ async def test_one_that_cannot_go_again_does_not_stop_the_others(api: httpx.Asyn
 # One job: run now, retry.
 
 
-async def test_a_waiting_job_runs_now(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
-) -> None:
+async def test_a_waiting_job_runs_now(api: Api, booper: Booper, target: FakeTarget) -> None:
     """`run` sends a scheduled or a retryable job at once; the planned time stays what it was."""
-    job = await create(api, schedule_in=[1, "hour"])
+    job = await api.create(schedule_in=[1, "hour"])
     answer = await api.post(f"/api/jobs/{job['job_id']}/run")
     assert answer.status_code == 200
     assert answer.json()["data"]["job"]["scheduled_at"] == "2030-01-01T12:00:00.000000Z"
     target.respond(httpx.Response(500))
     await booper.wait_idle()
-    assert (await read(api, job["job_id"]))["state"] == "retryable"
+    assert (await api.job(job["job_id"]))["state"] == "retryable"
     assert target.received[0].headers["booper-scheduled-at"] == "2030-01-01T13:00:00.000000Z"
     await api.post(f"/api/jobs/{job['id']}/run")
     await booper.wait_idle()
-    after = await read(api, job["job_id"])
+    after = await api.job(job["job_id"])
     assert (after["state"], after["attempt"], len(target.received)) == ("completed", 2, 2)
 
 
 async def test_running_a_schedules_run_now_keeps_its_plan(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """The waiting run goes early, and the next one waits for the next planned time."""
-    job = await create(api, schedule_in=[1, "hour"], repeat_every=[1, "hour"])
+    job = await api.create(schedule_in=[1, "hour"], repeat_every=[1, "hour"])
     await api.post(f"/api/jobs/{job['job_id']}/run")
     await booper.wait_idle()
     assert len(target.received) == 1
@@ -644,14 +618,14 @@ async def test_running_a_schedules_run_now_keeps_its_plan(
 
 @pytest.mark.parametrize("state", ["executing", "completed", "discarded", "cancelled"])
 async def test_only_a_waiting_job_runs_now(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget, state: str
+    api: Api, booper: Booper, target: FakeTarget, state: str
 ) -> None:
     """Any other state is 409 and stays as it is."""
     number = await reach(state, api, booper, target)
-    before, sent = await read(api, number), len(target.received)
+    before, sent = await api.job(number), len(target.received)
     details = problem(await api.post(f"/api/jobs/{number}/run"), 409)
     assert state in details["detail"]
-    after = await read(api, number)
+    after = await api.job(number)
     target.release()
     await booper.wait_idle()
     assert (after, len(target.received)) == (before, sent)
@@ -659,21 +633,21 @@ async def test_only_a_waiting_job_runs_now(
 
 @pytest.mark.parametrize("state", ["scheduled", "executing", "retryable", "completed"])
 async def test_only_a_discarded_or_cancelled_job_is_retried(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget, state: str
+    api: Api, booper: Booper, target: FakeTarget, state: str
 ) -> None:
     """Any other state is 409 and stays as it is."""
     number = await reach(state, api, booper, target)
-    before, sent = await read(api, number), len(target.received)
+    before, sent = await api.job(number), len(target.received)
     details = problem(await api.post(f"/api/jobs/{number}/retry"), 409)
     wanted = "only a discarded or cancelled one can be sent again"
     assert details["detail"] == f"job {number} is {state}; {wanted}"
-    after = await read(api, number)
+    after = await api.job(number)
     target.release()
     await booper.wait_idle()
     assert (after, len(target.received)) == (before, sent)
 
 
-async def reach(state: str, api: httpx.AsyncClient, booper: Booper, target: FakeTarget) -> int:
+async def reach(state: str, api: Api, booper: Booper, target: FakeTarget) -> int:
     """Bring a job into a state and return its number."""
     script = {"retryable": 500, "completed": 200, "discarded": 410}
     wait: dict[str, object] = {"schedule_in": 60} if state in ("scheduled", "cancelled") else {}
@@ -681,7 +655,7 @@ async def reach(state: str, api: httpx.AsyncClient, booper: Booper, target: Fake
         target.hold()
     if state in script:
         target.respond(httpx.Response(script[state]))
-    number = int((await create(api, **wait))["job_id"])
+    number = int((await api.create(**wait))["job_id"])
     if state == "executing":
         await arrivals(target, 1)
     elif state == "cancelled":
@@ -692,11 +666,11 @@ async def reach(state: str, api: httpx.AsyncClient, booper: Booper, target: Fake
 
 
 async def test_a_discarded_job_gets_one_attempt_more(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
+    api: Api, booper: Booper, target: FakeTarget
 ) -> None:
     """A retry of a job that has used up its attempts makes one more, and ends as that does."""
     target.respond(httpx.Response(500), httpx.Response(500))
-    number = (await create(api, max_attempts=1))["job_id"]
+    number = (await api.create(max_attempts=1))["job_id"]
     await booper.wait_idle()
     for attempt, state in [(2, "discarded"), (3, "completed")]:
         answer = await api.post(f"/api/jobs/{number}/retry")
@@ -705,28 +679,26 @@ async def test_a_discarded_job_gets_one_attempt_more(
         assert (inner["discarded_at"], inner["completed_at"]) == (None, None)
         assert inner["scheduled_at"] == "2030-01-01T12:00:00.000000Z"
         await booper.wait_idle()
-        after = await read(api, number)
+        after = await api.job(number)
         assert (after["attempt"], after["state"]) == (attempt, state)
     keys = {request.headers["idempotency-key"] for request in target.received}
     assert len(keys) == 1  # the same on every attempt of one job (§8)
 
 
-async def test_a_retry_does_not_take_a_key_that_another_holds(api: httpx.AsyncClient) -> None:
+async def test_a_retry_does_not_take_a_key_that_another_holds(api: Api) -> None:
     """A cancelled job whose key was given on cannot come back while that is held: 409 (§5)."""
-    first = await create(api, schedule_in=60, idempotency_key="k")
+    first = await api.create(schedule_in=60, idempotency_key="k")
     await api.delete(f"/api/jobs/{first['job_id']}")
-    second = await create(api, schedule_in=60, idempotency_key="k")
+    second = await api.create(schedule_in=60, idempotency_key="k")
     problem(await api.post(f"/api/jobs/{first['job_id']}/retry"), 409)
-    assert (await read(api, first["job_id"]))["state"] == "cancelled"
+    assert (await api.job(first["job_id"]))["state"] == "cancelled"
     await api.delete(f"/api/jobs/{second['job_id']}")
     assert (await api.post(f"/api/jobs/{first['job_id']}/retry")).status_code == 200
 
 
-async def test_another_users_job_is_neither_run_nor_retried(
-    api: httpx.AsyncClient, admin: httpx.AsyncClient
-) -> None:
+async def test_another_users_job_is_neither_run_nor_retried(api: Api, admin: Api) -> None:
     """It is not there: 404."""
-    job = await create(api, schedule_in=60)
+    job = await api.create(schedule_in=60)
     theirs = await other_user(admin)
     for verb in ("run", "retry"):
         problem(await api.post(f"/api/jobs/{job['job_id']}/{verb}", headers=theirs), 404)
@@ -735,7 +707,7 @@ async def test_another_users_job_is_neither_run_nor_retried(
 # Pause and resume.
 
 
-async def paused(api: httpx.AsyncClient, verb: str, **body: object) -> list[str]:
+async def paused(api: Api, verb: str, **body: object) -> list[str]:
     """Pause or resume and return what is paused then."""
     answer = await api.post(f"/api/{verb}", json=body)
     assert answer.status_code == 200, answer.text
@@ -744,33 +716,31 @@ async def paused(api: httpx.AsyncClient, verb: str, **body: object) -> list[str]
 
 
 async def test_a_pause_holds_everything_back_and_keeps_states(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """Due jobs wait as `available`, others as they are; once resumed, one-offs go however late."""
-    due, later = await create(api, schedule_in=60), await create(api, schedule_in=[1, "day"])
+    due, later = await api.create(schedule_in=60), await api.create(schedule_in=[1, "day"])
     target.respond(httpx.Response(500))
-    failed = await create(api, backoff=[60])
+    failed = await api.create(backoff=[60])
     await booper.wait_idle()
     await paused(api, "pause")
-    new = await create(api)
+    new = await api.create()
     clock.advance(timedelta(hours=1))
     await booper.wait_idle()
     assert len(target.received) == 1
-    states = [(await read(api, job["job_id"]))["state"] for job in (due, later, failed, new)]
+    states = [(await api.job(job["job_id"]))["state"] for job in (due, later, failed, new)]
     assert states == ["available", "scheduled", "retryable", "available"]
     assert await paused(api, "resume") == []
     await booper.wait_idle()
-    states = [(await read(api, job["job_id"]))["state"] for job in (due, later, failed, new)]
+    states = [(await api.job(job["job_id"]))["state"] for job in (due, later, failed, new)]
     assert states == ["completed", "scheduled", "completed", "completed"]
 
 
-async def test_one_host_is_paused_alone(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
-) -> None:
+async def test_one_host_is_paused_alone(api: Api, booper: Booper, target: FakeTarget) -> None:
     """A pause of a host holds back what goes there, in any letter case and to any port."""
     assert len(await paused(api, "pause", host="Slow.Test")) == 1
-    await create(api, url="https://slow.test:8443/")
-    await create(api, url="https://fast.test/")
+    await api.create(url="https://slow.test:8443/")
+    await api.create(url="https://fast.test/")
     await booper.wait_idle()
     assert [request.url.host for request in target.received] == ["fast.test"]
     await paused(api, "resume", host="fast.test")
@@ -782,12 +752,12 @@ async def test_one_host_is_paused_alone(
 
 
 async def test_resuming_all_ends_the_pauses_of_hosts(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
+    api: Api, booper: Booper, target: FakeTarget
 ) -> None:
     """`resume` without a host opens everything; pausing twice is one pause."""
     for host in ("target.test", "target.test", "other.test"):
         await paused(api, "pause", host=host)
-    await create(api)
+    await api.create()
     await booper.wait_idle()
     assert target.received == []
     assert await paused(api, "resume") == []
@@ -796,28 +766,28 @@ async def test_resuming_all_ends_the_pauses_of_hosts(
 
 
 async def test_a_host_stays_paused_while_all_are(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
+    api: Api, booper: Booper, target: FakeTarget
 ) -> None:
     """Resuming one host does not open it while everything is paused."""
     await paused(api, "pause")
     await paused(api, "pause", host="target.test")
-    await create(api)
+    await api.create()
     assert len(await paused(api, "resume", host="target.test")) == 1
     await booper.wait_idle()
     assert target.received == []
 
 
 async def test_a_running_request_outlives_a_pause(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
+    api: Api, booper: Booper, target: FakeTarget
 ) -> None:
     """What is on its way is finished and recorded: a pause holds back what has not begun."""
     target.hold()
-    job = await create(api)
+    job = await api.create()
     await arrivals(target, 1)
     await paused(api, "pause")
     target.release()
     await booper.wait_idle()
-    assert (await read(api, job["job_id"]))["state"] == "completed"
+    assert (await api.job(job["job_id"]))["state"] == "completed"
 
 
 @pytest.mark.parametrize(
@@ -826,7 +796,7 @@ async def test_a_running_request_outlives_a_pause(
     [("latest", ["12:15"], 2), ("skip", [], 3), ("all", ["12:05", "12:10", "12:15"], 0)],
 )
 async def test_runs_that_a_pause_held_back_are_misfires(
-    api: httpx.AsyncClient,
+    api: Api,
     booper: Booper,
     clock: VirtualClock,
     target: FakeTarget,
@@ -835,7 +805,7 @@ async def test_runs_that_a_pause_held_back_are_misfires(
     skipped: int,
 ) -> None:
     """A paused run over 60 s late is missed (§6): `misfire` decides, and the log accounts."""
-    await create(api, schedule_in=300, repeat_every=300, misfire=misfire)
+    await api.create(schedule_in=300, repeat_every=300, misfire=misfire)
     await paused(api, "pause")
     clock.advance(timedelta(minutes=17))
     await booper.wait_idle()
@@ -852,10 +822,10 @@ async def test_runs_that_a_pause_held_back_are_misfires(
 
 
 async def test_a_run_that_a_pause_held_back_briefly_is_not_missed(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """Up to 60 s of lateness is none (§12), with `misfire: skip` neither."""
-    await create(api, schedule_in=300, repeat_every=300, misfire="skip")
+    await api.create(schedule_in=300, repeat_every=300, misfire="skip")
     await paused(api, "pause")
     clock.advance(timedelta(minutes=6))
     await booper.wait_idle()
@@ -879,9 +849,7 @@ async def test_a_run_that_a_pause_held_back_briefly_is_not_missed(
         ('"target.test"', ""),
     ],
 )
-async def test_a_wrong_host_is_refused(
-    api: httpx.AsyncClient, verb: str, body: str, pointer: str
-) -> None:
+async def test_a_wrong_host_is_refused(api: Api, verb: str, body: str, pointer: str) -> None:
     """What names no host must not come to mean all of them."""
     answer = await api.post(f"/api/{verb}", content=body, headers=JSON)
     assert pointers(answer) == [pointer]
@@ -889,17 +857,15 @@ async def test_a_wrong_host_is_refused(
 
 
 @pytest.mark.parametrize("verb", ["pause", "resume"])
-async def test_an_empty_host_is_refused(api: httpx.AsyncClient, verb: str) -> None:
+async def test_an_empty_host_is_refused(api: Api, verb: str) -> None:
     """An empty text is no host and not all of them either; a variable may have been unset."""
     assert pointers(await api.post(f"/api/{verb}", json={"host": ""})) == ["/host"]
 
 
-async def test_a_pause_outlives_a_restart(
-    booper: Booper, api: httpx.AsyncClient, target: FakeTarget
-) -> None:
+async def test_a_pause_outlives_a_restart(booper: Booper, api: Api, target: FakeTarget) -> None:
     """What was paused stays so after a stop and a start, until it is resumed."""
     await paused(api, "pause")
-    await create(api)
+    await api.create()
     await booper.__aexit__(None, None, None)
     async with booper:
         await booper.wait_idle()

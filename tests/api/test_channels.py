@@ -35,6 +35,7 @@ from booper.engine.channels import (
 )
 from booper.errors import BooperError
 from tests.conftest import KEY, START
+from tests.support.api import Api
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
@@ -59,11 +60,9 @@ def config(config: Config) -> Config:
 
 
 @pytest.fixture
-async def stranger(booper: Booper) -> AsyncIterator[httpx.AsyncClient]:
+async def stranger(booper: Booper) -> AsyncIterator[Api]:
     """Return a client without a key."""
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(booper.asgi), base_url="http://booper.test"
-    ) as client:
+    async with Api(booper.asgi) as client:
         yield client
 
 
@@ -378,9 +377,7 @@ class TestEventStream:
             return ProblemResponse(error)
 
         app = Starlette(routes=[Route("/", endpoint)], exception_handlers={BooperError: refuse})
-        async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://booper.test"
-        ) as client:
+        async with Api(app) as client:
             answer = await client.get("/")
         assert answer.status_code == 503
         assert answer.headers["content-type"] == "application/problem+json"
@@ -402,7 +399,7 @@ class TestPosting:
         ],
     )
     async def test_exactly_what_was_sent_is_echoed(
-        self, api: httpx.AsyncClient, path: str, body: dict[str, Any]
+        self, api: Api, path: str, body: dict[str, Any]
     ) -> None:
         """No envelope and no defaults; a run's metadata is no unknown field."""
         answer = await api.post(path, json=body)
@@ -410,7 +407,7 @@ class TestPosting:
         assert answer.headers["content-type"] == "application/json"
         assert answer.json() == body
 
-    async def test_a_form_is_as_good(self, api: httpx.AsyncClient, path: str) -> None:
+    async def test_a_form_is_as_good(self, api: Api, path: str) -> None:
         """A form is echoed as JSON."""
         answer = await api.post(path, data={"content": "Hi there", "author": "Ann"})
         assert answer.status_code == 200
@@ -432,26 +429,24 @@ class TestPosting:
         ],
     )
     async def test_a_wrong_field_is_named(
-        self, api: httpx.AsyncClient, path: str, body: Any, pointers: list[str]
+        self, api: Api, path: str, body: Any, pointers: list[str]
     ) -> None:
         """Every wrong field is pointed at, and nothing is sent."""
         answer = await api.post(path, json=body)
         assert answer.status_code == 422
         assert [error["pointer"] for error in answer.json()["errors"]] == pointers
 
-    async def test_an_unknown_field_gets_a_hint(self, api: httpx.AsyncClient, path: str) -> None:
+    async def test_an_unknown_field_gets_a_hint(self, api: Api, path: str) -> None:
         """A typo is told with the name that may be meant."""
         answer = await api.post(path, json={"content": "Hi", "autor": "Ann"})
         assert "did you mean 'author'?" in answer.json()["errors"][0]["detail"]
 
-    async def test_what_cannot_be_read_is_malformed(
-        self, api: httpx.AsyncClient, path: str
-    ) -> None:
+    async def test_what_cannot_be_read_is_malformed(self, api: Api, path: str) -> None:
         """400 for what is not JSON, in the keys that are ignored as well."""
         for content in (b"", b"{", b'{"content": "Hi", "$job": "\xff"}'):
             assert (await api.post(path, content=content)).status_code == 400
 
-    async def test_strangers_may_not_post(self, stranger: httpx.AsyncClient, path: str) -> None:
+    async def test_strangers_may_not_post(self, stranger: Api, path: str) -> None:
         """Without a key this would be an open relay."""
         answer = await stranger.post(path, json={"content": "spam"})
         assert answer.status_code == 401
@@ -460,12 +455,12 @@ class TestPosting:
 class TestEndpoints:
     """Names, Discord and the live feed, over a running booper."""
 
-    async def test_ping_needs_no_key(self, stranger: httpx.AsyncClient) -> None:
+    async def test_ping_needs_no_key(self, stranger: Api) -> None:
         """The older form of ping answers as ping does."""
         answer = await stranger.get("/api/channels/ping")
         assert (answer.status_code, answer.json()) == (200, {"message": "Pong"})
 
-    async def test_the_path_of_ping_is_no_channels(self, api: httpx.AsyncClient) -> None:
+    async def test_the_path_of_ping_is_no_channels(self, api: Api) -> None:
         """As `/api/jobs/batch` is no job: a path of its own has its own methods (405 + Allow)."""
         answer = await api.post("/api/channels/ping", json={"content": "Hi"})
         assert answer.status_code == 405
@@ -474,7 +469,7 @@ class TestEndpoints:
         assert broadcast.status_code == 200
 
     @pytest.mark.parametrize("name", ["a b", "a.b", "ä", "x" * 65, "a\n"])
-    async def test_a_bad_name_is_no_channel(self, api: httpx.AsyncClient, name: str) -> None:
+    async def test_a_bad_name_is_no_channel(self, api: Api, name: str) -> None:
         """422 where the body names it, 404 where the path does; both state the rule."""
         answer = await api.post("/api/broadcast", json={"content": "Hi", "channel": name})
         assert answer.status_code == 422
@@ -491,7 +486,7 @@ class TestEndpoints:
             assert answer.status_code == 404
             assert "1 to 64 letters" in answer.json()["detail"]
 
-    async def test_the_path_names_the_channel(self, api: httpx.AsyncClient) -> None:
+    async def test_the_path_names_the_channel(self, api: Api) -> None:
         """In the older form a `channel` in the body is an unknown field."""
         answer = await api.post("/api/channels/demo", json={"content": "Hi", "channel": "toast"})
         assert answer.status_code == 422
@@ -508,7 +503,7 @@ class TestEndpoints:
     )
     async def test_a_message_appears_on_the_live_feed(
         self,
-        api: httpx.AsyncClient,
+        api: Api,
         booper: Booper,
         path: str,
         body: dict[str, Any],
@@ -528,9 +523,7 @@ class TestEndpoints:
             "at": "2030-01-01T12:00:00.000000Z",
         }
 
-    async def test_another_user_reads_nothing(
-        self, api: httpx.AsyncClient, admin: httpx.AsyncClient, booper: Booper
-    ) -> None:
+    async def test_another_user_reads_nothing(self, api: Api, admin: Api, booper: Booper) -> None:
         """A channel of the same name is another one for another user."""
         made = await admin.post("/api/keys", json={"name": "other", "user": "bob"})
         other = {"Authorization": f"Bearer {made.json()['data']['key']}"}
@@ -542,11 +535,11 @@ class TestEndpoints:
             await api.post("/api/broadcast", json={"content": "mine"})
             assert data_of(await stream.block())["content"] == "mine"
 
-    async def test_the_feed_needs_a_key(self, stranger: httpx.AsyncClient) -> None:
+    async def test_the_feed_needs_a_key(self, stranger: Api) -> None:
         """Nobody listens without one."""
         assert (await stranger.get("/api/channels/demo/events")).status_code == 401
 
-    async def test_head_of_a_feed_ends(self, api: httpx.AsyncClient) -> None:
+    async def test_head_of_a_feed_ends(self, api: Api) -> None:
         """HEAD answers the headers of the stream, without one."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             answer = await api.head("/api/channels/demo/events")
@@ -560,7 +553,7 @@ class TestEndpoints:
     )
     async def test_discord_is_forwarded(
         self,
-        api: httpx.AsyncClient,
+        api: Api,
         booper: Booper,
         target: FakeTarget,
         path: str,
@@ -579,7 +572,7 @@ class TestEndpoints:
         }
 
     async def test_other_channels_are_not_forwarded(
-        self, api: httpx.AsyncClient, booper: Booper, target: FakeTarget
+        self, api: Api, booper: Booper, target: FakeTarget
     ) -> None:
         """Only `discord` leaves booper."""
         for channel in ("demo", "toast", "Discord"):

@@ -28,6 +28,7 @@ from booper.model.redaction import Redaction
 from booper.model.retry import Backoff
 from booper.store.sqlite import open_store
 from tests.conftest import KEY
+from tests.support.api import Api
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +37,7 @@ URL = "https://127.0.0.1/hook"  # an address: no name is looked up
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
 
-async def dry_run(api: httpx.AsyncClient, **fields: object) -> Any:
+async def dry_run(api: Api, **fields: object) -> Any:
     """Post a dry run and return what would happen."""
     answer = await api.post("/api/jobs?dry_run=true", json={"url": URL, **fields})
     assert answer.status_code == 200, answer.text
@@ -63,7 +64,7 @@ def pointers(answer: httpx.Response) -> list[str]:
     "fields", [{}, {"repeat_every": 60}, {"idempotency_key": "k"}, {"webhook_url": URL}]
 )
 async def test_nothing_is_stored_and_nothing_sent(
-    api: httpx.AsyncClient,
+    api: Api,
     booper: Booper,
     clock: VirtualClock,
     target: FakeTarget,
@@ -81,7 +82,7 @@ async def test_nothing_is_stored_and_nothing_sent(
 
 
 @pytest.mark.parametrize("query", ["dry_run=false", ""])
-async def test_a_run_is_not_dry_unless_asked(api: httpx.AsyncClient, query: str) -> None:
+async def test_a_run_is_not_dry_unless_asked(api: Api, query: str) -> None:
     """`dry_run=false` creates."""
     assert (await api.post(f"/api/jobs?{query}", json={"url": URL})).status_code == 201
 
@@ -96,15 +97,13 @@ async def test_a_run_is_not_dry_unless_asked(api: httpx.AsyncClient, query: str)
         ("dry_run=true&x=1", "/x"),
     ],
 )
-async def test_a_misspelt_dry_run_creates_nothing(
-    api: httpx.AsyncClient, query: str, pointer: str
-) -> None:
+async def test_a_misspelt_dry_run_creates_nothing(api: Api, query: str, pointer: str) -> None:
     """Who meant to try must not have done it."""
     assert pointers(await api.post(f"/api/jobs?{query}", json={"url": URL})) == [pointer]
     assert (await api.get("/api/jobs")).json() == {"data": []}
 
 
-async def test_a_wrong_create_is_refused_as_it_would_be(api: httpx.AsyncClient) -> None:
+async def test_a_wrong_create_is_refused_as_it_would_be(api: Api) -> None:
     """A dry run checks all that a create checks, and as strictly."""
     for body, status in [
         ({"url": URL, "schedule_in": [1, "moment"], "method": "fetch"}, 422),
@@ -122,7 +121,7 @@ async def test_a_wrong_create_is_refused_as_it_would_be(api: httpx.AsyncClient) 
     assert answer.status_code == 400
 
 
-async def test_a_form_is_tried_as_well(api: httpx.AsyncClient) -> None:
+async def test_a_form_is_tried_as_well(api: Api) -> None:
     """The daily standup's form of §11."""
     form = f"method=post&url={URL}&body[content]=Time for standup!&cron=0 9 * * 1-5"
     answer = await api.post(
@@ -145,7 +144,7 @@ async def test_a_form_is_tried_as_well(api: httpx.AsyncClient) -> None:
 
 
 async def test_the_request_is_the_one_that_would_be_sent(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
+    api: Api, booper: Booper, target: FakeTarget
 ) -> None:
     """What a dry run shows is what the same create then sends, but for the job's own ids (§8)."""
     fields: dict[str, object] = {
@@ -172,7 +171,7 @@ async def test_the_request_is_the_one_that_would_be_sent(
     assert own <= set(seen)
 
 
-async def test_a_bare_request_has_no_body(api: httpx.AsyncClient) -> None:
+async def test_a_bare_request_has_no_body(api: Api) -> None:
     """GET without a body is shown with null, and with booper's own headers alone."""
     shown = (await dry_run(api, schedule_in=30))["request"]
     assert (shown["method"], shown["url"], shown["body"]) == ("GET", URL, None)
@@ -181,7 +180,7 @@ async def test_a_bare_request_has_no_body(api: httpx.AsyncClient) -> None:
     assert shown["headers"]["Booper-Scheduled-At"] == after(30)[0]
 
 
-async def test_the_request_hides_secrets(api: httpx.AsyncClient) -> None:
+async def test_the_request_hides_secrets(api: Api) -> None:
     """`Authorization` and `Cookie` are hidden as in any log (§4)."""
     headers = {"Authorization": "Bearer hidden", "cookie": "hidden=1", "X-A": "b"}
     answer = await api.post("/api/jobs?dry_run=true", json={"url": URL, "headers": headers})
@@ -191,7 +190,7 @@ async def test_the_request_hides_secrets(api: httpx.AsyncClient) -> None:
     assert shown["X-A"] == "b"
 
 
-async def test_a_schedules_request_is_its_first_runs(api: httpx.AsyncClient) -> None:
+async def test_a_schedules_request_is_its_first_runs(api: Api) -> None:
     """References are replaced by what the first run finds: nothing yet (§6)."""
     fields: dict[str, object] = {
         "method": "post",
@@ -235,7 +234,7 @@ async def test_a_schedules_request_is_its_first_runs(api: httpx.AsyncClient) -> 
     ],
 )
 async def test_the_next_five_times_are_told(
-    api: httpx.AsyncClient, fields: dict[str, object], expected: list[float]
+    api: Api, fields: dict[str, object], expected: list[float]
 ) -> None:
     """Of a schedule up to five planned times, of a one-off its one."""
     assert (await dry_run(api, **fields))["next_runs"] == after(*expected)
@@ -262,13 +261,13 @@ async def test_the_next_five_times_are_told(
     ],
 )
 async def test_the_retries_are_told_until_it_is_given_up(
-    api: httpx.AsyncClient, fields: dict[str, object], expected: list[float]
+    api: Api, fields: dict[str, object], expected: list[float]
 ) -> None:
     """When each further attempt would begin if all failed at once, without jitter (§8)."""
     assert (await dry_run(api, **fields))["retries"] == after(*expected)
 
 
-async def test_the_default_retries_last_nine_hours(api: httpx.AsyncClient) -> None:
+async def test_the_default_retries_last_nine_hours(api: Api) -> None:
     """14 retries follow the first of 15 attempts; the last after 32,976 s.
 
     14 * 15 s = 210 s, and 2^1 + … + 2^14 = 2^15 - 2 = 32,766 s.
@@ -282,9 +281,7 @@ async def test_the_default_retries_last_nine_hours(api: httpx.AsyncClient) -> No
 
 
 @pytest.mark.parametrize("on_conflict", ["ignore", "replace", "reject"])
-async def test_a_conflict_shows_the_job_that_holds_the_key(
-    api: httpx.AsyncClient, on_conflict: str
-) -> None:
+async def test_a_conflict_shows_the_job_that_holds_the_key(api: Api, on_conflict: str) -> None:
     """The holder's resource with `has_confict` true, null if the key is free; no 409 (§10)."""
     made = (
         await api.post(
@@ -301,7 +298,7 @@ async def test_a_conflict_shows_the_job_that_holds_the_key(
     assert (await dry_run(api, idempotency_key="k"))["conflict"] is None
 
 
-async def test_a_conflict_with_a_schedule_shows_its_run(api: httpx.AsyncClient) -> None:
+async def test_a_conflict_with_a_schedule_shows_its_run(api: Api) -> None:
     """Of a schedule the waiting run is shown, secrets hidden."""
     made = await api.post(
         "/api/jobs",
@@ -318,9 +315,7 @@ async def test_a_conflict_with_a_schedule_shows_its_run(api: httpx.AsyncClient) 
     assert shown["args"]["headers"] == {"Authorization": "[redacted]"}
 
 
-async def test_a_conflict_shows_no_other_users_job(
-    api: httpx.AsyncClient, admin: httpx.AsyncClient
-) -> None:
+async def test_a_conflict_shows_no_other_users_job(api: Api, admin: Api) -> None:
     """Keys are each user's own."""
     await api.post("/api/jobs", json={"url": URL, "idempotency_key": "k", "schedule_in": 60})
     made = await admin.post("/api/keys", json={"name": "second", "user": "somebody else"})
@@ -334,7 +329,7 @@ async def test_a_conflict_shows_no_other_users_job(
 
 
 @pytest.mark.parametrize("url", [URL, "http://10.0.0.1:8080/", "https://[2606:4700::1]/"])
-async def test_the_guard_lets_an_address_out(api: httpx.AsyncClient, url: str) -> None:
+async def test_the_guard_lets_an_address_out(api: Api, url: str) -> None:
     """An address that may be reached needs no look-up."""
     shown = await dry_run(api, url=url)
     assert shown["guard"] == {"allowed": True, "reason": None}
@@ -350,11 +345,7 @@ async def test_what_the_url_shows_is_422_and_what_allow_names_is_let_out(
     )
     async with (
         Booper(config, api_key=KEY, clock=clock, random=Random(1), transport=target) as booper,
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(booper.asgi),
-            base_url="http://booper.test",
-            headers={"Authorization": f"Bearer {KEY}"},
-        ) as api,
+        Api(booper.asgi, KEY) as api,
     ):
         for url in ("http://10.1.2.3/", "https://10.1.2.3/", "https://1.1.1.1/"):
             assert (await dry_run(api, url=url))["guard"] == {"allowed": True, "reason": None}
@@ -382,9 +373,7 @@ async def resolve(host: str, port: int) -> Sequence[str]:
 
 
 @asynccontextmanager
-async def resolving(
-    path: Path, clock: VirtualClock, target: FakeTarget
-) -> AsyncIterator[httpx.AsyncClient]:
+async def resolving(path: Path, clock: VirtualClock, target: FakeTarget) -> AsyncIterator[Api]:
     """Serve the API over a guard that asks `resolve`, the edge to the name servers."""
     guard = Guard(
         require_https=True,
@@ -416,11 +405,7 @@ async def resolving(
             user_agent=agent,
             own_secret="",
         )
-        async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(create_application(services)),
-            base_url="http://booper.test",
-            headers={"Authorization": f"Bearer {KEY}"},
-        ) as client:
+        async with Api(create_application(services), KEY) as client:
             yield client
 
 

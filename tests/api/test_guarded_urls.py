@@ -14,6 +14,7 @@ from booper.clock import VirtualClock
 from booper.config import Config, Targets
 from booper.model.args import Args
 from tests.conftest import KEY
+from tests.support.api import Api
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
@@ -39,9 +40,7 @@ FIELDS = ["url", "callback_url", "webhook_url"]
 
 
 @pytest.fixture
-async def api(
-    config: Config, clock: VirtualClock, target: FakeTarget
-) -> AsyncIterator[httpx.AsyncClient]:
+async def api(config: Config, clock: VirtualClock, target: FakeTarget) -> AsyncIterator[Api]:
     """Serve the API under the default policy: https, and public addresses only."""
     default = msgspec.structs.replace(config, targets=Targets())
     address = ("127.0.0.1", 2667)
@@ -49,11 +48,7 @@ async def api(
         Booper(
             default, api_key=KEY, address=address, clock=clock, random=Random(1), transport=target
         ) as booper,
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(booper.asgi),
-            base_url="http://booper.test",
-            headers={"Authorization": f"Bearer {KEY}"},
-        ) as client,
+        Api(booper.asgi, KEY) as client,
     ):
         yield client
 
@@ -75,7 +70,7 @@ def test_every_field_that_holds_a_url_is_tried() -> None:
 @pytest.mark.parametrize("bad", BAD)
 @pytest.mark.parametrize("field", FIELDS)
 async def test_no_way_in_takes_a_url_that_the_guard_refuses(
-    api: httpx.AsyncClient, target: FakeTarget, field: str, bad: str
+    api: Api, target: FakeTarget, field: str, bad: str
 ) -> None:
     """Create, form, dry run, batch and change of a schedule: 422, and nothing is stored or sent."""
     fields: dict[str, Any] = {"url": GOOD, field: bad}
@@ -95,7 +90,7 @@ async def test_no_way_in_takes_a_url_that_the_guard_refuses(
     assert target.received == []
 
 
-async def test_a_good_url_comes_in_everywhere(api: httpx.AsyncClient) -> None:
+async def test_a_good_url_comes_in_everywhere(api: Api) -> None:
     """The refusals above are about the URL."""
     fields: dict[str, Any] = {"schedule_in": 3600, **dict.fromkeys(FIELDS, GOOD)}
     assert (await api.post("/api/jobs", json=fields)).status_code == 201

@@ -16,11 +16,11 @@ from booper.clock import VirtualClock
 from booper.config import Config, Server
 from booper.model.duration import Duration
 from tests.conftest import KEY as TEST_KEY
+from tests.support.api import URL, Api
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
 
-URL = "https://target.test/hook"
 OTHER = "https://other.test/hook"
 KEY: dict[str, object] = {"idempotency_key": "k"}
 LATER: dict[str, object] = {"schedule_in": [1, "hour"]}
@@ -29,20 +29,20 @@ HOURLY: dict[str, object] = {"repeat_every": [1, "hour"], "schedule_in": 60}
 CONFLICTS = ["ignore", "replace", "reject"]
 
 
-async def post(api: httpx.AsyncClient, **fields: object) -> httpx.Response:
+async def post(api: Api, **fields: object) -> httpx.Response:
     """Post a create with the key `k`."""
     return await api.post("/api/jobs", json={"url": URL, **KEY, **fields})
 
 
-async def create(api: httpx.AsyncClient, **fields: object) -> Any:
-    """Post a create that makes something new, and return its resource."""
+async def create_keyed(api: Api, **fields: object) -> Any:
+    """Create something new with the key `k` and return its resource."""
     answer = await post(api, **fields)
     assert answer.status_code == 201, answer.text
     assert answer.json()["data"]["job"]["has_confict"] is False
     return answer.json()["data"]
 
 
-async def duplicate(api: httpx.AsyncClient, **fields: object) -> Any:
+async def duplicate(api: Api, **fields: object) -> Any:
     """Post a create that finds its key taken, and return the resource it got."""
     answer = await post(api, **fields)
     assert answer.status_code == 200, answer.text
@@ -50,7 +50,7 @@ async def duplicate(api: httpx.AsyncClient, **fields: object) -> Any:
     return answer.json()["data"]
 
 
-async def conflict(api: httpx.AsyncClient, **fields: object) -> str:
+async def conflict(api: Api, **fields: object) -> str:
     """Post a create that is refused with 409, and return what that says."""
     answer = await post(api, **fields)
     assert answer.status_code == 409, answer.text
@@ -59,19 +59,19 @@ async def conflict(api: httpx.AsyncClient, **fields: object) -> str:
     return str(answer.json()["detail"])
 
 
-async def read(api: httpx.AsyncClient, number: int) -> Any:
+async def read(api: Api, number: int) -> Any:
     """Return a job's resource."""
     answer = await api.get(f"/api/jobs/{number}")
     assert answer.status_code == 200, answer.text
     return answer.json()["data"]
 
 
-async def count(api: httpx.AsyncClient) -> int:
+async def count(api: Api) -> int:
     """Return how many jobs there are."""
     return len((await api.get("/api/jobs?limit=100")).json()["data"])
 
 
-async def schedules(api: httpx.AsyncClient) -> list[Any]:
+async def schedules(api: Api) -> list[Any]:
     """Return the schedules."""
     found: list[Any] = (await api.get("/api/schedules")).json()["data"]
     return found
@@ -84,9 +84,7 @@ async def arrivals(target: FakeTarget, wanted: int) -> None:
         await target.arrived.wait()
 
 
-async def reach(
-    state: str, api: httpx.AsyncClient, booper: Booper, target: FakeTarget, **fields: object
-) -> Any:
+async def reach(state: str, api: Api, booper: Booper, target: FakeTarget, **fields: object) -> Any:
     """Bring a job that holds the key into a state, and return its resource."""
     script = {"retryable": 500, "completed": 200, "discarded": 410}
     if state in script:
@@ -99,7 +97,7 @@ async def reach(
     if state == "executing":
         target.hold()
     wait = LATER if state in ("scheduled", "cancelled") else {}
-    job = await create(api, **wait, **fields)
+    job = await create_keyed(api, **wait, **fields)
     if state == "executing":
         await arrivals(target, 1)
     elif state == "cancelled":
@@ -116,7 +114,7 @@ async def reach(
 
 @pytest.mark.parametrize("state", ["scheduled", "available", "executing", "retryable"])
 async def test_an_unfinished_job_holds_its_key(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget, state: str
+    api: Api, booper: Booper, target: FakeTarget, state: str
 ) -> None:
     """Every later create is ignored: 200, the first job's resource, `has_confict` true."""
     first = await reach(state, api, booper, target)
@@ -132,39 +130,39 @@ async def test_an_unfinished_job_holds_its_key(
 @pytest.mark.parametrize("state", ["completed", "discarded", "cancelled"])
 @pytest.mark.parametrize("on_conflict", CONFLICTS)
 async def test_a_finished_job_frees_its_key(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget, state: str, on_conflict: str
+    api: Api, booper: Booper, target: FakeTarget, state: str, on_conflict: str
 ) -> None:
     """After the end the key makes a new job, whatever `on_conflict` says."""
     first = await reach(state, api, booper, target)
-    second = await create(api, **LATER, on_conflict=on_conflict)
+    second = await create_keyed(api, **LATER, on_conflict=on_conflict)
     assert second["id"] != first["id"]
     assert (await read(api, first["job_id"]))["job"] == first["job"]
 
 
 async def test_the_same_key_makes_one_job_after_another(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
+    api: Api, booper: Booper, target: FakeTarget
 ) -> None:
     """The key is free each time its job has ended, and held each time anew."""
     for _ in range(3):
-        await create(api)
+        await create_keyed(api)
         await booper.wait_idle()
-    await create(api, **LATER)
+    await create_keyed(api, **LATER)
     await duplicate(api)
     assert (len(target.received), await count(api)) == (3, 4)
 
 
 async def test_cancelling_an_executing_job_frees_its_key_at_once(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
+    api: Api, booper: Booper, target: FakeTarget
 ) -> None:
     """The state is `cancelled` though the request is still on its way."""
     first = await reach("executing", api, booper, target)
     await api.post(f"/api/jobs/{first['job_id']}/cancel")
-    await create(api, **LATER)
+    await create_keyed(api, **LATER)
     target.release()
 
 
 async def test_fifty_simultaneous_creates_make_one_job(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
+    api: Api, booper: Booper, target: FakeTarget
 ) -> None:
     """Of fifty equal creates one is 201, and all answers show the one job."""
     answers = await asyncio.gather(*(post(api, **LATER) for _ in range(50)))
@@ -175,7 +173,7 @@ async def test_fifty_simultaneous_creates_make_one_job(
 
 @pytest.mark.parametrize("on_conflict", ["replace", "reject"])
 async def test_fifty_simultaneous_creates_make_one_job_in_other_ways_too(
-    api: httpx.AsyncClient, on_conflict: str
+    api: Api, on_conflict: str
 ) -> None:
     """`reject` refuses the other 49; `replace` changes the one job 49 times."""
     answers = await asyncio.gather(
@@ -187,7 +185,7 @@ async def test_fifty_simultaneous_creates_make_one_job_in_other_ways_too(
 
 
 async def test_fifty_simultaneous_recurring_creates_make_one_schedule(
-    api: httpx.AsyncClient,
+    api: Api,
 ) -> None:
     """A redeploy of fifty programs adds one schedule with one waiting run."""
     answers = await asyncio.gather(*(post(api, **HOURLY) for _ in range(50)))
@@ -196,19 +194,17 @@ async def test_fifty_simultaneous_recurring_creates_make_one_schedule(
     assert (len(await schedules(api)), await count(api)) == (1, 1)
 
 
-async def test_a_duplicate_is_checked_all_the_same(api: httpx.AsyncClient) -> None:
+async def test_a_duplicate_is_checked_all_the_same(api: Api) -> None:
     """A wrong field is 422, key or not: the mistake would show only once the key is free."""
-    await create(api, **LATER)
+    await create_keyed(api, **LATER)
     assert (await post(api, method="fetch")).status_code == 422
 
 
-async def test_users_hold_keys_of_their_own(
-    api: httpx.AsyncClient, admin: httpx.AsyncClient
-) -> None:
+async def test_users_hold_keys_of_their_own(api: Api, admin: Api) -> None:
     """The same key of another user is another key, for jobs and for schedules."""
     answer = await admin.post("/api/keys", json={"name": "second", "user": "somebody else"})
     theirs = {"Authorization": f"Bearer {answer.json()['data']['key']}"}
-    await create(api, **LATER)
+    await create_keyed(api, **LATER)
     for fields, status in [(LATER, 201), (HOURLY, 200)]:
         answer = await api.post("/api/jobs", json={"url": URL, **KEY, **fields}, headers=theirs)
         assert answer.status_code == status
@@ -218,9 +214,9 @@ async def test_users_hold_keys_of_their_own(
 # on_conflict.
 
 
-async def test_ignoring_is_the_default(api: httpx.AsyncClient) -> None:
+async def test_ignoring_is_the_default(api: Api) -> None:
     """`on_conflict: ignore` is what happens without it (§3)."""
-    first = await create(api, **LATER)
+    first = await create_keyed(api, **LATER)
     for fields in ({}, {"on_conflict": "ignore"}, {"on_conflict": None}):
         assert (await duplicate(api, **fields))["id"] == first["id"]
     assert (await read(api, first["job_id"]))["args"] == first["args"]
@@ -228,7 +224,7 @@ async def test_ignoring_is_the_default(api: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize("state", ["scheduled", "available", "executing", "retryable"])
 async def test_a_taken_key_is_rejected_when_asked(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget, state: str
+    api: Api, booper: Booper, target: FakeTarget, state: str
 ) -> None:
     """`on_conflict: reject` is 409 and names what holds the key."""
     first = await reach(state, api, booper, target)
@@ -240,10 +236,12 @@ async def test_a_taken_key_is_rejected_when_asked(
 
 
 async def test_replacing_changes_the_waiting_job_in_its_place(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """`on_conflict: replace` keeps both ids; all the rest is the new create's."""
-    first = await create(api, **LATER, method="post", body={"old": 1}, name="old", tags=["old"])
+    first = await create_keyed(
+        api, **LATER, method="post", body={"old": 1}, name="old", tags=["old"]
+    )
     fields: dict[str, object] = {
         "url": OTHER,
         "method": "put",
@@ -272,18 +270,18 @@ async def test_replacing_changes_the_waiting_job_in_its_place(
 
 
 async def test_a_replaced_job_may_come_earlier(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
+    api: Api, booper: Booper, target: FakeTarget
 ) -> None:
     """A replacement without a time is due now."""
-    await create(api, **LATER)
+    await create_keyed(api, **LATER)
     await duplicate(api, on_conflict="replace")
     await booper.wait_idle()
     assert len(target.received) == 1
 
 
-async def test_a_replaced_jobs_tags_are_the_new_ones(api: httpx.AsyncClient) -> None:
+async def test_a_replaced_jobs_tags_are_the_new_ones(api: Api) -> None:
     """Filters find the job by the tags it has now."""
-    first = await create(api, **LATER, tags=["old", "kept"])
+    first = await create_keyed(api, **LATER, tags=["old", "kept"])
     await duplicate(api, **LATER, tags=["new", "kept"], on_conflict="replace")
 
     async def tagged(tag: str) -> list[int]:
@@ -298,7 +296,7 @@ async def test_a_replaced_jobs_tags_are_the_new_ones(api: httpx.AsyncClient) -> 
 
 
 async def test_a_job_between_attempts_is_replaced(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """A retryable job waits too: its next attempt is the new request, at the new time."""
     first = await reach("retryable", api, booper, target)
@@ -311,7 +309,7 @@ async def test_a_job_between_attempts_is_replaced(
 
 
 async def test_an_executing_job_is_not_replaced(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
+    api: Api, booper: Booper, target: FakeTarget
 ) -> None:
     """`replace` while executing is 409 (§1), and the job goes on."""
     first = await reach("executing", api, booper, target)
@@ -325,20 +323,20 @@ async def test_an_executing_job_is_not_replaced(
 
 @pytest.mark.parametrize(("old", "new"), [(LATER, HOURLY), (HOURLY, LATER)])
 async def test_a_job_and_a_schedule_do_not_replace_each_other(
-    api: httpx.AsyncClient, old: dict[str, object], new: dict[str, object]
+    api: Api, old: dict[str, object], new: dict[str, object]
 ) -> None:
     """One kind cannot take the other's place and keep its id: 409, and nothing changes."""
-    first = await create(api, **old)
+    first = await create_keyed(api, **old)
     await conflict(api, **new, on_conflict="replace")
     assert await read(api, first["job_id"]) == first
     assert await count(api) == 1
 
 
 async def test_a_replacement_hides_secrets_as_any_later_answer_does(
-    api: httpx.AsyncClient,
+    api: Api,
 ) -> None:
     """Only a create of one's own shows a secret; the job may have been another program's (§4)."""
-    await create(api, **LATER, headers={"Authorization": "Bearer hidden"})
+    await create_keyed(api, **LATER, headers={"Authorization": "Bearer hidden"})
     assert "hidden" not in (await post(api, **LATER)).text
 
 
@@ -347,7 +345,7 @@ async def test_a_replacement_hides_secrets_as_any_later_answer_does(
 
 @pytest.mark.parametrize("state", ["completed", "discarded"])
 async def test_a_ttl_keeps_the_key_taken_after_the_end(
-    api: httpx.AsyncClient,
+    api: Api,
     booper: Booper,
     clock: VirtualClock,
     target: FakeTarget,
@@ -361,54 +359,52 @@ async def test_a_ttl_keeps_the_key_taken_after_the_end(
     assert data["job"]["has_confict"] is True
     await conflict(api, on_conflict="reject")
     clock.advance(timedelta(microseconds=1))
-    assert (await create(api))["id"] != first["id"]
+    assert (await create_keyed(api))["id"] != first["id"]
 
 
 async def test_a_ttl_counts_from_the_create_not_from_the_end(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock
+    api: Api, booper: Booper, clock: VirtualClock
 ) -> None:
     """A job that waited for half of it leaves the key taken for the other half alone."""
-    await create(api, schedule_in=[30, "minutes"], idempotency_ttl=[1, "hour"])
+    await create_keyed(api, schedule_in=[30, "minutes"], idempotency_ttl=[1, "hour"])
     clock.advance(timedelta(minutes=30))
     await booper.wait_idle()
     clock.advance(timedelta(minutes=29))
     await duplicate(api, **LATER)
     clock.advance(timedelta(minutes=1))
-    await create(api, **LATER)
+    await create_keyed(api, **LATER)
 
 
 async def test_a_ttl_that_is_over_does_not_free_an_unfinished_jobs_key(
-    api: httpx.AsyncClient, clock: VirtualClock
+    api: Api, clock: VirtualClock
 ) -> None:
     """The ttl lengthens the hold, it never shortens it."""
-    await create(api, schedule_in=[2, "hours"], idempotency_ttl=60)
+    await create_keyed(api, schedule_in=[2, "hours"], idempotency_ttl=60)
     clock.advance(timedelta(hours=1))
     await duplicate(api)
 
 
-async def test_cancelling_frees_a_key_with_a_ttl(api: httpx.AsyncClient) -> None:
+async def test_cancelling_frees_a_key_with_a_ttl(api: Api) -> None:
     """Cancelling frees the key, whatever the ttl."""
-    first = await create(api, **LATER, idempotency_ttl=[1, "day"])
+    first = await create_keyed(api, **LATER, idempotency_ttl=[1, "day"])
     await api.delete(f"/api/jobs/{first['job_id']}")
-    await create(api, **LATER)
+    await create_keyed(api, **LATER)
 
 
-async def test_the_ttl_is_the_first_jobs(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock
-) -> None:
+async def test_the_ttl_is_the_first_jobs(api: Api, booper: Booper, clock: VirtualClock) -> None:
     """The job asked for it: the ttl of an ignored create changes nothing."""
-    await create(api, **LATER)
+    await create_keyed(api, **LATER)
     await duplicate(api, idempotency_ttl=[1, "day"])
     clock.advance(timedelta(hours=1))
     await booper.wait_idle()
-    await create(api, **LATER)
+    await create_keyed(api, **LATER)
 
 
 async def test_a_replacement_brings_its_own_ttl(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock
+    api: Api, booper: Booper, clock: VirtualClock
 ) -> None:
     """Everything but the id is the new create's, its ttl too."""
-    first = await create(api, **LATER)
+    first = await create_keyed(api, **LATER)
     await duplicate(api, **LATER, idempotency_ttl=[1, "day"], on_conflict="replace")
     clock.advance(timedelta(hours=1))
     await booper.wait_idle()
@@ -416,7 +412,7 @@ async def test_a_replacement_brings_its_own_ttl(
 
 
 async def test_a_finished_job_with_a_ttl_is_not_replaced(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
+    api: Api, booper: Booper, target: FakeTarget
 ) -> None:
     """`replace` changes what waits; what has run cannot be changed any more: 409."""
     first = await reach("completed", api, booper, target, idempotency_ttl=[1, "day"])
@@ -430,17 +426,13 @@ async def test_a_finished_job_with_a_ttl_is_not_replaced(
 @asynccontextmanager
 async def served(
     config: Config, clock: VirtualClock, target: FakeTarget, ttl: Duration
-) -> AsyncIterator[tuple[Booper, httpx.AsyncClient]]:
+) -> AsyncIterator[tuple[Booper, Api]]:
     """Run a booper whose `[server] idempotency_ttl` is this, and a client of it."""
     config = replace(config, server=Server(idempotency_ttl=ttl))
     booper = Booper(config, api_key=TEST_KEY, clock=clock, transport=target)
     async with (
         booper,
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(booper.asgi),
-            base_url="http://booper.test",
-            headers={"Authorization": f"Bearer {TEST_KEY}"},
-        ) as api,
+        Api(booper.asgi, TEST_KEY) as api,
     ):
         yield booper, api
 
@@ -451,7 +443,7 @@ async def test_the_servers_ttl_keeps_every_key_taken(
 ) -> None:
     """Of a create, of one in a batch, and of one of the program around booper."""
     async with served(config, clock, target, ttl) as (booper, api):
-        await create(api)
+        await create_keyed(api)
         batch = {"jobs": [{"url": URL, "idempotency_key": "batched"}]}
         await api.post("/api/jobs/batch", json=batch)
         own = await booper.jobs.create(url=URL, idempotency_key="own")
@@ -462,7 +454,7 @@ async def test_the_servers_ttl_keeps_every_key_taken(
         assert again["status"] == 200
         assert (await booper.jobs.create(url=URL, idempotency_key="own")).id == own.id
         clock.advance(timedelta(seconds=1))
-        await create(api)
+        await create_keyed(api)
         [anew] = (await api.post("/api/jobs/batch", json=batch)).json()["data"]
         assert anew["status"] == 201
         assert (await booper.jobs.create(url=URL, idempotency_key="own")).id != own.id
@@ -474,7 +466,7 @@ async def test_a_jobs_own_ttl_goes_over_the_servers(
 ) -> None:
     """Longer, shorter, or none."""
     async with served(config, clock, target, (1, "hour")) as (booper, api):
-        await create(api, idempotency_ttl=own)
+        await create_keyed(api, idempotency_ttl=own)
         await booper.wait_idle()
         for minutes in (2, 118):
             clock.advance(timedelta(minutes=minutes))
@@ -495,10 +487,10 @@ async def test_the_servers_ttl_is_nothing_to_jobs_without_a_key(
 
 
 async def test_a_schedule_holds_its_key_between_runs(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """The key belongs to the schedule: posting it again adds nothing, run after run."""
-    first = await create(api, **HOURLY)
+    first = await create_keyed(api, **HOURLY)
     for _ in range(3):
         clock.advance(timedelta(hours=1))
         await booper.wait_idle()
@@ -510,40 +502,40 @@ async def test_a_schedule_holds_its_key_between_runs(
     assert len(target.received) == 3
 
 
-async def test_a_schedules_key_keeps_one_offs_out(api: httpx.AsyncClient) -> None:
+async def test_a_schedules_key_keeps_one_offs_out(api: Api) -> None:
     """Whatever is posted with the key is a duplicate while the schedule has it."""
-    first = await create(api, **HOURLY)
+    first = await create_keyed(api, **HOURLY)
     assert (await duplicate(api, **LATER))["schedule_id"] == first["schedule_id"]
     await conflict(api, **LATER, on_conflict="reject")
     assert await count(api) == 1
 
 
-async def test_cancelling_a_run_does_not_free_the_schedules_key(api: httpx.AsyncClient) -> None:
+async def test_cancelling_a_run_does_not_free_the_schedules_key(api: Api) -> None:
     """A run is not the schedule: its key stays taken, and the next run waits."""
-    first = await create(api, **HOURLY)
+    first = await create_keyed(api, **HOURLY)
     await api.delete(f"/api/jobs/{first['job_id']}")
     data = await duplicate(api, **HOURLY)
     assert data["schedule_id"] == first["schedule_id"]
     assert data["job"]["scheduled_at"] == "2030-01-01T13:01:00.000000Z"
 
 
-async def test_a_disabled_schedule_holds_its_key(api: httpx.AsyncClient) -> None:
+async def test_a_disabled_schedule_holds_its_key(api: Api) -> None:
     """Until it is deleted or has ended: being disabled is neither."""
-    first = await create(api, **HOURLY)
+    first = await create_keyed(api, **HOURLY)
     await api.post(f"/api/schedules/{first['schedule_id']}/disable")
     assert (await duplicate(api, **HOURLY))["schedule_id"] == first["schedule_id"]
     assert len(await schedules(api)) == 1
 
 
 async def test_deleting_a_schedule_frees_its_key(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock
+    api: Api, booper: Booper, clock: VirtualClock
 ) -> None:
     """Also while past runs of it are listed under the same key."""
-    first = await create(api, **HOURLY)
+    first = await create_keyed(api, **HOURLY)
     clock.advance(timedelta(hours=1))
     await booper.wait_idle()
     await api.delete(f"/api/schedules/{first['schedule_id']}")
-    second = await create(api, **HOURLY)
+    second = await create_keyed(api, **HOURLY)
     assert second["schedule_id"] != first["schedule_id"]
 
 
@@ -551,24 +543,24 @@ async def test_deleting_a_schedule_frees_its_key(
     "bound", [{"max_runs": 2}, {"ends_at": "2030-01-01T14:00:00Z"}], ids=["runs", "end"]
 )
 async def test_an_ended_schedule_frees_its_key(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, bound: dict[str, object]
+    api: Api, booper: Booper, clock: VirtualClock, bound: dict[str, object]
 ) -> None:
     """After its last run (12:01 and 13:01) the key is free again."""
-    first = await create(api, **HOURLY, **bound)
+    first = await create_keyed(api, **HOURLY, **bound)
     for _ in range(2):
         await duplicate(api, **HOURLY)
         clock.advance(timedelta(hours=1))
         await booper.wait_idle()
-    second = await create(api, **HOURLY)
+    second = await create_keyed(api, **HOURLY)
     assert second["schedule_id"] != first["schedule_id"]
 
 
 async def test_replacing_a_schedule_keeps_its_id_and_its_state(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """A redeploy with `replace` changes the request and keeps the id and `$state`."""
     target.respond(httpx.Response(200, json={"$set": {"sent": [1, 2]}}))
-    first = await create(api, **HOURLY, method="post", body={"old": 1}, name="old")
+    first = await create_keyed(api, **HOURLY, method="post", body={"old": 1}, name="old")
     clock.advance(timedelta(minutes=1))
     await booper.wait_idle()
     data = await duplicate(
@@ -587,10 +579,10 @@ async def test_replacing_a_schedule_keeps_its_id_and_its_state(
 
 
 async def test_replacing_a_schedule_with_itself_does_not_run_it(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """The same timing keeps its grid: a redeploy at 12:30 neither runs it nor moves 13:01."""
-    await create(api, **HOURLY)
+    await create_keyed(api, **HOURLY)
     clock.advance(timedelta(minutes=30))
     await booper.wait_idle()
     data = await duplicate(api, **HOURLY, on_conflict="replace")
@@ -599,11 +591,9 @@ async def test_replacing_a_schedule_with_itself_does_not_run_it(
     assert data["job"]["scheduled_at"] == "2030-01-01T13:01:00.000000Z"
 
 
-async def test_replacing_a_schedules_timing_plans_it_anew(
-    api: httpx.AsyncClient, clock: VirtualClock
-) -> None:
+async def test_replacing_a_schedules_timing_plans_it_anew(api: Api, clock: VirtualClock) -> None:
     """Another interval begins as the new create says, and only one run waits."""
-    first = await create(api, **HOURLY)
+    first = await create_keyed(api, **HOURLY)
     clock.advance(timedelta(seconds=30))
     data = await duplicate(api, repeat_every=600, schedule_in=[5, "minutes"], on_conflict="replace")
     assert data["schedule_id"] == first["schedule_id"]
@@ -614,11 +604,11 @@ async def test_replacing_a_schedules_timing_plans_it_anew(
 
 
 async def test_a_schedule_is_replaced_while_a_run_of_it_executes(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """The run that is on its way ends as it began; the waiting one is the new request."""
     target.hold()
-    await create(api, repeat_every=[1, "hour"])
+    await create_keyed(api, repeat_every=[1, "hour"])
     await arrivals(target, 1)
     await duplicate(api, repeat_every=[1, "hour"], url=OTHER, on_conflict="replace")
     target.release()
@@ -629,10 +619,10 @@ async def test_a_schedule_is_replaced_while_a_run_of_it_executes(
 
 
 async def test_a_disabled_schedule_is_replaced_and_stays_disabled(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """Whoever disabled it did so on purpose; a redeploy does not undo that."""
-    first = await create(api, **HOURLY)
+    first = await create_keyed(api, **HOURLY)
     await api.post(f"/api/schedules/{first['schedule_id']}/disable")
     await duplicate(api, **HOURLY, url=OTHER, on_conflict="replace")
     clock.advance(timedelta(hours=2))
@@ -643,10 +633,10 @@ async def test_a_disabled_schedule_is_replaced_and_stays_disabled(
 
 
 async def test_extra_runs_do_not_meet_their_own_schedules_key(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
+    api: Api, booper: Booper, target: FakeTarget
 ) -> None:
     """`POST …/run` beside the waiting run is no duplicate of it."""
-    first = await create(api, **HOURLY)
+    first = await create_keyed(api, **HOURLY)
     for _ in range(2):
         answer = await api.post(f"/api/schedules/{first['schedule_id']}/run")
         assert answer.status_code == 201
@@ -654,17 +644,17 @@ async def test_extra_runs_do_not_meet_their_own_schedules_key(
     assert len(target.received) == 2
 
 
-async def test_a_rejected_schedule_leaves_nothing_behind(api: httpx.AsyncClient) -> None:
+async def test_a_rejected_schedule_leaves_nothing_behind(api: Api) -> None:
     """A refused create stores neither a schedule nor a run."""
-    first = await create(api, **HOURLY)
+    first = await create_keyed(api, **HOURLY)
     detail = await conflict(api, **HOURLY, on_conflict="reject")
     assert first["schedule_id"] in detail
     assert (len(await schedules(api)), await count(api)) == (1, 1)
 
 
-async def test_keys_hold_over_a_restart(api: httpx.AsyncClient, booper: Booper) -> None:
+async def test_keys_hold_over_a_restart(api: Api, booper: Booper) -> None:
     """What holds a key is in the database, not in memory."""
-    first = await create(api, **LATER)
+    first = await create_keyed(api, **LATER)
     await booper.__aexit__(None, None, None)
     async with booper:
         assert (await duplicate(api))["id"] == first["id"]

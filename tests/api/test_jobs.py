@@ -13,11 +13,11 @@ import pytest
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config, Database
+from tests.support.api import URL, Api
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
 
-URL = "https://target.test/hook"
 
 # Written from the example resource of the contract's §4.
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -55,21 +55,7 @@ PUBLISHED_REQUEST = """{"method": "post", "url": "https://scheduler.booper.dev/a
  "body": {"content": "Testing 123", "channel": "discord"}, "schedule_in": [30, "seconds"]}"""
 
 
-async def create(api: httpx.AsyncClient, **fields: object) -> Any:
-    """Post a job and return its resource."""
-    answer = await api.post("/api/jobs", json={"url": URL, **fields})
-    assert answer.status_code == 201, answer.text
-    return answer.json()["data"]
-
-
-async def read(api: httpx.AsyncClient, reference: object) -> Any:
-    """Return a job's resource."""
-    answer = await api.get(f"/api/jobs/{reference}")
-    assert answer.status_code == 200, answer.text
-    return answer.json()["data"]
-
-
-async def other_user(api: httpx.AsyncClient, admin: httpx.AsyncClient) -> dict[str, str]:
+async def other_user(api: Api, admin: Api) -> dict[str, str]:
     """Return the headers of another user."""
     answer = await admin.post("/api/keys", json={"name": "second", "user": "somebody else"})
     return {"Authorization": f"Bearer {answer.json()['data']['key']}"}
@@ -82,18 +68,16 @@ async def arrivals(target: FakeTarget, count: int) -> None:
         await target.arrived.wait()
 
 
-async def reach(
-    state: str, api: httpx.AsyncClient, booper: Booper, target: FakeTarget, **fields: object
-) -> Any:
+async def reach(state: str, api: Api, booper: Booper, target: FakeTarget, **fields: object) -> Any:
     """Bring a job into a state and return its resource."""
     match state:
         case "scheduled":
-            return await create(api, schedule_in=[1, "hour"], **fields)
+            return await api.create(schedule_in=[1, "hour"], **fields)
         case "executing":
             target.hold()
-            job = await create(api, **fields)
+            job = await api.create(**fields)
             await arrivals(target, 1)
-            return await read(api, job["job_id"])
+            return await api.read(f"/api/jobs/{job['job_id']}")
         case "retryable":
             target.respond(httpx.Response(500))
         case "completed":
@@ -101,11 +85,11 @@ async def reach(
         case "discarded":
             target.respond(httpx.Response(410))
         case "cancelled":
-            job = await create(api, schedule_in=[1, "hour"], **fields)
+            job = await api.create(schedule_in=[1, "hour"], **fields)
             return (await api.post(f"/api/jobs/{job['job_id']}/cancel")).json()["data"]
-    job = await create(api, **fields)
+    job = await api.create(**fields)
     await booper.wait_idle()
-    found = await read(api, job["job_id"])
+    found = await api.read(f"/api/jobs/{job['job_id']}")
     assert found["job"]["state"] == state
     return found
 
@@ -167,7 +151,7 @@ async def test_the_published_request_makes_the_published_resource(
 
 
 async def test_the_welcome_mail_arrives_once_with_exactly_its_body_and_header(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """The one-off example of §11: after 45 minutes, once however often it was posted."""
     mail = {
@@ -205,7 +189,7 @@ async def test_the_welcome_mail_arrives_once_with_exactly_its_body_and_header(
     ],
 )
 async def test_a_body_arrives_as_the_json_that_was_posted(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget, text: str
+    api: Api, booper: Booper, target: FakeTarget, text: str
 ) -> None:
     """A target receives the very JSON text of the body, and the answers echo it."""
     content = f'{{"url": "{URL}", "method": "post", "body": {text}}}'.encode()
@@ -217,13 +201,11 @@ async def test_a_body_arrives_as_the_json_that_was_posted(
     [sent] = target.received
     assert sent.read() == text.encode()
     assert sent.headers["content-type"] == "application/json"
-    found = await read(api, answer.json()["data"]["job_id"])
+    found = await api.read(f"/api/jobs/{answer.json()['data']['job_id']}")
     assert found["args"]["body"] == json.loads(text)
 
 
-async def test_a_null_body_is_no_body(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
-) -> None:
+async def test_a_null_body_is_no_body(api: Api, booper: Booper, target: FakeTarget) -> None:
     """`null` means absent for every optional field (§3), the body included."""
     optional = [
         "method",
@@ -256,7 +238,7 @@ async def test_a_null_body_is_no_body(
         "follow_redirects",
         "tags",
     ]
-    data = await create(api, **dict.fromkeys(optional))
+    data = await api.create(**dict.fromkeys(optional))
     await booper.wait_idle()
     assert data["args"] == {"url": URL}
     [sent] = target.received
@@ -264,7 +246,7 @@ async def test_a_null_body_is_no_body(
     assert "content-type" not in sent.headers
 
 
-async def test_args_echo_the_fields_that_were_sent(api: httpx.AsyncClient) -> None:
+async def test_args_echo_the_fields_that_were_sent(api: Api) -> None:
     """Every field that was sent is echoed with its JSON types, and no other (§4)."""
     fields: dict[str, object] = {
         "method": "PATCH",
@@ -288,9 +270,9 @@ async def test_args_echo_the_fields_that_were_sent(api: httpx.AsyncClient) -> No
         "follow_redirects": True,
         "tags": ["a", "b"],
     }
-    data = await create(api, **fields)
+    data = await api.create(**fields)
     assert data["args"] == {"url": URL, **fields}
-    assert (await read(api, data["job_id"]))["args"] == {"url": URL, **fields}
+    assert (await api.read(f"/api/jobs/{data['job_id']}"))["args"] == {"url": URL, **fields}
     assert (data["name"], data["description"], data["idempotency_key"]) == ("name", "text", "k")
     assert data["job"]["max_attempts"] == 3
 
@@ -312,10 +294,10 @@ WAITS: list[tuple[object, str]] = [
 ]
 
 
-async def test_schedule_in_counts_from_the_create(api: httpx.AsyncClient) -> None:
+async def test_schedule_in_counts_from_the_create(api: Api) -> None:
     """`schedule_in` is seconds or an amount and a unit, singular or plural (§3)."""
     for wait, due in WAITS:
-        assert (await create(api, schedule_in=wait))["job"]["scheduled_at"] == due, wait
+        assert (await api.create(schedule_in=wait))["job"]["scheduled_at"] == due, wait
 
 
 MOMENTS: list[tuple[object, str]] = [
@@ -336,52 +318,48 @@ MOMENTS: list[tuple[object, str]] = [
 ]
 
 
-async def test_scheduled_at_is_iso_text_or_a_unix_time(api: httpx.AsyncClient) -> None:
+async def test_scheduled_at_is_iso_text_or_a_unix_time(api: Api) -> None:
     """Text without a zone is UTC, large numbers are milliseconds, the past is now (§3)."""
     for at, due in MOMENTS:
-        assert (await create(api, scheduled_at=at))["job"]["scheduled_at"] == due, at
+        assert (await api.create(scheduled_at=at))["job"]["scheduled_at"] == due, at
 
 
 @pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete", "GET", "Post", "pUT"])
 async def test_methods_are_taken_in_any_letter_case(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget, method: str
+    api: Api, booper: Booper, target: FakeTarget, method: str
 ) -> None:
     """The five methods arrive as the upper-case tokens that HTTP knows."""
-    await create(api, method=method)
+    await api.create(method=method)
     await booper.wait_idle()
     assert [request.method for request in target.received] == [method.upper()]
 
 
-async def test_a_job_answers_to_its_number_and_to_its_uuid(api: httpx.AsyncClient) -> None:
+async def test_a_job_answers_to_its_number_and_to_its_uuid(api: Api) -> None:
     """Both references read and cancel the same job (§2)."""
-    data = await create(api, schedule_in=60)
-    by_number = await read(api, data["job_id"])
+    data = await api.create(schedule_in=60)
+    by_number = await api.read(f"/api/jobs/{data['job_id']}")
     assert by_number == data
-    assert await read(api, data["id"]) == by_number
-    assert await read(api, data["id"].upper()) == by_number
+    assert await api.read(f"/api/jobs/{data['id']}") == by_number
+    assert await api.read(f"/api/jobs/{data['id'].upper()}") == by_number
     cancelled = await api.post(f"/api/jobs/{data['id']}/cancel")
-    assert cancelled.json()["data"] == await read(api, data["job_id"])
+    assert cancelled.json()["data"] == await api.read(f"/api/jobs/{data['job_id']}")
 
 
-async def test_a_job_of_another_user_is_not_there(
-    api: httpx.AsyncClient, admin: httpx.AsyncClient
-) -> None:
+async def test_a_job_of_another_user_is_not_there(api: Api, admin: Api) -> None:
     """Another user gets 404 for reading and cancelling, and the job stays as it was."""
-    data = await create(api, schedule_in=60)
+    data = await api.create(schedule_in=60)
     theirs = await other_user(api, admin)
     for reference in (data["job_id"], data["id"]):
         for method, path in [("GET", ""), ("DELETE", ""), ("POST", "/cancel")]:
             answer = await api.request(method, f"/api/jobs/{reference}{path}", headers=theirs)
             assert answer.status_code == 404
             assert answer.headers["content-type"] == "application/problem+json"
-    assert await read(api, data["job_id"]) == data
+    assert await api.read(f"/api/jobs/{data['job_id']}") == data
 
 
-async def test_a_missing_job_of_somebody_and_of_nobody_look_alike(
-    api: httpx.AsyncClient, admin: httpx.AsyncClient
-) -> None:
+async def test_a_missing_job_of_somebody_and_of_nobody_look_alike(api: Api, admin: Api) -> None:
     """The answer for another user's job tells no more than that for a job that never was."""
-    data = await create(api, schedule_in=60)
+    data = await api.create(schedule_in=60)
     theirs = await other_user(api, admin)
     existing = await api.get(f"/api/jobs/{data['job_id']}", headers=theirs)
     missing = await api.get("/api/jobs/999999", headers=theirs)
@@ -389,10 +367,10 @@ async def test_a_missing_job_of_somebody_and_of_nobody_look_alike(
 
 
 async def test_a_duplicate_gets_the_first_jobs_resource(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """A second create with the key is ignored: 200, the first job, `has_confict` true (§5)."""
-    first = await create(api, idempotency_key="k", schedule_in=60, body={"first": True})
+    first = await api.create(idempotency_key="k", schedule_in=60, body={"first": True})
     answer = await api.post(
         "/api/jobs", json={"url": "https://other.test/", "idempotency_key": "k", "schedule_in": 5}
     )
@@ -408,7 +386,7 @@ async def test_a_duplicate_gets_the_first_jobs_resource(
 
 @pytest.mark.parametrize("state", ["scheduled", "executing", "retryable"])
 async def test_an_unfinished_job_holds_its_key(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget, state: str
+    api: Api, booper: Booper, target: FakeTarget, state: str
 ) -> None:
     """The key stays taken while its job waits, runs or is to be retried (§5)."""
     first = await reach(state, api, booper, target, idempotency_key="k")
@@ -423,14 +401,12 @@ async def test_an_unfinished_job_holds_its_key(
     )
 
 
-async def test_a_job_waiting_for_a_slot_holds_its_key(
-    api: httpx.AsyncClient, target: FakeTarget
-) -> None:
+async def test_a_job_waiting_for_a_slot_holds_its_key(api: Api, target: FakeTarget) -> None:
     """An available job has not finished: with 16 of its host in flight, the 17th is a duplicate."""
     target.hold()
     for _ in range(16):
-        await create(api)
-    first = await create(api, idempotency_key="k")
+        await api.create()
+    first = await api.create(idempotency_key="k")
     await arrivals(target, 16)
     answer = await api.post("/api/jobs", json={"url": URL, "idempotency_key": "k"})
     target.release()
@@ -441,31 +417,29 @@ async def test_a_job_waiting_for_a_slot_holds_its_key(
 
 @pytest.mark.parametrize("state", ["completed", "discarded", "cancelled"])
 async def test_a_finished_job_frees_its_key(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget, state: str
+    api: Api, booper: Booper, target: FakeTarget, state: str
 ) -> None:
     """After its job finished or was cancelled the key makes a new job (§5)."""
     first = await reach(state, api, booper, target, idempotency_key="k")
-    second = await create(api, idempotency_key="k", schedule_in=60)
+    second = await api.create(idempotency_key="k", schedule_in=60)
     assert second["id"] != first["id"]
     assert second["job"]["has_confict"] is False
 
 
 async def test_cancelling_an_executing_job_frees_its_key(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
+    api: Api, booper: Booper, target: FakeTarget
 ) -> None:
     """The key is free at once, though the request is still on its way."""
     first = await reach("executing", api, booper, target, idempotency_key="k")
     await api.delete(f"/api/jobs/{first['job_id']}")
-    second = await create(api, idempotency_key="k", schedule_in=60)
+    second = await api.create(idempotency_key="k", schedule_in=60)
     target.release()
     assert second["id"] != first["id"]
 
 
-async def test_users_do_not_share_idempotency_keys(
-    api: httpx.AsyncClient, admin: httpx.AsyncClient
-) -> None:
+async def test_users_do_not_share_idempotency_keys(api: Api, admin: Api) -> None:
     """The same key of another user makes that user's own job (§5)."""
-    first = await create(api, idempotency_key="k", schedule_in=60)
+    first = await api.create(idempotency_key="k", schedule_in=60)
     theirs = await other_user(api, admin)
     answer = await api.post(
         "/api/jobs", json={"url": URL, "idempotency_key": "k", "schedule_in": 60}, headers=theirs
@@ -476,11 +450,9 @@ async def test_users_do_not_share_idempotency_keys(
 
 
 @pytest.mark.parametrize("pair", [("k", "K"), ("k", "k "), ("é", "e\u0301"), ("a", "a\u0000")])
-async def test_idempotency_keys_are_compared_exactly(
-    api: httpx.AsyncClient, pair: tuple[str, str]
-) -> None:
+async def test_idempotency_keys_are_compared_exactly(api: Api, pair: tuple[str, str]) -> None:
     """Keys that differ in case, space, normal form or a NUL are different keys, or refused."""
-    first = await create(api, idempotency_key=pair[0], schedule_in=60)
+    first = await api.create(idempotency_key=pair[0], schedule_in=60)
     answer = await api.post(
         "/api/jobs", json={"url": URL, "idempotency_key": pair[1], "schedule_in": 60}
     )
@@ -489,14 +461,14 @@ async def test_idempotency_keys_are_compared_exactly(
         assert answer.json()["data"]["id"] != first["id"]
 
 
-async def test_jobs_without_a_key_are_never_duplicates(api: httpx.AsyncClient) -> None:
+async def test_jobs_without_a_key_are_never_duplicates(api: Api) -> None:
     """Equal creates without a key make a job each."""
-    ids = {(await create(api, schedule_in=60))["job_id"] for _ in range(3)}
+    ids = {(await api.create(schedule_in=60))["job_id"] for _ in range(3)}
     assert len(ids) == 3
 
 
 async def test_fifty_simultaneous_creates_make_one_job(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """Fifty equal creates at once: one 201, the others get the same job with 200 (§5)."""
     body = {"url": URL, "idempotency_key": "k", "schedule_in": 60}
@@ -514,7 +486,7 @@ async def test_fifty_simultaneous_creates_make_one_job(
 @pytest.mark.parametrize("spelling", ["post", "delete"])
 @pytest.mark.parametrize("state", ["scheduled", "retryable"])
 async def test_a_cancelled_waiting_job_is_never_sent(
-    api: httpx.AsyncClient,
+    api: Api,
     booper: Booper,
     clock: VirtualClock,
     target: FakeTarget,
@@ -534,12 +506,12 @@ async def test_a_cancelled_waiting_job_is_never_sent(
     clock.advance(timedelta(days=2))
     await booper.wait_idle()
     assert len(target.received) == before
-    assert await read(api, job["job_id"]) == data
+    assert await api.read(f"/api/jobs/{job['job_id']}") == data
 
 
 @pytest.mark.parametrize("spelling", ["post", "delete"])
 async def test_cancelling_an_executing_job_holds_at_once(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget, spelling: str
+    api: Api, booper: Booper, target: FakeTarget, spelling: str
 ) -> None:
     """The state is `cancelled` at once; what the request still brings is only logged (§4)."""
     job = await reach("executing", api, booper, target)
@@ -549,7 +521,7 @@ async def test_cancelling_an_executing_job_holds_at_once(
     assert data["job"]["state"] == "cancelled"
     target.release()
     await booper.wait_idle()
-    assert await read(api, job["job_id"]) == data
+    assert await api.read(f"/api/jobs/{job['job_id']}") == data
     logs = await api.get("/api/logs", params={"job_id": job["job_id"]})
     assert [entry["event"] for entry in logs.json()["data"]] == [
         "worker.http.response",
@@ -560,7 +532,7 @@ async def test_cancelling_an_executing_job_holds_at_once(
 @pytest.mark.parametrize("spelling", ["post", "delete"])
 @pytest.mark.parametrize("state", ["completed", "discarded", "cancelled"])
 async def test_cancelling_a_finished_job_returns_it_unchanged(
-    api: httpx.AsyncClient,
+    api: Api,
     booper: Booper,
     clock: VirtualClock,
     target: FakeTarget,
@@ -574,10 +546,10 @@ async def test_cancelling_a_finished_job_returns_it_unchanged(
     answer = await cancel(api, job["job_id"], spelling)
     assert answer.status_code == 200
     assert answer.json()["data"] == job
-    assert await read(api, job["job_id"]) == job
+    assert await api.read(f"/api/jobs/{job['job_id']}") == job
 
 
-async def cancel(api: httpx.AsyncClient, reference: object, spelling: str) -> httpx.Response:
+async def cancel(api: Api, reference: object, spelling: str) -> httpx.Response:
     """Cancel a job in one of the two spellings."""
     if spelling == "delete":
         return await api.delete(f"/api/jobs/{reference}")
@@ -585,7 +557,7 @@ async def cancel(api: httpx.AsyncClient, reference: object, spelling: str) -> ht
 
 
 async def test_a_failed_attempt_moves_scheduled_at(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
+    api: Api, booper: Booper, target: FakeTarget
 ) -> None:
     """A retry moves `scheduled_at`; `attempted_at` and `attempt` tell the attempt made (§4)."""
     job = await reach("retryable", api, booper, target, backoff=[[7, "minutes"]])
@@ -606,11 +578,11 @@ REDACTED = {"Authorization": "[redacted]", "COOKIE": "[redacted]", "X-Plain": "s
 
 
 async def test_secret_headers_are_hidden_after_the_create(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """Only the create's own answer shows `Authorization` and `Cookie`; the target gets them."""
     fields = {"headers": SECRETS, "schedule_in": 60, "idempotency_key": "k"}
-    first = await create(api, **fields)
+    first = await api.create(**fields)
     assert first["args"]["headers"] == SECRETS
     number = first["job_id"]
     later = [

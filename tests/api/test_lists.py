@@ -10,24 +10,17 @@ import pytest
 
 from booper.app import Booper
 from booper.clock import VirtualClock
+from tests.support.api import URL, Api
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
 
-URL = "https://target.test/hook"
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 PRECISE = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z"
 LISTS = ["/api/jobs", "/api/logs"]
 
 
-async def create(api: httpx.AsyncClient, **fields: object) -> int:
-    """Post a job and return its number."""
-    answer = await api.post("/api/jobs", json={"url": URL, **fields})
-    assert answer.status_code == 201, answer.text
-    return int(answer.json()["data"]["job_id"])
-
-
-async def entries(api: httpx.AsyncClient, path: str, query: str = "") -> Any:
+async def entries(api: Api, path: str, query: str = "") -> Any:
     """Return a list's entries."""
     answer = await api.get(f"{path}?{query}")
     assert answer.status_code == 200, answer.text
@@ -35,12 +28,12 @@ async def entries(api: httpx.AsyncClient, path: str, query: str = "") -> Any:
     return answer.json()["data"]
 
 
-async def numbers(api: httpx.AsyncClient, query: str = "") -> list[int]:
+async def numbers(api: Api, query: str = "") -> list[int]:
     """Return the numbers of the listed jobs."""
     return [entry["job_id"] for entry in await entries(api, "/api/jobs", query)]
 
 
-async def other_user(admin: httpx.AsyncClient) -> dict[str, str]:
+async def other_user(admin: Api) -> dict[str, str]:
     """Return the headers of another user."""
     answer = await admin.post("/api/keys", json={"name": "second", "user": "somebody else"})
     return {"Authorization": f"Bearer {answer.json()['data']['key']}"}
@@ -54,11 +47,11 @@ def pointers(answer: httpx.Response) -> list[str]:
 
 
 @pytest.fixture
-async def three(api: httpx.AsyncClient, clock: VirtualClock) -> list[int]:
+async def three(api: Api, clock: VirtualClock) -> list[int]:
     """Make three jobs a second apart, due in the order second, third, first; return them so."""
     made = []
     for hours in (3, 1, 2):
-        made.append(await create(api, schedule_in=[hours, "hours"]))
+        made.append(await api.create_id(schedule_in=[hours, "hours"]))
         clock.advance(timedelta(seconds=1))
     first, second, third = made
     return [second, third, first]
@@ -88,7 +81,7 @@ async def three(api: httpx.AsyncClient, clock: VirtualClock) -> list[int]:
     ],
 )
 async def test_jobs_are_listed_in_the_order_asked_for(
-    api: httpx.AsyncClient, three: list[int], query: str, order: str
+    api: Api, three: list[int], query: str, order: str
 ) -> None:
     """All four spellings of `order_by` mean the same; the default is newest first (§2)."""
     second, third, first = three
@@ -121,7 +114,7 @@ async def test_jobs_are_listed_in_the_order_asked_for(
         "inserted_at," * 500,
     ],
 )
-async def test_another_order_is_refused(api: httpx.AsyncClient, value: str) -> None:
+async def test_another_order_is_refused(api: Api, value: str) -> None:
     """A field or a direction that a list does not know is 422, never a guess."""
     for path in LISTS:
         answer = await api.get(path, params={"order_by": value})
@@ -129,9 +122,9 @@ async def test_another_order_is_refused(api: httpx.AsyncClient, value: str) -> N
         assert len(answer.content) < 2_000
 
 
-async def test_pages_follow_each_other(api: httpx.AsyncClient) -> None:
+async def test_pages_follow_each_other(api: Api) -> None:
     """`limit` is 10 by default and 100 at most; pages neither overlap nor leave gaps (§2)."""
-    made = [await create(api, schedule_in=60) for _ in range(12)]
+    made = [await api.create_id(schedule_in=60) for _ in range(12)]
     made.reverse()
     assert await numbers(api) == made[:10]
     assert await numbers(api, "limit=100") == made
@@ -142,10 +135,10 @@ async def test_pages_follow_each_other(api: httpx.AsyncClient) -> None:
     assert await numbers(api, "offset=10000") == []
 
 
-async def test_a_full_page_of_jobs_carries_a_cursor(api: httpx.AsyncClient) -> None:
+async def test_a_full_page_of_jobs_carries_a_cursor(api: Api) -> None:
     """`next_cursor` leads on from a full page; a page that is not full is the last (§2)."""
     for _ in range(3):
-        await create(api, schedule_in=60)
+        await api.create_id(schedule_in=60)
     full = (await api.get("/api/jobs?limit=3")).json()
     assert set(full) == {"data", "next_cursor"}
     assert isinstance(full["next_cursor"], str)
@@ -172,7 +165,7 @@ BAD_NUMBERS = [
 
 
 @pytest.mark.parametrize("value", ["0", "101", "0000000000010000", *BAD_NUMBERS])
-async def test_a_limit_out_of_bounds_is_refused(api: httpx.AsyncClient, value: str) -> None:
+async def test_a_limit_out_of_bounds_is_refused(api: Api, value: str) -> None:
     """`limit` is a number from 1 to 100; anything else is 422 (§2)."""
     for path in LISTS:
         answer = await api.get(path, params={"limit": value})
@@ -181,7 +174,7 @@ async def test_a_limit_out_of_bounds_is_refused(api: httpx.AsyncClient, value: s
 
 
 @pytest.mark.parametrize("value", ["10001", *BAD_NUMBERS])
-async def test_an_offset_out_of_bounds_is_refused(api: httpx.AsyncClient, value: str) -> None:
+async def test_an_offset_out_of_bounds_is_refused(api: Api, value: str) -> None:
     """`offset` is a number from 0 to 10,000; anything else is 422 (§2)."""
     for path in LISTS:
         answer = await api.get(path, params={"offset": value})
@@ -189,7 +182,7 @@ async def test_an_offset_out_of_bounds_is_refused(api: httpx.AsyncClient, value:
         assert len(answer.content) < 2_000
 
 
-async def test_an_offset_too_far_names_the_cursor(api: httpx.AsyncClient) -> None:
+async def test_an_offset_too_far_names_the_cursor(api: Api) -> None:
     """Whoever pages past 10,000 is told how to go on (§2)."""
     answer = await api.get("/api/jobs", params={"offset": "10001"})
     assert pointers(answer) == ["/offset"]
@@ -197,9 +190,7 @@ async def test_an_offset_too_far_names_the_cursor(api: httpx.AsyncClient) -> Non
 
 
 @pytest.mark.parametrize("path", LISTS)
-async def test_an_unknown_parameter_is_refused_with_the_near_one(
-    api: httpx.AsyncClient, path: str
-) -> None:
+async def test_an_unknown_parameter_is_refused_with_the_near_one(api: Api, path: str) -> None:
     """A typo in a parameter is 422 with a did-you-mean, not a silently different list."""
     answer = await api.get(path, params={"limmit": "5"})
     assert pointers(answer) == ["/limmit"]
@@ -207,15 +198,13 @@ async def test_an_unknown_parameter_is_refused_with_the_near_one(
 
 
 @pytest.mark.parametrize("path", LISTS)
-async def test_a_pointer_escapes_what_json_pointer_reserves(
-    api: httpx.AsyncClient, path: str
-) -> None:
+async def test_a_pointer_escapes_what_json_pointer_reserves(api: Api, path: str) -> None:
     """`~` and `/` in a parameter's name become `~0` and `~1` (RFC 6901 §3)."""
     assert pointers(await api.get(path, params={"a/b~c": "1"})) == ["/a~1b~0c"]
 
 
 @pytest.mark.parametrize("path", LISTS)
-async def test_all_wrong_parameters_are_told_at_once(api: httpx.AsyncClient, path: str) -> None:
+async def test_all_wrong_parameters_are_told_at_once(api: Api, path: str) -> None:
     """One answer names every unknown parameter, another every wrong value."""
     answer = await api.get(path, params={"limit": "0", "nonsense": "1", "rubbish": "2"})
     assert sorted(pointers(answer)) == ["/nonsense", "/rubbish"]
@@ -226,39 +215,35 @@ async def test_all_wrong_parameters_are_told_at_once(api: httpx.AsyncClient, pat
 @pytest.mark.parametrize(
     ("path", "name"), [("/api/jobs", "state"), ("/api/logs", "event"), ("/api/logs", "job_id")]
 )
-async def test_a_wrong_filter_is_told_beside_a_wrong_page(
-    api: httpx.AsyncClient, path: str, name: str
-) -> None:
+async def test_a_wrong_filter_is_told_beside_a_wrong_page(api: Api, path: str, name: str) -> None:
     """One answer names a wrong filter together with a wrong limit."""
     answer = await api.get(path, params={"limit": "0", name: "nonsense"})
     assert sorted(pointers(answer)) == sorted(["/limit", f"/{name}"])
 
 
 @pytest.fixture
-async def one_of_each(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
-) -> dict[str, list[int]]:
+async def one_of_each(api: Api, booper: Booper, target: FakeTarget) -> dict[str, list[int]]:
     """Make jobs in all seven states, 16 of them executing, and return their numbers by state."""
     made: dict[str, list[int]] = {}
     for state, status in [("completed", 200), ("discarded", 410), ("retryable", 500)]:
         target.respond(httpx.Response(status))
-        made[state] = [await create(api)]
+        made[state] = [await api.create_id()]
         await booper.wait_idle()
-    made["scheduled"] = [await create(api, schedule_in=60)]
-    made["cancelled"] = [await create(api, schedule_in=60)]
+    made["scheduled"] = [await api.create_id(schedule_in=60)]
+    made["cancelled"] = [await api.create_id(schedule_in=60)]
     await api.delete(f"/api/jobs/{made['cancelled'][0]}")
     target.hold()
     # 16 requests per host are in flight at most (§12); the next one waits for a slot.
-    made["executing"] = [await create(api) for _ in range(16)]
+    made["executing"] = [await api.create_id() for _ in range(16)]
     while len(target.received) < 3 + 16:
         target.arrived.clear()
         await target.arrived.wait()
-    made["available"] = [await create(api)]
+    made["available"] = [await api.create_id()]
     return made
 
 
 async def test_jobs_are_listed_by_state(
-    api: httpx.AsyncClient, target: FakeTarget, one_of_each: dict[str, list[int]]
+    api: Api, target: FakeTarget, one_of_each: dict[str, list[int]]
 ) -> None:
     """Each of Oban's seven states can be asked for, and shows just the jobs in it (§4)."""
     listed = {state: await entries(api, "/api/jobs", f"state={state}") for state in one_of_each}
@@ -273,7 +258,7 @@ async def test_jobs_are_listed_by_state(
 
 
 async def test_a_listed_job_is_the_job_that_is_read(
-    api: httpx.AsyncClient, target: FakeTarget, one_of_each: dict[str, list[int]]
+    api: Api, target: FakeTarget, one_of_each: dict[str, list[int]]
 ) -> None:
     """A list shows each job as its own page does, whatever its state."""
     listed = await entries(api, "/api/jobs", "limit=100")
@@ -283,16 +268,16 @@ async def test_a_listed_job_is_the_job_that_is_read(
 
 
 async def test_a_scheduled_job_becomes_available_when_its_time_has_come(
-    api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """`available` is read off the clock: a due job that waits for a slot is no longer scheduled."""
     target.hold()
     for _ in range(16):
-        await create(api)
+        await api.create_id()
     while len(target.received) < 16:
         target.arrived.clear()
         await target.arrived.wait()
-    number = await create(api, schedule_in=60)
+    number = await api.create_id(schedule_in=60)
     before = [await numbers(api, f"state={state}") for state in ("scheduled", "available")]
     clock.advance(timedelta(seconds=60))
     after = [await numbers(api, f"state={state}") for state in ("scheduled", "available")]
@@ -302,7 +287,7 @@ async def test_a_scheduled_job_becomes_available_when_its_time_has_come(
 
 
 @pytest.mark.parametrize("value", ["", "done", "Scheduled", ",", "\x00", "x" * 10_000])
-async def test_another_state_is_refused(api: httpx.AsyncClient, value: str) -> None:
+async def test_another_state_is_refused(api: Api, value: str) -> None:
     """A state that no job can have is 422 and names those there are."""
     answer = await api.get("/api/jobs", params={"state": value})
     assert pointers(answer) == ["/state"]
@@ -310,11 +295,9 @@ async def test_another_state_is_refused(api: httpx.AsyncClient, value: str) -> N
     assert len(answer.content) < 2_000
 
 
-async def test_lists_show_nothing_of_other_users(
-    api: httpx.AsyncClient, admin: httpx.AsyncClient, booper: Booper
-) -> None:
+async def test_lists_show_nothing_of_other_users(api: Api, admin: Api, booper: Booper) -> None:
     """Another user's lists are empty, also when they ask for the very job."""
-    number = await create(api)
+    number = await api.create_id()
     await booper.wait_idle()
     theirs = await other_user(admin)
     for path in ("/api/jobs", "/api/logs", f"/api/logs?job_id={number}"):
@@ -325,7 +308,7 @@ async def test_lists_show_nothing_of_other_users(
 
 
 async def test_log_entries_have_exactly_the_documented_keys(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
+    api: Api, booper: Booper, target: FakeTarget
 ) -> None:
     """A request and its response are an entry each, with just the keys of §7."""
     target.respond(httpx.Response(200, json={"ok": [True]}))
@@ -354,11 +337,9 @@ async def test_log_entries_have_exactly_the_documented_keys(
     assert response["payload"]["duration_ms"] >= 0
 
 
-async def test_a_bare_request_is_logged_with_empty_objects(
-    api: httpx.AsyncClient, booper: Booper
-) -> None:
+async def test_a_bare_request_is_logged_with_empty_objects(api: Api, booper: Booper) -> None:
     """Absent headers and query are shown as `{}`, and there is no `method` (§7)."""
-    await create(api)
+    await api.create_id()
     await booper.wait_idle()
     [entry] = await entries(api, "/api/logs", "event=worker.http.request")
     assert set(entry["payload"]) == {"body", "headers", "query", "url"}
@@ -366,11 +347,11 @@ async def test_a_bare_request_is_logged_with_empty_objects(
 
 
 async def test_a_network_error_is_logged_as_such(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
+    api: Api, booper: Booper, target: FakeTarget
 ) -> None:
     """An attempt without an answer leaves `worker.http.error` with its three payload keys."""
     target.respond(httpx.ConnectError("refused"))
-    await create(api, max_attempts=1)
+    await api.create_id(max_attempts=1)
     await booper.wait_idle()
     error, _ = await entries(api, "/api/logs")
     assert error["event"] == "worker.http.error"
@@ -378,20 +359,18 @@ async def test_a_network_error_is_logged_as_such(
 
 
 async def test_response_cookies_are_hidden_in_the_log(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
+    api: Api, booper: Booper, target: FakeTarget
 ) -> None:
     """A session that a target sets does not stand in the log."""
     target.respond(httpx.Response(200, headers={"Set-Cookie": "session=hidden"}))
-    await create(api)
+    await api.create_id()
     await booper.wait_idle()
     assert "hidden" not in (await api.get("/api/logs")).text
 
 
-async def test_log_entries_are_filtered_and_read_one_by_one(
-    api: httpx.AsyncClient, booper: Booper
-) -> None:
+async def test_log_entries_are_filtered_and_read_one_by_one(api: Api, booper: Booper) -> None:
     """`job_id` and `event` narrow the list, alone and together; an entry is read by its UUID."""
-    first, second = await create(api), await create(api)
+    first, second = await api.create_id(), await api.create_id()
     await booper.wait_idle()
     everything = await entries(api, "/api/logs")
     assert len(everything) == 4
@@ -416,12 +395,12 @@ async def test_log_entries_are_filtered_and_read_one_by_one(
     ],
 )
 async def test_log_entries_are_listed_newest_first_unless_asked(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, query: str, is_rising: bool
+    api: Api, booper: Booper, clock: VirtualClock, query: str, is_rising: bool
 ) -> None:
     """The log takes the same spellings of `order_by`, and pages like every list."""
     made = []
     for _ in range(3):
-        made.append(await create(api))
+        made.append(await api.create_id())
         await booper.wait_idle()
         clock.advance(timedelta(seconds=1))
     expected = made if is_rising else made[::-1]
@@ -434,22 +413,20 @@ async def test_log_entries_are_listed_newest_first_unless_asked(
 @pytest.mark.parametrize(
     "value", ["", "abc", "-1", "1.5", "\x00", "\u0661", "9" * 30, "0" * 12 + "9" * 30, "9" * 5_000]
 )
-async def test_a_job_filter_that_is_no_number_is_refused(
-    api: httpx.AsyncClient, value: str
-) -> None:
+async def test_a_job_filter_that_is_no_number_is_refused(api: Api, value: str) -> None:
     """`job_id` is the integer id of a job; anything else is 422."""
     assert pointers(await api.get("/api/logs", params={"job_id": value})) == ["/job_id"]
 
 
 @pytest.mark.parametrize("value", ["", "worker", "WORKER.HTTP.REQUEST", "\x00", "x" * 10_000])
-async def test_an_event_that_is_never_logged_is_refused(api: httpx.AsyncClient, value: str) -> None:
+async def test_an_event_that_is_never_logged_is_refused(api: Api, value: str) -> None:
     """`event` is one of the events of §7; anything else is 422."""
     answer = await api.get("/api/logs", params={"event": value})
     assert pointers(answer) == ["/event"]
     assert len(answer.content) < 2_000
 
 
-async def paged(api: httpx.AsyncClient, path: str, query: str) -> list[list[str]]:
+async def paged(api: Api, path: str, query: str) -> list[list[str]]:
     """Return the ids of each page of a list, from the first to the last, led on by cursors."""
     pages, cursor = list[list[str]](), ""
     while len(pages) < 20:
@@ -463,12 +440,10 @@ async def paged(api: httpx.AsyncClient, path: str, query: str) -> list[list[str]
 
 @pytest.mark.parametrize("order", ["inserted_at,desc", "inserted_at,asc", "id,desc", "id,asc"])
 @pytest.mark.parametrize("query", ["", "&event=worker.http.request", "&job_id=2"])
-async def test_pages_of_the_log_lead_on(
-    api: httpx.AsyncClient, booper: Booper, order: str, query: str
-) -> None:
+async def test_pages_of_the_log_lead_on(api: Api, booper: Booper, order: str, query: str) -> None:
     """Cursors lead through all entries once, in the order of one long page (§2)."""
     for _ in range(3):
-        await create(api)
+        await api.create_id()
         await booper.wait_idle()
     pages = await paged(api, "/api/logs", f"limit=2&order_by={order}{query}")
     assert [len(page) for page in pages[:-1]] == [2] * (len(pages) - 1)
@@ -477,10 +452,10 @@ async def test_pages_of_the_log_lead_on(
 
 
 @pytest.mark.parametrize("order", ["inserted_at,desc", "id,asc"])
-async def test_pages_of_schedules_lead_on(api: httpx.AsyncClient, order: str) -> None:
+async def test_pages_of_schedules_lead_on(api: Api, order: str) -> None:
     """Cursors lead through all schedules once, in the order of one long page (§2)."""
     for _ in range(5):
-        await create(api, repeat_every=60)
+        await api.create_id(repeat_every=60)
     pages = await paged(api, "/api/schedules", f"limit=2&order_by={order}")
     assert [len(page) for page in pages] == [2, 2, 1]
     everything = await entries(api, "/api/schedules", f"order_by={order}")
@@ -488,9 +463,7 @@ async def test_pages_of_schedules_lead_on(api: httpx.AsyncClient, order: str) ->
 
 
 @pytest.mark.parametrize("path", ["/api/jobs", "/api/logs", "/api/schedules"])
-async def test_a_cursor_that_no_page_has_carried_is_refused(
-    api: httpx.AsyncClient, path: str
-) -> None:
+async def test_a_cursor_that_no_page_has_carried_is_refused(api: Api, path: str) -> None:
     """Text of another kind, and numbers that nothing can have, are 422."""
     for cursor in ("", "x", "?", '["inserted_at",true,0,-1]', f'["inserted_at",true,0,{2**128}]'):
         encoded = urlsafe_b64encode(cursor.encode()).decode()
@@ -499,9 +472,7 @@ async def test_a_cursor_that_no_page_has_carried_is_refused(
 
 
 @pytest.mark.parametrize("path", ["/api/logs", "/api/schedules"])
-async def test_an_offset_too_far_names_the_cursor_of_every_list(
-    api: httpx.AsyncClient, path: str
-) -> None:
+async def test_an_offset_too_far_names_the_cursor_of_every_list(api: Api, path: str) -> None:
     """Whoever pages past 10,000 is told how to go on (§2)."""
     answer = await api.get(path, params={"offset": "10001"})
     assert pointers(answer) == ["/offset"]
@@ -525,9 +496,7 @@ async def test_an_offset_too_far_names_the_cursor_of_every_list(
         ("a.example:844", set()),
     ],
 )
-async def test_jobs_are_found_by_their_host(
-    api: httpx.AsyncClient, host: str, found: set[int]
-) -> None:
+async def test_jobs_are_found_by_their_host(api: Api, host: str, found: set[int]) -> None:
     """A host means all its origins; a default port is the one of its scheme (RFC 9110 4.2)."""
     urls = ("https://a.example/x", "https://a.example:8443/", "http://a.example/")
     for url in (*urls, "https://b.example/", "https://a.example.org/"):

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from random import Random
 from uuid import UUID
 
-import httpx
 import msgspec
 import pytest
 from hypothesis import given
@@ -16,6 +15,7 @@ from booper.clock import VirtualClock
 from booper.config import Config
 from booper.errors import TooManyRequests
 from tests.conftest import KEY
+from tests.support.api import Api
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
@@ -99,22 +99,18 @@ def test_no_rhythm_gets_more_than_the_rate(rate: float, burst: int, gaps: list[f
 
 
 @pytest.fixture
-async def strict(
-    config: Config, clock: VirtualClock, target: FakeTarget
-) -> AsyncIterator[httpx.AsyncClient]:
+async def strict(config: Config, clock: VirtualClock, target: FakeTarget) -> AsyncIterator[Api]:
     """Serve an API that lets each key in twice, and then once in 1,000 seconds."""
     server = msgspec.structs.replace(config.server, rate_limit=0.001, rate_burst=2)
     limited = msgspec.structs.replace(config, server=server)
     async with (
         Booper(limited, api_key=KEY, clock=clock, random=Random(1), transport=target) as booper,
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(booper.asgi), base_url="http://booper.test"
-        ) as client,
+        Api(booper.asgi) as client,
     ):
         yield client
 
 
-async def test_a_key_that_asks_too_often_is_429(strict: httpx.AsyncClient) -> None:
+async def test_a_key_that_asks_too_often_is_429(strict: Api) -> None:
     """Every operation counts; the answer says when to come again (RFC 6585 §4)."""
     headers = {"Authorization": f"Bearer {KEY}"}
     assert (await strict.get("/api/jobs", headers=headers)).status_code == 200
@@ -127,7 +123,7 @@ async def test_a_key_that_asks_too_often_is_429(strict: httpx.AsyncClient) -> No
 
 
 async def test_what_needs_no_key_and_wrong_keys_are_not_counted(
-    strict: httpx.AsyncClient,
+    strict: Api,
 ) -> None:
     """A probe goes on answering, and a stranger cannot use up what is somebody else's."""
     for _ in range(10):
@@ -138,7 +134,7 @@ async def test_what_needs_no_key_and_wrong_keys_are_not_counted(
     assert (await strict.get("/api/jobs", headers=headers)).status_code == 200
 
 
-async def test_there_is_no_limit_unless_one_is_set(api: httpx.AsyncClient) -> None:
+async def test_there_is_no_limit_unless_one_is_set(api: Api) -> None:
     """Off by default (§12)."""
     for _ in range(200):
         assert (await api.get("/api/schedules")).status_code == 200

@@ -11,11 +11,11 @@ import pytest
 
 from booper.app import Booper
 from booper.clock import VirtualClock
+from tests.support.api import URL, Api
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
 
-URL = "https://target.test/hook"
 JSON = {"Content-Type": "application/json"}
 
 # Contract §6.
@@ -33,41 +33,21 @@ NEXT = {"next_runs", "next_runs_local"}
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 
-async def create(api: httpx.AsyncClient, **fields: object) -> Any:
-    """Post a recurring create and return its first run's resource."""
-    recurring = {} if {"cron", "repeat_every"} & set(fields) else {"repeat_every": [1, "hour"]}
-    answer = await api.post("/api/jobs", json={"url": URL, **recurring, **fields})
-    assert answer.status_code == 201, answer.text
-    return answer.json()["data"]
-
-
-async def make(api: httpx.AsyncClient, **fields: object) -> str:
-    """Post a recurring create and return its schedule's path."""
-    return f"/api/schedules/{(await create(api, **fields))['schedule_id']}"
-
-
-async def read(api: httpx.AsyncClient, path: str, query: str = "") -> Any:
-    """Return a schedule's resource."""
-    answer = await api.get(f"{path}?{query}")
-    assert answer.status_code == 200, answer.text
-    return answer.json()["data"]
-
-
-async def patch(api: httpx.AsyncClient, path: str, **fields: object) -> Any:
+async def patch(api: Api, path: str, **fields: object) -> Any:
     """Change a schedule and return its resource."""
     answer = await api.patch(path, json=fields)
     assert answer.status_code == 200, answer.text
     return answer.json()["data"]
 
 
-async def post(api: httpx.AsyncClient, path: str, verb: str) -> Any:
+async def post(api: Api, path: str, verb: str) -> Any:
     """Disable or enable a schedule and return its resource."""
     answer = await api.post(f"{path}/{verb}")
     assert answer.status_code == 200, answer.text
     return answer.json()["data"]
 
 
-async def runs(api: httpx.AsyncClient, path: str, query: str = "") -> Any:
+async def runs(api: Api, path: str, query: str = "") -> Any:
     """Return a schedule's jobs, oldest first."""
     schedule_id = path.rpartition("/")[2]
     order = "order_by=id,asc&limit=100"
@@ -75,13 +55,13 @@ async def runs(api: httpx.AsyncClient, path: str, query: str = "") -> Any:
     return answer.json()["data"]
 
 
-async def waiting(api: httpx.AsyncClient, path: str) -> list[str]:
+async def waiting(api: Api, path: str) -> list[str]:
     """Return when a schedule's waiting runs are due."""
     found = await runs(api, path, "state=scheduled")
     return [each["job"]["scheduled_at"] for each in found]
 
 
-async def skipped(api: httpx.AsyncClient) -> list[Any]:
+async def skipped(api: Api) -> list[Any]:
     """Return what was skipped, newest first."""
     answer = await api.get("/api/logs?event=schedule.skipped")
     return [entry["payload"] for entry in answer.json()["data"]]
@@ -114,20 +94,20 @@ async def run_until(booper: Booper, clock: VirtualClock, minutes: int, step: int
 # The resource.
 
 
-async def test_a_recurring_create_returns_its_first_run(api: httpx.AsyncClient) -> None:
+async def test_a_recurring_create_returns_its_first_run(api: Api) -> None:
     """The answer is the first run's job, with its schedule's id (§4)."""
-    data = await create(api, schedule_in=60, name="n", description="d")
+    data = await api.create(repeat_every=[1, "hour"], schedule_in=60, name="n", description="d")
     assert re.fullmatch(UUID, data["schedule_id"])
     assert data["schedule_id"] != data["id"]
     assert data["job"]["scheduled_at"] == "2030-01-01T12:01:00.000000Z"
     assert (data["name"], data["description"]) == ("n", "d")
 
 
-async def test_a_schedule_has_exactly_the_documented_keys(api: httpx.AsyncClient) -> None:
+async def test_a_schedule_has_exactly_the_documented_keys(api: Api) -> None:
     """`frequency` and `args` as they were sent, `inserted_at` whole seconds without a zone (§6)."""
     fields = {"repeat_every": [2, "minutes"], "schedule_in": 60, "name": "n", "description": "d"}
-    data = await create(api, **fields)
-    shown = await read(api, f"/api/schedules/{data['schedule_id']}")
+    data = await api.create(**fields)
+    shown = await api.read(f"/api/schedules/{data['schedule_id']}")
     assert set(shown) == KEYS | NEXT
     assert {name: shown[name] for name in KEYS} == {
         "id": data["schedule_id"],
@@ -156,25 +136,25 @@ async def test_a_schedule_has_exactly_the_documented_keys(api: httpx.AsyncClient
     ],
 )
 async def test_frequency_says_how_a_schedule_repeats(
-    api: httpx.AsyncClient, fields: dict[str, object], frequency: dict[str, object]
+    api: Api, fields: dict[str, object], frequency: dict[str, object]
 ) -> None:
     """An interval as it was sent, a cron with its time zone (§6)."""
-    assert (await read(api, await make(api, **fields)))["frequency"] == frequency
+    assert (await api.read(await api.create_schedule(**fields)))["frequency"] == frequency
 
 
-async def test_times_stand_in_their_three_styles(api: httpx.AsyncClient) -> None:
+async def test_times_stand_in_their_three_styles(api: Api) -> None:
     """`inserted_at` has no zone, `disabled_at` whole seconds and `Z`, runs six digits (§4)."""
-    path = await make(api, schedule_in=90)
-    assert (await read(api, path))["next_runs"][0] == "2030-01-01T12:01:30.000000Z"
+    path = await api.create_schedule(schedule_in=90)
+    assert (await api.read(path))["next_runs"][0] == "2030-01-01T12:01:30.000000Z"
     disabled = await post(api, path, "disable")
     assert disabled["inserted_at"] == "2030-01-01T12:00:00"
     assert disabled["disabled_at"] == "2030-01-01T12:00:00Z"
 
 
-async def test_a_schedule_hides_the_secrets_of_its_args(api: httpx.AsyncClient) -> None:
+async def test_a_schedule_hides_the_secrets_of_its_args(api: Api) -> None:
     """`Authorization` and `Cookie` show in the create's answer alone; runs still send them."""
     headers = {"Authorization": "Bearer hidden", "Cookie": "hidden=1", "X-A": "shown"}
-    path = await make(api, headers=headers, schedule_in=60)
+    path = await api.create_schedule(headers=headers, schedule_in=60)
     answers = [
         await api.get(path),
         await api.get("/api/schedules"),
@@ -187,13 +167,13 @@ async def test_a_schedule_hides_the_secrets_of_its_args(api: httpx.AsyncClient) 
         assert "shown" in answer.text
 
 
-async def test_schedules_are_listed_newest_first_in_pages(
-    api: httpx.AsyncClient, clock: VirtualClock
-) -> None:
+async def test_schedules_are_listed_newest_first_in_pages(api: Api, clock: VirtualClock) -> None:
     """`limit` and `offset` page, `order_by` takes `inserted_at` and `id` in its spellings (§2)."""
     made = []
     for _ in range(12):
-        made.append((await create(api, schedule_in=[1, "day"]))["schedule_id"])
+        made.append(
+            (await api.create(repeat_every=[1, "hour"], schedule_in=[1, "day"]))["schedule_id"]
+        )
         clock.advance(timedelta(seconds=1))
 
     async def ids(query: str = "") -> list[str]:
@@ -221,19 +201,15 @@ async def test_schedules_are_listed_newest_first_in_pages(
         ("state=scheduled", "/state"),
     ],
 )
-async def test_a_wrong_parameter_of_the_list_is_refused(
-    api: httpx.AsyncClient, query: str, pointer: str
-) -> None:
+async def test_a_wrong_parameter_of_the_list_is_refused(api: Api, query: str, pointer: str) -> None:
     """Lists of schedules are as strict as any other (§2)."""
     assert pointers(await api.get(f"/api/schedules?{query}")) == [pointer]
 
 
-async def test_a_schedule_of_another_user_is_not_there(
-    api: httpx.AsyncClient, admin: httpx.AsyncClient
-) -> None:
+async def test_a_schedule_of_another_user_is_not_there(api: Api, admin: Api) -> None:
     """404 for each operation, an empty list, and the schedule stays as it was (§1)."""
-    path = await make(api, schedule_in=60)
-    before = await read(api, path)
+    path = await api.create_schedule(schedule_in=60)
+    before = await api.read(path)
     answer = await admin.post("/api/keys", json={"name": "second", "user": "somebody else"})
     theirs = {"Authorization": f"Bearer {answer.json()['data']['key']}"}
     for method, suffix in [
@@ -249,17 +225,17 @@ async def test_a_schedule_of_another_user_is_not_there(
         assert answer.status_code == 404, method + suffix
         assert answer.headers["content-type"] == "application/problem+json"
     assert (await api.get("/api/schedules", headers=theirs)).json() == {"data": []}
-    assert await read(api, path) == before
+    assert await api.read(path) == before
     assert len(await runs(api, path)) == 1
 
 
 # The next runs.
 
 
-async def test_the_next_runs_are_five_after_now(api: httpx.AsyncClient) -> None:
+async def test_the_next_runs_are_five_after_now(api: Api) -> None:
     """Without parameters the next five planned times, in UTC as in `job.*` (§6)."""
-    path = await make(api, schedule_in=[1, "hour"], repeat_every=[30, "minutes"])
-    shown = await read(api, path)
+    path = await api.create_schedule(schedule_in=[1, "hour"], repeat_every=[30, "minutes"])
+    shown = await api.read(path)
     assert shown["next_runs"] == at("13:00", "13:30", "14:00", "14:30", "15:00")
 
 
@@ -276,16 +252,16 @@ async def test_the_next_runs_are_five_after_now(api: httpx.AsyncClient) -> None:
     ],
 )
 async def test_next_runs_and_after_say_how_many_and_from_when(
-    api: httpx.AsyncClient, query: str, expected: list[str]
+    api: Api, query: str, expected: list[str]
 ) -> None:
     """`next_runs=N` up to 100, `after` a time as in a create."""
-    path = await make(api, schedule_in=[1, "hour"])
-    assert (await read(api, path, query))["next_runs"] == at(*expected)
+    path = await api.create_schedule(schedule_in=[1, "hour"])
+    assert (await api.read(path, query))["next_runs"] == at(*expected)
 
 
-async def test_a_hundred_runs_can_be_asked_for(api: httpx.AsyncClient) -> None:
+async def test_a_hundred_runs_can_be_asked_for(api: Api) -> None:
     """The most there are in one answer; they are an hour apart."""
-    shown = await read(api, await make(api, cron="0 * * * *"), "next_runs=100")
+    shown = await api.read(await api.create_schedule(cron="0 * * * *"), "next_runs=100")
     assert len(shown["next_runs"]) == len(shown["next_runs_local"]) == 100
     assert len(set(shown["next_runs"])) == 100
     # The first is 13:00; 99 hours later it is 16:00, four days on.
@@ -307,64 +283,66 @@ async def test_a_hundred_runs_can_be_asked_for(api: httpx.AsyncClient) -> None:
         ("nextruns=5", "/nextruns"),
     ],
 )
-async def test_a_wrong_question_for_runs_is_refused(
-    api: httpx.AsyncClient, query: str, pointer: str
-) -> None:
+async def test_a_wrong_question_for_runs_is_refused(api: Api, query: str, pointer: str) -> None:
     """Both parameters are checked, and unknown ones refused."""
-    path = await make(api)
+    path = await api.create_schedule()
     assert pointers(await api.get(f"{path}?{query}")) == [pointer]
 
 
-async def test_local_runs_carry_the_offset_of_their_zone(api: httpx.AsyncClient) -> None:
+async def test_local_runs_carry_the_offset_of_their_zone(api: Api) -> None:
     """`next_runs_local` shows the wall clock over both DST nights (§6)."""
-    path = await make(api, cron="30 9 * * SUN", timezone="Europe/Berlin")
+    path = await api.create_schedule(cron="30 9 * * SUN", timezone="Europe/Berlin")
     # Summer time begins on Sunday 2030-03-31 and ends on Sunday 2030-10-27 (IANA, EU rule).
-    spring = await read(api, path, "next_runs=2&after=2030-03-23")
+    spring = await api.read(path, "next_runs=2&after=2030-03-23")
     assert spring["next_runs"] == ["2030-03-24T08:30:00.000000Z", "2030-03-31T07:30:00.000000Z"]
     assert spring["next_runs_local"] == ["2030-03-24T09:30:00+01:00", "2030-03-31T09:30:00+02:00"]
-    autumn = await read(api, path, "next_runs=2&after=2030-10-19")
+    autumn = await api.read(path, "next_runs=2&after=2030-10-19")
     assert autumn["next_runs"] == ["2030-10-20T07:30:00.000000Z", "2030-10-27T08:30:00.000000Z"]
 
 
-async def test_local_runs_of_a_zoneless_schedule_are_in_utc(api: httpx.AsyncClient) -> None:
+async def test_local_runs_of_a_zoneless_schedule_are_in_utc(api: Api) -> None:
     """Without `timezone` the zone is UTC, whose offset is shown as well."""
-    shown = await read(api, await make(api, schedule_in=60), "next_runs=1")
+    shown = await api.read(await api.create_schedule(schedule_in=60), "next_runs=1")
     assert shown["next_runs_local"] == ["2030-01-01T12:01:00+00:00"]
 
 
 async def test_next_runs_end_with_the_schedule(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock
+    api: Api, booper: Booper, clock: VirtualClock
 ) -> None:
     """`ends_at` and `max_runs` bound what is shown; a disabled schedule shows none."""
-    path = await make(api, schedule_in=60, repeat_every=60, ends_at="2030-01-01T12:03:00Z")
-    assert (await read(api, path))["next_runs"] == at("12:01", "12:02", "12:03")
-    path = await make(api, schedule_in=60, repeat_every=60, max_runs=3)
-    assert (await read(api, path))["next_runs"] == at("12:01", "12:02", "12:03")
+    path = await api.create_schedule(
+        schedule_in=60, repeat_every=60, ends_at="2030-01-01T12:03:00Z"
+    )
+    assert (await api.read(path))["next_runs"] == at("12:01", "12:02", "12:03")
+    path = await api.create_schedule(schedule_in=60, repeat_every=60, max_runs=3)
+    assert (await api.read(path))["next_runs"] == at("12:01", "12:02", "12:03")
     await run_until(booper, clock, 1)
-    assert (await read(api, path))["next_runs"] == at("12:02", "12:03")
+    assert (await api.read(path))["next_runs"] == at("12:02", "12:03")
     await post(api, path, "disable")
-    shown = await read(api, path)
+    shown = await api.read(path)
     assert (shown["next_runs"], shown["next_runs_local"]) == ([], [])
 
 
 async def test_max_runs_counts_from_the_next_one_whatever_after_says(
-    api: httpx.AsyncClient,
+    api: Api,
 ) -> None:
     """Runs that lie before `after` are counted: the schedule ends no later for it."""
-    path = await make(api, schedule_in=60, repeat_every=60, max_runs=3)
-    shown = await read(api, path, "after=2030-01-01T12:02:00Z")
+    path = await api.create_schedule(schedule_in=60, repeat_every=60, max_runs=3)
+    shown = await api.read(path, "after=2030-01-01T12:02:00Z")
     assert shown["next_runs"] == at("12:03")
-    assert (await read(api, path, "after=2030-01-01T12:03:00Z"))["next_runs"] == []
+    assert (await api.read(path, "after=2030-01-01T12:03:00Z"))["next_runs"] == []
 
 
 # Changing a schedule.
 
 
 async def test_a_patch_changes_just_what_it_names(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """A delta: named fields are replaced, all others stay, and the next run is sent so (§10)."""
-    path = await make(api, method="post", body={"a": 1}, schedule_in=60, name="old", metadata=False)
+    path = await api.create_schedule(
+        method="post", body={"a": 1}, schedule_in=60, name="old", metadata=False
+    )
     changed = await patch(api, path, body={"b": 2}, name="new", headers={"X-A": "b"})
     assert set(changed) == KEYS | NEXT
     assert changed["name"] == "new"
@@ -378,7 +356,7 @@ async def test_a_patch_changes_just_what_it_names(
         "name": "new",
         "metadata": False,
     }
-    assert await read(api, path) == changed
+    assert await api.read(path) == changed
     clock.advance(timedelta(seconds=60))
     await booper.wait_idle()
     [sent] = target.received
@@ -386,10 +364,12 @@ async def test_a_patch_changes_just_what_it_names(
 
 
 async def test_null_removes_a_field(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """`null` means absent (§3): the field goes back to its default."""
-    path = await make(api, method="post", body={"a": 1}, schedule_in=60, name="n", metadata=False)
+    path = await api.create_schedule(
+        method="post", body={"a": 1}, schedule_in=60, name="n", metadata=False
+    )
     changed = await patch(api, path, body=None, method=None, name=None, metadata=None)
     assert changed["name"] is None
     assert changed["args"] == {"url": URL, "schedule_in": 60, "repeat_every": [1, "hour"]}
@@ -399,29 +379,29 @@ async def test_null_removes_a_field(
     assert (sent.method, sent.read()) == ("GET", b"")
 
 
-async def test_an_empty_patch_changes_nothing(api: httpx.AsyncClient) -> None:
+async def test_an_empty_patch_changes_nothing(api: Api) -> None:
     """`{}` names no field."""
-    path = await make(api, schedule_in=60)
-    before = await read(api, path)
+    path = await api.create_schedule(schedule_in=60)
+    before = await api.read(path)
     assert await patch(api, path) == before
     assert await waiting(api, path) == at("12:01")
 
 
 async def test_a_patch_without_timing_keeps_the_grid(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock
+    api: Api, booper: Booper, clock: VirtualClock
 ) -> None:
     """Another name must neither run a schedule at once nor move its times."""
-    path = await make(api, schedule_in=[10, "minutes"])
+    path = await api.create_schedule(schedule_in=[10, "minutes"])
     await run_until(booper, clock, 40, 10)  # it ran at 12:10
     await patch(api, path, name="n", url="https://other.test/")
     assert await waiting(api, path) == at("13:10")
 
 
 async def test_a_new_interval_goes_on_from_the_first_run(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock
+    api: Api, booper: Booper, clock: VirtualClock
 ) -> None:
     """The grid is anchored at the first run (§3): 12:10 and every 25 minutes, so 12:35, 13:00."""
-    path = await make(api, schedule_in=[10, "minutes"])
+    path = await api.create_schedule(schedule_in=[10, "minutes"])
     await run_until(booper, clock, 40, 10)
     changed = await patch(api, path, repeat_every=[25, "minutes"])
     assert changed["frequency"] == {"repeat_every": [25, "minutes"]}
@@ -429,9 +409,9 @@ async def test_a_new_interval_goes_on_from_the_first_run(
     assert await waiting(api, path) == at("13:00")
 
 
-async def test_an_interval_becomes_a_cron_and_back(api: httpx.AsyncClient) -> None:
+async def test_an_interval_becomes_a_cron_and_back(api: Api) -> None:
     """Changing the kind of recurrence takes both fields, one of them null."""
-    path = await make(api, schedule_in=[10, "minutes"])
+    path = await api.create_schedule(schedule_in=[10, "minutes"])
     changed = await patch(
         api, path, repeat_every=None, schedule_in=None, cron="0 9 * * *", timezone="Asia/Tokyo"
     )
@@ -443,11 +423,9 @@ async def test_an_interval_becomes_a_cron_and_back(api: httpx.AsyncClient) -> No
     assert await waiting(api, path) == at("12:01")
 
 
-async def test_a_new_start_moves_the_grid(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock
-) -> None:
+async def test_a_new_start_moves_the_grid(api: Api, booper: Booper, clock: VirtualClock) -> None:
     """`schedule_in` in a change counts from now, as in a create."""
-    path = await make(api, schedule_in=[10, "minutes"])
+    path = await api.create_schedule(schedule_in=[10, "minutes"])
     await run_until(booper, clock, 20, 10)
     await patch(api, path, schedule_in=[5, "minutes"])
     assert await waiting(api, path) == at("12:25")
@@ -456,11 +434,11 @@ async def test_a_new_start_moves_the_grid(
 
 
 async def test_a_patch_is_not_judged_by_the_time_of_the_create(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock
+    api: Api, booper: Booper, clock: VirtualClock
 ) -> None:
     """A stored `schedule_in` is over: it must not count again from now and miss `ends_at`."""
-    path = await make(
-        api, schedule_in=[1, "hour"], repeat_every=[10, "minutes"], ends_at="2030-01-01T13:30:00Z"
+    path = await api.create_schedule(
+        schedule_in=[1, "hour"], repeat_every=[10, "minutes"], ends_at="2030-01-01T13:30:00Z"
     )
     await run_until(booper, clock, 70, 10)  # it is 13:10
     assert (await patch(api, path, name="n"))["name"] == "n"
@@ -468,12 +446,12 @@ async def test_a_patch_is_not_judged_by_the_time_of_the_create(
 
 
 async def test_an_ended_schedule_goes_on_with_a_later_end(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock
+    api: Api, booper: Booper, clock: VirtualClock
 ) -> None:
     """A change recomputes the next run (§10), of what has ended as well."""
-    path = await make(api, schedule_in=60, repeat_every=60, max_runs=1)
+    path = await api.create_schedule(schedule_in=60, repeat_every=60, max_runs=1)
     await run_until(booper, clock, 1)
-    assert (await waiting(api, path), (await read(api, path))["next_runs"]) == ([], [])
+    assert (await waiting(api, path), (await api.read(path))["next_runs"]) == ([], [])
     await patch(api, path, max_runs=2)
     assert await waiting(api, path) == at("12:02")
     await run_until(booper, clock, 2)
@@ -481,10 +459,10 @@ async def test_an_ended_schedule_goes_on_with_a_later_end(
 
 
 async def test_a_disabled_schedule_is_changed_without_running(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """A change does not enable; the new plan counts once it is enabled."""
-    path = await make(api, schedule_in=60)
+    path = await api.create_schedule(schedule_in=60)
     await post(api, path, "disable")
     changed = await patch(api, path, repeat_every=[10, "minutes"])
     assert changed["disabled_at"] == "2030-01-01T12:00:00Z"
@@ -495,10 +473,10 @@ async def test_a_disabled_schedule_is_changed_without_running(
 
 
 async def test_changed_tags_are_those_of_later_runs(
-    api: httpx.AsyncClient,
+    api: Api,
 ) -> None:
     """Filters see what a change has made of the waiting run."""
-    path = await make(api, schedule_in=60, tags=["old"])
+    path = await api.create_schedule(schedule_in=60, tags=["old"])
     await patch(api, path, tags=["new"])
     found = (await api.get("/api/jobs?state=scheduled&tag=new")).json()["data"]
     assert len(found) == 1
@@ -528,14 +506,14 @@ async def test_changed_tags_are_those_of_later_runs(
     ],
 )
 async def test_a_wrong_patch_changes_nothing(
-    api: httpx.AsyncClient, fields: dict[str, object], expected: list[str]
+    api: Api, fields: dict[str, object], expected: list[str]
 ) -> None:
     """A change is checked as a create is: 422 with pointers, and the schedule stays."""
-    path = await make(api, schedule_in=60, idempotency_key="k")
-    before = await read(api, path)
+    path = await api.create_schedule(schedule_in=60, idempotency_key="k")
+    before = await api.read(path)
     answer = await api.patch(path, json=fields)
     assert sorted(pointers(answer)) == expected
-    assert await read(api, path) == before
+    assert await api.read(path) == before
     assert await waiting(api, path) == at("12:01")
 
 
@@ -550,17 +528,15 @@ async def test_a_wrong_patch_changes_nothing(
         (b'"text"', 422),
     ],
 )
-async def test_a_patch_that_is_no_object_is_refused(
-    api: httpx.AsyncClient, body: bytes, status: int
-) -> None:
+async def test_a_patch_that_is_no_object_is_refused(api: Api, body: bytes, status: int) -> None:
     """What is not JSON is 400, what is no object 422."""
-    path = await make(api)
+    path = await api.create_schedule()
     assert (await api.patch(path, content=body, headers=JSON)).status_code == status
 
 
-async def test_a_patch_of_another_content_type_is_415(api: httpx.AsyncClient) -> None:
+async def test_a_patch_of_another_content_type_is_415(api: Api) -> None:
     """Changes are JSON (§1)."""
-    path = await make(api)
+    path = await api.create_schedule()
     answer = await api.patch(path, content=b"<a/>", headers={"Content-Type": "text/xml"})
     assert answer.status_code == 415
 
@@ -569,10 +545,10 @@ async def test_a_patch_of_another_content_type_is_415(api: httpx.AsyncClient) ->
 
 
 async def test_disabling_cancels_the_waiting_run(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """Nothing is sent while a schedule is disabled; doing it twice is one (§6)."""
-    path = await make(api, schedule_in=60, repeat_every=60)
+    path = await api.create_schedule(schedule_in=60, repeat_every=60)
     first = await post(api, path, "disable")
     assert set(first) == KEYS
     assert [each["job"]["state"] for each in await runs(api, path)] == ["cancelled"]
@@ -582,10 +558,10 @@ async def test_disabling_cancels_the_waiting_run(
 
 
 async def test_enabling_plans_the_next_run_after_now(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """What lay in between is one entry with the reason `disabled`, and does not run (§6)."""
-    path = await make(api, schedule_in=60, repeat_every=60)
+    path = await api.create_schedule(schedule_in=60, repeat_every=60)
     await post(api, path, "disable")
     clock.advance(timedelta(minutes=10, seconds=30))
     enabled = await post(api, path, "enable")
@@ -600,20 +576,20 @@ async def test_enabling_plans_the_next_run_after_now(
     assert sent_at(target) == at("12:11")
 
 
-async def test_enabling_what_is_enabled_changes_nothing(api: httpx.AsyncClient) -> None:
+async def test_enabling_what_is_enabled_changes_nothing(api: Api) -> None:
     """A second `enable` plans no second run."""
-    path = await make(api, schedule_in=60)
-    before = await read(api, path)
+    path = await api.create_schedule(schedule_in=60)
+    before = await api.read(path)
     shown = await post(api, path, "enable")
     assert shown == {name: before[name] for name in KEYS}
     assert await waiting(api, path) == at("12:01")
 
 
 async def test_a_brief_disabling_loses_no_run(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """Disabled and enabled before its time, a schedule runs when it was to run, with no gap."""
-    path = await make(api, schedule_in=60)
+    path = await api.create_schedule(schedule_in=60)
     for _ in range(3):
         await post(api, path, "disable")
         await post(api, path, "enable")
@@ -623,11 +599,11 @@ async def test_a_brief_disabling_loses_no_run(
 
 
 async def test_disabling_leaves_a_running_request_alone(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
+    api: Api, booper: Booper, target: FakeTarget
 ) -> None:
     """Only the waiting run is cancelled; what is on its way ends as it ends."""
     target.hold()
-    path = await make(api)
+    path = await api.create_schedule()
     await first_arrival(target)
     await post(api, path, "disable")
     target.release()
@@ -636,11 +612,11 @@ async def test_disabling_leaves_a_running_request_alone(
 
 
 async def test_previous_is_lost_on_disabling_and_state_kept(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """`$previous` is `{}` after a disable, `$state` survives it (§6)."""
     target.respond(httpx.Response(200, json={"seen": 1, "$set": {"kept": 2}}))
-    path = await make(api, method="post", repeat_every=60)
+    path = await api.create_schedule(method="post", repeat_every=60)
     await booper.wait_idle()
     await run_until(booper, clock, 1)
     await post(api, path, "disable")
@@ -653,10 +629,10 @@ async def test_previous_is_lost_on_disabling_and_state_kept(
 
 
 async def test_a_cancelled_run_of_a_disabled_schedule_starts_nothing(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """Sending that one run again does not make the disabled schedule go on."""
-    path = await make(api, schedule_in=60, repeat_every=60)
+    path = await api.create_schedule(schedule_in=60, repeat_every=60)
     await post(api, path, "disable")
     [cancelled] = await runs(api, path)
     answer = await api.post(f"/api/jobs/{cancelled['job_id']}/retry")
@@ -667,10 +643,10 @@ async def test_a_cancelled_run_of_a_disabled_schedule_starts_nothing(
 
 
 async def test_a_deleted_schedule_is_gone_and_its_jobs_stay(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """204 without a body; the waiting run is cancelled, past jobs are still listed (§6)."""
-    path = await make(api, repeat_every=60)
+    path = await api.create_schedule(repeat_every=60)
     await booper.wait_idle()
     answer = await api.delete(path)
     assert (answer.status_code, answer.content) == (204, b"")
@@ -685,11 +661,11 @@ async def test_a_deleted_schedule_is_gone_and_its_jobs_stay(
 
 @pytest.mark.parametrize("verb", ["disable", "delete", "patch"])
 async def test_a_run_that_is_cancelled_with_its_schedule_is_reported(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget, verb: str
+    api: Api, booper: Booper, target: FakeTarget, verb: str
 ) -> None:
     """`job.finished` comes once for each job at its end, cancelled ones included (§7)."""
     events = "https://events.test/"
-    path = await make(api, schedule_in=60, webhook_url=events)
+    path = await api.create_schedule(schedule_in=60, webhook_url=events)
     if verb == "patch":
         await patch(api, path, name="n")
         if [each["job"]["state"] for each in await runs(api, path)] == ["scheduled"]:
@@ -707,10 +683,10 @@ async def test_a_run_that_is_cancelled_with_its_schedule_is_reported(
 
 
 async def test_run_now_adds_a_run_beside_the_plan(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """201 with the new job; the plan and the count of runs stay as they were (§10)."""
-    path = await make(api, method="post", body={"a": 1}, schedule_in=60, max_runs=2)
+    path = await api.create_schedule(method="post", body={"a": 1}, schedule_in=60, max_runs=2)
     answer = await api.post(f"{path}/run")
     assert answer.status_code == 201
     data = answer.json()["data"]
@@ -728,11 +704,11 @@ async def test_run_now_adds_a_run_beside_the_plan(
 
 
 async def test_run_now_takes_another_body_for_once(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """A body in the request replaces the schedule's own for this run, references and all."""
     target.respond(httpx.Response(200, json={"$set": {"n": [1]}}))
-    path = await make(api, method="post", body={"a": 1}, repeat_every=60)
+    path = await api.create_schedule(method="post", body={"a": 1}, repeat_every=60)
     await booper.wait_idle()
     answer = await api.post(f"{path}/run", json={"body": {"b": "$state.n"}})
     assert answer.json()["data"]["args"]["body"] == {"b": "$state.n"}
@@ -741,15 +717,15 @@ async def test_run_now_takes_another_body_for_once(
     bodies = [json.loads(request.read()) for request in target.received]
     own = [{k: v for k, v in body.items() if not k.startswith("$")} for body in bodies]
     assert own == [{"a": 1}, {"b": [1]}, {"a": 1}]
-    assert (await read(api, path))["args"]["body"] == {"a": 1}
+    assert (await api.read(path))["args"]["body"] == {"a": 1}
 
 
 @pytest.mark.parametrize("content", [b"", b"{}"])
 async def test_run_now_without_a_body_is_the_schedules_own(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget, content: bytes
+    api: Api, booper: Booper, target: FakeTarget, content: bytes
 ) -> None:
     """No override is no change."""
-    path = await make(api, method="put", body=[1], schedule_in=60)
+    path = await api.create_schedule(method="put", body=[1], schedule_in=60)
     answer = await api.post(f"{path}/run", content=content, headers=JSON)
     assert answer.status_code == 201
     await booper.wait_idle()
@@ -757,10 +733,10 @@ async def test_run_now_without_a_body_is_the_schedules_own(
 
 
 async def test_run_now_with_null_sends_no_configured_body(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
+    api: Api, booper: Booper, target: FakeTarget
 ) -> None:
     """`null` means absent: only the metadata is left (§6)."""
-    path = await make(api, method="post", body={"a": 1}, schedule_in=60)
+    path = await api.create_schedule(method="post", body={"a": 1}, schedule_in=60)
     await api.post(f"{path}/run", json={"body": None})
     await booper.wait_idle()
     assert set(json.loads(target.received[0].read())) == {"$job", "$previous", "$state"}
@@ -778,10 +754,10 @@ async def test_run_now_with_null_sends_no_configured_body(
     ],
 )
 async def test_a_wrong_override_runs_nothing(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget, content: bytes, status: int
+    api: Api, booper: Booper, target: FakeTarget, content: bytes, status: int
 ) -> None:
     """Only `body` can be overridden."""
-    path = await make(api, schedule_in=60)
+    path = await api.create_schedule(schedule_in=60)
     answer = await api.post(f"{path}/run", content=content, headers=JSON)
     assert answer.status_code == status
     await booper.wait_idle()
@@ -789,23 +765,23 @@ async def test_a_wrong_override_runs_nothing(
 
 
 async def test_run_now_answers_like_a_create_and_hides_secrets_later(
-    api: httpx.AsyncClient,
+    api: Api,
 ) -> None:
     """The caller of `run` need not know the schedule's secrets: they stay hidden (§4)."""
-    path = await make(api, headers={"Authorization": "Bearer hidden"}, schedule_in=60)
+    path = await api.create_schedule(headers={"Authorization": "Bearer hidden"}, schedule_in=60)
     assert "hidden" not in (await api.post(f"{path}/run")).text
 
 
 async def test_a_disabled_schedule_runs_now_when_asked(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
+    api: Api, booper: Booper, target: FakeTarget
 ) -> None:
     """An extra run is no part of the plan: it goes, and the schedule stays disabled."""
-    path = await make(api, schedule_in=60)
+    path = await api.create_schedule(schedule_in=60)
     await post(api, path, "disable")
     assert (await api.post(f"{path}/run")).status_code == 201
     await booper.wait_idle()
     assert len(target.received) == 1
-    assert (await read(api, path))["disabled_at"] is not None
+    assert (await api.read(path))["disabled_at"] is not None
     assert await waiting(api, path) == []
 
 
@@ -813,28 +789,26 @@ async def test_a_disabled_schedule_runs_now_when_asked(
 
 
 async def test_the_first_run_of_an_interval_is_now(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """Without a start a `repeat_every` runs at once and then on its grid (§3)."""
-    await make(api, repeat_every=[5, "minutes"])
+    await api.create_schedule(repeat_every=[5, "minutes"])
     await booper.wait_idle()
     await run_until(booper, clock, 11)
     assert sent_at(target) == at("12:00", "12:05", "12:10")
 
 
-async def test_the_first_run_of_a_cron_is_its_next_match(
-    api: httpx.AsyncClient, clock: VirtualClock
-) -> None:
+async def test_the_first_run_of_a_cron_is_its_next_match(api: Api, clock: VirtualClock) -> None:
     """Without a start a `cron` waits for its next match (§3)."""
     clock.advance(timedelta(seconds=1))
-    assert await waiting(api, await make(api, cron="0 * * * *")) == at("13:00")
+    assert await waiting(api, await api.create_schedule(cron="0 * * * *")) == at("13:00")
 
 
-async def test_a_cron_begins_after_its_start(api: httpx.AsyncClient) -> None:
+async def test_a_cron_begins_after_its_start(api: Api) -> None:
     """`schedule_in` and `scheduled_at` say from when on a cron's matches count."""
-    path = await make(api, cron="0 * * * *", schedule_in=[90, "minutes"])
+    path = await api.create_schedule(cron="0 * * * *", schedule_in=[90, "minutes"])
     assert await waiting(api, path) == at("14:00")
-    path = await make(api, cron="0 * * * *", scheduled_at="2030-01-01T15:00:00Z")
+    path = await api.create_schedule(cron="0 * * * *", scheduled_at="2030-01-01T15:00:00Z")
     assert await waiting(api, path) == at("15:00")
 
 
@@ -862,7 +836,7 @@ REFUSED_CRONS = {
 }
 
 
-async def test_a_cron_that_the_contract_refuses_is_422(api: httpx.AsyncClient) -> None:
+async def test_a_cron_that_the_contract_refuses_is_422(api: Api) -> None:
     """Each refused form of §6 points at `/cron` and says which part is wrong."""
     for cron, word in REFUSED_CRONS.items():
         answer = await api.post("/api/jobs", json={"url": URL, "cron": cron})
@@ -891,17 +865,17 @@ async def test_a_cron_that_the_contract_refuses_is_422(api: httpx.AsyncClient) -
     ],
 )
 async def test_a_cron_that_the_contract_has_is_accepted(
-    api: httpx.AsyncClient, clock: VirtualClock, cron: str, first: str
+    api: Api, clock: VirtualClock, cron: str, first: str
 ) -> None:
     """Names, lists, steps and aliases work over HTTP as in `test_cron_table`."""
     clock.advance(timedelta(seconds=1))
-    data = await create(api, cron=cron)
+    data = await api.create(cron=cron)
     assert data["job"]["scheduled_at"] == f"{first}:00.000000Z"
 
 
 @pytest.mark.parametrize("recurring", [{}, {"repeat_every": [1, "day"]}])
 async def test_a_time_without_a_zone_is_in_the_timezone(
-    api: httpx.AsyncClient, recurring: dict[str, object]
+    api: Api, recurring: dict[str, object]
 ) -> None:
     """`timezone` gives a zone-less `scheduled_at` its meaning; others keep their own (§3)."""
     for text, due in [
@@ -916,30 +890,30 @@ async def test_a_time_without_a_zone_is_in_the_timezone(
 
 
 async def test_starts_at_opens_the_window(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """No run lies before `starts_at`; a zone-less one is in `timezone`."""
-    path = await make(api, cron="*/10 * * * *", starts_at="2030-01-01T12:20:00Z")
+    path = await api.create_schedule(cron="*/10 * * * *", starts_at="2030-01-01T12:20:00Z")
     assert await waiting(api, path) == at("12:20")
-    path = await make(
-        api, cron="0 * * * *", starts_at="2030-01-01T15:30:00", timezone="Europe/Berlin"
+    path = await api.create_schedule(
+        cron="0 * * * *", starts_at="2030-01-01T15:30:00", timezone="Europe/Berlin"
     )
     assert await waiting(api, path) == at("15:00")  # 14:30 in UTC
     await run_until(booper, clock, 30, 10)
     assert sent_at(target) == at("12:20", "12:30")
 
 
-async def test_an_interval_begins_with_its_window(api: httpx.AsyncClient) -> None:
+async def test_an_interval_begins_with_its_window(api: Api) -> None:
     """Of an interval that starts later, the start is the first run."""
-    path = await make(api, repeat_every=[1, "hour"], starts_at="2030-01-01T13:15:00Z")
-    assert (await read(api, path, "next_runs=2"))["next_runs"] == at("13:15", "14:15")
+    path = await api.create_schedule(repeat_every=[1, "hour"], starts_at="2030-01-01T13:15:00Z")
+    assert (await api.read(path, "next_runs=2"))["next_runs"] == at("13:15", "14:15")
 
 
 async def test_ends_at_closes_the_window(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """The last run lies at or before `ends_at`; then nothing waits any more."""
-    path = await make(api, repeat_every=60, ends_at="2030-01-01T12:02:59Z")
+    path = await api.create_schedule(repeat_every=60, ends_at="2030-01-01T12:02:59Z")
     await booper.wait_idle()
     await run_until(booper, clock, 5)
     assert sent_at(target) == at("12:00", "12:01", "12:02")
@@ -948,23 +922,25 @@ async def test_ends_at_closes_the_window(
 
 
 async def test_max_runs_bounds_the_runs(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """After that many runs the schedule has ended; retries are none of them."""
     target.respond(httpx.Response(500))
-    path = await make(api, repeat_every=[1, "hour"], max_runs=2, backoff=[60])
+    path = await api.create_schedule(repeat_every=[1, "hour"], max_runs=2, backoff=[60])
     await booper.wait_idle()
     await run_until(booper, clock, 240, 1)
     assert sent_at(target) == at("12:00", "12:00", "13:00")
     assert await waiting(api, path) == []
-    assert (await read(api, path))["next_runs"] == []
+    assert (await api.read(path))["next_runs"] == []
 
 
 async def test_jitter_delays_a_run_but_not_its_plan(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """A run is due up to `jitter` after its planned time, which the target is told (§3, §8)."""
-    path = await make(api, schedule_in=600, repeat_every=[1, "hour"], jitter=[5, "minutes"])
+    path = await api.create_schedule(
+        schedule_in=600, repeat_every=[1, "hour"], jitter=[5, "minutes"]
+    )
     due = []
     for hour in ("12", "13", "14", "15"):
         [found] = await waiting(api, path)
@@ -973,7 +949,7 @@ async def test_jitter_delays_a_run_but_not_its_plan(
         await run_until(booper, clock, 60, 15)
     assert len(set(due)) > 1
     assert sent_at(target)[:4] == at("12:10", "13:10", "14:10", "15:10")
-    assert (await read(api, path, "next_runs=1"))["next_runs"] == at("16:10")
+    assert (await api.read(path, "next_runs=1"))["next_runs"] == at("16:10")
 
 
 @pytest.mark.parametrize(
@@ -986,7 +962,7 @@ async def test_jitter_delays_a_run_but_not_its_plan(
     ],
 )
 async def test_overlap_says_what_runs_beside_a_slow_one(
-    api: httpx.AsyncClient,
+    api: Api,
     booper: Booper,
     clock: VirtualClock,
     target: FakeTarget,
@@ -996,7 +972,7 @@ async def test_overlap_says_what_runs_beside_a_slow_one(
 ) -> None:
     """`skip` leaves out what is due meanwhile, `queue` keeps one waiting, `allow` starts all."""
     target.hold()
-    path = await make(api, repeat_every=20, overlap=overlap)
+    path = await api.create_schedule(repeat_every=20, overlap=overlap)
     await first_arrival(target)
     for second in (20, 40):
         clock.advance(timedelta(seconds=20))
@@ -1021,7 +997,7 @@ async def first_arrival(target: FakeTarget) -> None:
         await target.arrived.wait()
 
 
-async def is_dealt_with(api: httpx.AsyncClient, path: str, planned_at: str) -> None:
+async def is_dealt_with(api: Api, path: str, planned_at: str) -> None:
     """Return when the loop has left out or begun the run of a planned time."""
     async with asyncio.timeout(5):
         while await waiting(api, path) <= [planned_at]:
@@ -1029,11 +1005,11 @@ async def is_dealt_with(api: httpx.AsyncClient, path: str, planned_at: str) -> N
 
 
 async def test_skipped_runs_of_one_gap_are_one_entry(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """What an executing run kept from running is one entry, with the first and last time (§6)."""
     target.hold()
-    path = await make(api, repeat_every=60)
+    path = await api.create_schedule(repeat_every=60)
     await first_arrival(target)
     for planned_at in at("12:01", "12:02", "12:03"):
         clock.advance(timedelta(minutes=1))
@@ -1045,21 +1021,19 @@ async def test_skipped_runs_of_one_gap_are_one_entry(
     ]
 
 
-async def test_metadata_can_be_left_out(
-    api: httpx.AsyncClient, booper: Booper, target: FakeTarget
-) -> None:
+async def test_metadata_can_be_left_out(api: Api, booper: Booper, target: FakeTarget) -> None:
     """`metadata: false` sends just the configured body, references replaced (§3)."""
-    await make(api, method="post", body={"seen": "$state.seen", "$$": 1}, metadata=False)
+    await api.create_schedule(method="post", body={"seen": "$state.seen", "$$": 1}, metadata=False)
     await booper.wait_idle()
     assert json.loads(target.received[0].read()) == {"seen": None, "$$": 1}
 
 
 async def test_a_retry_never_overtakes_the_next_run(
-    api: httpx.AsyncClient, booper: Booper, clock: VirtualClock, target: FakeTarget
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """A retry that would fall at or after the next planned time discards the run instead (§8)."""
     target.respond(httpx.Response(500), httpx.Response(500))
-    path = await make(api, repeat_every=60, backoff=[30])
+    path = await api.create_schedule(repeat_every=60, backoff=[30])
     await booper.wait_idle()
     clock.advance(timedelta(seconds=30))
     await booper.wait_idle()  # the second attempt fails; 30 s later the next run is due
@@ -1072,11 +1046,9 @@ async def test_a_retry_never_overtakes_the_next_run(
 
 @pytest.mark.parametrize("how", ["one", "DELETE", "filter"])
 @pytest.mark.parametrize("count", [1, 2])
-async def test_a_cancelled_run_is_not_among_the_next(
-    api: httpx.AsyncClient, how: str, count: int
-) -> None:
+async def test_a_cancelled_run_is_not_among_the_next(api: Api, how: str, count: int) -> None:
     """Half-hourly from 12:30 on: with the first runs cancelled, the next is the one behind them."""
-    path = await make(api, repeat_every=[30, "minutes"], schedule_in=[30, "minutes"])
+    path = await api.create_schedule(repeat_every=[30, "minutes"], schedule_in=[30, "minutes"])
     for _ in range(count):
         (job,) = (await api.get("/api/jobs?state=scheduled")).json()["data"]
         match how:
@@ -1088,6 +1060,6 @@ async def test_a_cancelled_run_is_not_among_the_next(
                 answer = await api.post("/api/jobs/cancel", json={"all": True})
         assert answer.status_code == 200
     expected = at("12:30", "13:00", "13:30", "14:00")[count:]
-    assert (await read(api, path, "next_runs=4"))["next_runs"][: len(expected)] == expected
-    earlier = await read(api, path, "next_runs=1&after=2030-01-01T12:00:00Z")
+    assert (await api.read(path, "next_runs=4"))["next_runs"][: len(expected)] == expected
+    earlier = await api.read(path, "next_runs=1&after=2030-01-01T12:00:00Z")
     assert earlier["next_runs"] == expected[:1]

@@ -22,6 +22,7 @@ from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config, Delivery
 from tests.conftest import KEY
+from tests.support.api import Api
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
@@ -78,24 +79,22 @@ async def booper(
         yield running
 
 
-def inside(application: ASGIApp, user: str = "app") -> httpx.AsyncClient:
+def inside(application: ASGIApp, user: str = "app") -> Api:
     """Return a client that calls as the program around booper does."""
-    return httpx.AsyncClient(
-        transport=httpx.ASGITransport(application),
-        base_url="http://booper.test",
-        headers={"Booper-User": user},
-    )
+    client = Api(application)
+    client.headers["Booper-User"] = user
+    return client
 
 
 @pytest.fixture
-async def own(booper: Booper) -> AsyncIterator[httpx.AsyncClient]:
+async def own(booper: Booper) -> AsyncIterator[Api]:
     """Return the program's own way to its booper."""
     async with inside(booper.administration) as client:
         yield client
 
 
 async def delivered(
-    booper: Booper, own: httpx.AsyncClient, url: str = INSIDE, **fields: object
+    booper: Booper, own: Api, url: str = INSIDE, **fields: object
 ) -> dict[str, Any]:
     """Create a job as the program does, let it be sent, and return its inner state."""
     answer = await own.post("/api/jobs", json={"url": url, "max_attempts": 1, **fields})
@@ -106,7 +105,7 @@ async def delivered(
     return job
 
 
-async def entry(own: httpx.AsyncClient, event: str) -> dict[str, Any]:
+async def entry(own: Api, event: str) -> dict[str, Any]:
     """Return the payload of the only log entry of an event."""
     [found] = (await own.get("/api/logs", params={"event": event})).json()["data"]
     payload: dict[str, Any] = found["payload"]
@@ -117,7 +116,7 @@ async def entry(own: httpx.AsyncClient, event: str) -> dict[str, Any]:
 
 
 async def test_a_job_is_delivered_to_the_program(
-    booper: Booper, own: httpx.AsyncClient, program: Program, target: FakeTarget
+    booper: Booper, own: Api, program: Program, target: FakeTarget
 ) -> None:
     """Method, path, query, headers and body are the job's; nothing leaves over the transport."""
     job = await delivered(
@@ -177,7 +176,7 @@ async def test_the_host_header_passes_a_check_for_this_machine(
 
 
 async def test_what_a_program_raises_is_logged_with_job_and_path(
-    booper: Booper, own: httpx.AsyncClient, program: Program, caplog: pytest.LogCaptureFixture
+    booper: Booper, own: Api, program: Program, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The query is left out: it may hold secrets."""
 
@@ -196,7 +195,7 @@ async def test_what_a_program_raises_is_logged_with_job_and_path(
 @pytest.mark.parametrize("status", [404, 405, 307, 403])
 async def test_a_path_that_the_program_does_not_have_is_in_its_log(
     booper: Booper,
-    own: httpx.AsyncClient,
+    own: Api,
     program: Program,
     caplog: pytest.LogCaptureFixture,
     status: int,
@@ -228,9 +227,7 @@ async def test_a_booper_inside_a_program_adds_no_lines_of_a_server(
     ]
 
 
-async def test_what_was_delivered_is_logged(
-    booper: Booper, own: httpx.AsyncClient, program: Program
-) -> None:
+async def test_what_was_delivered_is_logged(booper: Booper, own: Api, program: Program) -> None:
     """Request and answer are log entries like any other's."""
     await delivered(booper, own)
     assert (await entry(own, "worker.http.request"))["url"] == "app:/tasks"
@@ -239,7 +236,7 @@ async def test_what_was_delivered_is_logged(
 
 
 async def test_the_program_can_tell_its_own_jobs(
-    booper: Booper, own: httpx.AsyncClient, program: Program
+    booper: Booper, own: Api, program: Program
 ) -> None:
     """A delivery has a mark in its scope, where nothing that comes over a socket can put one."""
     await delivered(booper, own)
@@ -252,7 +249,7 @@ async def test_the_program_can_tell_its_own_jobs(
 
 
 async def test_a_schedule_remembers_what_the_program_answers(
-    booper: Booper, own: httpx.AsyncClient, program: Program, clock: VirtualClock
+    booper: Booper, own: Api, program: Program, clock: VirtualClock
 ) -> None:
     """Dynamic fields and `$set` work as with any target."""
 
@@ -268,7 +265,7 @@ async def test_a_schedule_remembers_what_the_program_answers(
 
 
 async def test_reports_can_come_home(
-    booper: Booper, own: httpx.AsyncClient, program: Program, target: FakeTarget
+    booper: Booper, own: Api, program: Program, target: FakeTarget
 ) -> None:
     """Callback and webhook of the program's own job may be its own paths."""
     await delivered(booper, own, GOOD, callback_url="app:/called", webhook_url="app:/hook")
@@ -281,7 +278,7 @@ async def test_reports_can_come_home(
 
 
 async def test_a_failure_is_tried_again(
-    booper: Booper, own: httpx.AsyncClient, program: Program, clock: VirtualClock
+    booper: Booper, own: Api, program: Program, clock: VirtualClock
 ) -> None:
     """A 500 fails the attempt; the next one has the same key and the next number."""
 
@@ -323,7 +320,7 @@ async def test_a_program_that_does_not_answer_has_answered_500(
 
 
 async def test_an_answer_that_breaks_off_is_a_failure(
-    booper: Booper, own: httpx.AsyncClient, program: Program
+    booper: Booper, own: Api, program: Program
 ) -> None:
     """Half an answer is none."""
 
@@ -341,9 +338,7 @@ async def test_an_answer_that_breaks_off_is_a_failure(
     assert (error["error"], error["message"]) == ("read", "the app ended before its answer did")
 
 
-async def test_a_timeout_cuts_the_program_off(
-    booper: Booper, own: httpx.AsyncClient, program: Program
-) -> None:
+async def test_a_timeout_cuts_the_program_off(booper: Booper, own: Api, program: Program) -> None:
     """The attempt ends at its time, and what it had begun does not go on beside the next one."""
     ended = asyncio.Event()
 
@@ -360,9 +355,7 @@ async def test_a_timeout_cuts_the_program_off(
     await ended.wait()
 
 
-async def test_a_timeout_holds_for_the_body_too(
-    booper: Booper, own: httpx.AsyncClient, program: Program
-) -> None:
+async def test_a_timeout_holds_for_the_body_too(booper: Booper, own: Api, program: Program) -> None:
     """An answer that begins and then stands still is cut off as well."""
     ended = asyncio.Event()
 
@@ -384,7 +377,7 @@ async def test_a_timeout_holds_for_the_body_too(
 
 async def test_an_answer_without_end_is_cut(
     booper: Booper,
-    own: httpx.AsyncClient,
+    own: Api,
     program: Program,
     config: Config,
     caplog: pytest.LogCaptureFixture,
@@ -415,9 +408,7 @@ async def test_an_answer_without_end_is_cut(
     assert "the app raised" not in caplog.text
 
 
-async def test_what_follows_an_answer_is_done(
-    booper: Booper, own: httpx.AsyncClient, program: Program
-) -> None:
+async def test_what_follows_an_answer_is_done(booper: Booper, own: Api, program: Program) -> None:
     """A background task goes on after the job has ended, and holds up nothing."""
     go, done = asyncio.Event(), asyncio.Event()
 
@@ -460,7 +451,7 @@ async def test_a_stop_waits_for_what_follows_an_answer(
 
 
 async def test_a_failing_program_is_spared_as_a_host(
-    booper: Booper, own: httpx.AsyncClient, program: Program
+    booper: Booper, own: Api, program: Program
 ) -> None:
     """Twenty 503 in a row, and it is only probed; it is known as `app:`, which no host can be."""
 
@@ -475,7 +466,7 @@ async def test_a_failing_program_is_spared_as_a_host(
 
 
 async def test_the_program_can_be_paused(
-    booper: Booper, own: httpx.AsyncClient, program: Program, target: FakeTarget
+    booper: Booper, own: Api, program: Program, target: FakeTarget
 ) -> None:
     """By the same name; other targets go on."""
     await own.post("/api/pause", json={"host": "app:"})
@@ -502,7 +493,7 @@ def refused(answer: httpx.Response, pointer: str) -> None:
 @pytest.mark.parametrize("key_user", ["default", "app"])
 @pytest.mark.parametrize("field", ["url", "callback_url", "webhook_url"])
 async def test_nobody_from_outside_reaches_the_program(
-    booper: Booper, own: httpx.AsyncClient, program: Program, field: str, key_user: str
+    booper: Booper, own: Api, program: Program, field: str, key_user: str
 ) -> None:
     """No way in takes such a URL with a key, were it an administrator's and of the same user."""
     asked = {"name": "outside", "user": key_user, "scope": "admin"}
@@ -531,7 +522,7 @@ async def test_the_name_of_a_user_opens_nothing_outside(booper: Booper) -> None:
 
 
 async def test_a_schedule_of_the_program_is_not_bent_from_outside(
-    booper: Booper, own: httpx.AsyncClient, program: Program
+    booper: Booper, own: Api, program: Program
 ) -> None:
     """A key of the same user may run it as it is, but with no body of its own, nor change it."""
     made = await own.post(
@@ -540,11 +531,7 @@ async def test_a_schedule_of_the_program_is_not_bent_from_outside(
     schedule = f"/api/schedules/{made.json()['data']['schedule_id']}"
     asked = {"name": "outside", "user": "app"}
     key = (await own.post("/api/keys", json=asked)).json()["data"]["key"]
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(booper.asgi),
-        base_url="http://booper.test",
-        headers={"Authorization": f"Bearer {key}"},
-    ) as api:
+    async with Api(booper.asgi, key) as api:
         refused(await api.post(f"{schedule}/run", json={"body": {"amount": 1}}), "/url")
         refused(await api.patch(schedule, json={"body": {"amount": 1}}), "/url")
         refused(await api.patch(schedule, json={"headers": {"X-Amount": "1"}}), "/url")
@@ -555,7 +542,7 @@ async def test_a_schedule_of_the_program_is_not_bent_from_outside(
 
 
 async def test_a_redirect_never_leads_into_the_program(
-    booper: Booper, own: httpx.AsyncClient, program: Program, target: FakeTarget
+    booper: Booper, own: Api, program: Program, target: FakeTarget
 ) -> None:
     """A target that answers with such a location has its job discarded, and nothing arrives."""
     target.respond(httpx.Response(302, headers={"Location": INSIDE}))
@@ -566,7 +553,7 @@ async def test_a_redirect_never_leads_into_the_program(
 
 @pytest.mark.parametrize("location", ["/other", "app:/other", GOOD])
 async def test_a_redirect_of_the_program_is_not_followed(
-    booper: Booper, own: httpx.AsyncClient, program: Program, target: FakeTarget, location: str
+    booper: Booper, own: Api, program: Program, target: FakeTarget, location: str
 ) -> None:
     """It is an answer that is not 2xx; the program says itself where its jobs go."""
 
@@ -582,14 +569,14 @@ async def test_a_redirect_of_the_program_is_not_followed(
 @pytest.mark.parametrize(
     "url", ["app:", "app:tasks", "app://tasks", "app://tasks/x", "app:?x", "APP:x", "app:/a b"]
 )
-async def test_a_url_inside_is_a_path(own: httpx.AsyncClient, url: str) -> None:
+async def test_a_url_inside_is_a_path(own: Api, url: str) -> None:
     """There is one program, and so no host; a path begins with a slash."""
     answer = await own.post("/api/jobs", json={"url": url})
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json()["errors"]] == ["/url"]
 
 
-async def test_a_dry_run_tells_what_would_arrive(own: httpx.AsyncClient, program: Program) -> None:
+async def test_a_dry_run_tells_what_would_arrive(own: Api, program: Program) -> None:
     """The guard lets it in, and looks no name up."""
     answer = await own.post("/api/jobs?dry_run=true", json={"url": "APP:/tasks"})
     shown = answer.json()["data"]

@@ -18,11 +18,11 @@ from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config
 from tests.conftest import KEY, START
+from tests.support.api import URL, Api
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
 
-URL = "https://target.test/hook"
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
 EVERY = 10 * MINUTE
@@ -53,15 +53,11 @@ def fields(request: pytest.FixtureRequest) -> dict[str, Any]:
 @asynccontextmanager
 async def running(
     config: Config, clock: VirtualClock, target: FakeTarget
-) -> AsyncIterator[tuple[Booper, httpx.AsyncClient]]:
+) -> AsyncIterator[tuple[Booper, Api]]:
     """Run a booper and a client of it."""
     async with (
         Booper(config, api_key=KEY, clock=clock, random=Random(1), transport=target) as booper,
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(booper.asgi),
-            base_url="http://booper.test",
-            headers={"Authorization": f"Bearer {KEY}"},
-        ) as api,
+        Api(booper.asgi, KEY) as api,
     ):
         yield booper, api
 
@@ -70,21 +66,6 @@ def planned(target: FakeTarget) -> list[datetime]:
     """Return the planned times of what was sent."""
     sent = (request.headers["booper-scheduled-at"] for request in target.received)
     return [datetime.fromisoformat(at) for at in sent]
-
-
-async def make(api: httpx.AsyncClient, **fields: Any) -> str:
-    """Create a schedule; return its path."""
-    answer = await api.post("/api/jobs", json={"url": URL, **fields})
-    assert answer.status_code == 201, answer.text
-    return f"/api/schedules/{answer.json()['data']['schedule_id']}"
-
-
-async def shown(api: httpx.AsyncClient, path: str) -> dict[str, Any]:
-    """Return a schedule with its next runs."""
-    answer = await api.get(path)
-    assert answer.status_code == 200, answer.text
-    data: dict[str, Any] = answer.json()["data"]
-    return data
 
 
 async def step(booper: Booper, clock: VirtualClock, by: timedelta) -> None:
@@ -109,18 +90,18 @@ def judge(target: FakeTarget, since: datetime) -> None:
 
 async def test_a_clock_that_was_ahead_silences_no_schedule(
     booper: Booper,
-    api: httpx.AsyncClient,
+    api: Api,
     clock: VirtualClock,
     target: FakeTarget,
     fields: dict[str, Any],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Ten days ahead and back: each later time is run, and GET tells them before."""
-    path = await make(api, **fields)
+    path = await api.create_schedule(**fields)
     await run_on(booper, clock, START + 25 * MINUTE)
     await step(booper, clock, STEP)
     await step(booper, clock, -STEP)
-    told = (await shown(api, path))["next_runs"][:3]
+    told = (await api.read(path))["next_runs"][:3]
     assert told == [f"2030-01-01T12:{minute}:00.000000Z" for minute in (30, 40, 50)]
     await run_on(booper, clock, START + 55 * MINUTE)
     judge(target, START + 20 * MINUTE)
@@ -129,14 +110,14 @@ async def test_a_clock_that_was_ahead_silences_no_schedule(
 
 
 async def test_a_loop_that_sleeps_notices_the_step(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """Nobody has to call: the clock is watched while the loop waits for a far time."""
-    path = await make(api, repeat_every=[10, "minutes"])
+    path = await api.create_schedule(repeat_every=[10, "minutes"])
     await step(booper, clock, STEP)
     clock.advance(-STEP)
     for _ in range(100):  # each read takes several turns of the loop
-        if (await shown(api, path))["next_runs"][0] == "2030-01-01T12:10:00.000000Z":
+        if (await api.read(path))["next_runs"][0] == "2030-01-01T12:10:00.000000Z":
             return
     pytest.fail("nothing was planned anew")
 
@@ -145,7 +126,7 @@ async def test_a_loop_that_sleeps_notices_the_step(
 @pytest.mark.parametrize("what", ["disable", "patch", "replace"])
 async def test_what_a_user_does_meanwhile_does_not_silence_it_either(
     booper: Booper,
-    api: httpx.AsyncClient,
+    api: Api,
     clock: VirtualClock,
     target: FakeTarget,
     what: str,
@@ -153,7 +134,7 @@ async def test_what_a_user_does_meanwhile_does_not_silence_it_either(
 ) -> None:
     """Disable and enable, PATCH, and a redeploy, while the clock is ahead and after it."""
     create = {"repeat_every": [10, "minutes"], "idempotency_key": "k", "on_conflict": "replace"}
-    path = await make(api, **create)
+    path = await api.create_schedule(**create)
     await run_on(booper, clock, START + 25 * MINUTE)
     await step(booper, clock, STEP)
     if what == "disable" and when == "back":
@@ -172,17 +153,17 @@ async def test_what_a_user_does_meanwhile_does_not_silence_it_either(
     if when == "ahead":
         await booper.wait_idle()
         await step(booper, clock, -STEP)
-    assert (await shown(api, path))["next_runs"][0] == "2030-01-01T12:30:00.000000Z"
+    assert (await api.read(path))["next_runs"][0] == "2030-01-01T12:30:00.000000Z"
     await run_on(booper, clock, START + 55 * MINUTE)
     judge(target, START + 20 * MINUTE)
 
 
 @pytest.mark.parametrize("misfire", ["latest", "skip", "all"])
 async def test_a_missed_time_that_a_run_had_while_the_clock_was_ahead_is_not_run_again(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget, misfire: str
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget, misfire: str
 ) -> None:
     """An hour ahead and back, then asleep beyond it: each time is run or skipped, once."""
-    path = await make(api, repeat_every=[10, "minutes"], misfire=misfire)
+    path = await api.create_schedule(repeat_every=[10, "minutes"], misfire=misfire)
     for by in (60 * MINUTE, 25 * MINUTE, -80 * MINUTE, 75 * MINUTE, 60 * MINUTE, 30 * MINUTE):
         await step(booper, clock, by)
         await booper.wait_idle()
@@ -193,7 +174,7 @@ async def test_a_missed_time_that_a_run_had_while_the_clock_was_ahead_is_not_run
         times = [first + n * EVERY for n in range((last - first) // EVERY + 1)]
         assert len(times) == gap["count"]
         told.update(times)
-    until = datetime.fromisoformat((await shown(api, path))["next_runs"][0])
+    until = datetime.fromisoformat((await api.read(path))["next_runs"][0])
     assert told == Counter(START + n * EVERY for n in range((until - START) // EVERY))
 
 
@@ -204,7 +185,7 @@ async def test_a_restart_with_the_right_clock_heals_it(
     """Stopped while the clock is ahead, started when it is right again."""
     clock = VirtualClock(START)
     async with running(config, clock, target) as (booper, api):
-        path = await make(api, repeat_every=[10, "minutes"])
+        path = await api.create_schedule(repeat_every=[10, "minutes"])
         await run_on(booper, clock, START + 25 * MINUTE)
         await step(booper, clock, STEP)
         if is_disabled:
@@ -214,7 +195,7 @@ async def test_a_restart_with_the_right_clock_heals_it(
         if is_disabled:
             await api.post(f"{path}/enable")
         await booper.wait_idle()
-        assert (await shown(api, path))["next_runs"][0] == "2030-01-01T12:30:00.000000Z"
+        assert (await api.read(path))["next_runs"][0] == "2030-01-01T12:30:00.000000Z"
         await run_on(booper, clock, START + 55 * MINUTE)
     judge(target, START + 20 * MINUTE)
 
@@ -222,20 +203,20 @@ async def test_a_restart_with_the_right_clock_heals_it(
 @pytest.mark.parametrize("fields", [{"repeat_every": [10, "minutes"]}, {"cron": "*/10 * * * *"}])
 async def test_a_schedule_that_was_made_while_the_clock_was_ahead_runs_too(
     booper: Booper,
-    api: httpx.AsyncClient,
+    api: Api,
     clock: VirtualClock,
     target: FakeTarget,
     fields: dict[str, Any],
 ) -> None:
     """Its grid keeps its phase and begins earlier; a start that its user named stays."""
     await step(booper, clock, STEP)
-    await make(api, **fields)
-    named = await make(api, scheduled_at=(START + STEP + DAY).isoformat(), **fields)
+    await api.create_schedule(**fields)
+    named = await api.create_schedule(scheduled_at=(START + STEP + DAY).isoformat(), **fields)
     await booper.wait_idle()
     await step(booper, clock, -STEP)
     await run_on(booper, clock, START + 35 * MINUTE)
     judge(target, START)
-    [first] = (await shown(api, named))["next_runs"][:1]
+    [first] = (await api.read(named))["next_runs"][:1]
     assert first == "2030-01-12T12:00:00.000000Z"
 
 
@@ -257,32 +238,32 @@ PATCHES: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("case", PATCHES)
 async def test_a_start_that_was_changed_while_the_clock_was_ahead_is_meant_from_then(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, case: str
+    booper: Booper, api: Api, clock: VirtualClock, case: str
 ) -> None:
     """Thirty seconds from now are not ten days and thirty seconds once the clock is right."""
     change, first = PATCHES[case]
-    path = await make(api, repeat_every=[10, "minutes"])
+    path = await api.create_schedule(repeat_every=[10, "minutes"])
     await run_on(booper, clock, START + 15 * MINUTE)
     await step(booper, clock, STEP)
     assert (await api.patch(path, json=change)).status_code == 200
     await step(booper, clock, -STEP)
-    assert (await shown(api, path))["next_runs"][0] == first
+    assert (await api.read(path))["next_runs"][0] == first
 
 
 async def test_a_start_that_is_far_away_stays_where_the_clock_was_right(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock
+    booper: Booper, api: Api, clock: VirtualClock
 ) -> None:
     """A `schedule_in` of thirty days, changed before the step, is thirty days."""
-    path = await make(api, repeat_every=[10, "minutes"])
+    path = await api.create_schedule(repeat_every=[10, "minutes"])
     await run_on(booper, clock, START + 15 * MINUTE)
     assert (await api.patch(path, json={"schedule_in": [30, "days"]})).status_code == 200
     await step(booper, clock, STEP)
     await step(booper, clock, -STEP)
-    assert (await shown(api, path))["next_runs"][0] == "2030-01-31T12:15:00.000000Z"
+    assert (await api.read(path))["next_runs"][0] == "2030-01-31T12:15:00.000000Z"
 
 
 async def test_a_retry_that_was_put_off_by_a_wrong_clock_comes_when_it_was_to(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """A one-off that failed while the clock was ahead waits for its backoff, not for the step."""
     await step(booper, clock, STEP)
@@ -295,17 +276,17 @@ async def test_a_retry_that_was_put_off_by_a_wrong_clock_comes_when_it_was_to(
 
 
 async def test_a_run_that_was_cancelled_is_not_planned_again(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """A small step back plans nothing that was called off, nor what was sent before its time."""
-    path = await make(api, repeat_every=[10, "minutes"])
+    path = await api.create_schedule(repeat_every=[10, "minutes"])
     await booper.wait_idle()
     [waiting] = (await api.get("/api/jobs", params={"state": "scheduled"})).json()["data"]
     await api.post(f"/api/jobs/{waiting['job_id']}/cancel")
     clock.advance(MINUTE * 5)
     await booper.wait_idle()
     await step(booper, clock, -4 * MINUTE)
-    assert (await shown(api, path))["next_runs"][0] == "2030-01-01T12:20:00.000000Z"
+    assert (await api.read(path))["next_runs"][0] == "2030-01-01T12:20:00.000000Z"
 
 
 # --- a zone that disappears ---
@@ -317,19 +298,19 @@ async def test_a_zone_that_is_gone_is_told_and_stops_nobody_else(
     """GET, the list, the log and enable say which zone; the other schedule runs on."""
     clock = VirtualClock(START)
     async with running(config, clock, target) as (booper, api):
-        lost = await make(api, cron="*/10 * * * *", timezone="Asia/Kathmandu")
-        other = await make(api, cron="*/10 * * * *", timezone="Europe/Berlin")
-        waiting = await make(api, cron="0 0 1 1 *", timezone="Asia/Tokyo")
+        lost = await api.create_schedule(cron="*/10 * * * *", timezone="Asia/Kathmandu")
+        other = await api.create_schedule(cron="*/10 * * * *", timezone="Europe/Berlin")
+        waiting = await api.create_schedule(cron="0 0 1 1 *", timezone="Asia/Tokyo")
         await booper.wait_idle()
     with sqlite3.connect(config.database.path) as database:
         database.execute("UPDATE schedules SET args = replace(args, 'Kathmandu', 'Atlantis')")
         database.execute("UPDATE schedules SET args = replace(args, 'Tokyo', 'Atlantis')")
     database.close()
     async with running(config, clock, target) as (booper, api):
-        assert "Asia/Atlantis" in (await shown(api, lost))["error"]
-        assert "error" not in await shown(api, other)
+        assert "Asia/Atlantis" in (await api.read(lost))["error"]
+        assert "error" not in await api.read(other)
         await run_on(booper, clock, START + 25 * MINUTE)
-        found = await shown(api, lost)
+        found = await api.read(lost)
         assert "Asia/Atlantis" in found["error"]
         assert found["disabled_at"] is not None
         assert found["next_runs"] == []
@@ -348,11 +329,11 @@ async def test_a_zone_that_is_gone_is_told_and_stops_nobody_else(
         for path in (lost, waiting):
             assert (await api.patch(path, json={"timezone": "Asia/Tokyo"})).status_code == 200
             assert (await api.post(f"{path}/enable")).status_code == 200
-            assert len((await shown(api, path))["next_runs"]) == 5
+            assert len((await api.read(path))["next_runs"]) == 5
 
 
 async def test_a_change_of_a_disabled_schedule_logs_no_time_twice(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock
+    booper: Booper, api: Api, clock: VirtualClock
 ) -> None:
     """Disabled for 20 minutes, changed after ten: 20 times were skipped, in one entry of 20."""
     body = {"url": "https://target.test/", "repeat_every": 60}

@@ -14,6 +14,7 @@ from booper.engine.breakers import FIRST_REST
 from booper.guard.target import parse_target
 from booper.model.origin import names_of, path_key, stored_origin
 from booper.store.sqlite import schema
+from tests.support.api import Api
 from tests.support.target import FakeTarget
 
 # A URL, its origin (RFC 6454 §6.1, the port left out where it is the scheme's), and the names by
@@ -108,42 +109,36 @@ OLD_ROWS = (
 # --- one target's trouble ------------------------------------------------------------------------
 
 
-async def _post(api: httpx.AsyncClient, url: str, **fields: object) -> int:
-    response = await api.post("/api/jobs", json={"url": url, "backoff": [1], **fields})
-    assert response.status_code == 201, response.text
-    return int(response.json()["data"]["job_id"])
-
-
 @pytest.mark.anyio
 async def test_a_dead_port_holds_nothing_back_from_another_port(
-    booper: Booper, api: httpx.AsyncClient, target: FakeTarget
+    booper: Booper, api: Api, target: FakeTarget
 ) -> None:
     """Its breaker is open; what goes to another port of the same host leaves at once."""
     target.respond(
         *[lambda request: httpx.Response(503 if request.url.port == 9999 else 200)] * 1000
     )
     for _ in range(40):
-        await _post(api, "https://target.test:9999/")
+        await api.create_id(url="https://target.test:9999/", backoff=[1])
     await booper.wait_idle()
-    await _post(api, "https://target.test/")
+    await api.create_id(url="https://target.test/", backoff=[1])
     await booper.wait_idle()
     assert [request.url.port for request in target.received][-1] is None
 
 
 @pytest.mark.anyio
 async def test_a_failing_path_hides_no_healthy_one(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """However long the breaker rests by now, a job on another path is the probe in a second."""
     target.respond(
         *[lambda request: httpx.Response(502 if request.url.path == "/bad" else 200)] * 1000
     )
     for _ in range(40):
-        await _post(api, "https://target.test/bad", max_attempts=1000)
+        await api.create_id(url="https://target.test/bad", max_attempts=1000, backoff=[1])
     for _ in range(40):
         await booper.wait_idle()
         clock.advance(FIRST_REST)
-    number = await _post(api, "https://target.test/good")
+    number = await api.create_id(url="https://target.test/good", backoff=[1])
     await booper.wait_idle()
     clock.advance(FIRST_REST)
     await booper.wait_idle()
@@ -153,11 +148,11 @@ async def test_a_failing_path_hides_no_healthy_one(
 
 @pytest.mark.anyio
 async def test_what_holds_a_job_back_is_shown(
-    booper: Booper, api: httpx.AsyncClient, admin: httpx.AsyncClient, target: FakeTarget
+    booper: Booper, api: Api, admin: Api, target: FakeTarget
 ) -> None:
     """A pause, or an open breaker: in the job and in a dry run; nothing once it has ended."""
     await admin.post("/api/pause", json={"host": "target.test:443"})
-    number = await _post(api, "https://target.test/")
+    number = await api.create_id(url="https://target.test/", backoff=[1])
     (listed,) = (await admin.get("/api/pauses")).json()["data"]
     held = {"reason": "pause", "target": "target.test:443", "since": listed["paused_at"]}
     assert (await api.get(f"/api/jobs/{number}")).json()["data"]["job"]["held_by"] == held
@@ -168,7 +163,7 @@ async def test_what_holds_a_job_back_is_shown(
     assert "held_by" not in (await api.get(f"/api/jobs/{number}")).json()["data"]["job"]
     target.respond(*[lambda _: httpx.Response(503)] * 1000)
     for _ in range(40):
-        number = await _post(api, "https://target.test/")
+        number = await api.create_id(url="https://target.test/", backoff=[1])
     await booper.wait_idle()
     shown = (await api.get(f"/api/jobs/{number}")).json()["data"]["job"]
     assert shown["held_by"]["reason"] == "breaker"
@@ -177,12 +172,12 @@ async def test_what_holds_a_job_back_is_shown(
 
 @pytest.mark.anyio
 async def test_breakers_can_be_reset(
-    booper: Booper, api: httpx.AsyncClient, admin: httpx.AsyncClient, target: FakeTarget
+    booper: Booper, api: Api, admin: Api, target: FakeTarget
 ) -> None:
     """By any name of the origin; what waits for it goes then."""
     target.respond(*[lambda _: httpx.Response(503)] * 1000)
     for _ in range(40):
-        await _post(api, "https://target.test/", backoff=[3600])
+        await api.create_id(url="https://target.test/", backoff=[3600])
     await booper.wait_idle()
     sent = len(target.received)
     target.clear()
@@ -218,8 +213,8 @@ NAMES: list[tuple[dict[str, str], str, set[int | None]]] = [
 @pytest.mark.parametrize(("body", "name", "held"), NAMES)
 async def test_a_pause_means_an_origin_a_port_a_host_or_everything(
     booper: Booper,
-    api: httpx.AsyncClient,
-    admin: httpx.AsyncClient,
+    api: Api,
+    admin: Api,
     target: FakeTarget,
     body: dict[str, str],
     name: str,
@@ -230,7 +225,7 @@ async def test_a_pause_means_an_origin_a_port_a_host_or_everything(
     assert answer.json() == {"data": {"paused": [name]}}
     assert (await admin.get("/api/pause")).json() == (await admin.get("/api/pauses")).json()
     for url in ("https://target.test/", "https://target.test:8443/", "https://other.test:7/"):
-        await _post(api, url)
+        await api.create_id(url=url, backoff=[1])
     await booper.wait_idle()
     assert {None, 8443, 7} - {request.url.port for request in target.received} == held
     assert (await admin.post("/api/resume", json=body)).json() == {"data": {"paused": []}}
@@ -255,7 +250,7 @@ async def test_a_pause_means_an_origin_a_port_a_host_or_everything(
     ],
 )
 async def test_a_target_that_is_none_is_refused(
-    admin: httpx.AsyncClient, path: str, body: dict[str, str], pointer: str, says: str
+    admin: Api, path: str, body: dict[str, str], pointer: str, says: str
 ) -> None:
     """422, with what it was and what would be right; nothing is paused by it."""
     answer = await admin.post(f"/api/{path}", json=body)

@@ -18,13 +18,13 @@ from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config, Database, Targets, Webhooks
 from tests.conftest import KEY, START
+from tests.support.api import URL, Api
 from tests.support.described import check_report, report_schema
 from tests.support.described import described as described_by_document
 from tests.support.processes import allow_local_targets, listening_target, serving, until
 from tests.support.programs import Hosts, content_of, json_of
 from tests.support.target import FakeTarget
 
-URL = "https://target.test/work"
 HOOK = "https://hooks.test/events"
 CALLBACK = "https://callback.test/done"
 
@@ -91,40 +91,16 @@ def target(hooks: Receiver, callbacks: Receiver) -> Hosts:
 @asynccontextmanager
 async def running(
     config: Config, clock: VirtualClock, target: FakeTarget
-) -> AsyncIterator[tuple[Booper, httpx.AsyncClient]]:
+) -> AsyncIterator[tuple[Booper, Api]]:
     """Run a booper until the end of the block; the next one goes on with its database.
 
     Its randomness is real: with the same seed at the same virtual time, ids would come twice.
     """
     async with (
         Booper(config, api_key=KEY, clock=clock, transport=target) as booper,
-        client_of(booper) as api,
+        Api(booper.asgi, KEY) as api,
     ):
         yield booper, api
-
-
-def client_of(booper: Booper) -> httpx.AsyncClient:
-    """Return a client of a running booper's API."""
-    return httpx.AsyncClient(
-        transport=httpx.ASGITransport(booper.asgi),
-        base_url="http://booper.test",
-        headers={"Authorization": f"Bearer {KEY}"},
-    )
-
-
-async def create(api: httpx.AsyncClient, **fields: object) -> dict[str, Any]:
-    """Post a job and return its resource."""
-    answer = await api.post("/api/jobs", json={"url": URL, **fields})
-    assert answer.status_code == 201, answer.text
-    resource: dict[str, Any] = answer.json()["data"]
-    return resource
-
-
-async def get(api: httpx.AsyncClient, path: str) -> Any:
-    """Return the data at a path."""
-    answer = await api.get(path)
-    assert answer.status_code == 200, answer.text
-    return answer.json()["data"]
 
 
 async def pass_through(booper: Booper, clock: VirtualClock, times: Iterable[datetime]) -> None:
@@ -164,12 +140,12 @@ def verifies(request: httpx.Request, secret: str) -> bool:
 
 @pytest.mark.anyio
 async def test_each_step_of_a_job_is_an_event(
-    booper: Booper, api: httpx.AsyncClient, target: Hosts, hooks: Receiver
+    booper: Booper, api: Api, target: Hosts, hooks: Receiver
 ) -> None:
     """A job that completes at once has four events, in order, with what was sent and received."""
     target.respond(httpx.Response(201, json={"made": 1}, headers={"Set-Cookie": "a=b"}))
-    job = await create(
-        api, method="post", body={"a": 1}, query={"q": "x"}, headers=HEADERS, webhook_url=HOOK
+    job = await api.create(
+        method="post", body={"a": 1}, query={"q": "x"}, headers=HEADERS, webhook_url=HOOK
     )
     await booper.wait_idle()
     assert [event.keys() for event in hooks.events] == [{"type", "timestamp", "data"}] * 4
@@ -207,7 +183,7 @@ async def test_each_step_of_a_job_is_an_event(
 @pytest.mark.anyio
 async def test_each_attempt_has_its_events_and_the_job_one_end(
     booper: Booper,
-    api: httpx.AsyncClient,
+    api: Api,
     clock: VirtualClock,
     target: Hosts,
     hooks: Receiver,
@@ -215,7 +191,7 @@ async def test_each_attempt_has_its_events_and_the_job_one_end(
     """Attempts that get a 500, no answer and a 200 are told apart by number and place."""
     target.respond(httpx.Response(500), httpx.ConnectError("refused"))
     brought = [("job.response", 500), ("job.error", None), ("job.response", 200)]
-    await create(api, webhook_url=HOOK, backoff=[60])
+    await api.create(webhook_url=HOOK, backoff=[60])
     await pass_through(booper, clock, [START, *minutes(2)])
     shown = [(event["type"], event["data"]["attempt"]) for event in hooks.events]
     assert shown == [
@@ -238,7 +214,7 @@ async def test_each_attempt_has_its_events_and_the_job_one_end(
 @pytest.mark.anyio
 async def test_an_event_that_fails_holds_back_no_other(
     booper: Booper,
-    api: httpx.AsyncClient,
+    api: Api,
     clock: VirtualClock,
     hooks: Receiver,
 ) -> None:
@@ -247,7 +223,7 @@ async def test_an_event_that_fails_holds_back_no_other(
     That is 15 + 2^1 = 17 s and at most 10 % more.
     """
     hooks.refused = ["job.started"]
-    await create(api, webhook_url=HOOK)
+    await api.create(webhook_url=HOOK)
     await booper.wait_idle()
     assert hooks.sequences() == [2, 3, 4]
     await pass_through(booper, clock, [START + timedelta(seconds=16.9)])
@@ -262,15 +238,15 @@ async def test_an_event_that_fails_holds_back_no_other(
 
 @pytest.mark.anyio
 async def test_the_next_event_waits_until_the_one_before_was_answered(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: Hosts
+    booper: Booper, api: Api, clock: VirtualClock, target: Hosts
 ) -> None:
     """While `job.started` is on its way, `job.request` is not sent, however long that takes."""
     target.hold()
-    await create(api, webhook_url=HOOK)
+    await api.create(webhook_url=HOOK)
     for n in (0, 1):
         # Claimed together with what is due: when it arrives, the loop has looked at the events.
         marker = f"https://marker.test/{n}"
-        await create(api, url=marker)
+        await api.create(url=marker)
         while marker not in map(str, (request.url for request in target.received)):
             target.arrived.clear()
             await target.arrived.wait()
@@ -294,7 +270,7 @@ async def test_an_attempt_that_was_given_back_has_its_events_again(
     async with running(config, clock, target) as (booper, api):
         if is_stopped:
             target.hold()
-        await create(api, webhook_url=HOOK)
+        await api.create(webhook_url=HOOK)
         if not is_stopped:
             await booper.wait_idle()
         while URL not in map(str, (request.url for request in target.received)):
@@ -313,13 +289,13 @@ async def test_an_attempt_that_was_given_back_has_its_events_again(
 @pytest.mark.anyio
 async def test_a_job_cancelled_before_it_ran_has_one_event(
     booper: Booper,
-    api: httpx.AsyncClient,
+    api: Api,
     clock: VirtualClock,
     hooks: Receiver,
     callbacks: Receiver,
 ) -> None:
     """It ends as cancelled, without an attempt; there is no result for a callback to tell."""
-    job = await create(api, schedule_in=60, webhook_url=HOOK, callback_url=CALLBACK)
+    job = await api.create(schedule_in=60, webhook_url=HOOK, callback_url=CALLBACK)
     await api.post(f"/api/jobs/{job['job_id']}/cancel")
     await api.post(f"/api/jobs/{job['job_id']}/cancel")
     await pass_through(booper, clock, [START, *minutes(2)])
@@ -338,14 +314,14 @@ async def test_a_job_cancelled_before_it_ran_has_one_event(
 @pytest.mark.anyio
 async def test_a_job_cancelled_while_it_ran_has_ended_then(
     booper: Booper,
-    api: httpx.AsyncClient,
+    api: Api,
     target: Hosts,
     hooks: Receiver,
     callbacks: Receiver,
 ) -> None:
     """What its request still brings is no event, and no callback."""
     target.hold()
-    job = await create(api, webhook_url=HOOK, callback_url=CALLBACK)
+    job = await api.create(webhook_url=HOOK, callback_url=CALLBACK)
     while not target.received:
         await target.arrived.wait()
     await api.post(f"/api/jobs/{job['job_id']}/cancel")
@@ -360,10 +336,10 @@ async def test_a_job_cancelled_while_it_ran_has_ended_then(
 @pytest.mark.anyio
 @pytest.mark.parametrize("action", ["disable", "delete", "cancel"])
 async def test_a_waiting_run_that_is_cancelled_with_its_schedule_has_its_event(
-    booper: Booper, api: httpx.AsyncClient, hooks: Receiver, action: str
+    booper: Booper, api: Api, hooks: Receiver, action: str
 ) -> None:
     """However a run comes to be cancelled, `job.finished` says so."""
-    job = await create(api, repeat_every=60, schedule_in=60, webhook_url=HOOK)
+    job = await api.create(repeat_every=60, schedule_in=60, webhook_url=HOOK)
     schedule = f"/api/schedules/{job['schedule_id']}"
     match action:
         case "disable":
@@ -382,12 +358,12 @@ async def test_a_waiting_run_that_is_cancelled_with_its_schedule_has_its_event(
 
 @pytest.mark.anyio
 async def test_the_callback_tells_the_final_result(
-    booper: Booper, api: httpx.AsyncClient, target: Hosts, callbacks: Receiver
+    booper: Booper, api: Api, target: Hosts, callbacks: Receiver
 ) -> None:
     """One POST with the job as the API shows it, what was sent, and what was answered."""
     target.respond(httpx.Response(200, text="done"))
-    job = await create(
-        api, method="put", body={"a": 1}, headers=HEADERS, callback_url=CALLBACK, name="work"
+    job = await api.create(
+        method="put", body={"a": 1}, headers=HEADERS, callback_url=CALLBACK, name="work"
     )
     await booper.wait_idle()
     (callback,) = callbacks.events
@@ -395,7 +371,7 @@ async def test_the_callback_tells_the_final_result(
     assert (request.method, str(request.url)) == ("POST", CALLBACK)
     assert request.headers["content-type"] == "application/json"
     assert callback.keys() == {"job", "request", "response", "attempt", "final"}
-    assert callback["job"] == await get(api, f"/api/jobs/{job['job_id']}")
+    assert callback["job"] == await api.read(f"/api/jobs/{job['job_id']}")
     assert callback["job"]["job"]["state"] == "completed"
     assert callback["request"] == {
         "method": "PUT",
@@ -414,11 +390,11 @@ async def test_the_callback_tells_the_final_result(
 
 @pytest.mark.anyio
 async def test_the_callback_comes_once_after_the_last_attempt(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: Hosts, callbacks: Receiver
+    booper: Booper, api: Api, clock: VirtualClock, target: Hosts, callbacks: Receiver
 ) -> None:
     """Two failures are told to nobody; the success of the third attempt is."""
     target.respond(httpx.Response(500), httpx.Response(503))
-    await create(api, callback_url=CALLBACK, backoff=[60])
+    await api.create(callback_url=CALLBACK, backoff=[60])
     await pass_through(booper, clock, [START, *minutes(1)])
     assert callbacks.events == []
     await pass_through(booper, clock, minutes(60)[1:])
@@ -429,11 +405,11 @@ async def test_the_callback_comes_once_after_the_last_attempt(
 
 @pytest.mark.anyio
 async def test_the_callback_of_a_discarded_job_says_why(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: Hosts, callbacks: Receiver
+    booper: Booper, api: Api, clock: VirtualClock, target: Hosts, callbacks: Receiver
 ) -> None:
     """Without an answer in the last attempt there is an error in its place."""
     target.respond(httpx.Response(500), httpx.ReadError("reset"))
-    await create(api, callback_url=CALLBACK, backoff=[60], max_attempts=2)
+    await api.create(callback_url=CALLBACK, backoff=[60], max_attempts=2)
     await pass_through(booper, clock, [START, *minutes(60)])
     (callback,) = callbacks.events
     assert callback.keys() == {"job", "request", "error", "attempt", "final"}
@@ -445,14 +421,14 @@ async def test_the_callback_of_a_discarded_job_says_why(
 @pytest.mark.anyio
 async def test_a_callback_that_fails_is_retried(
     booper: Booper,
-    api: httpx.AsyncClient,
+    api: Api,
     clock: VirtualClock,
     target: Hosts,
 ) -> None:
     """It is a job like any other: the same body again, with the same key, until it is taken."""
     # The work's answer, and that of a callback at a host where no program lives.
     target.respond(httpx.Response(200), httpx.Response(502))
-    await create(api, callback_url="https://elsewhere.test/")
+    await api.create(callback_url="https://elsewhere.test/")
     await pass_through(booper, clock, [START, *minutes(10)])
     first, second = (sent for sent in target.received if sent.url.host == "elsewhere.test")
     assert content_of(first) == content_of(second)
@@ -462,14 +438,14 @@ async def test_a_callback_that_fails_is_retried(
 @pytest.mark.anyio
 async def test_each_run_of_a_schedule_has_its_callback_and_events(
     booper: Booper,
-    api: httpx.AsyncClient,
+    api: Api,
     clock: VirtualClock,
     target: Hosts,
     hooks: Receiver,
     callbacks: Receiver,
 ) -> None:
     """Three runs, three callbacks and three rows of events, and none for the run that waits."""
-    await create(api, repeat_every=60, callback_url=CALLBACK, webhook_url=HOOK)
+    await api.create(repeat_every=60, callback_url=CALLBACK, webhook_url=HOOK)
     await pass_through(booper, clock, [START, *minutes(2)])
     runs = [
         int(sent.headers["booper-job-id"])
@@ -486,7 +462,7 @@ async def test_each_run_of_a_schedule_has_its_callback_and_events(
 @pytest.mark.anyio
 async def test_a_run_whose_request_cannot_be_built_is_reported(
     booper: Booper,
-    api: httpx.AsyncClient,
+    api: Api,
     clock: VirtualClock,
     target: Hosts,
     hooks: Receiver,
@@ -494,8 +470,7 @@ async def test_a_run_whose_request_cannot_be_built_is_reported(
 ) -> None:
     """There is no request to tell of: `request` is null and no `job.request` comes."""
     target.respond(httpx.Response(200, json={"token": "a\nb"}))
-    await create(
-        api,
+    await api.create(
         repeat_every=60,
         headers={"X-Token": "$previous.token"},
         callback_url=CALLBACK,
@@ -513,20 +488,18 @@ async def test_a_run_whose_request_cannot_be_built_is_reported(
 
 
 @pytest.mark.anyio
-async def test_reports_are_listed_only_when_asked_for(
-    booper: Booper, api: httpx.AsyncClient
-) -> None:
+async def test_reports_are_listed_only_when_asked_for(booper: Booper, api: Api) -> None:
     """Neither the jobs nor the log show them; `kind` and their own number do."""
-    job = await create(api, callback_url=CALLBACK, webhook_url=HOOK)
+    job = await api.create(callback_url=CALLBACK, webhook_url=HOOK)
     await booper.wait_idle()
-    assert [each["job_id"] for each in await get(api, "/api/jobs")] == [job["job_id"]]
-    entries = await get(api, "/api/logs")
+    assert [each["job_id"] for each in await api.read("/api/jobs")] == [job["job_id"]]
+    entries = await api.read("/api/logs")
     assert [entry["job_id"] for entry in entries] == [job["job_id"]] * 2
-    (callback,) = await get(api, "/api/jobs?kind=callback")
+    (callback,) = await api.read("/api/jobs?kind=callback")
     assert callback["args"]["url"] == CALLBACK
-    events = await get(api, "/api/jobs?kind=webhook")
+    events = await api.read("/api/jobs?kind=webhook")
     assert [event["args"]["url"] for event in events] == [HOOK] * 4
-    entries = await get(api, f"/api/logs?job_id={callback['job_id']}")
+    entries = await api.read(f"/api/logs?job_id={callback['job_id']}")
     assert {entry["job_id"] for entry in entries} == {callback["job_id"]}
     assert len(entries) == 2
 
@@ -534,13 +507,13 @@ async def test_reports_are_listed_only_when_asked_for(
 @pytest.mark.anyio
 async def test_cancelling_every_job_spares_reports(
     booper: Booper,
-    api: httpx.AsyncClient,
+    api: Api,
     clock: VirtualClock,
     hooks: Receiver,
 ) -> None:
     """A report that waits for its retry is none of the user's jobs, so `all` leaves it alone."""
     hooks.refused = ["job.finished"]
-    await create(api, webhook_url=HOOK)
+    await api.create(webhook_url=HOOK)
     await booper.wait_idle()
     answer = await api.post("/api/jobs/cancel", json={"filter": {"all": True}})
     assert answer.json()["data"] == {"matched": 0, "changed": 0}
@@ -568,7 +541,7 @@ async def test_numbers_of_events_rise_also_over_a_job_that_is_sent_again(
     """They order the events of one job; a number that is left out means nothing."""
     async with running(config, clock, target) as (booper, api):
         target.respond(*(httpx.Response(status) for status in (500, 500, 200)))
-        job = await create(api, webhook_url=HOOK, max_attempts=2, backoff=[60])
+        job = await api.create(webhook_url=HOOK, max_attempts=2, backoff=[60])
         await pass_through(booper, clock, minutes(3))
         await api.post(f"/api/jobs/{job['job_id']}/retry")
         await pass_through(booper, clock, minutes(6))
@@ -608,7 +581,7 @@ async def test_reports_are_signed_for_those_who_know_a_secret(
 ) -> None:
     """A receiver verifies by the specification's own library; without a secret none can."""
     async with running(with_secrets(config, *secrets), clock, target) as (booper, api):
-        await create(api, callback_url=CALLBACK, webhook_url=HOOK)
+        await api.create(callback_url=CALLBACK, webhook_url=HOOK)
         await booper.wait_idle()
     reports = [*hooks.requests, *callbacks.requests]
     assert len(reports) == 5
@@ -629,7 +602,7 @@ async def test_a_retry_after_a_rotation_is_signed_by_the_new_secret(
     """The event keeps its `webhook-id`, by which a receiver knows it again."""
     hooks.refused = ["job.finished"]
     async with running(with_secrets(config, OLD_SECRET), clock, target) as (booper, api):
-        await create(api, webhook_url=HOOK)
+        await api.create(webhook_url=HOOK)
         await booper.wait_idle()
     clock.advance(timedelta(minutes=1))
     async with running(with_secrets(config, NEW_SECRET), clock, target) as (booper, api):
@@ -646,7 +619,7 @@ async def test_a_changed_report_does_not_verify(
 ) -> None:
     """The signature covers the body, so a receiver notices a single changed byte."""
     async with running(with_secrets(config, OLD_SECRET), clock, target) as (booper, api):
-        await create(api, webhook_url=HOOK)
+        await api.create(webhook_url=HOOK)
         await booper.wait_idle()
     report = hooks.requests[-1]
     body = content_of(report).replace(b"completed", b"discarded")
@@ -660,7 +633,7 @@ async def test_a_job_of_a_user_is_not_signed(
 ) -> None:
     """A signature says that booper speaks; what users have sent is their own word."""
     async with running(with_secrets(config, OLD_SECRET), clock, target) as (booper, api):
-        await create(api, method="post", body={"type": "job.finished"})
+        await api.create(method="post", body={"type": "job.finished"})
         await booper.wait_idle()
     (request,) = target.received
     assert not [name for name in request.headers if name.startswith("webhook-")]
@@ -691,7 +664,7 @@ async def test_a_report_to_where_no_job_may_go_is_refused_at_the_create(
         answer = await api.post("/api/jobs", json={"url": URL, field: url})
         assert answer.status_code == 422
         assert [error["pointer"] for error in answer.json()["errors"]] == [f"/{field}"]
-        assert await get(api, "/api/jobs") == []
+        assert await api.read("/api/jobs") == []
 
 
 @pytest.mark.anyio
@@ -701,14 +674,14 @@ async def test_a_report_to_where_no_job_may_go_any_more_is_discarded(
     """Allowed at the create and refused by now, it is not sent; the job itself is not touched."""
     inside = "http://10.1.2.3/"
     async with running(config, clock, target) as (booper, api):
-        job = await create(api, schedule_in=60, callback_url=inside, webhook_url=inside)
+        job = await api.create(schedule_in=60, callback_url=inside, webhook_url=inside)
     clock.advance(timedelta(minutes=1))
     async with running(strict(config), clock, target) as (booper, api):
         await booper.wait_idle()
         assert [str(request.url) for request in target.received] == [URL]
-        assert (await get(api, f"/api/jobs/{job['job_id']}"))["job"]["state"] == "completed"
+        assert (await api.read(f"/api/jobs/{job['job_id']}"))["job"]["state"] == "completed"
         for kind, count in (("callback", 1), ("webhook", 4)):
-            reports = await get(api, f"/api/jobs?kind={kind}")
+            reports = await api.read(f"/api/jobs?kind={kind}")
             assert [report["job"]["state"] for report in reports] == ["discarded"] * count
             assert all("10.1.2.3" in report["job"]["last_error"] for report in reports)
 
@@ -741,13 +714,13 @@ async def test_what_opens_the_own_helpers_goes_to_no_other_host(
             random=Random(1),
             transport=target,
         ) as booper,
-        client_of(booper) as api,
+        Api(booper.asgi, KEY) as api,
     ):
         target.respond(httpx.Response(302, headers={"Location": "https://other.test/"}))
-        await create(api, url=own, follow_redirects=True, callback_url=CALLBACK, webhook_url=HOOK)
+        await api.create(url=own, follow_redirects=True, callback_url=CALLBACK, webhook_url=HOOK)
         await booper.wait_idle()
         for url in others:
-            await create(api, url=url, method="post", body={"content": "hello"})
+            await api.create(url=url, method="post", body={"content": "hello"})
         await booper.wait_idle()
         secret = target.received[0].headers["booper-own"]
         logged = (await api.get("/api/logs?limit=100")).text
@@ -788,7 +761,7 @@ async def test_a_callback_survives_a_crash(
         return httpx.Response(200)
 
     async with running(config, clock, Hosts({moment: crash})) as (booper, api):
-        job = await create(api, callback_url=CALLBACK)
+        job = await api.create(callback_url=CALLBACK)
         await booper.wait_idle()
     again, callbacks = list[httpx.Request](), Receiver()
 
@@ -799,7 +772,7 @@ async def test_a_callback_survives_a_crash(
     after = Hosts({"target.test": work, "callback.test": callbacks})
     async with running(crashed[0], clock, after) as (booper, api):
         await booper.wait_idle()
-        assert (await get(api, f"/api/jobs/{job['job_id']}"))["job"]["state"] == "completed"
+        assert (await api.read(f"/api/jobs/{job['job_id']}"))["job"]["state"] == "completed"
     (callback,) = callbacks.events
     assert (callback["job"]["job_id"], callback["final"]) == (job["job_id"], True)
     attempts = [request.headers["booper-attempt"] for request in again]
@@ -819,7 +792,7 @@ async def test_the_events_of_an_attempt_that_a_crash_cut_off(
         return httpx.Response(200)
 
     async with running(config, clock, Hosts({"target.test": crash})) as (booper, api):
-        await create(api, webhook_url=HOOK)
+        await api.create(webhook_url=HOOK)
         await booper.wait_idle()
     hooks = Receiver()
     async with running(crashed[0], clock, Hosts({"hooks.test": hooks})) as (booper, api):

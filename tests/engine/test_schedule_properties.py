@@ -29,6 +29,7 @@ from booper.app import Booper
 from booper.clock import EPOCH, VirtualClock
 from booper.config import Config, Database, Delivery, Targets
 from tests.conftest import KEY, START
+from tests.support.api import Api
 from tests.support.programs import planned_at
 from tests.support.target import FakeTarget
 
@@ -189,11 +190,7 @@ class World:
             transport=self._target,
         )
         await self._booper.__aenter__()
-        self._api = httpx.AsyncClient(
-            transport=httpx.ASGITransport(self._booper.asgi),
-            base_url="http://booper.test",
-            headers={"Authorization": f"Bearer {KEY}"},
-        )
+        self._api = Api(self._booper.asgi, KEY)
 
     async def stop(self) -> None:
         """Stop without grace: what is on its way is given back."""

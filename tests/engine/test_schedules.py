@@ -13,6 +13,7 @@ from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config
 from tests.conftest import KEY, START
+from tests.support.api import Api
 from tests.support.programs import content_of, json_of, planned_at
 from tests.support.target import FakeTarget
 
@@ -41,37 +42,22 @@ def wire(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-async def create(api: httpx.AsyncClient, **fields: object) -> dict[str, Any]:
-    """Post a schedule and return the resource of its first run."""
-    answer = await api.post("/api/jobs", json={"url": "https://target.test/", **fields})
-    assert answer.status_code == 201, answer.text
-    resource: dict[str, Any] = answer.json()["data"]
-    return resource
-
-
-async def post(api: httpx.AsyncClient, path: str, body: object = None) -> Any:
+async def post(api: Api, path: str, body: object = None) -> Any:
     """Post to a path, which must succeed, and return the data."""
     answer = await api.post(path, json=body) if body is not None else await api.post(path)
     assert answer.is_success, answer.text
     return answer.json()["data"]
 
 
-async def get(api: httpx.AsyncClient, path: str) -> Any:
-    """Return the data at a path."""
-    answer = await api.get(path)
-    assert answer.status_code == 200, answer.text
-    return answer.json()["data"]
-
-
-async def skipped(api: httpx.AsyncClient) -> list[dict[str, Any]]:
+async def skipped(api: Api) -> list[dict[str, Any]]:
     """Return what the log says was not run, oldest first."""
     path = "/api/logs?event=schedule.skipped&order_by=inserted_at,asc&limit=100"
-    return [entry["payload"] for entry in await get(api, path)]
+    return [entry["payload"] for entry in await api.read(path)]
 
 
-async def waiting(api: httpx.AsyncClient, schedule_id: str) -> dict[str, Any]:
+async def waiting(api: Api, schedule_id: str) -> dict[str, Any]:
     """Return the one run of a schedule that waits."""
-    (job,) = await get(api, f"/api/jobs?state=scheduled,available&schedule_id={schedule_id}")
+    (job,) = await api.read(f"/api/jobs?state=scheduled,available&schedule_id={schedule_id}")
     found: dict[str, Any] = job
     return found
 
@@ -93,14 +79,12 @@ async def pass_through(booper: Booper, clock: VirtualClock, times: Iterable[date
         await booper.wait_idle()
 
 
-async def pass_held(
-    api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget, at: datetime
-) -> None:
+async def pass_held(api: Api, clock: VirtualClock, target: FakeTarget, at: datetime) -> None:
     """Let a time come while the target answers nothing; returns once the loop has seen it.
 
     Nothing is idle then, so a job of another host is claimed together with what is due.
     """
-    await create(api, url="https://marker.test/", scheduled_at=wire(at))
+    await api.create(url="https://marker.test/", scheduled_at=wire(at))
     target.arrived.clear()
     clock.set(at)
     await arrival(target)
@@ -115,18 +99,14 @@ async def arrival(target: FakeTarget) -> None:
 @asynccontextmanager
 async def running(
     config: Config, clock: VirtualClock, target: FakeTarget
-) -> AsyncIterator[tuple[Booper, httpx.AsyncClient]]:
+) -> AsyncIterator[tuple[Booper, Api]]:
     """Run a booper until the end of the block; the next one goes on with its database.
 
     Its randomness is real: with the same seed at the same virtual time, ids would come twice.
     """
     async with (
         Booper(config, api_key=KEY, clock=clock, transport=target) as booper,
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(booper.asgi),
-            base_url="http://booper.test",
-            headers={"Authorization": f"Bearer {KEY}"},
-        ) as api,
+        Api(booper.asgi, KEY) as api,
     ):
         yield booper, api
 
@@ -135,30 +115,30 @@ async def running(
 
 
 async def test_the_grid_does_not_drift(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """Runs that leave a second later each time are still planned ten minutes apart."""
     first = noon() + timedelta(seconds=7.25)
-    await create(api, scheduled_at=wire(first), repeat_every=[10, "minutes"])
+    await api.create(scheduled_at=wire(first), repeat_every=[10, "minutes"])
     grid = [first + n * 10 * MINUTE for n in range(40)]
     await pass_through(booper, clock, (at + n * SECOND for n, at in enumerate(grid)))
     assert sent(target) == grid
 
 
 async def test_without_a_time_an_interval_begins_at_once_and_a_cron_at_its_next_match(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """At 12:20 `repeat_every` runs now and at 13:20, a cron of the full hour at 13:00."""
     clock.set(noon(20))
-    await create(api, url="https://interval.test/", repeat_every=[1, "hour"])
-    await create(api, url="https://cron.test/", cron="0 * * * *")
+    await api.create(url="https://interval.test/", repeat_every=[1, "hour"])
+    await api.create(url="https://cron.test/", cron="0 * * * *")
     await pass_through(booper, clock, [noon(20), noon(60), noon(80)])
     assert sent(target, "interval.test") == [noon(20), noon(80)]
     assert sent(target, "cron.test") == [noon(60)]
 
 
 async def test_the_night_that_skips_an_hour(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """On 10 March 2030 New York goes from 2:00 EST (7:00 UTC) to 3:00 EDT.
 
@@ -167,8 +147,8 @@ async def test_the_night_that_skips_an_hour(
     """
     clock.set(utc(2030, 3, 9, 6))
     zone = {"timezone": "America/New_York"}
-    await create(api, url="https://fixed.test/", cron="30 2 * * *", **zone)
-    await create(api, url="https://wildcard.test/", cron="*/30 * * * *", **zone)
+    await api.create(url="https://fixed.test/", cron="30 2 * * *", **zone)
+    await api.create(url="https://wildcard.test/", cron="*/30 * * * *", **zone)
     halves = [utc(2030, 3, 9, 6) + n * 30 * MINUTE for n in range(1, 100)]
     await pass_through(booper, clock, halves)
     assert sent(target, "fixed.test") == [
@@ -180,7 +160,7 @@ async def test_the_night_that_skips_an_hour(
 
 
 async def test_the_night_that_repeats_an_hour(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """On 3 November 2030 New York goes from 2:00 EDT (6:00 UTC) back to 1:00 EST.
 
@@ -189,8 +169,8 @@ async def test_the_night_that_repeats_an_hour(
     """
     clock.set(utc(2030, 11, 2, 5))
     zone = {"timezone": "America/New_York"}
-    await create(api, url="https://fixed.test/", cron="30 1 * * *", **zone)
-    await create(api, url="https://wildcard.test/", cron="*/30 * * * *", **zone)
+    await api.create(url="https://fixed.test/", cron="30 1 * * *", **zone)
+    await api.create(url="https://wildcard.test/", cron="*/30 * * * *", **zone)
     halves = [utc(2030, 11, 2, 5) + n * 30 * MINUTE for n in range(1, 100)]
     await pass_through(booper, clock, halves)
     assert sent(target, "fixed.test") == [
@@ -202,10 +182,10 @@ async def test_the_night_that_repeats_an_hour(
 
 
 async def test_jitter_delays_a_run_but_not_its_planned_time(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """With 10 minutes of jitter each run is due up to 10 minutes after its hour, never before."""
-    resource = await create(api, repeat_every=[1, "hour"], jitter=[10, "minutes"])
+    resource = await api.create(repeat_every=[1, "hour"], jitter=[10, "minutes"])
     late = []
     for n in range(24):
         run = await waiting(api, resource["schedule_id"])
@@ -220,48 +200,48 @@ async def test_jitter_delays_a_run_but_not_its_planned_time(
 
 
 async def test_a_schedule_keeps_within_its_window(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """Between 14:30 and 17:30 lie 15:00, 16:00 and 17:00; then the schedule has ended."""
-    resource = await create(
-        api, cron="0 * * * *", starts_at="2030-01-01T14:30:00Z", ends_at="2030-01-01T17:30:00Z"
+    resource = await api.create(
+        cron="0 * * * *", starts_at="2030-01-01T14:30:00Z", ends_at="2030-01-01T17:30:00Z"
     )
     await pass_through(booper, clock, (noon(60 * n) for n in range(1, 12)))
     assert sent(target) == [noon(180), noon(240), noon(300)]
-    schedule = await get(api, f"/api/schedules/{resource['schedule_id']}")
+    schedule = await api.read(f"/api/schedules/{resource['schedule_id']}")
     assert schedule["next_runs"] == []
     assert await skipped(api) == []
 
 
 async def test_an_interval_begins_where_its_window_does(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """`starts_at` 12:07 moves the grid of 20 minutes there: 12:07, 12:27, 12:47."""
-    await create(api, repeat_every=[20, "minutes"], starts_at=wire(noon(7)), ends_at=wire(noon(50)))
+    await api.create(repeat_every=[20, "minutes"], starts_at=wire(noon(7)), ends_at=wire(noon(50)))
     await pass_through(booper, clock, (noon(n) for n in range(120)))
     assert sent(target) == [noon(7), noon(27), noon(47)]
 
 
 async def test_a_schedule_ends_after_its_last_run(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """With `max_runs` of 3 a schedule of every hour runs three times."""
-    resource = await create(api, repeat_every=[1, "hour"], max_runs=3)
+    resource = await api.create(repeat_every=[1, "hour"], max_runs=3)
     await pass_through(booper, clock, (noon(60 * n) for n in range(10)))
     assert sent(target) == [noon(), noon(60), noon(120)]
-    assert (await get(api, f"/api/schedules/{resource['schedule_id']}"))["next_runs"] == []
+    assert (await api.read(f"/api/schedules/{resource['schedule_id']}"))["next_runs"] == []
     path = f"/api/jobs?schedule_id={resource['schedule_id']}&limit=100"
-    assert [job["job"]["state"] for job in await get(api, path)] == ["completed"] * 3
+    assert [job["job"]["state"] for job in await api.read(path)] == ["completed"] * 3
 
 
 # A run that is due while its predecessor executes
 
 
 async def test_overlap_skip_leaves_out_what_falls_due_meanwhile(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """The run of 12:00 takes until 12:05:30; 12:01 to 12:05 are one gap, 12:06 runs."""
-    resource = await create(api, repeat_every=[1, "minute"])
+    resource = await api.create(repeat_every=[1, "minute"])
     target.hold()
     await arrival(target)
     for n in range(1, 6):
@@ -277,10 +257,10 @@ async def test_overlap_skip_leaves_out_what_falls_due_meanwhile(
 
 
 async def test_overlap_queue_keeps_one_waiting(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """The run of 12:00 takes until 12:03:30; 12:01 follows at once, 12:02 and 12:03 are a gap."""
-    await create(api, repeat_every=[1, "minute"], overlap="queue")
+    await api.create(repeat_every=[1, "minute"], overlap="queue")
     target.hold()
     await arrival(target)
     for n in (1, 2, 3):
@@ -296,10 +276,10 @@ async def test_overlap_queue_keeps_one_waiting(
 
 
 async def test_overlap_allow_starts_a_run_beside_its_predecessor(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """Three runs are on their way at once, and nothing is skipped."""
-    await create(api, repeat_every=[1, "minute"], overlap="allow")
+    await api.create(repeat_every=[1, "minute"], overlap="allow")
     target.hold()
     await arrival(target)
     for n in (1, 2):
@@ -307,17 +287,17 @@ async def test_overlap_allow_starts_a_run_beside_its_predecessor(
         clock.set(noon(n))
         await arrival(target)
     assert sent(target) == [noon(), noon(1), noon(2)]
-    assert len(await get(api, "/api/jobs?state=executing")) == 3
+    assert len(await api.read("/api/jobs?state=executing")) == 3
     target.release()
     await booper.wait_idle()
     assert await skipped(api) == []
 
 
 async def test_a_queued_run_follows_when_its_predecessor_is_cancelled(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """Cancelling frees the way once the cancelled request has come to its end."""
-    resource = await create(api, repeat_every=[1, "minute"], overlap="queue")
+    resource = await api.create(repeat_every=[1, "minute"], overlap="queue")
     target.hold()
     await arrival(target)
     await pass_held(api, clock, target, noon(1))
@@ -328,11 +308,10 @@ async def test_a_queued_run_follows_when_its_predecessor_is_cancelled(
 
 
 async def test_a_queued_run_follows_when_what_waits_for_a_retry_is_cancelled(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """Whatever a queued run waits for, it goes as soon as that is out of the way."""
-    resource = await create(
-        api,
+    resource = await api.create(
         repeat_every=[1, "minute"],
         scheduled_at=wire(noon(1)),
         overlap="queue",
@@ -371,7 +350,7 @@ async def test_a_week_of_downtime(
     expected, gaps = MISFIRES[misfire]
     before = [utc(2030, 1, 2, 9), utc(2030, 1, 3, 9)]
     async with running(config, clock, target) as (booper, api):
-        await create(api, cron="0 9 * * *", misfire=misfire)
+        await api.create(cron="0 9 * * *", misfire=misfire)
         await pass_through(booper, clock, before)
     clock.set(utc(2030, 1, 10, 12))
     async with running(config, clock, target) as (booper, api):
@@ -392,7 +371,7 @@ async def test_misfire_all_makes_up_for_a_hundred_runs_at_most(
     minutes, 16:30 hours, before it: 19:30 on the 7th.
     """
     async with running(config, clock, target) as (booper, api):
-        await create(api, repeat_every=[10, "minutes"], misfire="all")
+        await api.create(repeat_every=[10, "minutes"], misfire="all")
         await booper.wait_idle()
     last = START + 7 * DAY
     clock.set(last + 5 * MINUTE)
@@ -409,7 +388,7 @@ async def test_a_minute_late_is_not_missed(
 ) -> None:
     """A run that is 60 s late when booper is back is sent, whatever `misfire` says."""
     async with running(config, clock, target) as (booper, api):
-        await create(api, cron="0 13 * * *", misfire=misfire)
+        await api.create(cron="0 13 * * *", misfire=misfire)
     clock.set(noon(61))
     async with running(config, clock, target) as (booper, api):
         await booper.wait_idle()
@@ -418,14 +397,14 @@ async def test_a_minute_late_is_not_missed(
 
 
 async def test_what_a_pause_held_back_is_missed_not_late(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """Paused from 12:30 to 15:30, a schedule of every hour runs 15:00 then; 13:00 and 14:00 are a
     gap. A one-off job is not missed but sent, and another host is not paused.
     """
-    await create(api, repeat_every=[1, "hour"])
-    await create(api, url="https://other.test/", repeat_every=[1, "hour"])
-    await create(api, url="https://target.test/once", schedule_in=[1, "hour"])
+    await api.create(repeat_every=[1, "hour"])
+    await api.create(url="https://other.test/", repeat_every=[1, "hour"])
+    await api.create(url="https://target.test/once", schedule_in=[1, "hour"])
     await pass_through(booper, clock, [noon(), noon(30)])
     await post(api, "/api/pause", {"host": "target.test"})
     await pass_through(booper, clock, [noon(60), noon(120), noon(180), noon(210)])
@@ -434,7 +413,7 @@ async def test_what_a_pause_held_back_is_missed_not_late(
     await post(api, "/api/resume", {"host": "target.test"})
     await booper.wait_idle()
     paths = {request.url.path: planned_at(request) for request in target.received[-2:]}
-    assert paths == {"/": noon(180), "/once": noon(60)}
+    assert paths == {"/hook": noon(180), "/once": noon(60)}
     assert await skipped(api) == [gap("misfire", noon(60), noon(120), 2)]
 
 
@@ -443,7 +422,7 @@ async def test_a_pause_outlives_a_restart(
 ) -> None:
     """What was paused stays so when booper starts again, and jobs wait in their state."""
     async with running(config, clock, target) as (booper, api):
-        resource = await create(api, repeat_every=[1, "hour"], misfire="skip")
+        resource = await api.create(repeat_every=[1, "hour"], misfire="skip")
         await booper.wait_idle()
         await post(api, "/api/pause")
     clock.set(noon(90))
@@ -459,31 +438,31 @@ async def test_a_pause_outlives_a_restart(
 
 
 async def test_a_gap_is_an_ordinary_log_entry(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """An entry `schedule.skipped` has the six keys of every entry, about the run that waited."""
-    resource = await create(api, repeat_every=[1, "hour"], misfire="skip")
+    resource = await api.create(repeat_every=[1, "hour"], misfire="skip")
     await booper.wait_idle()
     clock.set(noon(300))
     await booper.wait_idle()
-    (entry,) = await get(api, "/api/logs?event=schedule.skipped")
+    (entry,) = await api.read("/api/logs?event=schedule.skipped")
     assert entry.keys() == {"event", "id", "inserted_at", "job_id", "payload", "user_id"}
     assert (entry["event"], entry["inserted_at"]) == ("schedule.skipped", wire(noon(300)))
     assert entry["user_id"] == resource["user_id"]
     # 13:00 to 16:00; the run of 17:00 is on time and goes.
     assert entry["payload"] == gap("misfire", noon(60), noon(240), 4)
     assert sent(target) == [noon(), noon(300)]
-    assert await get(api, f"/api/logs/{entry['id']}") == entry
+    assert await api.read(f"/api/logs/{entry['id']}") == entry
 
 
 # Disabling, cancelling, and runs beside the plan
 
 
 async def test_what_a_disabled_schedule_would_have_run_is_accounted_for(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """Disabled from 12:30 to 17:30, the times 13:00 to 17:00 are one gap; 18:00 runs."""
-    resource = await create(api, repeat_every=[1, "hour"])
+    resource = await api.create(repeat_every=[1, "hour"])
     schedule = f"/api/schedules/{resource['schedule_id']}"
     await pass_through(booper, clock, [noon(), noon(30)])
     disabled = await post(api, f"{schedule}/disable")
@@ -497,10 +476,10 @@ async def test_what_a_disabled_schedule_would_have_run_is_accounted_for(
 
 
 async def test_a_schedule_disabled_between_two_runs_misses_none(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """Enabled again before the next planned time, it runs then, and no gap is told."""
-    resource = await create(api, repeat_every=[1, "hour"])
+    resource = await api.create(repeat_every=[1, "hour"])
     schedule = f"/api/schedules/{resource['schedule_id']}"
     await pass_through(booper, clock, [noon(), noon(30)])
     await post(api, f"{schedule}/disable")
@@ -512,10 +491,10 @@ async def test_a_schedule_disabled_between_two_runs_misses_none(
 
 
 async def test_times_of_a_disabled_schedule_are_accounted_for_when_it_is_changed(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """Changed at 15:30 and enabled at 15:40, it has skipped 13:00 to 15:00 of the old grid."""
-    resource = await create(api, cron="0 * * * *")
+    resource = await api.create(cron="0 * * * *")
     schedule = f"/api/schedules/{resource['schedule_id']}"
     await post(api, f"{schedule}/disable")
     await pass_through(booper, clock, [noon(210)])
@@ -529,10 +508,10 @@ async def test_times_of_a_disabled_schedule_are_accounted_for_when_it_is_changed
 
 
 async def test_cancelling_the_waiting_run_plans_the_next(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """The run of 13:00 is cancelled; that of 14:00 takes its place."""
-    resource = await create(api, repeat_every=[1, "hour"])
+    resource = await api.create(repeat_every=[1, "hour"])
     await booper.wait_idle()
     run = await waiting(api, resource["schedule_id"])
     cancelled = await post(api, f"/api/jobs/{run['job_id']}/cancel")
@@ -544,10 +523,10 @@ async def test_cancelling_the_waiting_run_plans_the_next(
 
 
 async def test_a_cancelled_run_divides_a_gap(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """12:01 and 12:03 are skipped, 12:02 was cancelled: no gap holds it, so there are two."""
-    resource = await create(api, repeat_every=[1, "minute"])
+    resource = await api.create(repeat_every=[1, "minute"])
     target.hold()
     await arrival(target)
     await pass_held(api, clock, target, noon(1))
@@ -563,10 +542,10 @@ async def test_a_cancelled_run_divides_a_gap(
 
 
 async def test_deleting_a_schedule_cancels_its_waiting_run_and_keeps_past_jobs(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """After the 204 the schedule is not there, nothing more is sent, and its jobs are."""
-    resource = await create(api, repeat_every=[1, "hour"])
+    resource = await api.create(repeat_every=[1, "hour"])
     await booper.wait_idle()
     run = await waiting(api, resource["schedule_id"])
     schedule = f"/api/schedules/{resource['schedule_id']}"
@@ -574,16 +553,16 @@ async def test_deleting_a_schedule_cancels_its_waiting_run_and_keeps_past_jobs(
     assert (await api.get(schedule)).status_code == 404
     await pass_through(booper, clock, [noon(60), noon(120)])
     assert sent(target) == [noon()]
-    states = {job["job_id"]: job["job"]["state"] for job in await get(api, "/api/jobs")}
+    states = {job["job_id"]: job["job"]["state"] for job in await api.read("/api/jobs")}
     assert states == {resource["job_id"]: "completed", run["job_id"]: "cancelled"}
 
 
 async def test_a_run_beside_the_plan_leaves_the_plan_alone(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """An extra run at 12:30, with a body of its own, changes neither 13:00 nor the body there."""
-    resource = await create(
-        api, method="post", body={"kind": "planned"}, repeat_every=[1, "hour"], max_runs=2
+    resource = await api.create(
+        method="post", body={"kind": "planned"}, repeat_every=[1, "hour"], max_runs=2
     )
     await pass_through(booper, clock, [noon(), noon(30)])
     extra = await post(
@@ -598,10 +577,10 @@ async def test_a_run_beside_the_plan_leaves_the_plan_alone(
 
 
 async def test_an_extra_run_that_waits_for_its_retry_holds_up_nothing(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """It does not execute while it waits, so the runs of the plan go at their times."""
-    resource = await create(api, repeat_every=[1, "minute"], backoff=[[1, "hour"]])
+    resource = await api.create(repeat_every=[1, "minute"], backoff=[[1, "hour"]])
     await booper.wait_idle()
     target.respond(httpx.Response(500))
     await post(api, f"/api/schedules/{resource['schedule_id']}/run")
@@ -611,10 +590,10 @@ async def test_an_extra_run_that_waits_for_its_retry_holds_up_nothing(
 
 
 async def test_the_waiting_run_can_go_before_its_time(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """Told to run at 12:30, the run of 13:00 leaves then, and the next is that of 14:00."""
-    resource = await create(api, repeat_every=[1, "hour"])
+    resource = await api.create(repeat_every=[1, "hour"])
     await pass_through(booper, clock, [noon(), noon(30)])
     run = await waiting(api, resource["schedule_id"])
     await post(api, f"/api/jobs/{run['job_id']}/run")
@@ -628,32 +607,32 @@ async def test_the_waiting_run_can_go_before_its_time(
 
 
 async def test_state_that_is_too_large_is_refused_and_said(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """A `$set` past 64 KiB leaves `$state` as it was and the run completed; the log says so."""
     small = httpx.Response(200, json={"$set": {"page": 1}})
     large = httpx.Response(200, json={"$set": {"page": 2, "more": "x" * 64 * 1024}})
     target.respond(small, large)
-    await create(api, method="post", repeat_every=[1, "hour"])
+    await api.create(method="post", repeat_every=[1, "hour"])
     await pass_through(booper, clock, [noon(), noon(60), noon(120)])
     assert [json_of(request)["$state"] for request in target.received] == [
         {},
         {"page": 1},
         {"page": 1},
     ]
-    (entry,) = await get(api, "/api/logs?event=schedule.state_rejected")
+    (entry,) = await api.read("/api/logs?event=schedule.state_rejected")
     assert entry["job_id"] == int(target.received[1].headers["booper-job-id"])
     assert "65536" in entry["payload"]["reason"]
-    states = {job["job"]["state"] for job in await get(api, "/api/jobs?state=completed,discarded")}
+    states = {job["job"]["state"] for job in await api.read("/api/jobs?state=completed,discarded")}
     assert states == {"completed"}
 
 
 async def test_disabling_loses_previous_and_keeps_state(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """After disable and enable `$previous` is `{}` again while `$state` is still there."""
     target.respond(httpx.Response(200, json={"sent": [1], "$set": {"page": 1}}))
-    resource = await create(api, method="post", repeat_every=[1, "hour"])
+    resource = await api.create(method="post", repeat_every=[1, "hour"])
     schedule = f"/api/schedules/{resource['schedule_id']}"
     await booper.wait_idle()
     await post(api, f"{schedule}/disable")
@@ -664,7 +643,7 @@ async def test_disabling_loses_previous_and_keeps_state(
 
 
 async def test_only_a_completed_run_leaves_something_behind(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """A 500 with JSON changes neither `$previous` nor `$state`; a 200 without JSON is `{}`."""
     target.respond(
@@ -672,7 +651,7 @@ async def test_only_a_completed_run_leaves_something_behind(
         httpx.Response(500, json={"n": 2, "$set": {"n": 2}}),
         httpx.Response(200, text="fine"),
     )
-    await create(api, method="post", repeat_every=[1, "hour"], max_attempts=1)
+    await api.create(method="post", repeat_every=[1, "hour"], max_attempts=1)
     await pass_through(booper, clock, [noon(60 * n) for n in range(4)])
     bodies = [json_of(request) for request in target.received]
     answered = {"n": 1, "$set": {"n": 1}}
@@ -681,12 +660,11 @@ async def test_only_a_completed_run_leaves_something_behind(
 
 
 async def test_references_are_replaced_at_any_depth_with_their_types(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """Arrays stay arrays, a missing path is null, `$$` is a dollar, other text stays."""
     target.respond(httpx.Response(200, json={"ids": [1, 2], "user": {"name": "Jane"}}))
-    await create(
-        api,
+    await api.create(
         method="put",
         body={
             "all": "$previous.ids",
@@ -706,13 +684,12 @@ async def test_references_are_replaced_at_any_depth_with_their_types(
 
 
 async def test_references_work_in_query_and_headers(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """What is not there is left out; what is goes as text, a list as one parameter per item."""
     answer = {"cursor": "a b", "$set": {"ids": [1, 2], "token": "t"}}
     target.respond(httpx.Response(200, json=answer))
-    await create(
-        api,
+    await api.create(
         query={"cursor": "$previous.cursor", "id": "$state.ids", "limit": 5},
         headers={"X-Token": "$state.token", "X-Price": "$$5"},
         repeat_every=[1, "hour"],
@@ -732,11 +709,11 @@ async def test_references_work_in_query_and_headers(
 
 @pytest.mark.parametrize("method", ["get", "delete"])
 async def test_a_get_or_delete_without_a_body_gets_none(
-    booper: Booper, api: httpx.AsyncClient, target: FakeTarget, method: str
+    booper: Booper, api: Api, target: FakeTarget, method: str
 ) -> None:
     """There is nowhere for metadata then; with a configured body there is."""
-    await create(api, method=method, repeat_every=[1, "hour"])
-    await create(api, method=method, body={"a": 1}, repeat_every=[1, "hour"])
+    await api.create(method=method, repeat_every=[1, "hour"])
+    await api.create(method=method, body={"a": 1}, repeat_every=[1, "hour"])
     await booper.wait_idle()
     bare, full = sorted(target.received, key=lambda request: len(content_of(request)))
     assert content_of(bare) == b""
@@ -744,10 +721,10 @@ async def test_a_get_or_delete_without_a_body_gets_none(
 
 
 async def test_a_post_without_a_body_carries_the_metadata_alone(
-    booper: Booper, api: httpx.AsyncClient, target: FakeTarget
+    booper: Booper, api: Api, target: FakeTarget
 ) -> None:
     """An absent body counts as `{}`; `$job` is this run's own state."""
-    resource = await create(api, method="post", repeat_every=[1, "hour"])
+    resource = await api.create(method="post", repeat_every=[1, "hour"])
     await booper.wait_idle()
     (request,) = target.received
     body = json_of(request)
@@ -759,26 +736,26 @@ async def test_a_post_without_a_body_carries_the_metadata_alone(
 
 
 async def test_a_one_off_job_carries_its_body_as_it_is(
-    booper: Booper, api: httpx.AsyncClient, target: FakeTarget
+    booper: Booper, api: Api, target: FakeTarget
 ) -> None:
     """Without a schedule there are no metadata and nothing that a `$` could refer to."""
-    await create(api, method="post", body={"a": "$previous.a", "b": "$$"})
+    await api.create(method="post", body={"a": "$previous.a", "b": "$$"})
     await booper.wait_idle()
     assert json_of(target.received[0]) == {"a": "$previous.a", "b": "$$"}
 
 
 async def test_a_request_that_cannot_be_built_is_discarded_with_the_reason(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """A line break that a target answered cannot go into a header; nothing is sent then."""
     target.respond(httpx.Response(200, json={"token": "a\r\nX-Evil: 1"}))
-    resource = await create(api, headers={"X-Token": "$previous.token"}, repeat_every=[1, "hour"])
+    resource = await api.create(headers={"X-Token": "$previous.token"}, repeat_every=[1, "hour"])
     await pass_through(booper, clock, [noon(), noon(60)])
     assert sent(target) == [noon()]
-    (run,) = await get(api, "/api/jobs?state=discarded")
+    (run,) = await api.read("/api/jobs?state=discarded")
     assert (run["schedule_id"], run["job"]["attempt"]) == (resource["schedule_id"], 1)
     assert "X-Token" in run["job"]["last_error"]
-    (entry,) = await get(api, f"/api/logs?job_id={run['job_id']}")
+    (entry,) = await api.read(f"/api/logs?job_id={run['job_id']}")
     assert (entry["event"], entry["payload"]["error"]) == ("worker.http.error", "refused")
 
 
@@ -786,17 +763,17 @@ async def test_a_request_that_cannot_be_built_is_discarded_with_the_reason(
 
 
 async def test_a_run_is_retried_only_until_the_next_is_due(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """Every 10 s from 12:00 on the run is tried again; at 12:01 it would meet the next and ends.
 
     Attempts at 0, 10, 20, 30, 40 and 50 s make six, all of the same planned time.
     """
     target.respond(*[httpx.Response(500)] * 6)
-    resource = await create(api, repeat_every=[1, "minute"], backoff=[10])
+    resource = await api.create(repeat_every=[1, "minute"], backoff=[10])
     await pass_through(booper, clock, (noon() + n * 10 * SECOND for n in range(6)))
     assert sent(target) == [noon()] * 6
-    run = await get(api, f"/api/jobs/{resource['job_id']}")
+    run = await api.read(f"/api/jobs/{resource['job_id']}")
     assert (run["job"]["state"], run["job"]["attempt"]) == ("discarded", 6)
     assert "next run" in run["job"]["last_error"]
     await pass_through(booper, clock, [noon(1)])
@@ -805,14 +782,14 @@ async def test_a_run_is_retried_only_until_the_next_is_due(
 
 
 async def test_the_last_run_of_a_schedule_may_use_all_its_attempts(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """After it nothing is planned, so nothing bounds its retries but `max_attempts`."""
     target.respond(*[httpx.Response(500)] * 5)
-    resource = await create(
-        api, repeat_every=[15, "seconds"], max_runs=1, backoff=[10], max_attempts=5
+    resource = await api.create(
+        repeat_every=[15, "seconds"], max_runs=1, backoff=[10], max_attempts=5
     )
     await pass_through(booper, clock, (noon() + n * 10 * SECOND for n in range(10)))
     assert sent(target) == [noon()] * 5
-    run = await get(api, f"/api/jobs/{resource['job_id']}")
+    run = await api.read(f"/api/jobs/{resource['job_id']}")
     assert (run["job"]["state"], run["job"]["attempt"]) == ("discarded", 5)

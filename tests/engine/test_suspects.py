@@ -16,6 +16,7 @@ from booper.config import Config, Database, Targets
 from booper.engine.suspects import FIRST_PATIENCE, MAX_REST, Suspects
 from booper.store.values import Due, DueJob, Suspect
 from tests.conftest import KEY, START
+from tests.support.api import Api
 from tests.support.programs import json_of
 from tests.support.target import FakeTarget
 
@@ -132,15 +133,11 @@ class Counting(FakeTarget):
 @asynccontextmanager
 async def running(
     config: Config, clock: VirtualClock, target: FakeTarget
-) -> AsyncIterator[tuple[Booper, httpx.AsyncClient]]:
+) -> AsyncIterator[tuple[Booper, Api]]:
     """Run a booper with a client of its API until the end of the block."""
     async with (
         Booper(config, api_key=KEY, clock=clock, transport=target) as booper,
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(booper.asgi),
-            base_url="http://booper.test",
-            headers={"Authorization": f"Bearer {KEY}"},
-        ) as api,
+        Api(booper.asgi, KEY) as api,
     ):
         yield booper, api
 
@@ -164,21 +161,9 @@ async def arrival(target: Counting, count: int) -> None:
         await target.arrived.wait()
 
 
-async def create(api: httpx.AsyncClient, name: str, **fields: Any) -> int:
-    """Post a job due now whose body tells its name."""
-    answer = await api.post(
-        "/api/jobs",
-        json={"method": "post", "url": "https://target.test/", "body": {"name": name}, **fields},
-    )
-    assert answer.status_code == 201, answer.text
-    return int(answer.json()["data"]["job_id"])
-
-
-async def state(api: httpx.AsyncClient, number: int) -> dict[str, Any]:
-    """Return a job's inner state."""
-    answer = await api.get(f"/api/jobs/{number}")
-    inner: dict[str, Any] = answer.json()["data"]["job"]
-    return inner
+async def create(api: Api, name: str, **fields: Any) -> int:
+    """Create a job due now whose body tells its name."""
+    return await api.create_id(method="post", body={"name": name}, **fields)
 
 
 async def after_three_crashes(config: Config, clock: VirtualClock, folder: Path) -> Config:
@@ -212,7 +197,7 @@ async def test_after_three_crashes_each_suspect_goes_alone(
             ("poison", 1),
         ]
         for number in (1, 2, third):
-            assert (await state(api, number))["state"] == "completed"
+            assert (await api.job(number))["state"] == "completed"
 
 
 @pytest.mark.anyio
@@ -238,8 +223,8 @@ async def test_only_the_suspect_that_was_alone_at_the_next_crash_is_discarded(
     target = Counting()
     async with running(config, clock, target) as (booper, api):
         await booper.wait_idle()
-        assert (await state(api, 1))["state"] == "completed"
-        poison = await state(api, 2)
+        assert (await api.job(1))["state"] == "completed"
+        poison = await api.job(2)
         assert poison["state"] == "discarded"
         assert "died in 4 attempts in a row" in poison["last_error"]
         assert [name for name, _ in target.seen] == ["callback"]

@@ -15,6 +15,7 @@ from booper.clock import VirtualClock
 from booper.config import Config
 from booper.model.redaction import Redaction
 from tests.conftest import KEY
+from tests.support.api import Api
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
@@ -27,24 +28,20 @@ HIDDEN = {"x-API-key": "[redacted]", "Authorization": "[redacted]", "X-Plain": "
 @pytest.fixture
 async def careful(
     config: Config, clock: VirtualClock, target: FakeTarget
-) -> AsyncIterator[tuple[Booper, httpx.AsyncClient]]:
+) -> AsyncIterator[tuple[Booper, Api]]:
     """Run a booper whose operator hides `X-Api-Key` and `X-Signature` as well."""
     delivery = msgspec.structs.replace(config.delivery, redact_headers=("X-Api-Key", "x-signature"))
     hiding = msgspec.structs.replace(config, delivery=delivery)
     async with (
         Booper(hiding, api_key=KEY, clock=clock, random=Random(1), transport=target) as booper,
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(booper.asgi),
-            base_url="http://booper.test",
-            headers={"Authorization": f"Bearer {KEY}"},
-        ) as api,
+        Api(booper.asgi, KEY) as api,
     ):
         yield booper, api
 
 
 @pytest.mark.parametrize("timing", [{}, {"repeat_every": [1, "hour"]}])
 async def test_the_operators_headers_are_hidden_after_the_create(
-    careful: tuple[Booper, httpx.AsyncClient], target: FakeTarget, timing: dict[str, object]
+    careful: tuple[Booper, Api], target: FakeTarget, timing: dict[str, object]
 ) -> None:
     """Only the create's own answer and the target see the values; no list, log or dry run does."""
     booper, api = careful
@@ -64,7 +61,7 @@ async def test_the_operators_headers_are_hidden_after_the_create(
 
 
 async def test_reports_hide_the_operators_headers_too(
-    careful: tuple[Booper, httpx.AsyncClient], target: FakeTarget
+    careful: tuple[Booper, Api], target: FakeTarget
 ) -> None:
     """Webhook events and the callback show what the log shows (§7)."""
     booper, api = careful

@@ -24,6 +24,7 @@ from booper.clock import VirtualClock
 from booper.config import Config, Database, Targets
 from booper.errors import BooperError
 from tests.conftest import KEY, START
+from tests.support.api import Api
 from tests.support.target import FakeTarget
 from tests.torture.shim import ALWAYS, Shim
 
@@ -67,11 +68,7 @@ class Trial:
         """Fail those calls while jobs are created, sent and settled; then mend the disk."""
         async with (
             self.booper() as booper,
-            httpx.AsyncClient(
-                transport=httpx.ASGITransport(booper.asgi),
-                base_url="http://booper.test",
-                headers={"Authorization": f"Bearer {KEY}"},
-            ) as api,
+            Api(booper.asgi, KEY) as api,
         ):
             self._target.hold()
             await self._create(api)
@@ -94,7 +91,7 @@ class Trial:
             config, api_key=KEY, clock=self._clock, random=Random(1), transport=self._target
         )
 
-    async def _suffer(self, api: httpx.AsyncClient) -> None:
+    async def _suffer(self, api: Api) -> None:
         for _ in range(CREATES):
             await self._create(api)
             self._target.release()
@@ -103,14 +100,14 @@ class Trial:
                 if answer.status_code != 200:
                     self.faults.append(f"{path} answered {answer.status_code}")
 
-    async def _create(self, api: httpx.AsyncClient, **fields: object) -> None:
+    async def _create(self, api: Api, **fields: object) -> None:
         answer = await api.post("/api/jobs", json={"url": "https://target.test/", **fields})
         if answer.status_code == 201 and not fields:
             self._accepted.add(str(answer.json()["data"]["job_id"]))
         if answer.status_code not in (201, 503, 507):
             self.faults.append(f"a create was answered with {answer.status_code}")
 
-    async def _recover(self, api: httpx.AsyncClient) -> None:
+    async def _recover(self, api: Api) -> None:
         """Let five seconds pass; what waits to be written goes before each of these creates.
 
         One is refused at once while the loop cannot claim, so what is on its way is waited for.
@@ -124,7 +121,7 @@ class Trial:
                 while not self._accepted <= await self._completed(api):
                     await self._create(api, schedule_in=[1, "week"])
 
-    async def _completed(self, api: httpx.AsyncClient) -> set[str]:
+    async def _completed(self, api: Api) -> set[str]:
         answer = await api.get("/api/jobs", params={"state": "completed", "limit": 100})
         return {str(job["job_id"]) for job in answer.json()["data"]}
 

@@ -11,12 +11,13 @@ from booper.app import Booper
 from booper.clock import Clock
 from booper.config import Config, Database, Delivery, Targets
 from tests.conftest import KEY
+from tests.support.api import Api
 
 
 @asynccontextmanager
 async def running(
     database: Path, clock: Clock, target: httpx.AsyncBaseTransport, random: Random
-) -> AsyncIterator[tuple[Booper, httpx.AsyncClient]]:
+) -> AsyncIterator[tuple[Booper, Api]]:
     """Run a booper that stops without grace; every URL is an allowed target of it."""
     config = Config(
         database=Database(path=str(database), durability="normal"),
@@ -25,10 +26,6 @@ async def running(
     )
     async with (
         Booper(config, api_key=KEY, clock=clock, random=random, transport=target) as booper,
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(booper.asgi),
-            base_url="http://booper.test",
-            headers={"Authorization": f"Bearer {KEY}"},
-        ) as api,
+        Api(booper.asgi, KEY) as api,
     ):
         yield booper, api

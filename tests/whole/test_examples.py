@@ -8,15 +8,14 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
 
-import httpx
 import pytest
 
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config, Database, Targets
 from tests.conftest import START
+from tests.support.api import Api
 from tests.support.programs import (
     Announcements,
     DiscordWebhook,
@@ -91,14 +90,6 @@ def target(
     )
 
 
-async def create(api: httpx.AsyncClient, **fields: object) -> dict[str, Any]:
-    """Post a job and return its resource."""
-    answer = await api.post("/api/jobs", json=fields)
-    assert answer.status_code == 201, answer.text
-    resource: dict[str, Any] = answer.json()["data"]
-    return resource
-
-
 async def pass_through(booper: Booper, clock: VirtualClock, times: Iterable[datetime]) -> None:
     """Let these times come one after the other, and everything due at each be done."""
     for at in times:
@@ -124,9 +115,7 @@ async def test_the_published_request_arrives_after_thirty_seconds(
         Booper(
             config, api_key=PUBLIC_KEY, clock=clock, random=Random(1), transport=target
         ) as booper,
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(booper.asgi), base_url="http://booper.test"
-        ) as client,
+        Api(booper.asgi) as client,
     ):
         answer = await client.post(
             "/api/jobs",
@@ -155,14 +144,13 @@ async def test_the_published_request_arrives_after_thirty_seconds(
 
 
 async def test_the_ping_goes_out_every_five_minutes(
-    booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: Hosts
+    booper: Booper, api: Api, clock: VirtualClock, target: Hosts
 ) -> None:
     """The first ping leaves after 10 s, then one every 5 minutes on that grid, without a body.
 
     A day has 24 * 60 / 5 = 288 pings, a week 2,016.
     """
-    await create(
-        api,
+    await api.create(
         method="get",
         url="https://scheduler.booper.dev/api/ping",
         schedule_in=[10, "seconds"],
@@ -182,7 +170,7 @@ async def test_the_ping_goes_out_every_five_minutes(
 
 async def test_story_alerts_tell_of_each_story_once(
     booper: Booper,
-    api: httpx.AsyncClient,
+    api: Api,
     clock: VirtualClock,
     target: Hosts,
     stories: StoryAlerts,
@@ -192,8 +180,7 @@ async def test_story_alerts_tell_of_each_story_once(
     From noon on New Year's Day to noon on 31 January there are 30 * 24 + 1 = 721 runs, the first
     at once. At the n-th the program knows stories 1 to n; the even ones have enough points.
     """
-    await create(
-        api,
+    await api.create(
         method="post",
         url="https://stories.test/alerts",
         body={"min": 200, "exclude": "$previous.sent"},
@@ -216,7 +203,7 @@ async def test_story_alerts_tell_of_each_story_once(
 
 async def test_story_alerts_with_memory_survive_a_pause(
     booper: Booper,
-    api: httpx.AsyncClient,
+    api: Api,
     clock: VirtualClock,
     target: Hosts,
     stories: StoryAlerts,
@@ -226,8 +213,7 @@ async def test_story_alerts_with_memory_survive_a_pause(
     Hourly for a week from the first at once: 7 * 24 + 1 = 169 runs. Then 30 days without, and the
     next one is on the old grid, an hour after the enable.
     """
-    resource = await create(
-        api,
+    resource = await api.create(
         method="post",
         url="https://memory.test/alerts",
         body={"min": 200, "exclude": "$state.sent"},
@@ -254,7 +240,7 @@ async def test_story_alerts_with_memory_survive_a_pause(
 
 async def test_the_standup_is_called_on_working_days(
     booper: Booper,
-    api: httpx.AsyncClient,
+    api: Api,
     clock: VirtualClock,
     target: Hosts,
     discord: DiscordWebhook,
@@ -290,7 +276,7 @@ async def test_the_standup_is_called_on_working_days(
 )
 async def test_each_release_is_announced_once(
     booper: Booper,
-    api: httpx.AsyncClient,
+    api: Api,
     clock: VirtualClock,
     target: Hosts,
     releases: Announcements,
@@ -304,8 +290,7 @@ async def test_each_release_is_announced_once(
     A release comes every 10 days; the last before the last run is the 18th, of 30 June. With one
     run a week some releases are overtaken by the next.
     """
-    await create(
-        api,
+    await api.create(
         method="post",
         url="https://releases.test/announce",
         body={"last_sent_release": "$state.last_sent_release"},
@@ -330,7 +315,7 @@ async def test_each_release_is_announced_once(
 
 async def test_the_welcome_mail_is_sent_once(
     booper: Booper,
-    api: httpx.AsyncClient,
+    api: Api,
     clock: VirtualClock,
     target: Hosts,
     mail: WelcomeMail,
@@ -345,7 +330,7 @@ async def test_the_welcome_mail_is_sent_once(
         "schedule_in": [45, "minutes"],
         "idempotency_key": "jane@example.com:welcome",
     }
-    first = await create(api, **fields)
+    first = await api.create(**fields)
     for _ in range(3):
         clock.advance(timedelta(minutes=10))
         answer = await api.post("/api/jobs", json=fields)

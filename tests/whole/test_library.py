@@ -20,6 +20,7 @@ from booper.clock import VirtualClock
 from booper.config import Config
 from booper.errors import ConfigError
 from tests.conftest import KEY
+from tests.support.api import Api
 from tests.support.processes import DEADLINE_SECONDS, listening_target, until
 from tests.support.target import FakeTarget
 from tests.whole.test_readme import BLOCKS
@@ -137,7 +138,7 @@ async def test_a_program_is_told_what_is_wrong(booper: Booper) -> None:
         await booper.jobs.create(url=URL, idempotency_key="once", on_conflict="reject")
 
 
-async def test_a_program_acts_for_a_user_of_its_own(booper: Booper, api: httpx.AsyncClient) -> None:
+async def test_a_program_acts_for_a_user_of_its_own(booper: Booper, api: Api) -> None:
     """Who has a key of another user sees nothing of it; one of that user sees all."""
     await booper.jobs.create(url=URL, schedule_in=60)
     assert (await api.get("/api/jobs")).json()["data"] == []
@@ -155,11 +156,7 @@ async def test_a_program_may_act_for_another_user(
     async with booper:
         await booper.jobs.create(url=URL, schedule_in=60)
         key = (await booper.keys.create(name="to look", user=user)).key
-        async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(booper.asgi),
-            base_url="http://booper.test",
-            headers={"Authorization": f"Bearer {key}"},
-        ) as api:
+        async with Api(booper.asgi, key) as api:
             assert len((await api.get("/api/jobs")).json()["data"]) == 1
 
 

@@ -9,7 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 
-import httpx
 import pytest
 
 from booper.app import Booper
@@ -17,6 +16,7 @@ from booper.clock import RunningClock
 from booper.config import Config
 from booper.errors import StartError
 from tests.conftest import KEY, START
+from tests.support.api import Api
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
@@ -74,13 +74,9 @@ def sent(target: FakeTarget) -> set[str]:
     return {str(request.url) for request in target.received}
 
 
-def client_of(booper: Booper) -> httpx.AsyncClient:
+def client_of(booper: Booper) -> Api:
     """Return a client of a booper's API."""
-    return httpx.AsyncClient(
-        transport=httpx.ASGITransport(booper.asgi),
-        base_url="http://booper.test",
-        headers={"Authorization": f"Bearer {KEY}"},
-    )
+    return Api(booper.asgi, KEY)
 
 
 async def until(clock: RunningClock, look: Callable[[], bool]) -> None:

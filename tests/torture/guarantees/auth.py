@@ -7,8 +7,6 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-import httpx
-
 from booper.api.application import OPERATIONS
 from booper.app import Booper
 from booper.clock import VirtualClock
@@ -24,6 +22,7 @@ from tests.api.test_auth import (
     owned_objects,
 )
 from tests.conftest import START
+from tests.support.api import Api
 from tests.support.processes import bearer
 from tests.support.target import FakeTarget
 from tests.torture.line import Line, Size, line
@@ -59,7 +58,7 @@ async def _measure() -> Line:
 class Matrix:
     """What was answered to requests that must be refused."""
 
-    def __init__(self, stranger: httpx.AsyncClient) -> None:
+    def __init__(self, stranger: Api) -> None:
         self.tried = Counter[str]()
         self.faults: list[str] = []
         self._stranger = stranger
@@ -70,22 +69,20 @@ class Matrix:
         for value in BAD_AUTHORIZATIONS.values():
             await self._refused("401 to a bad key", CLOSED, {b"Authorization": value})
 
-    async def with_a_revoked_key(self, admin: httpx.AsyncClient) -> None:
+    async def with_a_revoked_key(self, admin: Api) -> None:
         """Send one of scope `admin` that worked until it was revoked."""
         number, headers = await _key(admin, "revoked", "admin")
         assert (await self._stranger.get("/api/keys", headers=headers)).status_code == 200
         await admin.delete(f"/api/keys/{number}")
         await self._refused("401 to a revoked key", CLOSED, headers)
 
-    async def with_a_key_of_the_wrong_scope(self, admin: httpx.AsyncClient) -> None:
+    async def with_a_key_of_the_wrong_scope(self, admin: Api) -> None:
         """Send good ones that may do less."""
         for scope, closed in {"read": [*WRITERS, *ADMINS], "write": ADMINS}.items():
             _, headers = await _key(admin, scope, scope)
             await self._refused("403 to a wrong scope", closed, headers)
 
-    async def on_what_is_another_users(
-        self, owner: httpx.AsyncClient, owned: dict[str, str]
-    ) -> None:
+    async def on_what_is_another_users(self, owner: Api, owned: dict[str, str]) -> None:
         """Send another user's key of every scope; nothing of the owner's may change."""
         before = await everything(owner)
         for scope in ("read", "write", "admin"):
@@ -105,15 +102,12 @@ class Matrix:
                 self.faults.append(f"{case}: {method} {path} answers {answer.status_code}")
 
 
-def _client(booper: Booper) -> httpx.AsyncClient:
+def _client(booper: Booper) -> Api:
     """Return a client without a key."""
-    transport = httpx.ASGITransport(booper.asgi)
-    return httpx.AsyncClient(transport=transport, base_url="http://booper.test")
+    return Api(booper.asgi)
 
 
-async def _key(
-    admin: httpx.AsyncClient, name: str, scope: str, **more: str
-) -> tuple[str, dict[str, str]]:
+async def _key(admin: Api, name: str, scope: str, **more: str) -> tuple[str, dict[str, str]]:
     """Make a key; return its id and the headers that carry it."""
     answer = await admin.post("/api/keys", json={"name": name, "scope": scope, **more})
     made = answer.raise_for_status().json()["data"]

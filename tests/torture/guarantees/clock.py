@@ -12,10 +12,9 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-import httpx
-
 from booper.clock import NAP_SECONDS, SystemClock, VirtualClock
 from tests.conftest import START
+from tests.support.api import Api
 from tests.support.processes import monotonic
 from tests.support.target import FakeTarget
 from tests.torture.line import Line, Size, line
@@ -120,7 +119,7 @@ def _sent(target: FakeTarget) -> list[tuple[str, datetime]]:
     ]
 
 
-async def _create(api: httpx.AsyncClient, path: str, **fields: object) -> None:
+async def _create(api: Api, path: str, **fields: object) -> None:
     answer = await api.post("/api/jobs", json={"url": f"https://target.test{path}", **fields})
     answer.raise_for_status()
 

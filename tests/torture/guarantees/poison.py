@@ -17,6 +17,7 @@ import httpx
 from booper.app import Booper
 from booper.clock import VirtualClock
 from tests.conftest import START
+from tests.support.api import Api
 from tests.support.programs import json_of
 from tests.support.target import FakeTarget
 from tests.torture.line import Line, Size, line
@@ -105,7 +106,7 @@ async def _die() -> list[str]:
 @asynccontextmanager
 async def _life(
     folder: Path, clock: VirtualClock, deadly: set[int]
-) -> AsyncIterator[tuple[Booper, httpx.AsyncClient, Deadly]]:
+) -> AsyncIterator[tuple[Booper, Api, Deadly]]:
     target = Deadly(deadly)
     # Each life draws other ids than the one whose rows it finds.
     async with running(folder / "booper.db", clock, target, Random(folder.name)) as (booper, api):
@@ -118,7 +119,7 @@ def _crash(folder: Path, following: Path) -> None:
         shutil.copy(folder / name, following / name)
 
 
-async def _create(api: httpx.AsyncClient) -> None:
+async def _create(api: Api) -> None:
     for number in range(BYSTANDERS + 1):
         job = {"method": "post", "url": "https://target.test/", "body": {"number": number}}
         (await api.post("/api/jobs", json=job)).raise_for_status()

@@ -19,6 +19,7 @@ from booper.clock import VirtualClock
 from booper.model.job import State
 from booper.travel import Journey, Travel
 from tests.conftest import START
+from tests.support.api import Api
 from tests.support.processes import monotonic
 from tests.torture.line import Line, Size, line
 from tests.torture.virtual import running
@@ -66,7 +67,7 @@ async def _measure(days: int) -> Line:
     return line("travel", figure, faults)
 
 
-async def _wait_beyond(api: httpx.AsyncClient) -> None:
+async def _wait_beyond(api: Api) -> None:
     """Create jobs that are not due in this year."""
     later = {"url": "https://target.test/", "schedule_in": [500, "days"]}
     for _ in range(BEYOND // 1_000):

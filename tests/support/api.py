@@ -1,0 +1,48 @@
+"""A client of booper's API for tests: httpx's own, and the few calls that most tests make."""
+
+from typing import Any
+
+import httpx
+from starlette.types import ASGIApp
+
+URL = "https://target.test/hook"
+"""Where jobs go that name no other URL."""
+
+
+class Api(httpx.AsyncClient):
+    """A client of an ASGI application; with a key, it sends that.
+
+    `get`, `post` and the like return responses. The calls below must succeed and return the data.
+    """
+
+    def __init__(self, app: ASGIApp, key: str | None = None) -> None:
+        super().__init__(
+            transport=httpx.ASGITransport(app),
+            base_url="http://booper.test",
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+        )
+
+    async def create(self, **fields: object) -> Any:
+        """Create a job or a schedule and return the resource of the job or of the first run."""
+        response = await self.post("/api/jobs", json={"url": URL, **fields})
+        assert response.status_code == 201, response.text
+        return response.json()["data"]
+
+    async def create_id(self, **fields: object) -> int:
+        """Create a job and return its number."""
+        return int((await self.create(**fields))["job_id"])
+
+    async def create_schedule(self, **fields: object) -> str:
+        """Create a schedule, hourly unless the fields say when, and return its path."""
+        recurrence = {} if {"cron", "repeat_every"} & set(fields) else {"repeat_every": [1, "hour"]}
+        return f"/api/schedules/{(await self.create(**recurrence, **fields))['schedule_id']}"
+
+    async def read(self, path: str, query: str = "") -> Any:
+        """Return what is at a path."""
+        response = await self.get(f"{path}?{query}" if query else path)
+        assert response.status_code == 200, response.text
+        return response.json()["data"]
+
+    async def job(self, reference: object) -> Any:
+        """Return the inner part of a job by its number or UUID: state, times, attempts."""
+        return (await self.read(f"/api/jobs/{reference}"))["job"]
