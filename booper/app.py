@@ -30,6 +30,7 @@ from booper.api.services import Services
 from booper.clock import Clock, SystemClock, unfrozen
 from booper.config import Config
 from booper.engine.channels import Channels
+from booper.engine.commands import Commands
 from booper.engine.delivery import Delivery
 from booper.engine.hosts import HostMap
 from booper.engine.inside import DELIVERED, InsideTransport
@@ -288,10 +289,18 @@ class Booper(OwnCalls):
 
     def _make_services(self, store: Store, scheduler: Scheduler, reports: Reports) -> Services:
         config = self.config
+        commands = Commands(
+            store,
+            scheduler,
+            reports,
+            self._channels,
+            config.retry.max_attempts,
+            config.channels.discord or None,
+        )
         return Services(
             store=store,
+            commands=commands,
             scheduler=scheduler,
-            reports=reports,
             channels=self._channels,
             guard=self._guard,
             clock=self._clock,
@@ -303,7 +312,6 @@ class Booper(OwnCalls):
             user_agent=USER_AGENT,
             key_ttl=parse_duration(config.server.idempotency_ttl),
             own_secret=self._own_secret,
-            forward_url=config.channels.discord or None,
             rate_limit=make_rate_limit(config.server),
             has_app=self._app is not None,
             open_channels_key=self._api_key if self._open_channels else None,

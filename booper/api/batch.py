@@ -4,7 +4,8 @@ Whatever is in a batch, it holds neither the loop nor the writer for long: it is
 written in parts, and what it is answered with does not grow beyond what came in.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import aclosing
 from datetime import datetime
 from typing import Final
 
@@ -38,11 +39,9 @@ from booper.errors import (
     Conflict,
     FieldError,
     InvalidRequest,
-    StoreUnavailable,
 )
 from booper.model.redaction import Redaction
 from booper.model.resource import JobResource, job_resource, new_job_resource
-from booper.model.schedule import NewSchedule
 from booper.store.values import PAGE_BYTES, Created, Creation
 
 MOST_IN_BATCH: Final = 1_000
@@ -53,10 +52,6 @@ MAX_ATOMIC_BYTES: Final = 4 << 20
 # The loop has other work after so many creates were read, or so much of them.
 STEP_ITEMS: Final = 4
 STEP_BYTES: Final = 64 << 10
-
-# What one transaction writes costs, about 25 ms: a plain job is 1.
-PART_COST: Final = 250
-_KEY_COST, _SCHEDULE_COST, _TAGS, _BYTES = 2, 4, 3, 4 << 10
 
 Read = Creation | BooperError
 
@@ -118,13 +113,12 @@ async def create(call: Call) -> Response:
     if not 0 < len(batch.jobs) <= MOST_IN_BATCH:
         detail = f"expected 1 to {MOST_IN_BATCH} jobs, got {len(batch.jobs)}"
         raise InvalidRequest([FieldError("/jobs", detail)])
-    services.scheduler.check_sending()
     now = services.clock.now()
     read = await _read(batch.jobs, call, now)
     if is_atomic:
-        await _create_atomically(read, call, now, answers := Answers(services.redaction, now))
+        await _create_all(read, call, now, answers := Answers(services.redaction, now))
     else:
-        await _create_in_parts(read, call, now, answers := Answers(services.redaction, now))
+        await _create_each(read, call, now, answers := Answers(services.redaction, now))
     return answers.response()
 
 
@@ -145,33 +139,16 @@ async def _read(jobs: Sequence[msgspec.Raw], call: Call, now: datetime) -> list[
     return read
 
 
-async def _create_in_parts(
-    read: Sequence[Read], call: Call, now: datetime, answers: Answers
-) -> None:
-    """Write the good ones in short transactions; what a store cannot write is an answer as well.
-
-    Raises:
-        StoreUnavailable: nothing could be written.
-    """
-    services, written = call.services, 0
-    for part in _parts(read):
-        good = [item for item in part if isinstance(item, Creation)]
-        made: Sequence[Created | BooperError]
-        try:
-            made = await services.store.jobs.create_many(good, now, atomic=False) if good else []
-            written += len(good)
-        except StoreUnavailable as error:
-            if not written:
-                raise
-            made = [error] * len(good)
-        _answer_all(part, made, call, answers)
-        await breathe()
+async def _create_each(read: Sequence[Read], call: Call, now: datetime, answers: Answers) -> None:
+    """Create the good ones, each by itself. Raises: StoreUnavailable, if none can be written."""
+    good = [item for item in read if isinstance(item, Creation)]
+    async with aclosing(call.services.commands.create_each(good, now)) as results:
+        for item in read:
+            answers.add(await anext(results) if isinstance(item, Creation) else item)
 
 
-async def _create_atomically(
-    read: Sequence[Read], call: Call, now: datetime, answers: Answers
-) -> None:
-    """Write all or none. Raises: InvalidRequest."""
+async def _create_all(read: Sequence[Read], call: Call, now: datetime, answers: Answers) -> None:
+    """Create all or none. Raises: InvalidRequest."""
     _refuse_any(read)
     good = [item for item in read if isinstance(item, Creation)]
     size = sum(len(item.new.args) for item in good)
@@ -179,44 +156,12 @@ async def _create_atomically(
         detail = f"with atomic=true must have at most {MAX_ATOMIC_BYTES} bytes of JSON, got {size}"
         raise InvalidRequest([FieldError("/jobs", detail)])
     try:
-        made = await call.services.store.jobs.create_many(good, now, atomic=True)
+        made = await call.services.commands.create_all(good, now)
     except BatchRefused as refused:
         _refuse_any(refused.answers)
         raise
-    _answer_all(read, made, call, answers)
-
-
-def _answer_all(
-    read: Sequence[Read], made: Sequence[Created | BooperError], call: Call, answers: Answers
-) -> None:
-    """Answer creates in their order, and arm the jobs that they made."""
-    results = iter(made)
-    for item in read:
-        answers.add(next(results) if isinstance(item, Creation) else item)
-    call.services.scheduler.arm(*(item.job for item in made if isinstance(item, Created)))
-
-
-def _parts(read: Sequence[Read]) -> Iterator[list[Read]]:
-    """Yield creates, and errors between them, in parts that cost about `PART_COST` to write."""
-    part: list[Read] = []
-    cost = 0
-    for item in read:
-        cost += _cost(item)
-        if part and cost > PART_COST:
-            yield part
-            part, cost = [], _cost(item)
-        part.append(item)
-    if part:
-        yield part
-
-
-def _cost(item: Read) -> int:
-    if isinstance(item, BooperError):
-        return 0
-    new = item.new
-    cost = 1 + len(new.tags) // _TAGS + len(new.args) // _BYTES
-    cost += _KEY_COST if new.idempotency_key is not None else 0
-    return cost + (_SCHEDULE_COST if isinstance(new, NewSchedule) else 0)
+    for created in made:
+        answers.add(created)
 
 
 def _refuse_any(read: Sequence[object]) -> None:

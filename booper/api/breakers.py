@@ -31,7 +31,7 @@ async def list_all(call: Call) -> Response:
 
 async def reset(call: Call) -> Response:
     """Send to one target or to all as if it had never failed."""
-    origins = call.services.scheduler.reset_breakers(await read_target(call))
+    origins = call.services.commands.reset_breakers(await read_target(call))
     return JSONResponse({"data": {"reset": origins}})
 
 

@@ -234,7 +234,7 @@ async def _publish(
     message = services.channels.message(channel, post.content, post.author)
     # First what can fail: a caller who is told so posts again, and no reader sees it twice.
     if channel == DISCORD:
-        await services.forward(user_id, discord_body(message))
+        await services.commands.forward(user_id, discord_body(message), message.at)
     services.channels.publish(user_id, message)
     return JSONResponse(msgspec.Raw(posted))
 

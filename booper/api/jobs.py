@@ -52,12 +52,10 @@ async def create(call: Call) -> Response:
     if flag(call, "dry_run"):
         return await _dry_run(call)
     body = await read_body(call, services.max_body_bytes)
-    services.scheduler.check_sending()
     now = services.clock.now()
     creation = read_creation(body, media_type(call), call.user_id, services.rules, now)
-    created = await services.store.jobs.create(creation, now)
+    created = await services.commands.create(creation, now)
     job = created.job
-    services.scheduler.arm(job)
     if created.is_duplicate:
         return JSONResponse({"data": job_resource(job, now, services.redaction, has_conflict=True)})
     return JSONResponse({"data": new_job_resource(job, now)}, 201, f"/api/jobs/{job.id}")
@@ -92,27 +90,22 @@ async def get(call: Call) -> Response:
 async def cancel(call: Call) -> Response:
     """Cancel a job; a finished one is shown unchanged."""
     services, now = call.services, call.services.clock.now()
-    changed = await services.store.jobs.cancel(
-        call.user_id, reference(call), now, services.reports.cancelled
-    )
-    services.scheduler.arm(*changed.jobs)
-    return JSONResponse({"data": job_resource(changed.jobs[0], now, services.redaction)})
+    job = await services.commands.cancel(call.user_id, reference(call), now)
+    return JSONResponse({"data": job_resource(job, now, services.redaction)})
 
 
 async def retry(call: Call) -> Response:
     """Send a discarded or cancelled job again, now."""
-    now = call.services.clock.now()
-    job = await call.services.store.jobs.retry(call.user_id, reference(call), now)
-    call.services.scheduler.arm(job)
-    return JSONResponse({"data": job_resource(job, now, call.services.redaction)})
+    services, now = call.services, call.services.clock.now()
+    job = await services.commands.retry(call.user_id, reference(call), now)
+    return JSONResponse({"data": job_resource(job, now, services.redaction)})
 
 
 async def run(call: Call) -> Response:
     """Send a waiting job now."""
-    now = call.services.clock.now()
-    job = await call.services.store.jobs.run(call.user_id, reference(call), now)
-    call.services.scheduler.arm(job)
-    return JSONResponse({"data": job_resource(job, now, call.services.redaction)})
+    services, now = call.services, call.services.clock.now()
+    job = await services.commands.run(call.user_id, reference(call), now)
+    return JSONResponse({"data": job_resource(job, now, services.redaction)})
 
 
 _HOOK = "https://scheduler.booper.dev/api/broadcast"

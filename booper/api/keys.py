@@ -1,7 +1,7 @@
 """`/api/keys`: API keys, for the administrator alone."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -27,7 +27,6 @@ from booper.api.shapes import read_struct
 from booper.api.wire import KeyResource, NewKeyResource, key_resource
 from booper.errors import FieldError, InvalidRequest, NotFound, UnsupportedMediaType
 from booper.model.key import ApiKey, NewKey, Scope, check_name, digest_of, new_key
-from booper.store.base import Keys
 from booper.store.values import Page, Part, Place
 
 ORDER_FIELDS = ("inserted_at", "id")
@@ -41,6 +40,9 @@ class KeyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scope: str = Scope.WRITE
 
 
+CreateKey = Callable[[NewKey, datetime], Awaitable[ApiKey]]
+
+
 class KeyPage(msgspec.Struct, frozen=True, omit_defaults=True):
     """A page of keys; `next_cursor` leads to the page behind it, if there is one."""
 
@@ -48,7 +50,7 @@ class KeyPage(msgspec.Struct, frozen=True, omit_defaults=True):
     next_cursor: str | None = None
 
 
-async def issue(keys: Keys, asked: KeyRequest, now: datetime) -> NewKeyResource:
+async def issue(create: CreateKey, asked: KeyRequest, now: datetime) -> NewKeyResource:
     """Make a key; the answer is the only place where it ever stands.
 
     Raises:
@@ -65,7 +67,7 @@ async def issue(keys: Keys, asked: KeyRequest, now: datetime) -> NewKeyResource:
         raise InvalidRequest([FieldError("/scope", detail)])
     secret = new_key(secrets.token_bytes)
     new = NewKey(asked.name, asked.user, digest_of(secret), Scope(asked.scope))
-    key = await keys.create(new, now)
+    key = await create(new, now)
     return NewKeyResource(key.id, key.name, key.user, key.scope, secret)
 
 
@@ -75,7 +77,7 @@ async def create(call: Call) -> Response:
     if media_type(call) != JSON:
         raise UnsupportedMediaType(f"expected {JSON}")
     asked = read_struct(body, KeyRequest)
-    issued = await issue(call.services.store.keys, asked, call.services.clock.now())
+    issued = await issue(call.services.commands.create_key, asked, call.services.clock.now())
     return JSONResponse({"data": issued}, 201)
 
 
@@ -109,8 +111,7 @@ async def revoke(call: Call) -> Response:
         key_id = UUID(text)
     except ValueError:
         raise NotFound(f"there is no key {text[:80]!r}") from None
-    key = await call.services.store.keys.revoke(key_id, call.services.clock.now())
-    call.services.channels.revoke(key.id)
+    key = await call.services.commands.revoke_key(key_id, call.services.clock.now())
     return JSONResponse({"data": key_resource(key)})
 
 

@@ -37,26 +37,17 @@ class ManyAnswer(msgspec.Struct, frozen=True):
 
 async def cancel(call: Call) -> Response:
     """Cancel every unfinished job that matches."""
-    asked, now = await _many(call), call.services.clock.now()
-    services = call.services
-    changed = await services.store.jobs.cancel_many(
-        call.user_id,
-        body_filter(_filter(asked), now),
-        now,
-        services.reports.cancelled,
-        lambda jobs: services.scheduler.arm(*jobs),
-        dry_run=asked.dry_run,
-    )
+    asked, now = await read_json(call, ManyBody), call.services.clock.now()
+    wanted, commands = body_filter(_filter(asked), now), call.services.commands
+    changed = await commands.cancel_many(call.user_id, wanted, now, dry_run=asked.dry_run)
     return JSONResponse({"data": ManyAnswer(changed.matched, changed.changed)})
 
 
 async def retry(call: Call) -> Response:
     """Send every discarded or cancelled job that matches again."""
-    asked, now = await _many(call), call.services.clock.now()
-    wanted, scheduler = body_filter(_filter(asked), now), call.services.scheduler
-    changed = await call.services.store.jobs.retry_many(
-        call.user_id, wanted, now, lambda jobs: scheduler.arm(*jobs), dry_run=asked.dry_run
-    )
+    asked, now = await read_json(call, ManyBody), call.services.clock.now()
+    wanted, commands = body_filter(_filter(asked), now), call.services.commands
+    changed = await commands.retry_many(call.user_id, wanted, now, dry_run=asked.dry_run)
     return JSONResponse({"data": ManyAnswer(changed.matched, changed.changed)})
 
 
@@ -79,10 +70,6 @@ OPERATIONS = (
     Operation("POST", "/api/jobs/cancel", Access.WRITE, cancel, _MANY),
     Operation("POST", "/api/jobs/retry", Access.WRITE, retry, _MANY),
 )
-
-
-async def _many(call: Call) -> ManyBody:
-    return await read_json(call, ManyBody)
 
 
 def _filter(asked: ManyBody) -> FilterBody:

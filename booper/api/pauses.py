@@ -36,16 +36,13 @@ class PauseResource(msgspec.Struct, frozen=True):
 async def pause(call: Call) -> Response:
     """Send nothing, to one target or at all, until it is resumed; jobs keep their states."""
     target, now = await read_target(call), call.services.clock.now()
-    await call.services.store.pauses.add(target, now)
-    call.services.scheduler.pause(target, now)
+    await call.services.commands.pause(target, now)
     return await _paused(call)
 
 
 async def resume(call: Call) -> Response:
     """Send again, to one target or to all."""
-    target = await read_target(call)
-    await call.services.store.pauses.remove(target)
-    call.services.scheduler.resume(target)
+    await call.services.commands.resume(await read_target(call))
     return await _paused(call)
 
 

@@ -51,10 +51,9 @@ from booper.model.moment import parse_moment
 from booper.model.origin import path_key
 from booper.model.resource import JobResource, job_resource
 from booper.model.schedule import NewSchedule, Plan, Schedule, zone_of
-from booper.store.values import PAGE_BYTES, ScheduleChange
+from booper.store.values import PAGE_BYTES
 
 DEFAULT_NEXT_RUNS = 5
-MOST_TRIES = 5
 MOST_NEXT_RUNS = 100
 ORDER_FIELDS = ("inserted_at", "id")
 
@@ -91,43 +90,31 @@ async def change(call: Call) -> Response:
     body = await read_body(call, services.max_body_bytes)
     if media_type(call) != JSON:
         raise UnsupportedMediaType(f"expected {JSON}")
-    altered = await _change(call, body, now)
-    services.scheduler.arm(*altered.armed)
-    shown = await _detail(call, altered.schedule, DEFAULT_NEXT_RUNS, now)
+    schedule = await services.commands.change_schedule(
+        call.user_id, _reference(call), lambda seen: _changed(seen, body, call, now), now
+    )
+    shown = await _detail(call, schedule, DEFAULT_NEXT_RUNS, now)
     return JSONResponse({"data": shown})
 
 
 async def disable(call: Call) -> Response:
     """Cancel the waiting run and plan no more."""
     services, now = call.services, call.services.clock.now()
-    altered = await services.store.schedules.disable(
-        call.user_id, _reference(call), now, services.reports.cancelled
-    )
-    services.scheduler.arm(*altered.armed)
-    return JSONResponse({"data": schedule_resource(altered.schedule, services.redaction)})
+    schedule = await services.commands.disable_schedule(call.user_id, _reference(call), now)
+    return JSONResponse({"data": schedule_resource(schedule, services.redaction)})
 
 
 async def enable(call: Call) -> Response:
     """Plan the next run after now."""
     services, now = call.services, call.services.clock.now()
-    schedule = await services.store.schedules.get(call.user_id, _reference(call))
-    try:
-        Plan.of_schedule(schedule)
-    except ValueError as error:
-        raise Conflict(f"schedule {schedule.id} cannot be planned: {error}") from error
-    attempts = decode_args(schedule.args).max_attempts or services.max_attempts
-    altered = await services.store.schedules.enable(call.user_id, schedule.id, now, attempts)
-    services.scheduler.arm(*altered.armed)
-    return JSONResponse({"data": schedule_resource(altered.schedule, services.redaction)})
+    schedule = await services.commands.enable_schedule(call.user_id, _reference(call), now)
+    return JSONResponse({"data": schedule_resource(schedule, services.redaction)})
 
 
 async def delete(call: Call) -> Response:
     """Cancel the waiting run and forget the schedule; its past jobs stay."""
     services, now = call.services, call.services.clock.now()
-    altered = await services.store.schedules.delete(
-        call.user_id, _reference(call), now, services.reports.cancelled
-    )
-    services.scheduler.arm(*altered.armed)
+    await services.commands.delete_schedule(call.user_id, _reference(call), now)
     return Response(status_code=204)
 
 
@@ -135,10 +122,10 @@ async def run(call: Call) -> Response:
     """Run a schedule now, beside its plan, with another body if one is given."""
     services, now = call.services, call.services.clock.now()
     body = await read_body(call, services.max_body_bytes)
-    schedule = await services.store.schedules.get(call.user_id, _reference(call))
-    new = _extra_run(schedule, _run_body(call, body), call, now)
-    job = await services.store.schedules.run(call.user_id, schedule.id, new, now)
-    services.scheduler.arm(job)
+    given = _run_body(call, body)
+    job = await services.commands.run_schedule(
+        call.user_id, _reference(call), lambda seen: _extra_run(seen, given, call, now), now
+    )
     shown = job_resource(job, now, services.redaction)
     return JSONResponse({"data": shown}, 201, f"/api/jobs/{job.id}")
 
@@ -235,20 +222,6 @@ OPERATIONS = (
     ),
     Operation("POST", "/api/schedules/{schedule_id}/run", Access.WRITE, run, _EXTRA, ITEM_BYTES),
 )
-
-
-async def _change(call: Call, body: bytes, now: datetime) -> ScheduleChange:
-    """Lay a change over a schedule; anew if another change has come between."""
-    schedules, announce = call.services.store.schedules, call.services.reports.cancelled
-    for tries_left in reversed(range(MOST_TRIES)):
-        seen = await schedules.get(call.user_id, _reference(call))
-        new = _changed(seen, body, call, now)
-        try:
-            return await schedules.change(call.user_id, seen, new, now, announce)
-        except Conflict:
-            if not tries_left:
-                raise
-    raise AssertionError("the last try returns or raises")
 
 
 def _changed(schedule: Schedule, body: bytes, call: Call, now: datetime) -> NewSchedule:

@@ -1,38 +1,36 @@
 """What the operations of the API work with."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from uuid import UUID
 
 from booper.api.intake import Rules
 from booper.api.limits import RateLimit
 from booper.api.memory import ResponseMemory
 from booper.clock import Clock
 from booper.engine.channels import Channels
-from booper.engine.reports import Reports
+from booper.engine.commands import Commands
 from booper.engine.scheduler import Scheduler
 from booper.guard.policy import Check, Guard
 from booper.model.redaction import Redaction
 from booper.model.retry import Backoff
 from booper.store.base import Store
-from booper.store.values import Creation
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """The parts behind the API; `key_ttl` is how long an idempotency key stays taken by default.
 
-    `is_administrator` marks the door that only an admin can open.
+    What is changed goes through `commands`; the store, the scheduler and the channels are for
+    looking. `is_administrator` marks the door that only an admin can open.
 
-    `own_secret` tells booper's own deliveries, `forward_url` is where the channel `discord` goes,
-    `has_app` says that there is a program around booper to deliver to. `open_channels_key` is the
-    key that a message to a channel is posted with if it has none, None where it needs its own.
+    `own_secret` tells booper's own deliveries, `has_app` says that there is a program around booper
+    to deliver to. `open_channels_key` is the key that a message to a channel is posted with if it
+    has none, None where it needs its own.
     """
 
     store: Store
+    commands: Commands
     scheduler: Scheduler
-    reports: Reports
     channels: Channels
     guard: Guard
     clock: Clock
@@ -44,7 +42,6 @@ class Services:
     user_agent: str
     key_ttl: timedelta
     own_secret: str
-    forward_url: str | None = None
     rate_limit: RateLimit | None = None
     is_administrator: bool = False
     has_app: bool = False
@@ -66,12 +63,3 @@ class Services:
         """
         reaches_app = self.has_app and self.is_administrator
         return self.guard.check_own if reaches_app else self.guard.check
-
-    async def forward(self, user_id: UUID, body: Mapping[str, object]) -> None:
-        """Send a channel's message on, as durably as any job, if the operator wants that."""
-        if self.forward_url is None:
-            return
-        now = self.clock.now()
-        new = self.reports.forward(user_id, self.forward_url, body, now)
-        created = await self.store.jobs.create(Creation(new), now)
-        self.scheduler.arm(created.job)

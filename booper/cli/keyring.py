@@ -106,7 +106,7 @@ class LocalKeyring:
 
     async def create(self, asked: KeyRequest) -> NewKeyResource:
         """Make a key."""
-        return await issue(self._keys, asked, self._clock.now())
+        return await issue(self._keys.create, asked, self._clock.now())
 
     async def list(self) -> Sequence[KeyResource]:
         """Return all keys."""

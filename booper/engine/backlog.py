@@ -52,8 +52,13 @@ class Backlog:
         self._held.release(due)
         return self._timers.arm(due)
 
+    def claim_begins(self) -> None:
+        """Note that a claim is asked for; what is armed before its end goes on top of it."""
+        self._held.claim_begins()
+
     def return_claimed(self, taken: Sequence[DueJob]) -> None:
         """Take back what could not be claimed."""
+        self._held.claim_fails()
         for seen in taken:
             self.ready.free(seen.due.origin)
             self._timers.arm(seen.due)

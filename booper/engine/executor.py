@@ -131,7 +131,7 @@ class Executor:
             outcome = Failed("internal", message, timedelta(0))
             return self._executed(attempt, None, outcome)
 
-    async def give_back(self, attempt: Attempt, shortage: Shortage) -> Job:
+    async def give_back(self, attempt: Attempt, shortage: Shortage) -> None:
         """Undo an attempt that a shortage kept from being made; it is due again after a pause."""
         now = self._clock.now()
         due_at = now + self._shortages.pause_after(shortage, now)
@@ -142,7 +142,7 @@ class Executor:
                 log.error("job %d: giving it back waits for the store: %s", attempt.job.id, error)
                 await self._clock.pause(STORE_PAUSE)
             else:
-                return lifecycle.release(attempt.job, due_at)
+                return
 
     async def record(self, executed: Executed) -> Settled:
         """Write a result; a store that cannot write now is asked again until it can."""

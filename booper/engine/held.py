@@ -14,22 +14,42 @@ class Held:
 
     def __init__(self) -> None:
         self._ids_by_origin: dict[str, set[int]] = {}
+        self._released: set[int] | None = None
+
+    def claim_begins(self) -> None:
+        """Note that a claim is asked for, which may find that jobs wait for a predecessor."""
+        self._released = set()
+
+    def claim_fails(self) -> None:
+        """Note that the claim has found nothing out."""
+        self._released = None
 
     def note(self, held: Sequence[Job]) -> None:
-        """Remember what a claim left waiting."""
+        """Remember what a claim left waiting.
+
+        What was released since it began is left out: the end of its predecessor was committed right
+        behind the claim, and is known before the claim has returned.
+        """
+        released, self._released = self._released or (), None
         for job in held:
-            self._ids_by_origin.setdefault(job.origin, set()).add(job.id)
+            if job.id not in released:
+                self._ids_by_origin.setdefault(job.origin, set()).add(job.id)
 
     def release(self, due: Due) -> None:
         """Note that a job waits for its predecessor no longer, or never did."""
-        if (ids := self._ids_by_origin.get(due.origin)) is not None:
-            ids.discard(due.id)
+        if self._released is not None:
+            self._released.add(due.id)
+        self._discard(due)
 
     def forget(self, taken: Sequence[DueJob]) -> None:
         """Note that jobs have been claimed."""
         if self._ids_by_origin:
             for each in taken:
-                self.release(each.due)
+                self._discard(each.due)
+
+    def _discard(self, due: Due) -> None:
+        if (ids := self._ids_by_origin.get(due.origin)) is not None:
+            ids.discard(due.id)
 
     def renew(self) -> None:
         """Forget what waits for a predecessor; the table is asked anew."""

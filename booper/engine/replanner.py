@@ -33,12 +33,9 @@ CHUNK: Final = 100
 class Replanner:
     """Watch the clock for steps back; each starts a task that plans anew what is too late."""
 
-    def __init__(
-        self, queue: Queue, clock: Clock, arm: Callable[..., None], wake: asyncio.Event
-    ) -> None:
+    def __init__(self, queue: Queue, clock: Clock, wake: asyncio.Event) -> None:
         self._queue = queue
         self._clock = clock
-        self._arm = arm
         self._wake = wake
         self._latest = clock.now()
         self._watching: asyncio.Task[None] | None = None
@@ -104,7 +101,6 @@ class Replanner:
             return list(await self._queue.replan(chunk, self._clock.now()))
 
         jobs = await self._patiently(move)
-        self._arm(*jobs)
         return len(jobs)
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:

@@ -19,7 +19,7 @@ from booper.engine.ready import NO_SLOTS
 from booper.engine.replanner import Replanner
 from booper.engine.reports import Reports
 from booper.errors import Shortage, StoreDamaged, StoreUnavailable
-from booper.model.job import WAITING, Attempt, Job
+from booper.model.job import Attempt, Job
 from booper.store.base import Store
 from booper.store.values import Admit, DueJob, Pause, Suspect
 
@@ -53,13 +53,14 @@ class Scheduler:
         self._running: dict[asyncio.Task[None], Job] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
-        self._replanner = Replanner(store.queue, clock, self.arm, self._wake)
+        self._replanner = Replanner(store.queue, clock, self._wake)
         self._idle = asyncio.Event()
         self._ended = asyncio.Event()
         self._is_stopping = False
         self._is_looping = False
         # What kept the last step from being made.
         self._trouble: StoreUnavailable | None = None
+        store.subscribe(self._arm)
 
     @property
     def breakers(self) -> Breakers:
@@ -84,15 +85,6 @@ class Scheduler:
         """
         if self._trouble is not None:
             raise StoreUnavailable(f"nothing can be sent now: {self._trouble}")
-
-    def arm(self, *jobs: Job) -> None:
-        """Make the loop see jobs that were just written, those of them that wait."""
-        for job in jobs:
-            if job.state not in WAITING:
-                continue
-            if self._backlog.arm(job):
-                self._wake.set()
-            self._observers.armed(job)
 
     def reread(self) -> None:
         """Read anew from the table what waits; the loop is idle only after that."""
@@ -198,6 +190,13 @@ class Scheduler:
             self._ended.set()
             self._idle.set()  # or who waits for that would wait for ever
 
+    def _arm(self, jobs: Sequence[Job]) -> None:
+        """Make the loop see waiting jobs that were just committed."""
+        for job in jobs:
+            if self._backlog.arm(job):
+                self._wake.set()
+            self._observers.armed(job)
+
     async def _begin(self) -> None:
         """Read what the start needs; where that is damaged, wait, so that the rest can be read."""
         while not self._is_stopping:
@@ -262,12 +261,12 @@ class Scheduler:
     async def _start(self, taken: Sequence[DueJob], admit: Admit = Admit.NONE) -> None:
         """Claim jobs in one transaction and set each on its way."""
         now = self._clock.now()
+        self._backlog.claim_begins()
         try:
             claims = await self._store.queue.claim(taken, now, self._executor.announce, admit)
         except BaseException:
             self._backlog.return_claimed(taken)
             raise
-        self.arm(*claims.armed)
         self._backlog.note(taken, claims)
         for attempt in claims.begun:
             task = asyncio.create_task(self._attempt(attempt), name=f"job {attempt.job.id}")
@@ -284,7 +283,7 @@ class Scheduler:
             job = attempt.job
             self.breakers.record(job.origin, job.path, executed.outcome, self._clock.now())
         except Shortage as shortage:
-            self.arm(await self._executor.give_back(attempt, shortage))
+            await self._executor.give_back(attempt, shortage)
             return
         finally:
             self._sending.discard(task)  # from here on a stop may not cut it off
@@ -292,8 +291,7 @@ class Scheduler:
             self._backlog.ready.free(attempt.job.origin)
             if self._backlog.wants_slot:
                 self._wake.set()
-        settled = await self._executor.record(executed)
-        self.arm(settled.job, *settled.armed)
+        await self._executor.record(executed)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         job = self._running.pop(task)

@@ -22,7 +22,6 @@ from booper.store.values import (
     Announce,
     AnnounceEnd,
     AnnounceRescue,
-    Arm,
     BulkResult,
     Claims,
     Created,
@@ -38,6 +37,7 @@ from booper.store.values import (
     ScheduleChange,
     Settled,
     Settlement,
+    Subscriber,
 )
 
 
@@ -91,17 +91,16 @@ class Jobs(Protocol):
         wanted: JobFilter,
         now: datetime,
         announce: AnnounceEnd,
-        arm: Arm,
         *,
         dry_run: bool,
     ) -> BulkResult:
-        """Cancel every unfinished job that matches; the runs planned in their place are armed.
+        """Cancel every unfinished job that matches, and plan the next runs in their place.
 
         Not atomic: each of many short changes is. One that cannot be written ends it.
         """
 
     async def retry_many(
-        self, user_id: UUID, wanted: JobFilter, now: datetime, arm: Arm, *, dry_run: bool
+        self, user_id: UUID, wanted: JobFilter, now: datetime, *, dry_run: bool
     ) -> BulkResult:
         """Make every discarded or cancelled job that matches due again, as `cancel_many` does."""
 
@@ -292,6 +291,13 @@ class Store(Protocol):
 
     @property
     def keys(self) -> Keys: ...
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Tell `subscriber` of the waiting jobs of each commit from now on, in order.
+
+        It is told on the event loop, before the change that was committed returns. There is one.
+        """
+        ...
 
     async def check_writable(self, now: datetime) -> None:
         """Write something durable. Raises: StoreUnavailable."""

@@ -227,8 +227,8 @@ class BulkResult(msgspec.Struct, frozen=True, gc=False):
     jobs: Sequence[Job] = ()
 
 
-Arm = Callable[[Sequence[Job]], None]
-"""Is told of the jobs that a step of a change of many has made due, once they are written."""
+Subscriber = Callable[[Sequence[Job]], None]
+"""A function that is told of the jobs of a commit that wait: new, changed, or free to go by now."""
 
 
 class ScheduleChange(msgspec.Struct, frozen=True, gc=False):

@@ -18,6 +18,7 @@ from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config, Database, Targets
 from booper.engine.channels import Channels
+from booper.engine.commands import Commands
 from booper.engine.delivery import Delivery
 from booper.engine.executor import Defaults, Executor
 from booper.engine.reports import Reports
@@ -389,11 +390,13 @@ async def resolving(path: Path, clock: VirtualClock, target: FakeTarget) -> Asyn
         await store.keys.create(NewKey("test", None, digest_of(KEY)), clock.now())
         delivery = Delivery(target, guard, 1 << 18)
         executor = Executor(store.queue, delivery, reports, clock, random, defaults)
+        scheduler = Scheduler(store, executor, reports, clock, concurrency=64, per_origin=16)
+        channels = Channels(clock, random)
         services = Services(
             store=store,
-            scheduler=Scheduler(store, executor, reports, clock, concurrency=64, per_origin=16),
-            reports=reports,
-            channels=Channels(clock, random),
+            commands=Commands(store, scheduler, reports, channels, 15),
+            scheduler=scheduler,
+            channels=channels,
             guard=guard,
             clock=clock,
             max_body_bytes=1 << 20,

@@ -6,7 +6,6 @@ Takes the same command line. The rest of the process is booper's own, down to it
 import importlib
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from itertools import count
 from random import Random
@@ -15,13 +14,12 @@ from typing import Any
 from booper.api.services import Services
 from booper.app import Booper
 from booper.cli import main
-from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
 from booper.errors import BooperError
 from booper.model.identity import uuid7
 from booper.model.job import Job, NewJob, State
 from booper.store.base import Jobs, Store
-from booper.store.values import Created, Creation
+from booper.store.values import Created, Creation, Subscriber
 
 
 class InstantJobs:
@@ -31,6 +29,7 @@ class InstantJobs:
         self._jobs = jobs
         self._ids = count(1)
         self._random = Random()
+        self.subscriber: Subscriber = lambda jobs: None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._jobs, name)
@@ -64,11 +63,12 @@ class InstantJobs:
             scheduled_at=new.scheduled_at,
             planned_at=new.planned_at,
         )
+        self.subscriber([job])
         return Created(job, is_duplicate=False)
 
 
 class InstantStore:
-    """A store with `InstantJobs`."""
+    """A store with `InstantJobs`, which announces them as it does what it commits."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -77,14 +77,21 @@ class InstantStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Tell of both."""
+        self._store.subscribe(subscriber)
+        self.jobs.subscriber = subscriber
+
 
 class InstantBooper(Booper):
-    """A booper whose API has such a store."""
+    """A booper whose loop and API have such a store."""
 
-    def _make_services(self, store: Store, scheduler: Scheduler, reports: Reports) -> Services:
-        services = super()._make_services(store, scheduler, reports)
-        instant: Any = InstantStore(store)
-        return replace(services, store=instant)
+    def _make_scheduler(self, store: Store, *parts: Any) -> Scheduler:
+        self._instant: Any = InstantStore(store)
+        return super()._make_scheduler(self._instant, *parts)
+
+    def _make_services(self, store: Store, *parts: Any) -> Services:
+        return super()._make_services(self._instant, *parts)
 
 
 if __name__ == "__main__":

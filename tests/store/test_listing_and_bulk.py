@@ -32,7 +32,6 @@ from tests.support.stores import (
     page,
     repeating,
     scheduled,
-    unarmed,
     waiting,
     wanted,
 )
@@ -311,9 +310,8 @@ async def test_cancelling_many_ends_what_matches_and_has_not_ended(
     his = await created(store, bob)
     now = START + SECOND
     armed = list[Job]()
-    changed = await store.jobs.cancel_many(
-        alice, JobFilter(), now, nothing, armed.extend, dry_run=False
-    )
+    store.subscribe(armed.extend)
+    changed = await store.jobs.cancel_many(alice, JobFilter(), now, nothing, dry_run=False)
     unfinished = [job for state, job in jobs.items() if state not in FINISHED]
     assert changed.matched == changed.changed == len(unfinished) == 3
     assert armed == []
@@ -332,7 +330,8 @@ async def test_retrying_many_makes_due_what_was_discarded_or_cancelled(
     jobs: dict[State, Job] = {state: await in_state(store, alice, state) for state in STORED}
     now = START + SECOND
     armed = list[Job]()
-    changed = await store.jobs.retry_many(alice, JobFilter(), now, armed.extend, dry_run=False)
+    store.subscribe(armed.extend)
+    changed = await store.jobs.retry_many(alice, JobFilter(), now, dry_run=False)
     assert (changed.matched, changed.changed, len(armed)) == (2, 2, 2)
     for job in armed:
         assert (job.state, job.scheduled_at) == (State.RETRYABLE, now)
@@ -346,10 +345,8 @@ async def test_retrying_many_makes_due_what_was_discarded_or_cancelled(
 async def test_a_dry_run_counts_and_changes_nothing(store: Store, alice: UUID) -> None:
     """It says how many the change would reach."""
     jobs = {state: await in_state(store, alice, state) for state in STORED}
-    cancelling = await store.jobs.cancel_many(
-        alice, JobFilter(), START, nothing, unarmed, dry_run=True
-    )
-    retrying = await store.jobs.retry_many(alice, JobFilter(), START, unarmed, dry_run=True)
+    cancelling = await store.jobs.cancel_many(alice, JobFilter(), START, nothing, dry_run=True)
+    retrying = await store.jobs.retry_many(alice, JobFilter(), START, dry_run=True)
     assert cancelling == BulkResult(3, 0)
     assert retrying == BulkResult(2, 0)
     for job in jobs.values():
@@ -360,11 +357,11 @@ async def test_a_change_of_many_reaches_what_its_filter_matches(store: Store, al
     """By tag and by state; finished jobs match no cancel, whatever the filter says."""
     kept, gone = [await created(store, alice, tags=(tag,)) for tag in ("kept", "gone")]
     matching = JobFilter(tag="gone")
-    changed = await store.jobs.cancel_many(alice, matching, START, nothing, unarmed, dry_run=False)
+    changed = await store.jobs.cancel_many(alice, matching, START, nothing, dry_run=False)
     assert (changed.matched, changed.changed) == (1, 1)
     assert (await store.jobs.get(alice, gone.id)).state is State.CANCELLED
     done = JobFilter(states=frozenset({State.COMPLETED}))
-    none = await store.jobs.cancel_many(alice, done, START, nothing, unarmed, dry_run=False)
+    none = await store.jobs.cancel_many(alice, done, START, nothing, dry_run=False)
     assert none == BulkResult(0, 0)
     assert await waiting(store) == [kept.id]
 
@@ -372,13 +369,12 @@ async def test_a_change_of_many_reaches_what_its_filter_matches(store: Store, al
 async def test_a_change_of_many_goes_beyond_one_transaction(store: Store, alice: UUID) -> None:
     """1,203 jobs are cancelled and retried, each once, however many fit into one change."""
     jobs = await many(store, alice, 1_203)
-    cancelled = await store.jobs.cancel_many(
-        alice, JobFilter(), START, nothing, unarmed, dry_run=False
-    )
+    cancelled = await store.jobs.cancel_many(alice, JobFilter(), START, nothing, dry_run=False)
     assert (cancelled.matched, cancelled.changed) == (1_203, 1_203)
     assert await waiting(store) == []
     armed = list[Job]()
-    retried = await store.jobs.retry_many(alice, JobFilter(), START, armed.extend, dry_run=False)
+    store.subscribe(armed.extend)
+    retried = await store.jobs.retry_many(alice, JobFilter(), START, dry_run=False)
     assert (retried.matched, [job.id for job in armed]) == (1_203, jobs)
     assert await waiting(store, 500) == jobs
 
@@ -388,10 +384,9 @@ async def test_cancelling_every_run_of_a_schedule_ends(store: Store, alice: UUID
     run = await scheduled(store, alice)
     matching = JobFilter(schedule_id=run.schedule_id)
     armed = list[Job]()
+    store.subscribe(armed.extend)
     async with asyncio.timeout(5):
-        changed = await store.jobs.cancel_many(
-            alice, matching, START, nothing, armed.extend, dry_run=False
-        )
+        changed = await store.jobs.cancel_many(alice, matching, START, nothing, dry_run=False)
     assert (changed.matched, changed.changed) == (1, 1)
     following = armed[0]
     assert {job.id for job in armed} == {following.id}
@@ -411,8 +406,8 @@ async def test_what_a_cancel_reports_is_written_with_it(store: Store, alice: UUI
     one, other = await created(store, alice), await created(store, alice)
     await store.jobs.cancel(alice, one.id, START, announce)
     await store.jobs.cancel(alice, one.id, START, announce)
-    await store.jobs.cancel_many(alice, JobFilter(), START, announce, unarmed, dry_run=True)
-    await store.jobs.cancel_many(alice, JobFilter(), START, announce, unarmed, dry_run=False)
+    await store.jobs.cancel_many(alice, JobFilter(), START, announce, dry_run=True)
+    await store.jobs.cancel_many(alice, JobFilter(), START, announce, dry_run=False)
     assert [(job.id, job.state) for job in announced] == [
         (one.id, State.CANCELLED),
         (other.id, State.CANCELLED),
@@ -431,7 +426,8 @@ async def test_one_key_that_is_taken_does_not_spoil_a_retry_of_many(
         await store.jobs.cancel(alice, job.id, START, nothing)
     free = await in_state(store, alice, State.DISCARDED)
     armed = list[Job]()
-    changed = await store.jobs.retry_many(alice, JobFilter(), START, armed.extend, dry_run=False)
+    store.subscribe(armed.extend)
+    changed = await store.jobs.retry_many(alice, JobFilter(), START, dry_run=False)
     assert (changed.matched, changed.changed, len(armed)) == (3, 2, 2)
     assert free.id in {job.id for job in armed}
     assert len(await waiting(store)) == 2

@@ -290,10 +290,6 @@ async def ids(
     return [job.id for job in await store.jobs.list(user, part, matching, now)]
 
 
-def unarmed(jobs: Sequence[Job]) -> None:
-    """Arm nothing."""
-
-
 async def waiting(store: Store, window: int = 100) -> list[int]:
     """Return the numbers of all waiting jobs, read in windows as the timers read them."""
     found: list[Due] = []

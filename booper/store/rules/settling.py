@@ -50,12 +50,17 @@ def following(transaction: Transaction, job: Job) -> Sequence[Job]:
     return [waiting] if waiting else []
 
 
-def release(transaction: Transaction, claimed: Sequence[Job], due_at: datetime | None) -> None:
-    """Release claimed jobs whose attempts were not made, not counting them."""
+def release(
+    transaction: Transaction, claimed: Sequence[Job], due_at: datetime | None
+) -> Sequence[Job]:
+    """Release claimed jobs whose attempts were not made, not counting them; return them."""
+    released = list[Job]()
     for job in claimed:
         current = transaction.jobs.find(job.id)
         if current and _is_claimed(current, job):
-            transaction.jobs.move(current, lifecycle.release(current, due_at))
+            after = lifecycle.release(current, due_at)
+            released.append(transaction.jobs.move(current, after))
+    return released
 
 
 def rescue(

@@ -22,7 +22,6 @@ from booper.store.values import (
     PAGE_BYTES,
     SEARCH_ROWS,
     AnnounceEnd,
-    Arm,
     BulkResult,
     Created,
     Creation,
@@ -138,24 +137,23 @@ class SQLiteJobs:
         wanted: JobFilter,
         now: datetime,
         announce: AnnounceEnd,
-        arm: Arm,
         *,
         dry_run: bool,
     ) -> BulkResult:
-        """Cancel every unfinished job that matches; the runs planned in their place are armed."""
+        """Cancel every unfinished job that matches, and plan the next runs in their place."""
         cancel = partial(changing.cancel, now=now, announce=announce, random=self._random)
         return await self._change_many(
-            user_id, wanted, UNFINISHED_STATES, now, None if dry_run else cancel, arm
+            user_id, wanted, UNFINISHED_STATES, now, None if dry_run else cancel
         )
 
     async def retry_many(
-        self, user_id: UUID, wanted: JobFilter, now: datetime, arm: Arm, *, dry_run: bool
+        self, user_id: UUID, wanted: JobFilter, now: datetime, *, dry_run: bool
     ) -> BulkResult:
         """Make every discarded or cancelled job that matches due again."""
 
         retry = partial(changing.retry_if_free, now=now)
         return await self._change_many(
-            user_id, wanted, RETRYABLE_STATES, now, None if dry_run else retry, arm
+            user_id, wanted, RETRYABLE_STATES, now, None if dry_run else retry
         )
 
     async def _change_many(
@@ -165,7 +163,6 @@ class SQLiteJobs:
         states: frozenset[State],
         now: datetime,
         move: Move | None,
-        arm: Arm,
     ) -> BulkResult:
         """Change the wanted jobs that are in these states; without a move only count them."""
         narrowed = changing.narrowed(wanted, states)
@@ -173,4 +170,4 @@ class SQLiteJobs:
             return BulkResult(0, 0)
         listing = Listing(user_id, narrowed, ("id", False), now)
         many = StepwiseChange(self._writer, self._reader, listing)
-        return await (many.count() if move is None else many.change(move, arm))
+        return await (many.count() if move is None else many.change(move))

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from booper.model.job import WAITING, Job
+from booper.model.job import Job
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.listing import Listing
 from booper.store.sqlite.search import STEP_BYTES, STEP_ROWS, Search, fetch
 from booper.store.sqlite.transaction import SQLiteTransaction
 from booper.store.sqlite.writer import Writer
-from booper.store.values import Arm, BulkResult, Place
+from booper.store.values import BulkResult, Place
 
 Move = Callable[[SQLiteTransaction, Job], Sequence[Job]]
 """Change a job; return it and what follows from it, nothing if it could not be changed."""
@@ -44,8 +44,8 @@ class StepwiseChange:
             matched += len(await self._reader.run(step))
         return BulkResult(matched, 0)
 
-    async def change(self, move: Move, arm: Arm) -> BulkResult:
-        """Change each job that matches, and tell `arm` what is to be armed."""
+    async def change(self, move: Move) -> BulkResult:
+        """Change each job that matches."""
         matched, changed, search = 0, 0, await self._search()
 
         def apply(connection: SQLiteTransaction, ids: Sequence[int]) -> list[Sequence[Job]]:
@@ -59,7 +59,6 @@ class StepwiseChange:
             if not found:
                 continue
             moved = await self._writer.run(partial(apply, ids=[item.id for item in found]))
-            arm([job for jobs in moved for job in jobs if job.state in WAITING])
             matched += len(moved)
             changed += sum(map(bool, moved))
         return BulkResult(matched, changed)

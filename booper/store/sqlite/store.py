@@ -11,6 +11,7 @@ from random import Random
 
 from booper.clock import monotonic
 from booper.errors import StoreDamaged, StoreUnavailable
+from booper.store.announcing import Announcements
 from booper.store.sqlite.connection import Connection, reading, writing
 from booper.store.sqlite.files import Files
 from booper.store.sqlite.first_key import FirstKeyFile
@@ -43,6 +44,7 @@ class SQLiteStore:
     def __init__(
         self,
         writer: Writer,
+        announcements: Announcements,
         reader: Connection,
         loop_reader: Connection,
         keys: SQLiteKeys,
@@ -55,6 +57,7 @@ class SQLiteStore:
         self.pauses = SQLitePauses(writer, reader)
         self.logs = SQLiteLogs(reader)
         self.keys = keys
+        self.subscribe = announcements.subscribe
         self._writer = writer
         self._reader = reader
         self._loop_reader = loop_reader
@@ -116,7 +119,8 @@ async def _opened(
     await connection.run(lambda opened: migrate(opened, str(path)))
     await connection.run(begin_owning)
     files = Files(path)
-    writer = Writer(connection, files.check)
+    announcements = Announcements()
+    writer = Writer(connection, files.check, announcements.committed)
     keys = SQLiteKeys(writer, random, FirstKeyFile(path))
     await connection.run(keys.load)
     reader = await stack.enter_async_context(reading(path))
@@ -124,7 +128,7 @@ async def _opened(
     loop_reader = await stack.enter_async_context(reading(path))
     await stack.enter_async_context(_committing(writer))
     await stack.enter_async_context(_watching(files))
-    return SQLiteStore(writer, reader, loop_reader, keys, files, random)
+    return SQLiteStore(writer, announcements, reader, loop_reader, keys, files, random)
 
 
 @asynccontextmanager

@@ -53,12 +53,19 @@ class Change(msgspec.Struct, frozen=True, eq=False):
 class Writer:
     """Collect changes and commit them in groups, in the order in which they came.
 
-    `check` raises a StoreUnavailable where nothing may be written now.
+    `check` raises a StoreUnavailable where nothing may be written now. `committed` is given the
+    results of the changes that were committed together.
     """
 
-    def __init__(self, connection: Connection, check: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        check: Callable[[], None] = lambda: None,
+        committed: Callable[[Sequence[object]], None] = lambda results: None,
+    ) -> None:
         self._connection = connection
         self._check = check
+        self._committed = committed
         self._waiting: deque[Change] = deque()
         self._arrived = asyncio.Event()
         self._is_closed = False
@@ -119,7 +126,7 @@ class Writer:
                 try:
                     await self._connection.run(commit)
                 except Exception as error:  # the connection did not begin
-                    _tell(_all_failed(self._next_group(), error))
+                    self._tell(_all_failed(self._next_group(), error))
             if self._is_closed:
                 return
 
@@ -139,7 +146,21 @@ class Writer:
         while self._waiting:
             group = self._next_group()
             outcomes = _commit_group(group, connection)
-            loop.call_soon_threadsafe(_tell, outcomes)
+            loop.call_soon_threadsafe(self._tell, outcomes)
+
+    def _tell(self, outcomes: Sequence["Outcome"]) -> None:
+        """Resolve the futures of changes, on their event loop, and announce what was committed.
+
+        Callers go on only after this. What was committed is announced also where they have gone.
+        """
+        for change, result, problem in outcomes:
+            if change.future.done():
+                continue
+            if problem is None:
+                change.future.set_result(result)
+            else:
+                change.future.set_exception(problem)
+        self._committed([result for _, result, problem in outcomes if problem is None])
 
     def _next_group(self) -> list[Change]:
         size = min(len(self._waiting), MAX_TOGETHER)
@@ -154,17 +175,6 @@ def _all_failed(group: Sequence[Change], error: Exception) -> list[Outcome]:
     problem = unavailable(error) if isinstance(error, sqlite3.Error | MemoryError) else error
     log.error("%d changes were not written: %s", len(group), problem)
     return [(change, None, problem) for change in group]
-
-
-def _tell(outcomes: Sequence[Outcome]) -> None:
-    """Resolve the futures of changes, on their event loop."""
-    for change, result, problem in outcomes:
-        if change.future.done():
-            continue
-        if problem is None:
-            change.future.set_result(result)
-        else:
-            change.future.set_exception(problem)
 
 
 def _commit_group(group: Sequence[Change], connection: SQLiteTransaction) -> list[Outcome]:

@@ -24,7 +24,7 @@ from booper.store.sqlite.stepwise import MOVE_ROWS
 from booper.store.sqlite.store import SQLiteStore, open_store
 from booper.store.values import PAGE_BYTES, SEARCH_ROWS, Creation, JobFilter, Place
 from tests.conftest import START
-from tests.support.stores import created, page, unarmed
+from tests.support.stores import created, page
 from tests.support.stores import wanted as new_job
 from tests.torture.work import instructions
 
@@ -197,10 +197,9 @@ async def test_a_change_of_many_is_many_short_changes(tmp_path: Path) -> None:
             [Creation(new_job(alice))] * (10 * MOVE_ROWS), START, atomic=True
         )
         every, sizes = JobFilter(), list[int]()
-        await store.jobs.cancel_many(alice, every, START, lambda _, __: (), unarmed, dry_run=False)
-        changed = await store.jobs.retry_many(
-            alice, every, START, lambda jobs: sizes.append(len(jobs)), dry_run=False
-        )
+        await store.jobs.cancel_many(alice, every, START, lambda _, __: (), dry_run=False)
+        store.subscribe(lambda jobs: sizes.append(len(jobs)))
+        changed = await store.jobs.retry_many(alice, every, START, dry_run=False)
         assert (changed.matched, changed.changed) == (10 * MOVE_ROWS, 10 * MOVE_ROWS)
         assert sizes == [MOVE_ROWS] * 10
 
@@ -212,7 +211,7 @@ async def test_a_dry_run_of_a_change_writes_nothing(tmp_path: Path) -> None:
         await store.jobs.create_many([Creation(new_job(alice))] * 250, START, atomic=True)
         store.jobs._writer.close()
         counted = await store.jobs.cancel_many(
-            alice, JobFilter(), START, lambda _, __: (), unarmed, dry_run=True
+            alice, JobFilter(), START, lambda _, __: (), dry_run=True
         )
         assert (counted.matched, counted.changed) == (250, 0)
 

@@ -1,0 +1,53 @@
+"""What a store has committed, for the one who waits for it: the loop.
+
+The writer hands over the result of every change, on the event loop and in the order of the commits,
+before whoever made the change goes on. So nobody who writes a job has to tell the loop of it, and
+none is missed because its caller went away.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from booper.model.job import WAITING, Job
+from booper.store.values import BulkResult, Claims, Created, ScheduleChange, Settled, Subscriber
+
+
+class Announcements:
+    """The jobs of each commit that wait for their time, for one subscriber."""
+
+    def __init__(self) -> None:
+        self._subscriber: Subscriber = _ignore
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Tell `subscriber` from now on, and whoever was told before no more."""
+        self._subscriber = subscriber
+
+    def committed(self, results: Iterable[object]) -> None:
+        """Announce the waiting jobs among the results of changes that were committed together."""
+        if jobs := [job for job in _all_jobs(results) if job.state in WAITING]:
+            self._subscriber(jobs)
+
+
+def _ignore(jobs: Sequence[Job]) -> None:
+    """Do nothing: there is no loop."""
+
+
+def _all_jobs(results: Iterable[object]) -> list[Job]:
+    jobs: list[Job] = []
+    for result in results:
+        if type(result) is Created:  # by far the most frequent
+            jobs.append(result.job)
+        elif (jobs_of := _JOBS_OF.get(type(result))) is not None:
+            jobs += jobs_of(result)
+    return jobs
+
+
+_JOBS_OF: Final[dict[type, Callable[[Any], Iterable[Job]]]] = {
+    Job: lambda job: (job,),
+    Settled: lambda settled: (settled.job, *settled.armed),
+    Claims: lambda claims: claims.armed,
+    BulkResult: lambda result: result.jobs,
+    ScheduleChange: lambda change: change.armed,
+    list: _all_jobs,
+    tuple: _all_jobs,
+}
