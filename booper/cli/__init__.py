@@ -14,6 +14,7 @@ import click
 
 from booper import __version__
 from booper.cli import remote, streams
+from booper.cli.docs import docs
 from booper.cli.groups import Group
 from booper.cli.jobs import jobs
 from booper.cli.logs import logs
@@ -277,3 +278,4 @@ _ASKING = {
 for name, command in _ASKING.items():
     main.add_command(command, name)
 main.add_command(remote.demo)
+main.add_command(docs)

@@ -15,8 +15,8 @@ from click.testing import CliRunner, Result
 
 from booper.cli import main
 from booper.cli.typed import data_of
+from tests.support.documents import BLOCKS
 from tests.support.processes import Daemon, allow_local_targets, serving, until
-from tests.whole.test_readme import BLOCKS
 
 Booper = Callable[..., Result]
 

@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 from tests.dev.test_command import developing
+from tests.support.documents import block
 from tests.support.processes import DEADLINE_SECONDS
-from tests.whole.test_readme import block
 
 
 def test_a_reminder_of_three_days_is_tried_in_an_instant(tmp_path: Path) -> None:

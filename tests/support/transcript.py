@@ -5,7 +5,7 @@
     exit 3                      ... that it ended so; 0 where nothing is said
     1> a mail to ada            what the first terminal shows in time
     1^C                         Ctrl-C in the first terminal, and its end
-    = main.py: starlette        a file saved from the README: its first block with this text in it
+    = main.py: starlette        a file saved: the first block of the documents with this text in it
     = main.py: starlette (minutes=45 -> seconds=1)      ... changed as a person would, to wait less
 
 Lines between are what is printed. `…` in one stands for anything, alone on a line for any lines,
@@ -21,8 +21,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from tests.support.documents import BLOCKS
 from tests.support.processes import DEADLINE_SECONDS, until
-from tests.whole.test_readme import BLOCKS
 
 PORT = "2667"
 _STEP = re.compile(r"[12]\$ .*|1> .*|1\^C|= .*")

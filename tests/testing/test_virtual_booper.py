@@ -17,7 +17,7 @@ from booper.config import Config, Database
 from booper.errors import Conflict
 from booper.model.job import Kind, State
 from booper.testing import VirtualBooper
-from tests.whole.test_readme import BLOCKS
+from tests.support.documents import BLOCKS
 
 START = datetime(2030, 1, 1, 12, 0, tzinfo=UTC)
 URL = "https://api.example.com/remind"

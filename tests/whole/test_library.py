@@ -23,7 +23,6 @@ from tests.conftest import KEY
 from tests.support.api import Api
 from tests.support.processes import DEADLINE_SECONDS, listening_target, until
 from tests.support.target import FakeTarget
-from tests.whole.test_readme import BLOCKS
 
 pytestmark = pytest.mark.anyio
 

@@ -9,16 +9,8 @@ from pathlib import Path
 import pytest
 
 from booper.config import read_config
+from tests.support.documents import BLOCKS, README, ROOT, block, blocks_of
 from tests.support.processes import Daemon, allow_local_targets, run, serving
-
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
-BLOCKS: list[tuple[str, str]] = re.findall(r"```(sh|toml|python|js)\n(.*?)```", README, re.DOTALL)
-
-
-def block(kind: str, beginning: str) -> str:
-    """Return the block of a kind that begins so."""
-    return next(text for k, text in BLOCKS if k == kind and text.startswith(beginning))
 
 
 def shell(script: str, daemon: Daemon, folder: Path) -> str:
@@ -50,28 +42,31 @@ def shell(script: str, daemon: Daemon, folder: Path) -> str:
 
 def test_every_block_is_known_to_a_test() -> None:
     """A new snippet cannot come in without a test that runs it."""
-    beginnings = [text.split("\n")[0].split(" ")[0] for _, text in BLOCKS]
+    beginnings = [(kind, text.split()[0]) for kind, text in blocks_of(README)]
     assert beginnings == [
-        "python3",
-        "pip",
-        "curl",
-        "curl",
-        "curl",
-        "booper",
-        "curl",
-        "booper",
-        "eval",
-        "from",
-        "from",
-        "const",
-        "from",
-        "from",
-        "import",
-        "[targets]",
-        "booper",
-        "booper",
-        "booper",
+        ("sh", "python3"),
+        ("sh", "pip"),
+        ("sh", "curl"),
+        ("sh", "curl"),
+        ("sh", "curl"),
+        ("sh", "booper"),
+        ("python", "from"),
+        ("python", "from"),
+        ("sh", "booper"),
+        ("sh", "curl"),
+        ("python", "from"),
+        ("toml", "[targets]"),
+        ("sh", "booper"),
+        ("sh", "booper"),
+        ("sh", "booper"),
     ]
+
+
+def test_the_readme_is_short_enough_to_be_read() -> None:
+    """It has at most 2,500 words, and outside code no line over 120 characters."""
+    assert len(README.split()) <= 2_500
+    prose = re.sub(r"^```.*?^```$", "", README, flags=re.DOTALL | re.MULTILINE)
+    assert [line for line in prose.splitlines() if len(line) > 120] == []
 
 
 def test_the_two_first_commands_are_run_on_a_new_machine() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from booper.client import Client
+from tests.support.documents import block
 from tests.support.processes import Daemon, allow_local_targets, serving
-from tests.whole.test_readme import block
 
 
 def program(command: Sequence[str], daemon: Daemon, folder: Path) -> str:

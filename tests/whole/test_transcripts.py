@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.documents import DOCS, README
 from tests.support.transcript import Player, Step, steps_of
-from tests.whole.test_readme import README
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 # Below those that systems give away (from 32768 on), so that no other test is given one of them.
@@ -18,7 +18,7 @@ PORTS = {
     "in_a_program": 22_000,
     "in_place_of_the_hosted_one": 23_000,
 }
-# What one knows without booper's README, and the paths of the program that stands there.
+# What one knows without booper's documents, and the paths of the program that stands there.
 KNOWN = {
     "export BOOPER_API_KEY=sk_public_20230921",
     "python hello.py",
@@ -58,10 +58,11 @@ def test_what_is_typed_prints_what_is_written_down(name: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", PORTS)
-def test_nothing_is_typed_that_the_readme_does_not_tell(name: str) -> None:
-    """A person has that alone; what a program of theirs is called is known to them."""
+def test_everything_typed_is_in_the_readme_or_the_reference(name: str) -> None:
+    """A person has only these; what a program of theirs is called is known to them."""
     typed = [step.typed for step in transcript(name) if step.terminal in ("1", "2")]
-    assert [each for each in typed if each not in README and each not in KNOWN] == []
+    read = "".join([README, *DOCS.values()])
+    assert [each for each in typed if each not in read and each not in KNOWN] == []
 
 
 def test_every_transcript_is_played() -> None:

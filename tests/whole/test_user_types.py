@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.whole.test_readme import BLOCKS
+from tests.support.documents import BLOCKS
 
 USER = """
 from datetime import timedelta
