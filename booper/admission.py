@@ -64,7 +64,7 @@ def check_api_key(api_key: str | None) -> str | None:
 async def ensure_key(
     store: Store, fixed_key: str | None, hosts: Sequence[str], file: FirstKeyFile, now: datetime
 ) -> str | None:
-    """Make sure that somebody can call the API at `hosts`, if any; return a key made for that.
+    """Create a first key if nobody could call the API at `hosts` otherwise; return it, else None.
 
     That key stands in `file` before it is valid, so that no start that fails can lose it.
 
@@ -95,7 +95,7 @@ async def ensure_key(
 
 
 async def _ensure_fixed_key(store: Store, key: str, now: datetime) -> None:
-    """Make the operator's key work, and an earlier one of the same origin no longer."""
+    """Store the operator's key, and revoke an earlier one of the same origin."""
     digest = digest_of(key)
     known = await store.keys.find(digest)
     if known is not None and known.revoked_at is not None:
@@ -108,7 +108,7 @@ async def _ensure_fixed_key(store: Store, key: str, now: datetime) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether only this machine reaches an address that is listened on."""
+    """Return whether only this machine reaches an address that is listened on."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

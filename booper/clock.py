@@ -86,7 +86,7 @@ else:  # Windows
 
 
 class Clock(Protocol):
-    """Tell the time and wait for a moment of it."""
+    """A source of time that can wait for a moment of it."""
 
     def now(self) -> datetime:
         """Return the current time, aware, in UTC."""
@@ -161,7 +161,7 @@ class VirtualClock:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Stand still meanwhile, as this clock always does."""
+        """Keep the clock still meanwhile, as it always is."""
         yield
 
     async def wait(self, event: asyncio.Event, until: datetime | None) -> None:
@@ -203,7 +203,7 @@ class RunningClock(VirtualClock):
 
     @property
     def is_frozen(self) -> bool:
-        """Say whether it stands still."""
+        """Return whether it is frozen."""
         return self._since is None
 
     def now(self) -> datetime:
@@ -218,12 +218,12 @@ class RunningClock(VirtualClock):
         super().set(to)
 
     def freeze(self) -> None:
-        """Stand still."""
+        """Stop at the present time."""
         if self._since is not None:
             self._now, self._since = self.now(), None
 
     def run(self) -> None:
-        """Go on from the present time."""
+        """Run from the present time."""
         if self._since is None:
             self._since = self._machine.now()
             for nap in tuple(self._waiting):  # by the machine's count from now on
@@ -231,7 +231,7 @@ class RunningClock(VirtualClock):
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Stand still meanwhile."""
+        """Stop the clock meanwhile."""
         was_frozen = self.is_frozen
         self.freeze()
         try:

@@ -93,7 +93,7 @@ class Channels(Table, frozen=True, kw_only=True):
 
 
 class Client(Table, frozen=True, kw_only=True):
-    """Whom commands ask and with which key; empty is what `[server]` says, and no key."""
+    """The server of the client commands, and their key; empty means `[server]`, and no key."""
 
     url: str = ""
     key: str = ""

@@ -41,42 +41,42 @@ from dataclasses import dataclass
 
 
 class BooperError(Exception):
-    """Be the root of all expected errors; `str(error)` is what a person reads."""
+    """The root of all expected errors; `str(error)` is what a person reads."""
 
     status = 500
     title = "Internal error"
 
 
 class MalformedRequest(BooperError):
-    """Say that what came in cannot be read as an HTTP request."""
+    """What came in cannot be read as an HTTP request."""
 
     status = 400
     title = "Malformed request"
 
 
 class MalformedBody(BooperError):
-    """Say that a request body cannot be read as JSON or as a form."""
+    """A request body cannot be read as JSON or as a form."""
 
     status = 400
     title = "Malformed body"
 
 
 class Unauthenticated(BooperError):
-    """Say that a request carries no valid API key."""
+    """A request carries no valid API key."""
 
     status = 401
     title = "Unauthenticated"
 
 
 class Forbidden(BooperError):
-    """Say that a valid key does not allow this."""
+    """A valid key does not allow this."""
 
     status = 403
     title = "Forbidden"
 
 
 class NotFound(BooperError):
-    """Say that a thing is not there, or belongs to another user."""
+    """The thing is not there, or belongs to another user."""
 
     status = 404
     title = "Not found"
@@ -98,35 +98,35 @@ class MethodNotAllowed(BooperError):
 
 
 class Conflict(BooperError):
-    """Say that a thing's state does not allow what was asked."""
+    """The state of the thing does not allow this."""
 
     status = 409
     title = "Conflict"
 
 
 class RequestTimeout(BooperError):
-    """Say that a request did not arrive in time."""
+    """A request did not arrive in time."""
 
     status = 408
     title = "Request timeout"
 
 
 class BodyTooLarge(BooperError):
-    """Say that a request body is over the limit."""
+    """A request body is over the limit."""
 
     status = 413
     title = "Body too large"
 
 
 class URLTooLong(BooperError):
-    """Say that a request's URL is over the limit."""
+    """A request's URL is over the limit."""
 
     status = 414
     title = "URL too long"
 
 
 class UnsupportedMediaType(BooperError):
-    """Say that a request body's content type is neither JSON nor a form."""
+    """A request body's content type is neither JSON nor a form."""
 
     status = 415
     title = "Unsupported media type"
@@ -154,7 +154,7 @@ def pointer_to(parent: str, name: str) -> str:
 
 
 class InvalidRequest(BooperError):
-    """Say which fields are wrong and what would be right; of very many, the first hundred."""
+    """Wrong fields, each with what would be right; of very many, the first hundred."""
 
     status = 422
     title = "Invalid request"
@@ -170,7 +170,7 @@ class InvalidRequest(BooperError):
 
 
 class BatchRefused(BooperError):
-    """Say that of many creates that were to hold together some cannot; none was made."""
+    """Some creates of an atomic batch cannot be made, so none was."""
 
     status = 422
     title = "Batch refused"
@@ -181,7 +181,7 @@ class BatchRefused(BooperError):
 
 
 class TooManyRequests(BooperError):
-    """Say that a key has used up its rate; `retry_seconds` is when it has a request left again."""
+    """A key has used up its rate; `retry_seconds` is when it may make a request again."""
 
     status = 429
     title = "Too many requests"
@@ -192,7 +192,7 @@ class TooManyRequests(BooperError):
 
 
 class HeadersTooLarge(BooperError):
-    """Say that a request's headers are too many or too large."""
+    """A request's headers are too many or too large."""
 
     status = 431
     title = "Headers too large"
@@ -206,7 +206,7 @@ class Unimplemented(BooperError):
 
 
 class TooManyConnections(BooperError):
-    """Say that booper takes no further connection now."""
+    """booper accepts no further connection now."""
 
     status = 503
     title = "Too many connections"
@@ -220,14 +220,14 @@ class TooManyResponses(BooperError):
 
 
 class StoreUnavailable(BooperError):
-    """Say that the store cannot write now; the same call may succeed later."""
+    """The store cannot write now; the same call may succeed later."""
 
     status = 503
     title = "Store unavailable"
 
 
 class StoreFull(StoreUnavailable):
-    """Say that the disk is full."""
+    """The disk is full."""
 
     status = 507
     title = "Disk full"
@@ -240,7 +240,7 @@ class StoreDamaged(StoreUnavailable):
 
 
 class HolderUnreachable(StoreUnavailable):
-    """Say that the process which holds the database is gone, or has not answered in time."""
+    """The process that holds the database is gone, or has not responded in time."""
 
     title = "Holder unreachable"
 
@@ -268,7 +268,7 @@ class InvalidRedirect(BooperError):
 
 
 class UnresolvableHost(BooperError):
-    """Say that a target's name has no address now; a later attempt may find one."""
+    """A target's name has no address now; a later attempt may find one."""
 
 
 class Shortage(BooperError):
@@ -276,12 +276,12 @@ class Shortage(BooperError):
 
 
 class StartError(BooperError):
-    """Say in one line why booper cannot start."""
+    """booper cannot start; the text says why, in one line."""
 
     exit_code = 1
 
 
 class ConfigError(StartError):
-    """Say in one line which setting is wrong and what would be right."""
+    """A setting is wrong; the text says which, and what would be right, in one line."""
 
     exit_code = 2

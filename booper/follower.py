@@ -77,7 +77,7 @@ async def open_to_others(
 
 
 class Follower:
-    """Hand calls to who holds the database; stand by until it is free, and then take it over.
+    """A standby: it passes calls to the holder of the database, and takes over once that is gone.
 
     `take` opens everything on the stack that it is given, or raises what `open_store` does; it may
     be called again after that. Once it has succeeded, calls go to `faces`, also those that wait.
@@ -112,7 +112,7 @@ class Follower:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Stand by no more, and give back what was taken over."""
+        """Stop standing by, and release what was taken over."""
         await self.give_up()
         await self._held.aclose()
         self.application.close()

@@ -56,7 +56,7 @@ def check_app(app: ASGIApp | None) -> ASGIApp | None:
 
 
 def make_guard(config: Config, own: Sequence[tuple[str, int]]) -> Guard:
-    """Make the guard; `own` are the addresses it listens on. Raises: ConfigError."""
+    """Return the guard; `own` are the addresses it listens on. Raises: ConfigError."""
     targets = config.targets
     try:
         return Guard(
@@ -70,7 +70,7 @@ def make_guard(config: Config, own: Sequence[tuple[str, int]]) -> Guard:
 
 
 def make_transport(config: Config) -> Transport:
-    """Make what sends over sockets. Raises: ConfigError, a variable names no certificates."""
+    """Return what sends over sockets. Raises: ConfigError, a variable names no certificates."""
     try:
         named_context(os.environ)
     except InvalidCertificates as error:
@@ -90,7 +90,7 @@ def make_scheduler(
     random: Random,
     observers: Observers,
 ) -> Scheduler:
-    """Make the loop and what makes its attempts."""
+    """Return the loop with what makes its attempts."""
     delivery = config.delivery
     defaults = Defaults(
         timeout=timedelta(seconds=delivery.timeout_seconds),
@@ -113,7 +113,7 @@ def make_scheduler(
 
 
 def make_rate_limit(server: Server) -> RateLimit | None:
-    """Make the limit of each key, if there is one."""
+    """Return the limit of each key, if there is one."""
     if server.rate_limit == 0:
         return None
     return RateLimit(server.rate_limit, server.rate_burst)

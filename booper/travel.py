@@ -64,7 +64,7 @@ class Journey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Travel:
-    """Move the clock of a running booper; of each journey at most `most_kept` attempts are told.
+    """What moves the clock of a running booper; a journey lists at most `most_kept` attempts.
 
     An exchange takes no time of this clock: a target that hangs is waited for in real time, for as
     long as its job's timeout says. What a paused host holds back stays there. One journey waits
@@ -90,14 +90,14 @@ class Travel:
         self._journal = self._begin() if is_gapless else None
 
     async def by(self, duration: timedelta) -> Journey:
-        """Let so much time pass. Raises: Conflict, if it is negative or leads past `END`."""
+        """Advance time by a duration. Raises: Conflict, if it is negative or leads past `END`."""
         async with self._journey() as journal:
             now = self._clock.now()
             await self._go_to(now + duration if duration < END - now else _PAST_END)
         return journal.closed_at(self._clock.now())
 
     async def to(self, moment: datetime) -> Journey:
-        """Go to a moment, which is reached when all that is due then is done.
+        """Advance time to a moment, which is reached when all that is due then is done.
 
         Raises: Conflict, if it has passed or lies behind `END`.
         """
@@ -106,7 +106,7 @@ class Travel:
         return journal.closed_at(self._clock.now())
 
     async def run_next(self) -> Journey:
-        """Go to the next moment at which something is sent; nowhere, if nothing waits."""
+        """Advance time to the next moment at which something is sent, if anything waits."""
         async with self._journey() as journal:
             next_at = self._booper.next_at()
             while not journal.count and next_at is not None:
@@ -126,7 +126,7 @@ class Travel:
 
     @asynccontextmanager
     async def _journey(self) -> AsyncIterator["_Journal"]:
-        """Hold the clock, finish what is due already, and note what happens from then on."""
+        """Stop the clock, finish what is due already, and record what happens from then on."""
         async with self._turn:
             with self._clock.held():
                 journal = self._journal or self._begin()
@@ -188,10 +188,10 @@ class _Journal:
         )
 
     def armed(self, job: Job) -> None:
-        """Leave it out."""
+        """Ignore it."""
 
     def sent(self, attempt: Attempt, request: Request) -> None:
-        """Leave it out until its end."""
+        """Ignore it until its end."""
 
     def settled(
         self, attempt: Attempt, request: Request | None, outcome: Outcome, job: Job

@@ -19,7 +19,7 @@ FAR = datetime.max.replace(tzinfo=UTC)
 
 
 async def settled() -> None:
-    """Let everything run that can run now; ten rounds are more than a wake-up takes."""
+    """Run everything that can run now; ten rounds are more than a wake-up takes."""
     for _ in range(10):
         await checkpoint()
 
@@ -32,7 +32,7 @@ async def begun(wait: Coroutine[None, None, None]) -> asyncio.Task[None]:
 
 
 async def ended(task: asyncio.Task[None]) -> bool:
-    """Say whether a wait has ended by itself; one that has not is cancelled."""
+    """Return whether a wait has ended by itself; one that has not is cancelled."""
     await settled()
     if task.done():
         return task.exception() is None

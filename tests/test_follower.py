@@ -352,7 +352,7 @@ class Seat:
             raise self.state
 
     async def wait(self, clock: VirtualClock, attempts: int) -> None:
-        """Let time pass until it was tried to be taken this often."""
+        """Advance time until this many attempts to take it were made."""
         while self.attempts < attempts:
             await checkpoint()
             clock.advance(PAUSE_AFTER_FAILURE)

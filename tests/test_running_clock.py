@@ -23,7 +23,7 @@ class Awaited(asyncio.Event):
         self.is_awaited = asyncio.Event()
 
     async def wait(self) -> Literal[True]:
-        """Tell, and wait."""
+        """Notify, and wait."""
         self.is_awaited.set()
         return await super().wait()
 

@@ -51,7 +51,7 @@ class Preview(msgspec.Struct, frozen=True):
 
 
 async def preview(new: NewJob | NewSchedule, services: Services, now: datetime) -> Preview:
-    """Tell what a create would do; nothing is stored."""
+    """Return what a create would do; nothing is stored."""
     args = decode_args(new.args)
     times = _next_runs(new, args)
     key = new.idempotency_key

@@ -131,7 +131,7 @@ class Asking:
 def asking(
     url: str | None, key: str | None, config: Path | None, is_json: bool
 ) -> Iterator[Asking]:
-    """Ask the booper at `url` with `key`, else as the configuration says; end with an exit code.
+    """Return a client of the server that `url`, `key` or the configuration names.
 
     Raises:
         ConfigError: the configuration is needed, and wrong.

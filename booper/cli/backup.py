@@ -59,7 +59,7 @@ def _check_free(database: Path, target: Path, *, overwrite: bool) -> None:
 
 @contextmanager
 def _unnamed(target: Path) -> Iterator[Path]:
-    """Make an empty file of mode 0600 beside the target; what is not renamed is removed.
+    """Create an empty file of mode 0600 beside the target; what is not renamed is removed.
 
     It is locked meanwhile: one that is not was left by a backup that was killed, and is removed.
     """

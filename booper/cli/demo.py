@@ -50,7 +50,7 @@ def run(delay: timedelta, *, is_json: bool) -> None:
 
 
 async def show(config: Config, delay: timedelta, say: Callable[[str], None]) -> Shown:
-    """Have a booper send itself one request. Raises: StartError, it did not come or was late."""
+    """Run a booper that sends itself a request. Raises: StartError, it did not come or was late."""
     settled = _Settled()
     clock = RunningClock(SystemClock().now())
     async with benching(config, clock, observers=[settled]) as (bench, url):
@@ -100,10 +100,10 @@ class _Settled:
         self.result: asyncio.Future[Ran] = asyncio.get_running_loop().create_future()
 
     def armed(self, job: Job) -> None:
-        """Leave it out."""
+        """Ignore it."""
 
     def sent(self, attempt: Attempt, request: Request) -> None:
-        """Leave it out."""
+        """Ignore it."""
 
     def settled(
         self, attempt: Attempt, request: Request | None, outcome: Outcome, job: Job

@@ -28,14 +28,14 @@ _FILTERS = (
 
 
 def filters(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say which jobs."""
+    """Add the options that filter jobs to a command."""
     for option in reversed(_FILTERS):
         function = option(function)
     return function
 
 
 def changes(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of a change of one job, or of all that filters name."""
+    """Add the options of a change of one job, or of all that filters match, to a command."""
     function = click.option("--dry-run", is_flag=True, help="Only count them.")(function)
     function = click.option("--all", "is_all", is_flag=True, help="Every job.")(function)
     return click.argument("job_id", metavar="[ID]", required=False)(filters(function))

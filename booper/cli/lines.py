@@ -11,7 +11,7 @@ FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
 class LineHandler(logging.Handler):
-    """Write lines to a stream: at once outside of an event loop or from WARNING up, else together.
+    """A log handler that writes the lines of one turn of the event loop together, below WARNING.
 
     Each write is a system call that gives up the interpreter's lock, so that a line for each of
     many jobs would have the event loop wait for other threads as often.
@@ -50,7 +50,7 @@ class LineHandler(logging.Handler):
 
 
 class LineFormatter(logging.Formatter):
-    """Spell lines as `FORMAT` does, in UTC, a second's time of day once for all its lines.
+    """A formatter like `FORMAT`, in UTC, that spells a second's time of day once for all its lines.
 
     What others wrote is in some of them: it can neither begin a line nor steer a terminal.
     """
@@ -80,7 +80,7 @@ class LineFormatter(logging.Formatter):
 
 
 def log_to(stream: TextIO) -> None:
-    """Let this process log to a stream from INFO up, no more looked up for a line than it shows.
+    """Log to a stream from INFO up; no more is looked up for a line than it shows.
 
     (https://docs.python.org/3/howto/logging.html#optimization)
     """

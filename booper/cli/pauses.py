@@ -15,7 +15,7 @@ _ALL = click.option("--all", "is_all", is_flag=True, help="Everything.")
 
 
 def _target(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the target that it is about."""
+    """Add the target's argument and options to a command."""
     return click.argument("target", metavar="[HOST|ORIGIN]", required=False)(_ALL(function))
 
 

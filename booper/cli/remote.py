@@ -55,7 +55,7 @@ LIMIT = click.option(
 
 
 def asks(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of all that ask, and an `Asking`."""
+    """Add the options of all client commands to a command, which is called with an `Asking`."""
 
     @wraps(function)
     def command(

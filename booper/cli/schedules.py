@@ -75,7 +75,7 @@ def disable_schedule(ask: "Asking", schedule_id: str) -> None:
 @ID
 @asks
 def enable_schedule(ask: "Asking", schedule_id: str) -> None:
-    """Go on with a schedule."""
+    """Enable a schedule; its next run is planned."""
     ask.schedule(ask.client.schedules.enable(find(ask, schedule_id)))
 
 

@@ -73,12 +73,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_conflict(self) -> bool:
-        """Say whether this is the earlier job that held the idempotency key of a create."""
+        """Return whether this is the earlier job that held the idempotency key of a create."""
         return self.job.has_conflict
 
     @property
     def is_finished(self) -> bool:
-        """Say whether nothing more will come of it."""
+        """Return whether it has ended."""
         return self.job.state in FINISHED
 
 
@@ -204,6 +204,6 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _make_aware(value: Job | Schedule) -> None:
-    """Give the zone to the one time that comes without: UTC (contract §4)."""
+    """Add the zone to the one time that comes without: UTC (contract §4)."""
     if value.inserted_at.tzinfo is None:
         force_setattr(value, "inserted_at", value.inserted_at.replace(tzinfo=UTC))

@@ -21,19 +21,19 @@ import msgspec
 
 
 class ClientError(Exception):
-    """Be the root of all errors of a call; `str(error)` is what a person reads."""
+    """The root of all errors of a call; `str(error)` is what a person reads."""
 
 
 class InvalidArgument(ClientError, ValueError):
-    """Say which argument cannot be sent and what would be right."""
+    """An argument that cannot be sent; the text says what would be right."""
 
 
 class Unreadable(ClientError):
-    """Say that an answer is none of booper's: something else may be listening there."""
+    """A response that is not booper's: something else may be listening there."""
 
 
 class Unreachable(ClientError):
-    """Say that no answer came, from where, and what to do.
+    """No response; the text says from where, and what to do.
 
     `may_have_happened` is true where the request may have left before the connection broke; it is
     false where there was no connection at all.
@@ -69,7 +69,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Refused(ClientError):
-    """Say that booper answered no, to which call, and why."""
+    """An error response of booper; the text says to which call, and why."""
 
     advice = ""
 
@@ -91,35 +91,35 @@ class Refused(ClientError):
 
 
 class Unauthenticated(Refused):
-    """Say that the key is missing, unknown or revoked."""
+    """The key is missing, unknown or revoked."""
 
     advice = " (api_key, or BOOPER_API_KEY with from_env(), gives a key)"
 
 
 class Forbidden(Refused):
-    """Say that the key is good, but not for this."""
+    """The key is valid, but not for this."""
 
     advice = " (`booper keys create NAME --scope SCOPE` makes another)"
 
 
 class NotFound(Refused):
-    """Say that a thing is not there, or belongs to another user."""
+    """The thing is not there, or belongs to another user."""
 
 
 class Conflict(Refused):
-    """Say that a thing's state does not allow what was asked."""
+    """The state of the thing does not allow this."""
 
 
 class Invalid(Refused):
-    """Say which `fields` are wrong and what would be right."""
+    """Invalid input; `fields` has each wrong field and what would be right."""
 
 
 class TooManyRequests(Refused):
-    """Say that the key's rate is used up; `retry_after` is in how many seconds it is not."""
+    """The key's rate is used up; `retry_after` is the number of seconds until it is not."""
 
 
 class ServerError(Refused):
-    """Say that booper failed, or cannot do it now; `retry_after` is when it may be able to."""
+    """booper failed, or cannot do it now; `retry_after` is when to try again."""
 
 
 _BY_STATUS: Mapping[int, type[Refused]] = {

@@ -93,7 +93,7 @@ def _retry_after(outcome: Outcome, now: Callable[[], datetime]) -> float | None:
 
 
 class Blocking:
-    """Send calls and wait for their answers."""
+    """The blocking way to send calls."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class Blocking:
 
 
 class Asynchronous:
-    """Send calls and await their answers."""
+    """The asynchronous way to send calls."""
 
     def __init__(
         self,
@@ -212,7 +212,7 @@ class Resource(Generic[S]):
 
 
 class Operation(Generic[P, T]):
-    """Make a method that builds a call one that returns its answer, or one that awaits it."""
+    """A method that builds a call, made one that returns its result or awaits it."""
 
     def __init__(self, build: Callable[Concatenate[Any, P], Call[T]]) -> None:
         self.build = build
@@ -233,7 +233,7 @@ class Operation(Generic[P, T]):
 
 
 class Iteration(Generic[P, T]):
-    """Make a method that builds the call of a page one that iterates over all of them."""
+    """A method that builds the call of a page, made one that iterates over all pages."""
 
     def __init__(self, build: Callable[Concatenate[Any, P], Call[Page[T]]]) -> None:
         self.build = build

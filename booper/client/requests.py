@@ -49,7 +49,7 @@ def keyed(fields: Any) -> dict[str, Any]:
 
 
 def is_kept(sent: dict[str, Any]) -> bool:
-    """Say whether the key of a create outlives its job, so that a second try finds it taken.
+    """Return whether the key of a create outlives its job, so that a second try finds it taken.
 
     A schedule keeps its key (contract §5). With `reject` a second try is refused what was done.
     """

@@ -61,7 +61,7 @@ class Jobs(Resource[S]):
 
     @Operation
     def preview(self, **fields: Unpack[Creation]) -> Call[Preview]:
-        """Tell what a create would do; nothing is stored."""
+        """Return what a create would do; nothing is stored."""
         return Call(
             method="POST",
             path="/api/jobs",
@@ -173,7 +173,7 @@ class Schedules(Resource[S]):
 
     @Operation
     def enable(self, schedule_id: UUID | str) -> Call[Schedule]:
-        """Go on with it: the next run after now is planned."""
+        """Enable it: the next run after now is planned."""
         path = f"{place('schedules', schedule_id)}/enable"
         return posting(path, None, data(Schedule), is_repeatable=True)
 
@@ -239,7 +239,7 @@ class Keys(Resource[S]):
         user: str | None = None,
         scope: Literal["read", "write", "admin"] = "write",
     ) -> Call[NewKey]:
-        """Make a key, for the first user unless another is named; it is shown this once."""
+        """Create a key, for the first user unless another is named; it is shown this once."""
         return posting(
             "/api/keys", encode({"name": name, "user": user, "scope": scope}), data(NewKey)
         )
@@ -283,12 +283,12 @@ class Root(Resource[S]):
 
     @Operation
     def ping(self) -> Call[dict[str, Any]]:
-        """Ask whether booper is there; no key is needed."""
+        """Return what booper responds to a ping; no key is needed."""
         return reading("/api/ping", bare(dict[str, Any]))
 
     @Operation
     def status(self) -> Call[dict[str, Any]]:
-        """Ask whether a job accepted now would be kept and sent. Raises: ServerError."""
+        """Return the status of a booper that stores and sends jobs now. Raises: ServerError."""
         return reading("/readyz", bare(dict[str, Any]))
 
     @Operation
@@ -303,7 +303,7 @@ class Root(Resource[S]):
 
     @Operation
     def resume(self, host: str | None = None, *, origin: str | None = None) -> Call[dict[str, Any]]:
-        """Go on sending to one origin, to all of a host, or to all.
+        """Resume one origin, all of a host, or all.
 
         Needs a key that administers.
         """

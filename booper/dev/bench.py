@@ -153,7 +153,7 @@ class Bench:
                     return
 
     def _is_meant(self, host: str) -> bool:
-        """Say whether a request may come from a program here, going by its Host header.
+        """Return whether a request may come from a program here, judged by its Host header.
 
         The key is known to everybody, also to a web page whose own name leads to this machine (DNS
         rebinding): what listens here alone answers to no names of others.

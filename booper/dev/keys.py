@@ -38,7 +38,7 @@ class Keys:
         self._move: asyncio.Task[None] | None = None
 
     def press(self, key: str) -> None:
-        """Do what a key stands for."""
+        """Run the action of a key."""
         match key:
             case "q":
                 self._stop()

@@ -109,7 +109,7 @@ class Operations:
         )
 
     async def read_clock(self, call: Call) -> Response:
-        """Tell the time."""
+        """Show the time."""
         return JSONResponse({"data": self._clock()})
 
     async def move_clock(self, call: Call) -> Response:

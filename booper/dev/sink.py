@@ -58,7 +58,7 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Sink:
-    """Record what arrives, the latest `MOST_KEPT` of it, and answer as each path's script says."""
+    """A target that records the latest `MOST_KEPT` requests, and responds by each path's script."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -207,6 +207,6 @@ async def _disconnected(receive: Receive) -> None:
 
 
 async def _break_off(send: Send) -> None:
-    """Promise a body and send none: the server can only close the connection then."""
+    """Announce a body and send none: the server can only close the connection then."""
     headers = [(b"content-length", b"1")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -100,7 +100,7 @@ class _Terminal:
                 termios.tcsetattr(self._descriptor, termios.TCSANOW, self._modes)
 
     def _pass_on(self, number: signal.Signals) -> None:
-        """Do what a signal does by default, with the terminal's modes put back."""
+        """Run a signal's default action, with the terminal's modes put back."""
         self._restore()
         self._loop.remove_signal_handler(number)
         signal.raise_signal(number)

@@ -58,7 +58,7 @@ class Dropped:
 
 
 class FeedUnavailable(StoreUnavailable):
-    """Say that no further subscriber can be served now; a later try may succeed."""
+    """No further subscriber can be served now; a later try may succeed."""
 
     title = "Feed unavailable"
 
@@ -126,13 +126,13 @@ class Channels:
         self._is_closed = False
 
     def message(self, channel: str, content: str, author: str | None = None) -> Message:
-        """Make a message of this moment; it is not sent yet."""
+        """Return a message of this moment; it is not sent yet."""
         at = self._clock.now()
         identity = uuid7(at, self._random)
         return Message(id=identity, channel=channel, content=content, author=author, at=at)
 
     def publish(self, user_id: UUID, message: Message) -> int:
-        """Give a message to everyone who listens to its channel as this user; say how many."""
+        """Send a message to all subscribers of its channel who are this user; return how many."""
         feeds = self._feeds.get((user_id, message.channel), ())
         for feed in feeds:
             feed.put(message)

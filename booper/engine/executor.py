@@ -82,7 +82,7 @@ class Executed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Executor:
-    """Make attempts and record them."""
+    """What makes attempts and records them."""
 
     def __init__(
         self,
@@ -197,7 +197,7 @@ class Executor:
         return Executed(attempt, request, outcome, self._decide(attempt, request, outcome))
 
     def _decide(self, attempt: Attempt, request: Request | None, outcome: Outcome) -> Settlement:
-        """Say what an outcome makes of the job, and what is written with it."""
+        """Decide what an outcome makes of the job, and what is written with it."""
         now = self._clock.now()
         backoff, random = self._defaults.backoff, self._random
         settled = lifecycle.settle(attempt, outcome, now=now, backoff=backoff, random=random)

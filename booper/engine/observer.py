@@ -10,7 +10,7 @@ from booper.model.job import Attempt, Job, Outcome, Request
 
 
 class Observer(Protocol):
-    """Be told of every job as it waits, leaves and comes to something."""
+    """Something that is called for every job when it waits, is sent, and is settled."""
 
     def armed(self, job: Job) -> None:
         """Note that a job was just written that waits for its time: a new one, or once more."""
@@ -31,17 +31,17 @@ class Observer(Protocol):
 
 
 class Observers:
-    """Tell everyone who watches."""
+    """All observers, as one."""
 
     def __init__(self) -> None:
         self._watching: list[Observer] = []
 
     def add(self, observer: Observer) -> None:
-        """Tell this one as well, until it is removed."""
+        """Add an observer, until it is removed."""
         self._watching.append(observer)
 
     def remove(self, observer: Observer) -> None:
-        """Tell this one no more."""
+        """Remove an observer."""
         self._watching.remove(observer)
 
     def armed(self, job: Job) -> None:

@@ -193,7 +193,7 @@ class Ready:
         self.consider(origin)
 
     def free(self, origin: str) -> None:
-        """Give a slot back; what is known of the origin's breaker may have changed."""
+        """Free a slot; what is known of the origin's breaker may have changed."""
         self._free += 1
         self._busy[origin] -= 1
         if not self._busy[origin]:
@@ -323,7 +323,7 @@ class Ready:
         return list({**dict.fromkeys(self._queues), **self._partial})
 
     def _share_room(self) -> None:
-        """Give each of the origins that have queues its part of the room."""
+        """Share the queue's limit among the origins that have queues."""
         self._room = max(1, min(self._max_room, MAX_QUEUED // (len(self._queues) or 1)))
 
     def _drop_queue(self, origin: str) -> None:

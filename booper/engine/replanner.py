@@ -31,7 +31,7 @@ CHUNK: Final = 100
 
 
 class Replanner:
-    """Watch the clock for steps back; each starts a task that plans anew what is too late."""
+    """A watch for steps back of the clock; each starts a task that plans anew what is too late."""
 
     def __init__(self, queue: Queue, clock: Clock, wake: asyncio.Event) -> None:
         self._queue = queue

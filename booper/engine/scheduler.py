@@ -30,7 +30,7 @@ RECORDING_GRACE = timedelta(seconds=1)
 
 
 class Scheduler:
-    """Run jobs at their times until told to stop."""
+    """The loop that sends jobs at their times until it is stopped."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Scheduler:
         self._wake.set()
 
     def skipped(self, duration: timedelta) -> None:
-        """Do not count a duration by which the clock was moved on purpose towards a re-read.
+        """Note a duration by which the clock was moved on purpose: it causes no re-read.
 
         No call can have been lost in it, and with many waiting jobs a re-read costs more than a
         run.
@@ -168,7 +168,7 @@ class Scheduler:
             await self._store.queue.release(released)
 
     async def _loop(self) -> None:
-        """Go round until `stop`; first make due again what a crash cut off."""
+        """Run until `stop`; first make due again what a crash cut off."""
         try:
             await self._begin()
             while not self._is_stopping:

@@ -53,7 +53,7 @@ class Args(
 
     @property
     def is_recurring(self) -> bool:
-        """Say whether this asks for a schedule."""
+        """Return whether this asks for a schedule."""
         return self.repeat_every is not None or self.cron is not None
 
 

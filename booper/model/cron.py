@@ -52,7 +52,7 @@ _SIX_WEEKS: Final = sum(1 << 7 * week for week in range(6))
 
 
 class InvalidCron(ValueError):
-    """Say what is wrong with a cron expression, in which field, and what would be right."""
+    """A wrong cron expression; the text names the field and what would be right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class Calendar:
         return any(self._matching_days(index) for index in months)
 
     def has_dates(self) -> bool:
-        """Tell whether any date can ever match: false for 31 February."""
+        """Return whether any date can ever match: false for 31 February."""
         if not self.needs_both_days:
             return True
         return any(self.days & _bits_below(_LONGEST[month - 1] + 1) for month in self.months)

@@ -46,7 +46,7 @@ LONGEST: Final = timedelta(days=36_525)
 
 
 class InvalidDuration(ValueError):
-    """Say what is wrong with a duration; `part` is the index of the wrong part, or None."""
+    """A wrong duration; `part` is the index of the wrong part, or None."""
 
     def __init__(self, message: str, part: int | None = None) -> None:
         super().__init__(message)

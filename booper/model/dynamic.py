@@ -211,7 +211,7 @@ def merge_state(
 
 
 def is_too_deep(value: Any) -> bool:
-    """Tell whether more than `MAX_DEPTH` containers lie within each other in `value`."""
+    """Return whether more than `MAX_DEPTH` containers lie within each other in `value`."""
     layer: list[Any] = [[value]]
     for _ in range(MAX_DEPTH + 1):
         if not layer:
@@ -226,7 +226,7 @@ def is_too_deep(value: Any) -> bool:
 
 
 def is_text_too_deep(text: bytes) -> bool:
-    """Tell the same of JSON text: with no more brackets than `MAX_DEPTH` it need not be decoded."""
+    """Return the same of JSON text: with at most `MAX_DEPTH` brackets it need not be decoded."""
     if len(text) <= MAX_DEPTH:
         return False
     brackets = text.count(b"{") + text.count(b"[")

@@ -10,12 +10,12 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def uuid7(at: datetime, random: Random) -> UUID:
-    """Make a UUIDv7 for a time; see `uuid7_bytes`."""
+    """Return a UUIDv7 for a time; see `uuid7_bytes`."""
     return UUID(bytes=uuid7_bytes(at, random))
 
 
 def uuid7_bytes(at: datetime, random: Random) -> bytes:
-    """Make a UUIDv7 for a time: 48 bits of milliseconds, 12 of their fraction, 62 random.
+    """Return a UUIDv7 for a time: 48 bits of milliseconds, 12 of their fraction, 62 random.
 
     The fraction makes identifiers of one process sort by microsecond (RFC 9562 §6.2, method 3),
     so that an index over them grows at its end.

@@ -94,7 +94,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def is_suspect(self) -> bool:
-        """Say whether it was in flight at so many crashes in a row that it may be their cause."""
+        """Return whether it was in flight at so many crashes in a row that it may be the cause."""
         return self.interruptions >= SUSPECT_CRASHES
 
     def state_at(self, now: datetime) -> State:

@@ -22,7 +22,7 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
     def allows(self, wanted: "Scope") -> bool:
-        """Say whether this scope includes the wanted one."""
+        """Return whether this scope includes the wanted one."""
         return _RANK[self] >= _RANK[wanted]
 
 
@@ -54,7 +54,7 @@ class ApiKey:
 
 
 def new_key(random_bytes: Callable[[int], bytes]) -> str:
-    """Make a key out of 256 random bits, which must come from the system's secure source."""
+    """Return a key of 256 random bits, which must come from the system's secure source."""
     return PREFIX + urlsafe_b64encode(random_bytes(32)).rstrip(b"=").decode()
 
 

@@ -60,7 +60,7 @@ _SUCCESS = range(200, 300)
 
 
 class WrongState(Exception):
-    """Say that the table has no arrow between two states."""
+    """The table has no arrow between two states."""
 
     def __init__(self, job: Job, to: State) -> None:
         super().__init__(f"job {job.id} cannot go from {job.state} to {to}")
@@ -84,7 +84,7 @@ def claim(job: Job, now: datetime, owner: int) -> Job:
 
 
 def release(job: Job, due_at: datetime | None = None) -> Job:
-    """Give back an attempt that a stop or a shortage of ours ended: as if it had never begun.
+    """Release an attempt that a stop or a shortage of ours ended: as if it had never begun.
 
     It is due again at `due_at`; None leaves its time.
     """
@@ -99,7 +99,7 @@ def release(job: Job, due_at: datetime | None = None) -> Job:
 
 
 def rescue(job: Job, now: datetime, *, was_alone: bool = False) -> Job:
-    """Make an attempt that died with the process due again at once; it stays counted.
+    """Return a job whose attempt died with the process, due again at once; it stays counted.
 
     That holds for the last attempt too: nobody knows whether its request was sent (contract §8).
     A suspect that `was_alone` when the process died is what killed it, and is discarded.
@@ -130,7 +130,7 @@ def cancel(job: Job, now: datetime) -> Job:
 
 
 def retry(job: Job, now: datetime) -> Job:
-    """Make a discarded or cancelled job due again, with one attempt more if all were used."""
+    """Return a discarded or cancelled job, due again, with one more attempt if all were used."""
     to = State.RETRYABLE if job.attempt else State.SCHEDULED
     return _move(
         job,
@@ -206,7 +206,7 @@ def _fail(
 
 
 def discard(job: Job, now: datetime, error: str) -> Job:
-    """Give an executing job up, with the reason."""
+    """Return an executing job discarded, with the reason."""
     return _move(
         job, State.DISCARDED, since=_EXECUTING, discarded_at=now, interruptions=0, last_error=error
     )

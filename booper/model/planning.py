@@ -89,7 +89,7 @@ def decide_run(plan: Plan, due: DueRun, now: datetime) -> Turn:
 
 
 def _from(plan: Plan, due: DueRun, planned_at: datetime, now: datetime) -> Turn:
-    """Leave out what was missed before `planned_at`, and let that one take its turn."""
+    """Skip what was missed before `planned_at`, and decide about that run."""
     before = plan.last_until(planned_at - _INSTANT)
     gaps: tuple[Gap, ...] = ()
     if before is not None and before >= due.planned_at:

@@ -76,7 +76,7 @@ class InvalidTimezone(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """Run at the wall-clock times of a cron expression in one time zone.
+    """The wall-clock times of a cron expression in one time zone.
 
     Build it with `Cron.parse`. Daylight saving follows Debian's cron (contract section 6): where
     the minute or the hour begins with `*`, real time counts. Otherwise the times inside a gap of up
@@ -181,7 +181,7 @@ class Cron:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Run on the fixed grid `anchor + n * every` with n from 0 on, so that it never drifts.
+    """The fixed grid `anchor + n * every` with n from 0 on, so that it never drifts.
 
     Attributes:
         every: at least one second.

@@ -16,7 +16,7 @@ ALWAYS = frozenset({"authorization", "cookie", "set-cookie", "proxy-authorizatio
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """Hide the values of headers whose names, in lower case, are among `names`."""
+    """The headers whose values are hidden; `names` are in lower case."""
 
     names: frozenset[str] = ALWAYS
 

@@ -153,7 +153,7 @@ class Plan:
         return Gap(reason, first, last, self.recurrence.count(first, last))
 
     def is_used_up(self, runs: int) -> bool:
-        """Say whether no further run may be planned once `runs` have begun."""
+        """Return whether no further run may be planned once `runs` have begun."""
         return self.max_runs is not None and runs >= self.max_runs
 
 
@@ -185,7 +185,7 @@ TIMING = (
 
 
 def has_same_timing(one: Args, other: Args) -> bool:
-    """Say whether two schedules have the same planned times."""
+    """Return whether two schedules have the same planned times."""
     return all(getattr(one, name) == getattr(other, name) for name in TIMING)
 
 

@@ -11,7 +11,7 @@ if sys.platform != "win32":
 
 
 class EndingTransport(asyncio.Transport):
-    """Close a connection in two steps where its protocol asks for it: write no more, then end."""
+    """The end of a connection in two steps, where its protocol asks: write no more, then end."""
 
     def __init__(self, transport: asyncio.Transport, wants_to_linger: Callable[[], bool]) -> None:
         super().__init__()

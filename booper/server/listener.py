@@ -97,7 +97,7 @@ class Listener(uvicorn.Server):
 
 @asynccontextmanager
 async def listening(*listeners: Listener) -> AsyncIterator[None]:
-    """Let listeners answer until the end of the block, and finish what they have then."""
+    """Run listeners until the end of the block, and finish what they have then."""
     tasks = [asyncio.create_task(listener.listen(), name="listener") for listener in listeners]
     try:
         yield

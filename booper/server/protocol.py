@@ -135,7 +135,7 @@ class HTTPProtocol(HttpToolsProtocol):
             self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, if it has come already.
+        """Begin the next request, if it has come already.
 
         No timer is set for one that has not: a subclass looks after idle connections.
         """
@@ -224,7 +224,7 @@ def _closing_unless_read(app: ASGIApp) -> ASGIApp:
 
 
 class GatheringTransport(asyncio.Transport):
-    """Write what comes during one turn of the event loop at the end of it, as one."""
+    """A buffer that writes at the end of a turn of the event loop what came during it, as one."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
@@ -234,7 +234,7 @@ class GatheringTransport(asyncio.Transport):
         self._held_bytes = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Hold bytes until the loop's next turn, or until they are many."""
+        """Collect bytes until the loop's next turn, or until they are many."""
         if not self._held:
             self._loop.call_soon(self._flush)
         self._held.append(bytes(data))

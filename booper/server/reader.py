@@ -47,7 +47,7 @@ class Receiver(Protocol):
 
 
 class RequestReader:
-    """Reads requests one after the other, and tells a receiver of them.
+    """A reader of requests, one after the other, that calls a receiver for each.
 
     A target has at most `url_bytes`, a head (also the trailers, or a chunk's extensions) at most
     `head_bytes` and so many `headers`.

@@ -83,7 +83,7 @@ class Relay:
         self._succeeded = asyncio.Event()
 
     def hand_over(self, successor: ASGIApp) -> None:
-        """Let this process's own application answer what comes and what waits.
+        """Pass what comes and what waits to this process's own application.
 
         A process forked from the dead one may keep its connections open: nobody answers there.
         """
@@ -282,7 +282,7 @@ def _start(status: int, headers: Headers) -> Message:
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    """Let a body that was read be received once more."""
+    """Return a `receive` that yields a body which was read already."""
     messages = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def received() -> Message:

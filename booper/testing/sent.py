@@ -88,7 +88,7 @@ class Recorder:
         self._sent.clear()
 
     def armed(self, job: Job) -> None:
-        """Leave it out."""
+        """Ignore it."""
 
     def sent(self, attempt: Attempt, request: Request) -> None:
         """Keep it."""
@@ -109,11 +109,11 @@ class Recorder:
     def settled(
         self, attempt: Attempt, request: Request | None, outcome: Outcome, job: Job
     ) -> None:
-        """Leave it out."""
+        """Ignore it."""
 
 
 def is_match(pattern: str, url: str) -> bool:
-    """Say whether a pattern with `*` for anything means a URL, with its query or without it."""
+    """Return whether a pattern with `*` for anything matches a URL, with or without its query."""
     expression, url = _compiled(_with_path(pattern)), _with_path(url)
     return any(expression.fullmatch(form) for form in (url, url.partition("?")[0]))
 

@@ -26,7 +26,7 @@ class Rule:
         self._answers = [_checked_answer(answer) for answer in answers] or [200]
 
     def is_for(self, request: httpx.Request) -> bool:
-        """Say whether it answers a request."""
+        """Return whether it responds to a request."""
         return self._method in (None, request.method) and is_match(self._url, str(request.url))
 
     def next(self) -> Answer:
@@ -35,7 +35,7 @@ class Rule:
 
 
 class ScriptedTarget(httpx.AsyncBaseTransport):
-    """Answer by the newest rule for a request; 200 without a body where there is none.
+    """A target that responds by the newest rule for a request, else with 200 and no body.
 
     Functions run in threads of their own, so they may ask booper. What they raise is kept for the
     test, and answered by 500; failures of the network are failures of the network.
@@ -48,7 +48,7 @@ class ScriptedTarget(httpx.AsyncBaseTransport):
 
     @property
     def is_answering(self) -> bool:
-        """Say whether the caller was called to answer a request."""
+        """Return whether the caller was called to respond to a request."""
         return getattr(self._here, "is_answering", False)
 
     def add(self, rule: Rule) -> None:

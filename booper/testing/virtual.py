@@ -161,7 +161,7 @@ class VirtualBooper:
         self._target.add(Rule(url, answers, method))
 
     def forget_sent(self) -> None:
-        """Let `sent` begin anew."""
+        """Empty `sent`."""
         self._recorder.forget()
 
     def advance(
@@ -174,7 +174,7 @@ class VirtualBooper:
         minutes: float = 0,
         seconds: float = 0,
     ) -> Journey:
-        """Let so much time pass, and all that falls due on the way happen, each at its time.
+        """Advance time by a duration; all that is due on the way happens, each at its time.
 
         A number is seconds, and text such as "5m" is read as well. Returns what ran since the last
         such call. A target's answer takes no time.
@@ -190,14 +190,14 @@ class VirtualBooper:
         return self._travelled(partial(self._running.travel.by, passing))
 
     def advance_to(self, moment: Moment) -> Journey:
-        """Let time pass until a moment. Raises: as `advance`, and ValueError without a zone."""
+        """Advance time to a moment. Raises: as `advance`, and ValueError without a zone."""
         to = read_moment("moment", moment)
         if to - self.now > LONGEST:
             raise ValueError(f"moment: must be within a century from now, got {moment!r}")
         return self._travelled(partial(self._running.travel.to, to))
 
     def run_next(self) -> Journey:
-        """Let time pass until something is sent; none, if nothing waits. Raises: as `advance`."""
+        """Advance time until something is sent, if anything waits. Raises: as `advance`."""
         return self._travelled(self._running.travel.run_next)
 
     def drain(self) -> Journey:
@@ -249,7 +249,7 @@ class VirtualBooper:
 
 
 class _Bridge(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Carry requests to booper's thread, from any other one."""
+    """A transport that carries requests to booper's thread, from any other one."""
 
     def __init__(self, portal: BlockingPortal, inside: httpx.AsyncBaseTransport) -> None:
         self._portal = portal

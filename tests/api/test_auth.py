@@ -122,7 +122,7 @@ def methods_at(path: str) -> set[str]:
 
 
 def is_taken(path: str, method: str) -> bool:
-    """Say whether a method of a fixed path belongs to a path with a parameter in its place."""
+    """Return whether a method of a fixed path belongs to a path with a parameter in its place."""
     patterns = [re.sub(r"\{\w+\}", "[^/]+", other) for known, other in NEEDS if known == method]
     return any(re.fullmatch(pattern, path) for pattern in patterns)
 

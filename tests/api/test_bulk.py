@@ -648,7 +648,7 @@ async def test_only_a_discarded_or_cancelled_job_is_retried(
 
 
 async def reach(state: str, api: Api, booper: Booper, target: FakeTarget) -> int:
-    """Bring a job into a state and return its number."""
+    """Move a job to a state and return its number."""
     script = {"retryable": 500, "completed": 200, "discarded": 410}
     wait: dict[str, object] = {"schedule_in": 60} if state in ("scheduled", "cancelled") else {}
     if state == "executing":

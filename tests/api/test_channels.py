@@ -74,7 +74,7 @@ class Stream:
         self.leave = asyncio.Event()
 
     async def receive(self) -> Event:
-        """Tell the server that the client has left, once it has."""
+        """Return that the client has left, once it has."""
         await self.leave.wait()
         return {"type": "http.disconnect"}
 

@@ -85,7 +85,7 @@ async def arrivals(target: FakeTarget, wanted: int) -> None:
 
 
 async def reach(state: str, api: Api, booper: Booper, target: FakeTarget, **fields: object) -> Any:
-    """Bring a job that holds the key into a state, and return its resource."""
+    """Move a job that holds the key to a state, and return its resource."""
     script = {"retryable": 500, "completed": 200, "discarded": 410}
     if state in script:
         target.respond(httpx.Response(script[state]))

@@ -69,7 +69,7 @@ async def arrivals(target: FakeTarget, count: int) -> None:
 
 
 async def reach(state: str, api: Api, booper: Booper, target: FakeTarget, **fields: object) -> Any:
-    """Bring a job into a state and return its resource."""
+    """Move a job to a state and return its resource."""
     match state:
         case "scheduled":
             return await api.create(schedule_in=[1, "hour"], **fields)

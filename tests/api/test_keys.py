@@ -20,7 +20,7 @@ def bearer(key: str) -> dict[str, str]:
 
 
 async def make(admin: httpx.AsyncClient, **fields: object) -> Any:
-    """Make a key and return the answer's data."""
+    """Create a key and return the response's data."""
     answer = await admin.post("/api/keys", json=fields)
     assert answer.status_code == 201, answer.text
     return answer.json()["data"]

@@ -35,7 +35,7 @@ class Seconds:
 
 
 def taken(limit: RateLimit, key: UUID = ANN) -> bool:
-    """Say whether a request passes."""
+    """Return whether a request passes."""
     try:
         limit.take(key)
     except TooManyRequests:

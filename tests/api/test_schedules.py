@@ -85,7 +85,7 @@ def pointers(answer: httpx.Response) -> list[str]:
 
 
 async def run_until(booper: Booper, clock: VirtualClock, minutes: int, step: int = 1) -> None:
-    """Let time pass, some minutes at once, sending what falls due."""
+    """Advance time by some minutes at once, sending what is due."""
     for _ in range(0, minutes, step):
         clock.advance(timedelta(minutes=step))
         await booper.wait_idle()

@@ -149,7 +149,7 @@ def test_an_operation_does_what_the_document_says(case: schemathesis.Case[Any]) 
 
 
 def breaks_unsaid_rules(case: schemathesis.Case[Any], response: schemathesis.Response) -> bool:
-    """Say whether each error of a refusal is of a rule that no schema can say."""
+    """Return whether each error of a refusal is of a rule that no schema can state."""
     if response.status_code != 422:
         return False
     rules = UNSAID

@@ -57,12 +57,12 @@ class Daemon:
         return BATCH * run(self._batch_load(requests, microseconds() + HOUR, 0)).per_second
 
     def echoes(self, count: int, connections: int) -> Measured:
-        """Have as many bytes as a create's echoed."""
+        """Echo as many bytes as a create has."""
         body = create_body(self.target.url)
         return run(self._load("POST /api/echo", count, connections, body, due=microseconds()))
 
     def lists(self, path: str, count: int) -> Measured:
-        """Ask for a page, one request after the other."""
+        """Request a page, one request after the other."""
         return run(self._load(f"GET {path}", count, 1))
 
     def schedule(self, count: int, due: int, step: int) -> None:

@@ -170,7 +170,7 @@ class Generator:
             self._send()
 
     def lost(self) -> None:
-        """Give up: the server closed a connection."""
+        """Fail: the server closed a connection."""
         if not self._done.done():
             self._done.set_exception(ConnectionError("the server closed a connection"))
 

@@ -64,7 +64,7 @@ def idle(pids: Sequence[int], seconds: float) -> Idle:
 
 
 def nap(seconds: float) -> None:
-    """Let time pass."""
+    """Wait a moment."""
     time.sleep(seconds)
 
 

@@ -130,7 +130,7 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def machine() -> str:
-    """Say what all of this ran on."""
+    """Return what all of this ran on."""
     cores = os.cpu_count()
     return (
         f"{cores} cores, shared by booper, its peers, the load generator and the target; "

@@ -162,7 +162,7 @@ def test_a_restart_of_booper_is_told_once_and_outlasted(
 
 
 def send(booper: VirtualBooper, path: str) -> None:
-    """Have a job sent."""
+    """Send a job."""
     booper.client.jobs.create(url=f"https://a.test/{path}")
     booper.drain()
 

@@ -34,7 +34,7 @@ class Terminal:
         self.resize(200)
 
     def resize(self, columns: int) -> None:
-        """Give it so many columns."""
+        """Set the number of its columns."""
         termios.tcsetwinsize(self.device, (24, columns))
 
     def hang_up(self) -> None:
@@ -55,7 +55,7 @@ class Terminal:
         self.shown = b""
 
     def shows(self, text: str) -> bool:
-        """Say whether a text has been shown."""
+        """Return whether a text has been shown."""
         with suppress(BlockingIOError):
             self.shown += os.read(self._hand, 65_536)
         return text.encode() in self.shown

@@ -296,12 +296,12 @@ async def test_a_failure_is_tried_again(
 
 
 async def raising(scope: Scope, receive: Receive, send: Send) -> None:
-    """Be a program that does not even answer 500."""
+    """A program that does not even respond with 500."""
     raise RuntimeError("a mistake")
 
 
 async def silent(scope: Scope, receive: Receive, send: Send) -> None:
-    """Be a program that ends without an answer."""
+    """A program that ends without a response."""
 
 
 @pytest.mark.parametrize("app", [raising, silent])

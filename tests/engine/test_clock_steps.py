@@ -75,7 +75,7 @@ async def step(booper: Booper, clock: VirtualClock, by: timedelta) -> None:
 
 
 async def run_on(booper: Booper, clock: VirtualClock, until: datetime) -> None:
-    """Let time pass in minutes."""
+    """Advance time in minutes."""
     while clock.now() < until:
         await step(booper, clock, MINUTE)
 

@@ -43,7 +43,7 @@ def roomy(concurrency: int = 9, per_origin: int = 9, room: int = 1000) -> Ready:
 
 
 def failing(breakers: Breakers, origin: str = A, path: int = BAD, at: datetime = NOON) -> None:
-    """Have an origin fail until its breaker opens."""
+    """Fail an origin until its breaker opens."""
     for _ in range(MAX_FAILURES):
         breakers.record(origin, path, Failed("connect", "refused", timedelta(0)), at)
 

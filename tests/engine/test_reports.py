@@ -104,7 +104,7 @@ async def running(
 
 
 async def pass_through(booper: Booper, clock: VirtualClock, times: Iterable[datetime]) -> None:
-    """Let these times come one after the other, and everything due at each be done."""
+    """Advance to these times one after the other; everything due at each is done."""
     for at in times:
         clock.set(at)
         await booper.wait_idle()
@@ -127,7 +127,7 @@ def verified(request: httpx.Request, secret: str) -> Any:
 
 
 def verifies(request: httpx.Request, secret: str) -> bool:
-    """Say whether a receiver that knows a secret would trust a report."""
+    """Return whether a receiver that knows a secret would trust a report."""
     try:
         verified(request, secret)
     except WebhookVerificationError:

@@ -209,7 +209,7 @@ class World:
         return answer
 
     async def step(self, step: str | int) -> None:
-        """Let something happen; its consequences take their course."""
+        """Play a random step, and everything that follows from it."""
         match step:
             case int():
                 self.clock.advance(step * SECOND)
@@ -251,7 +251,7 @@ class World:
                 await self._target.arrived.wait()
 
     async def end(self) -> None:
-        """Let everything that waits for somebody go on, and stop."""
+        """Release everything that waits, and stop."""
         self._release()
         await self.step("resume")
         await self.step("enable")

@@ -73,14 +73,14 @@ def sent(target: FakeTarget, host: str = "target.test") -> list[datetime]:
 
 
 async def pass_through(booper: Booper, clock: VirtualClock, times: Iterable[datetime]) -> None:
-    """Let these times come one after the other, and everything due at each be done."""
+    """Advance to these times one after the other; everything due at each is done."""
     for at in times:
         clock.set(at)
         await booper.wait_idle()
 
 
 async def pass_held(api: Api, clock: VirtualClock, target: FakeTarget, at: datetime) -> None:
-    """Let a time come while the target answers nothing; returns once the loop has seen it.
+    """Advance to a time while the target does not respond; return once the loop has seen it.
 
     Nothing is idle then, so a job of another host is claimed together with what is due.
     """

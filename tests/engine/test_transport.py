@@ -464,7 +464,7 @@ class Socket(asyncio.Transport):
         self.is_aborted = True
 
     def get_write_buffer_size(self) -> int:
-        """Say that all of it has left."""
+        """Return that all of it has left."""
         return 0
 
 
@@ -477,7 +477,7 @@ async def started(socket: Socket) -> tuple[Connection, Exchange]:
 
 
 async def turn() -> None:
-    """Let the loop go round once."""
+    """Run the loop once."""
     gone = asyncio.Event()
     asyncio.get_running_loop().call_soon(gone.set)
     await gone.wait()

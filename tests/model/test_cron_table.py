@@ -1,4 +1,4 @@
-"""Hold the table of cron expressions, worked out by hand, and of those that are refused.
+"""The table of cron expressions, worked out by hand, and of those that are refused.
 
 Weekdays used below: 1 January 2026 is a Thursday, so 4 January is a Sunday, 1 February and 1 March
 2026 are Sundays. All times are UTC; `after` and the expected times lack the zone to stay readable.

@@ -587,7 +587,7 @@ class PlayedSchedule(RuleBasedStateMachine):
 
     @rule(periods=st.floats(0, 3), look=st.booleans())
     def time_passes(self, periods: float, look: bool) -> None:
-        """Let a little time pass, at whose end the loop may find the run due."""
+        """Advance time a little, at whose end the loop may find the run due."""
         self.now += periods * self.unit
         if look:
             self._look()
@@ -599,7 +599,7 @@ class PlayedSchedule(RuleBasedStateMachine):
 
     @rule(periods=st.sampled_from([5, 30, 99, 100, 101, 250]))
     def paused(self, periods: int) -> None:
-        """Let nothing be looked at or claimed for long; seen times are kept."""
+        """Advance time by long while nothing is looked at or claimed; seen times are kept."""
         self.now += periods * self.unit
 
     @rule(periods=st.sampled_from([0, 0.1, 5, 99, 250]))
@@ -627,7 +627,7 @@ class PlayedSchedule(RuleBasedStateMachine):
 
     @rule(jitter=st.floats(0, 1, exclude_max=True), turns=st.sampled_from([1, 1, 3, 120]))
     def claim(self, jitter: float, turns: int) -> None:
-        """Let the waiting run take its turn while it is due; runs finish in between."""
+        """Decide about the waiting run while it is due; runs finish in between."""
         for _ in range(turns):
             self._look()
             if self.planned_at is None or self.seen_at is None:

@@ -160,12 +160,12 @@ class House:
                 await turn()
 
     def expire(self, seconds: float) -> None:
-        """Let the listener believe that this much time has passed."""
+        """Move the listener's clock on by this much."""
         self.listener.expire(monotonic() + seconds)
 
 
 async def turn() -> None:
-    """Let the event loop look at its sockets once."""
+    """Run the event loop until it has looked at its sockets once."""
     turned = asyncio.Event()
     asyncio.get_running_loop().call_later(0, turned.set)
     await turned.wait()

@@ -24,7 +24,7 @@ KIB = 1 << 10
 
 
 async def fail(store: Store, job: Job, times: int, payload: str, entries: int) -> Job:
-    """Let a job fail so often, each time with so many entries; the newest has the last number."""
+    """Fail a job so often, each time with so many entries; the newest has the last number."""
     now = START
     for number in range(times):
         now += timedelta(minutes=1)

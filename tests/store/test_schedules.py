@@ -74,7 +74,7 @@ async def next_run(store: Store, run: Job) -> Job:
 
 
 async def began(store: Store, run: Job, **when: Any) -> Job:
-    """Let a waiting run begin, and return it executing."""
+    """Begin a waiting run, and return it executing."""
     (attempt,) = (await turns(store, run, **when)).begun
     return attempt.job
 
@@ -491,7 +491,7 @@ async def test_every_planned_time_is_accounted_for(
 
 
 async def ran(store: Store, run: Job, **left: Any) -> Job:
-    """Let a waiting run complete at its time, and return the next one."""
+    """Complete a waiting run at its time, and return the next one."""
     executing = await began(store, run, now=run.scheduled_at)
     entries = [entry(executing, RESPONSE)]
     await settle(store, executing, completed(executing), entries, **left)

@@ -148,7 +148,7 @@ class Daemon:
         return self.process.wait(timeout=DEADLINE_SECONDS)
 
     def stop(self) -> int:
-        """Ask it to stop, as a service manager does, and return its exit code."""
+        """Stop it as a service manager does, and return its exit code."""
         self.tell(signal.SIGTERM)
         return self.wait_exit()
 

@@ -99,7 +99,7 @@ class StoryAlerts:
         return httpx.Response(200, json={"sent": self.sent_after(request)})
 
     def answer_state(self, request: httpx.Request) -> httpx.Response:
-        """Ask to be reminded of what was sent, by every run from now on."""
+        """Respond with what is to be sent again, by every run from now on."""
         return httpx.Response(200, json={"$set": {"sent": self.sent_after(request)}})
 
 

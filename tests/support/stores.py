@@ -192,7 +192,7 @@ def due(job: Job) -> Due:
 async def turns(
     store: Store, *jobs: Job, now: datetime = START, seen_at: datetime | None = None
 ) -> Claims:
-    """Let jobs that were seen due (at `now` unless said otherwise) take their turns."""
+    """Decide about jobs that were seen due (at `now` unless said otherwise)."""
     seen = [DueJob(due(job), seen_at or now) for job in jobs]
     return await store.queue.claim(seen, now, nothing)
 
@@ -246,7 +246,7 @@ async def in_state(store: Store, user: UUID, state: State, **fields: Any) -> Job
 
 
 async def brought(store: Store, job: Job, state: State) -> Job:
-    """Bring an executing job to a state."""
+    """Move an executing job to a state."""
     match state:
         case State.RETRYABLE:
             return await settle(store, job, retryable(job, START + HOUR))

@@ -86,7 +86,7 @@ class Player:
             self._running.wait()
 
     def play(self, step: Step) -> None:
-        """Do a step and compare. Raises: AssertionError, something else is read."""
+        """Play a step and compare. Raises: AssertionError, something else is read."""
         match step.terminal:
             case "1>":
                 until(lambda: step.typed in self._shown().splitlines(), f"{step.typed!r} is shown")

@@ -18,7 +18,7 @@ booper = Booper(read_config(Path("booper.toml"), {}), api_key=os.environ["WORKER
 
 
 async def process(request: Request) -> JSONResponse:
-    """Tell which of the processes this is."""
+    """Return which of the processes this is."""
     return JSONResponse({"process": os.getpid()})
 
 

@@ -70,7 +70,7 @@ class Workers:
         return monotonic()
 
     def let_supervise(self) -> None:
-        """Let the supervisor start a worker in place of the dead one."""
+        """Wait until the supervisor has started a worker in place of the dead one."""
         self.supervisor.send_signal(signal.SIGCONT)
 
 

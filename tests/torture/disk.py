@@ -44,7 +44,7 @@ class File:
     unsynced: list[Call] = field(default_factory=list)
 
     def sync(self) -> None:
-        """Make everything certain."""
+        """Mark everything as on the disk."""
         for call in self.unsynced:
             _apply(self.content, call)
         self.unsynced = []
@@ -69,7 +69,7 @@ class Disk:
         self._certain: dict[str, File] = {}
 
     def play(self, call: Call) -> None:
-        """Let a call take effect."""
+        """Apply a call."""
         if call.path == self._folder:
             self._certain = dict(self._names)
         elif call.kind == "u":

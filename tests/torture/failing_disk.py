@@ -108,7 +108,7 @@ class Trial:
             self.faults.append(f"a create was answered with {answer.status_code}")
 
     async def _recover(self, api: Api) -> None:
-        """Let five seconds pass; what waits to be written goes before each of these creates.
+        """Wait five seconds; what waits to be written goes before each of these creates.
 
         One is refused at once while the loop cannot claim, so what is on its way is waited for.
         """

@@ -20,7 +20,7 @@ PAGES = 500
 
 @contextmanager
 def inline(fails: Callable[[], bool], look: Callable[[RawConnection], None]) -> Iterator[None]:
-    """Let SQLite work in the loop's own thread, on a disk that fails when `fails` says so.
+    """Run SQLite in the loop's own thread, on a disk that fails when `fails` says so.
 
     `look` sees the connection after each commit.
     """
@@ -50,7 +50,7 @@ def inline(fails: Callable[[], bool], look: Callable[[RawConnection], None]) -> 
 
 
 async def spin(turns: int | None = None) -> None:
-    """Let the loop go round so many times, or until nobody has anything left to do now."""
+    """Run the loop so many times, or until nobody has anything left to do now."""
     ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]  # what will run next
     while ready if turns is None else turns:
         turns = None if turns is None else turns - 1

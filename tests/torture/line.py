@@ -32,7 +32,7 @@ class Line:
 
 
 class NotMeasured(Exception):
-    """Say what this machine lacks, so that a guarantee could not be tried."""
+    """What this machine lacks, so that a guarantee could not be tried."""
 
 
 def line(name: str, figure: str, faults: list[str]) -> Line:

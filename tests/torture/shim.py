@@ -54,11 +54,11 @@ class Shim:
         self._library.shim_watch(str(folder.resolve()).encode(), recording)
 
     def fail(self, calls: Sequence[int], errno: int) -> None:
-        """Let calls fail from the first to the last of these, the next one being number 1."""
+        """Fail calls from the first to the last of these, the next one being number 1."""
         self._library.shim_fail(ctypes.c_long(calls[0]), ctypes.c_long(calls[-1]), errno)
 
     def mend(self) -> None:
-        """Let no call fail any more."""
+        """Stop failing calls."""
         self.fail((0, 0), 0)
 
     @property

@@ -118,7 +118,7 @@ class World:
         return self._folder / str(self._crashes) / "booper.db"
 
     async def live(self, steps: int) -> None:
-        """Let so many things happen, then let everything come to its end."""
+        """Play so many random steps, then wait until everything has ended."""
         self._make_database()
         with inline(self.disk_fails, self.look):
             await self._start()
@@ -275,7 +275,7 @@ class World:
         await spin()
 
     async def _crash(self) -> None:
-        """Go on with what the disk holds at this moment; the booper that wrote it is forgotten."""
+        """Restart from what the disk holds now; the booper that wrote it is forgotten."""
         old = self.database
         self._crashes += 1
         self.database.parent.mkdir()
@@ -288,7 +288,7 @@ class World:
         await self._start()
 
     async def _end(self) -> None:
-        """Be kind to everybody until nothing but the next runs of schedules waits, and stop."""
+        """Stop all faults until nothing but the next runs of schedules waits, and stop."""
         self.is_disk_bad, self._is_kind = False, True
         self.open.set()
         await spin()

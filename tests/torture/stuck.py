@@ -12,7 +12,7 @@ EVERY_SECONDS = 1.0
 
 
 class Stuck(KeyboardInterrupt):
-    """Say where the program was when its time was up.
+    """The program was stuck; the text says where.
 
     Like the keyboard's interrupt it ends asyncio's loop, and no attempt takes it for its own.
     """

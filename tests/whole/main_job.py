@@ -170,7 +170,7 @@ def expect(what: str, got: object, wanted: object) -> None:
 
 
 def say(line: str) -> None:
-    """Tell what was done."""
+    """Print what was done."""
     print(line, flush=True)
 
 

@@ -153,7 +153,7 @@ def look_at_the_remains(folder: Path, target: str) -> tuple[dict[str, int], list
 
 
 def everything_ended(daemon: Daemon) -> bool:
-    """Say whether no job waits or runs."""
+    """Return whether no job waits or runs."""
     return not any(
         daemon.api.get("/api/jobs", params={"state": state, "limit": 1}).json()["data"]
         for state in UNFINISHED

@@ -91,7 +91,7 @@ def target(
 
 
 async def pass_through(booper: Booper, clock: VirtualClock, times: Iterable[datetime]) -> None:
-    """Let these times come one after the other, and everything due at each be done."""
+    """Advance to these times one after the other; everything due at each is done."""
     for at in times:
         clock.set(at)
         await booper.wait_idle()

@@ -21,6 +21,7 @@ from booper.config import Config
 from booper.errors import ConfigError
 from tests.conftest import KEY
 from tests.support.api import Api
+from tests.support.documents import BLOCKS
 from tests.support.processes import DEADLINE_SECONDS, listening_target, until
 from tests.support.target import FakeTarget
 

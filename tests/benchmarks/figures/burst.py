@@ -25,7 +25,7 @@ WANTED = {
 
 
 def measure(bench: Bench) -> list[Row]:
-    """Have the same requests sent by booper, by clients without a store, and by peers."""
+    """Send the same requests by booper, by clients without a store, and by peers."""
     rounds = Rounds()
     for _ in bench.rounds():
         _measure_own(bench, rounds)
@@ -64,7 +64,7 @@ def _measure_own(bench: Bench, rounds: Rounds) -> None:
 
 
 def _measure_peer(bench: Bench, peer: Peer, rounds: Rounds) -> None:
-    """Give a peer the time that it takes to enqueue, and round the instant to a second."""
+    """Allow a peer the time that it takes to enqueue, and round the instant to a second."""
     count = bench.sizes.burst
     with bench.folder() as folder, peer.running(folder, bench.target) as running:
         warm_up = max(1, count // 20)

@@ -19,7 +19,7 @@ WANTED = "0.8 / 0.95"
 
 
 def measure(bench: Bench) -> list[Row]:
-    """Do the same with few and with many, one after the other in every round."""
+    """Run the same with few and with many, one after the other in every round."""
     rows = []
     for kind in ("waiting", "finished"):
         with bench.folder() as few, bench.folder() as many:

@@ -22,7 +22,7 @@ WANTED = {
 
 
 def measure(bench: Bench) -> list[Row]:
-    """Let jobs fall due one after the other, with nothing else to do and while creates come in."""
+    """Send jobs that are due one after the other, with nothing else to do and during creates."""
     rounds = Rounds()
     for _ in bench.rounds(min(bench.repeat, 3)):
         with bench.folder() as folder, serving(folder, bench.target) as daemon:

@@ -19,7 +19,7 @@ IN_FLIGHT = 64
 
 
 class NotInstalled(Exception):
-    """Say why a peer cannot be installed here."""
+    """A peer cannot be installed here; the text says why."""
 
 
 class Running(Protocol):

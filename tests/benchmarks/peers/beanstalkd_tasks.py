@@ -59,7 +59,7 @@ async def _enqueue(port: int, count: int, in_flight: int, due: int, step: int) -
 
 
 async def _pause(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, due: int) -> None:
-    """Give out no job before an instant, which must be whole seconds away when this is said."""
+    """Send no job before an instant, which must be whole seconds away when this is called."""
     wait = due - microseconds()
     if wait > SECOND:
         await asyncio.sleep(wait % SECOND / SECOND)

@@ -80,7 +80,7 @@ def client_of(booper: Booper) -> Api:
 
 
 async def until(clock: RunningClock, look: Callable[[], bool]) -> None:
-    """Let the loop go on, in steps of a second, until there is something to see."""
+    """Run the loop, in steps of a second, until there is something to see."""
     async with asyncio.timeout(20):
         while not look():
             clock.advance(timedelta(seconds=1))

@@ -83,7 +83,7 @@ def reads(plan: list[Step]) -> list[str]:
 
 
 def is_found(text: str) -> bool:
-    """Say whether a step reads what was found before, or by its number."""
+    """Return whether a step reads what was found before, or by its number."""
     return re.match(f"{FOUND}|SEARCH jobs USING {NUMBER}", text) is not None
 
 

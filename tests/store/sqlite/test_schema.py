@@ -341,7 +341,7 @@ def insert(connection: sqlite3.Connection, table: str, **changes: Any) -> None:
 
 @contextmanager
 def holding(path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Let another process hold the store at a path; it is gone afterwards."""
+    """Open the store at a path in another process, which is gone afterwards."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(path)],
         stdin=subprocess.PIPE,

@@ -44,7 +44,7 @@ async def writer(connection: Connection) -> AsyncIterator[Writer]:
 
 @asynccontextmanager
 async def committing(writer: Writer) -> AsyncIterator[Writer]:
-    """Let a writer commit, and close it at the end."""
+    """Run a writer, and close it at the end."""
     task = asyncio.create_task(writer.commit_forever())
     try:
         yield writer
@@ -127,7 +127,7 @@ async def notes(connection: Connection) -> list[str]:
 
 
 async def limit_pages(connection: Connection, spare: int) -> None:
-    """Let the file grow by this many pages and no more: beyond that the "disk" is full."""
+    """Allow the file to grow by this many pages: beyond that the "disk" is full."""
     (pages,) = await connection.run(lambda raw: raw.execute("PRAGMA page_count").fetchone())
     pragma = f"PRAGMA max_page_count = {pages + spare}"
     await connection.run(lambda raw: raw.execute(pragma).fetchone())

@@ -33,7 +33,7 @@ Headers = Mapping[str, str] | Mapping[bytes, bytes]
 
 
 def measure(size: Size) -> Line:
-    """Ask for every operation in every wrong way; the short form is the same."""
+    """Call every operation in every wrong way; the short form is the same."""
     return asyncio.run(_measure())
 
 

@@ -63,7 +63,7 @@ class Sink:
 
 
 def measure(size: Size) -> Line:
-    """Have 9,999 to 100,000 jobs overdue in four ways, and 20 others a second be due meanwhile."""
+    """Send 20 jobs a second while 9,999 to 100,000 others are overdue, in four ways."""
     counts, others = size.pick((COUNTS, 200), ((10_001,), 20))
     faults, figures = [], []
     for way in ("paused", "each paused", "refusing", "hanging"):
@@ -98,7 +98,7 @@ def _late(way: str, count: int, others: int) -> tuple[float, list[str]]:
 
 
 def _fill(folder: Path, way: str, count: int, blocked: str) -> str:
-    """Leave a database with so many overdue jobs; return a key for it."""
+    """Write a database with so many overdue jobs; return a key for it."""
     with serving(folder) as daemon:
         if way == "paused":
             daemon.api.post("/api/pause", json={"host": blocked}).raise_for_status()

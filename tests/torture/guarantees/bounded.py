@@ -95,7 +95,7 @@ def _holds(api: httpx.Client, log: HeldLog, request: Dear, size: Size) -> tuple[
 
 @contextmanager
 def _counting(size: Size) -> Iterator[None]:
-    """Have boopers that are started meanwhile count work, if it is the short form."""
+    """Count the work of boopers that are started meanwhile, if it is the short form."""
     os.environ["HELD"] = size.pick("seconds", "work")
     try:
         yield

@@ -127,7 +127,7 @@ def _end(daemon: Daemon, number: int) -> str:
 
 
 def _is_told(head: bytes) -> bool:
-    """Say whether a request tells what is not its own, or was meant for a proxy."""
+    """Return whether a request shows what is not its own, or was meant for a proxy."""
     path = head.split(b" ")[1]
     if path in (b"/secret", b"/other"):
         return header(head, "Cookie") != SECRETS["Cookie"]

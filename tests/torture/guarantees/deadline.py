@@ -93,7 +93,7 @@ def measure(size: Size) -> Line:
 
 
 def _endless(daemon: Daemon, timeout: int) -> tuple[float, list[str]]:
-    """Ask every endless target at once; return how long the slowest took, and what is wrong."""
+    """Call every endless target at once; return how long the slowest took, and what is wrong."""
     with ExitStack() as stack:
         urls = {"black hole": f"http://127.0.0.1:{stack.enter_context(_black_hole())}/"}
         for what, script in ENDLESS.items():
@@ -133,7 +133,7 @@ def _ended(
 
 @contextmanager
 def _black_hole() -> Iterator[int]:
-    """Give a port where a connection is never made: no more fit into its queue."""
+    """Return a port where a connection is never made: no more fit into its queue."""
     with ExitStack() as stack:
         hole = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         for _ in range(2):
@@ -144,7 +144,7 @@ def _black_hole() -> Iterator[int]:
 
 
 def _large(daemon: Daemon, size: int, times: int, before: int) -> tuple[float, list[str]]:
-    """Ask for large answers; return by how many megabytes memory has grown at its highest.
+    """Request large responses; return by how many megabytes memory has grown at its highest.
 
     As many answers as are kept whole come `before`: what is stored fills SQLite's page cache,
     which has its own bound.
@@ -178,7 +178,7 @@ def _answers(size: int) -> dict[str, Script]:
 
 
 def _round(daemon: Daemon, urls: dict[str, str]) -> tuple[dict[str, int], dict[str, str]]:
-    """Ask for each large answer once; return the jobs and the errors of those that ended."""
+    """Request each large response once; return the jobs and the errors of those that ended."""
     jobs = {what: daemon.post(url, max_attempts=1) for what, url in urls.items()}
     return jobs, _ended(daemon, jobs, monotonic(), PATIENCE_SECONDS)[1]
 

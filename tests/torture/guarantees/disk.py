@@ -75,7 +75,7 @@ def _fill() -> tuple[float, list[str]]:
 
 
 def _suffer(daemon: Daemon, target: LocalTarget) -> list[str]:
-    """See what a daemon does on a full disk, while answers come in and jobs fall due."""
+    """Watch a daemon on a full disk, while responses arrive and jobs are due."""
     body = {"url": target.url, "schedule_in": 3600}
     statuses = {
         "create": daemon.api.post("/api/jobs", json=body).status_code in (503, 507),

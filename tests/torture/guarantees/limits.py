@@ -61,7 +61,7 @@ def _answered(daemon: Daemon, data: bytes) -> int:
 
 
 def _ask_on(daemon: Daemon, seconds: float, faults: list[str]) -> tuple[int, int, float]:
-    """Ask with one key as fast as it goes, with another now and then.
+    """Call with one key as fast as possible, with another now and then.
 
     Return how many requests of the first passed, how many did not, and how long it took.
     """

@@ -114,7 +114,7 @@ async def _life(
 
 
 def _crash(folder: Path, following: Path) -> None:
-    """Leave the database to the next life as it is now."""
+    """Keep the database as it is now for the next life."""
     for name in ("booper.db", "booper.db-wal"):
         shutil.copy(folder / name, following / name)
 
@@ -148,7 +148,7 @@ def _ends(folder: Path) -> list[str]:
 
 
 async def _send(made_up: list[bytes]) -> tuple[int, int, list[str]]:
-    """Have made-up jobs sent; return how many were accepted, the requests, and what went wrong."""
+    """Send made-up jobs; return how many were accepted, the requests, and what went wrong."""
     clock, target = VirtualClock(START), Capricious(Random(1))
     accepted, faults = 0, []
     with TemporaryDirectory() as name:
@@ -174,7 +174,7 @@ INTERNAL = """
 
 
 async def _goes_on(booper: Booper, clock: VirtualClock) -> bool:
-    """Let days pass; say whether all that came due meanwhile has been done."""
+    """Advance time by days; return whether all that was due meanwhile has been done."""
     try:
         async with asyncio.timeout(STUCK_SECONDS):
             for step in STEPS:
