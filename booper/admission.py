@@ -85,8 +85,8 @@ async def ensure_key(
         return None
     if public := [host for host in hosts if not is_loopback(host)]:
         raise StartError(
-            f"listening on {public[0]} needs a key of your own first: set "
-            f"{FIXED_KEY_NAME}, or make one with `booper keys create NAME`"
+            f"listening on {public[0]} needs an API key first: set "
+            f"{FIXED_KEY_NAME}, or run `booper keys create NAME`"
         )
     key = new_key(secrets.token_bytes)
     file.write(key)

@@ -197,8 +197,8 @@ class Booper(OwnCalls):
         """
         if self._scheduler is None:
             raise RuntimeError(
-                "this booper does not run, or only follows the process that holds the database, "
-                "which alone knows what is due; ask for the states of jobs instead"
+                "booper is not running, or another process holds the database, and only that one "
+                "knows what is due; read the states of the jobs instead"
             )
         await self._scheduler.wait_idle()
 

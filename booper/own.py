@@ -41,7 +41,7 @@ class OwnCalls:
     def _running_client(self) -> AsyncClient:
         if self._client is None:
             raise RuntimeError(
-                "booper does not run yet, or no more: call it inside `async with booper:`, or "
+                "booper is not running: call it inside `async with booper:`, or "
                 "while a program with lifespan=booper.lifespan runs"
             )
         return self._client

@@ -201,7 +201,7 @@ async def test_a_follower_serves_the_administrator(follower: Booper, holder: Boo
 
 async def test_a_follower_does_not_say_when_all_is_done(follower: Booper) -> None:
     """It cannot know; to return at once, or never, would be worse than to say so."""
-    with pytest.raises(RuntimeError, match="only follows the process that holds the database"):
+    with pytest.raises(RuntimeError, match="another process holds the database"):
         await follower.wait_idle()
 
 

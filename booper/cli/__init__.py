@@ -64,8 +64,8 @@ class Commands(Group):
             sys.exit(_INTERRUPTED)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List those that ask a running booper apart from those that need none."""
-        for title, is_asking in (("Commands", False), ("Commands that ask a running one", True)):
+        """List the client commands apart from those that need no running booper."""
+        for title, is_asking in (("Commands", False), ("Commands for a running booper", True)):
             names = [name for name in self.list_commands(ctx) if (name in _ASKING) is is_asking]
             room = formatter.width - 6 - max(map(len, names))
             with formatter.section(title):
@@ -77,7 +77,7 @@ class Commands(Group):
 @click.group(cls=Commands)
 @click.version_option(__version__, message="booper %(version)s")
 def main() -> None:
-    """Schedule HTTP requests: post one now, it is sent at its time."""
+    """Schedule HTTP requests: post one now, and it is sent at its time."""
     # The database, its log and its socket are nobody else's to read.
     os.umask(0o077)
 
@@ -90,7 +90,7 @@ def main() -> None:
     multiple=True,
     envvar="BOOPER_HOST",
     show_envvar=True,
-    help="An address to listen on, can be repeated; :: is all of both families.  "
+    help="An address to listen on (can be repeated); :: means all of IPv4 and IPv6.  "
     "[default: 127.0.0.1]",
 )
 @click.option(
@@ -105,8 +105,8 @@ def serve(
 ) -> None:
     """Run the scheduler and its API until Ctrl-C or SIGTERM.
 
-    BOOPER_API_KEY in the environment is a key that works. Without one a first key is made: it is
-    shown on a terminal, or written to DATABASE.first-key where there is none.
+    If BOOPER_API_KEY is set, that key works. Otherwise the first start makes a key. It is shown on
+    a terminal; without a terminal it is written to DATABASE.first-key.
     """
     from booper.cli.serve import run as run_daemon  # what serving needs is slow to import
 
@@ -121,7 +121,7 @@ def serve(
     multiple=True,
     default=("127.0.0.1",),
     show_default=True,
-    help="An address to listen on, can be repeated; whoever reaches it knows the key.",
+    help="An address to listen on (can be repeated); whoever reaches it knows the key.",
 )
 @click.option(
     "--port",
@@ -130,15 +130,15 @@ def serve(
     show_default=True,
     help="The port to listen on.",
 )
-@click.option("--database", help="Keep jobs in this file.  [default: none are kept]")
+@click.option("--database", help="Store jobs in this file.  [default: none is stored]")
 @click.option(
     "--map",
     "maps",
     multiple=True,
     metavar="FROM=TO",
-    help="Send an origin's requests elsewhere: https://api.example.com=http://localhost:3000",
+    help="Send the requests for an origin elsewhere: https://api.example.com=http://localhost:3000",
 )
-@click.option("--freeze", is_flag=True, help="Let the clock stand still but for what you move it.")
+@click.option("--freeze", is_flag=True, help="Stop the clock; it moves only when you move it.")
 @click.option("--console/--no-console", default=True, help="Show each job.  [default: console]")
 @config_option
 def dev(
@@ -150,12 +150,11 @@ def dev(
     console: bool,
     config_path: Path | None,
 ) -> None:
-    """Run a scheduler to write programs against: any target, and time is yours.
+    """Run a local booper for development: any target, and a clock that you move.
 
-    The key of the published requests works, https://scheduler.booper.dev is booper itself, and
-    /dev/sink/ is a target to play with. Nothing is kept unless --database is given. A
-    configuration file says how requests are signed, sent and retried; its other settings are
-    ignored.
+    The published key works, https://scheduler.booper.dev leads to booper itself, and /dev/sink/ is
+    a target that records requests. Nothing is stored unless --database is given. A configuration
+    file sets how requests are signed, sent and retried; its other settings are ignored.
     """
     from booper.cli.dev import run as run_bench  # what serving needs is slow to import
 
@@ -166,18 +165,18 @@ def dev(
 @main.command()
 @config_option
 def check(config_path: Path | None) -> None:
-    """Check the configuration and say what is wrong with it."""
+    """Check the configuration, and show what is wrong with it."""
     _read(config_path)
     click.echo(f"{config_path} is fine" if config_path else "no file given; the defaults are fine")
 
 
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @config_option
 @database_option
 def backup(file: Path, force: bool, config_path: Path | None, database: str | None) -> None:
-    """Copy the database to FILE, whether booper serves it or not."""
+    """Copy the database to FILE, whether booper is running or not."""
     from booper.cli.backup import write
 
     write(_read(config_path, database=database), file, overwrite=force)
@@ -201,14 +200,14 @@ def _checked_name(ctx: click.Context, parameter: click.Parameter, text: str | No
 @click.option(
     "--user",
     callback=_checked_name,
-    help="Whose key it is; made if unknown.  [default: the first user]",
+    help="The user it belongs to; created if unknown.  [default: the first user]",
 )
 @click.option(
     "--scope",
     type=click.Choice(["read", "write", "admin"]),
     default="write",
     show_default=True,
-    help="What it may do; each includes the ones before it.",
+    help="What it may do; each scope includes the ones before it.",
 )
 @config_option
 @database_option
@@ -221,7 +220,7 @@ def create_key(
     database: str | None,
     is_json: bool,
 ) -> None:
-    """Make an API key called NAME and print it, this once."""
+    """Create an API key called NAME and show it, once."""
     from booper.cli import keyring
 
     keyring.create(_read(config_path, database=database), name, user, scope, is_json=is_json)

@@ -32,7 +32,9 @@ def write(config: Config, target: Path, *, overwrite: bool) -> None:
     """
     database = Path(config.database.path)
     if not database.is_file():
-        raise StartError(f"there is no database {database} here; run it where booper serves")
+        raise StartError(
+            f"there is no database {database}; run this in booper's folder, or use --database"
+        )
     _check_free(database, target, overwrite=overwrite)
     try:
         with _unnamed(target) as unnamed:
@@ -49,7 +51,7 @@ def _check_free(database: Path, target: Path, *, overwrite: bool) -> None:
     if target.exists() and target.samefile(database):
         raise StartError(f"{target} is the database itself; name another file")
     if os.path.lexists(target) and not overwrite:
-        raise StartError(f"{target} is there already; name another file, or use --force")
+        raise StartError(f"{target} exists already; name another file, or use --force")
     for suffix in ("-wal", "-journal"):
         # SQLite would take what stands in it for a part of the copy.
         rest = target.with_name(target.name + suffix)

@@ -46,7 +46,7 @@ def run(delay: timedelta, *, is_json: bool) -> None:
         shown = runner.run(show(throwaway(path, "127.0.0.1", 0), delay, say))
     if is_json:
         click.echo(to_json(shown))
-    say("booper works here. Go on with `booper serve`, or `booper dev` to write a program against.")
+    say("booper works here. Continue with `booper serve`, or `booper dev` for development.")
 
 
 async def show(config: Config, delay: timedelta, say: Callable[[str], None]) -> Shown:
@@ -64,8 +64,8 @@ async def show(config: Config, delay: timedelta, say: Callable[[str], None]) -> 
         result = await _awaited(settled.result, delay + PATIENCE)
         if result.state is not State.COMPLETED or result.status is None:
             raise StartError(
-                f"the request did not come: {result.error or result.status}; booper and "
-                f"{target} are both in this process, so look at what stands between them"
+                f"the request did not arrive: {result.error or result.status}; booper and "
+                f"{target} are both in this process, so check what is between them"
             )
         (arrived,) = bench.sink.arrived("/hello")
         received_at = datetime.fromisoformat(arrived.received_at)
@@ -88,8 +88,8 @@ async def _awaited(result: "asyncio.Future[Ran]", patience: timedelta) -> Ran:
             return await result
     except TimeoutError:
         raise StartError(
-            f"no request came within {patience.total_seconds():g} s; is this machine very busy, "
-            "or its clock being set?"
+            f"no request arrived within {patience.total_seconds():g} s; is this machine very busy, "
+            "or is its clock being set?"
         ) from None
 
 

@@ -212,12 +212,12 @@ def _stop_event() -> asyncio.Event:
 
 def _greet(url: str, clock: RunningClock, ignored: Sequence[str]) -> None:
     time = "stands still" if clock.is_frozen else "runs"
-    unused = f"Ignored here, where any target is fine and nothing is kept: {', '.join(ignored)}."
+    unused = f"Ignored by booper dev: {', '.join(ignored)}."
     key = f"-H 'Authorization: Bearer {PUBLIC_KEY}'"
     json = "-H 'Content-Type: application/json'"
     say(
         f"booper {__version__} for development on {url}\n"
-        "Requests to https://scheduler.booper.dev come here, too.\n"
+        "Requests to https://scheduler.booper.dev come here too.\n"
         f"The key is {PUBLIC_KEY}.\n"
         f"The clock {time} at {clock.now():%Y-%m-%d %H:%M:%S} UTC."
     )

@@ -54,8 +54,8 @@ def message(error: ClientError) -> str:
     match error:
         case Unreachable(may_have_happened=True):
             return (
-                f"no response from {error.url} ({error.reason}); it may have been done all the "
-                "same: look before you do it again"
+                f"no response from {error.url} ({error.reason}); it may have been carried out, "
+                "so check before you repeat it"
             )
         case Unreachable():
             return (

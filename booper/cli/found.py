@@ -28,5 +28,7 @@ def schedule_id(client: Client, typed: str) -> str:
     ]
     if len(meant) > 1:
         shown = ", ".join(meant[:_MAX_SHOWN]) + (", …" if len(meant) > _MAX_SHOWN else "")
-        raise InvalidArgument(f"{typed!r} means {len(meant)} schedules ({shown}); type more of one")
+        raise InvalidArgument(
+            f"{typed!r} matches {len(meant)} schedules ({shown}); type more of the id"
+        )
     return meant[0] if meant else typed

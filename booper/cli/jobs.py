@@ -16,14 +16,22 @@ if TYPE_CHECKING:
 FAILED: Final = ("discarded", "retryable")
 ID = click.argument("job_id", metavar="ID")
 _FILTERS = (
-    click.option("--state", type=click.Choice(STATES), help="In this state."),
-    click.option("--failed", is_flag=True, help="Discarded, or failed and tried again."),
-    click.option("--tag", help="With this tag."),
-    click.option("--schedule", "schedule_id", metavar="ID", help="Of this schedule."),
-    click.option("--host", metavar="HOST", help="To a host, or one port: example.com:8443."),
-    click.option("--url-prefix", metavar="URL", help="To URLs that begin like this."),
-    click.option("--since", "after", metavar="TIME", help="Due from a time on, or '2 hours' ago."),
-    click.option("--before", metavar="TIME", help="Due before a time, or '2 hours' ago."),
+    click.option("--state", type=click.Choice(STATES), help="Only jobs in this state."),
+    click.option(
+        "--failed", is_flag=True, help="Only jobs that are discarded or wait for a retry."
+    ),
+    click.option("--tag", help="Only jobs with this tag."),
+    click.option("--schedule", "schedule_id", metavar="ID", help="Only runs of this schedule."),
+    click.option(
+        "--host",
+        metavar="HOST",
+        help="Only jobs to a host, or to one port of it: example.com:8443.",
+    ),
+    click.option("--url-prefix", metavar="URL", help="Only jobs to URLs that begin with this."),
+    click.option(
+        "--since", "after", metavar="TIME", help="Only jobs due since a time, or '2 hours' ago."
+    ),
+    click.option("--before", metavar="TIME", help="Only jobs due before a time, or '2 hours' ago."),
 )
 
 
@@ -36,14 +44,14 @@ def filters(function: Callable[..., None]) -> Callable[..., None]:
 
 def changes(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options of a change of one job, or of all that filters match, to a command."""
-    function = click.option("--dry-run", is_flag=True, help="Only count them.")(function)
-    function = click.option("--all", "is_all", is_flag=True, help="Every job.")(function)
+    function = click.option("--dry-run", is_flag=True, help="Only count the jobs.")(function)
+    function = click.option("--all", "is_all", is_flag=True, help="All jobs.")(function)
     return click.argument("job_id", metavar="[ID]", required=False)(filters(function))
 
 
 @click.group(cls=Group)
 def jobs() -> None:
-    """Look at jobs, and change what becomes of them."""
+    """List, show, watch, cancel and retry jobs."""
 
 
 @jobs.command("list")
@@ -51,7 +59,7 @@ def jobs() -> None:
 @LIMIT
 @asks
 def list_jobs(ask: "Asking", limit: int, **typed: Any) -> None:
-    """List jobs, the newest first; each filter that is given must hold."""
+    """List jobs, newest first. A job must match every filter given."""
     ask.jobs(ask.client.jobs.list(limit=limit, **_which(ask, typed)).data)
 
 
@@ -67,7 +75,7 @@ def get_job(ask: "Asking", job_id: str) -> None:
 @changes
 @asks
 def cancel_jobs(ask: "Asking", job_id: str | None, **typed: Any) -> None:
-    """Cancel one job, or all that the filters name; finished ones stay as they are."""
+    """Cancel one job, or all that match the filters. Finished jobs do not change."""
     one = _one(job_id, typed)
     if one is not None:
         ask.job(ask.client.jobs.cancel(one))
@@ -79,7 +87,7 @@ def cancel_jobs(ask: "Asking", job_id: str | None, **typed: Any) -> None:
 @changes
 @asks
 def retry_jobs(ask: "Asking", job_id: str | None, **typed: Any) -> None:
-    """Send discarded or cancelled jobs again: one, or all that the filters name."""
+    """Send discarded or cancelled jobs again: one, or all that match the filters."""
     one = _one(job_id, typed)
     if one is not None:
         ask.job(ask.client.jobs.retry(one))
@@ -92,9 +100,9 @@ def retry_jobs(ask: "Asking", job_id: str | None, **typed: Any) -> None:
 @EVERY
 @asks
 def watch_job(ask: "Asking", job_id: str, every: float) -> None:
-    """Show a job as it changes, until it is finished.
+    """Show a job whenever it changes, until it has finished.
 
-    Exits with 0 if it is completed, with 1 if it was discarded or cancelled.
+    The exit code is 0 if it is completed, and 1 if it was discarded or cancelled.
     """
     from booper.cli.following import stopped, watch
 
@@ -115,7 +123,7 @@ def _one(job_id: str | None, typed: dict[str, Any]) -> str | None:
     given = [name for name, value in typed.items() if value and name != "dry_run"]
     if job_id is None and not given:
         raise click.UsageError(
-            "which jobs? Give the ID of one, or a filter such as --tag TAG; --all means every one"
+            "which jobs? Give an ID, a filter such as --tag TAG, or --all for every job"
         )
     if job_id is not None and (given or typed["dry_run"]):
         raise click.UsageError(f"give an ID or filters, not both; got {job_id!r} and filters")
@@ -134,7 +142,7 @@ def _which(ask: "Asking", typed: dict[str, Any]) -> dict[str, Any]:
     from booper.clock import SystemClock
 
     if typed["failed"] and typed["state"]:
-        raise click.UsageError("--failed means two states; give it or --state")
+        raise click.UsageError("--failed and --state exclude each other: give one of them")
     now = SystemClock().now()
     names = ("tag", "url_prefix", "host", "state")
     found = {name: typed[name] for name in names if typed[name] is not None}

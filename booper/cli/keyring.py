@@ -166,7 +166,9 @@ async def _keyring(config: Config, *, must_exist: bool = True) -> AsyncIterator[
 
 def _check_there(database: Path, must_exist: bool) -> None:
     if must_exist and not database.exists():
-        raise StartError(f"there is no database {database} here; run it where booper serves")
+        raise StartError(
+            f"there is no database {database}; run this in booper's folder, or use --database"
+        )
 
 
 def _find(keys: Sequence[KeyResource], wanted: str) -> UUID:

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group)
 def logs() -> None:
-    """Look at what was sent and what came back."""
+    """List and show what was sent and received."""
 
 
 @logs.command("list")
-@click.option("--job", "job_id", type=int, help="Of this job alone.")
-@click.option("--event", help="Of this event alone, such as worker.http.response.")
+@click.option("--job", "job_id", type=int, help="Only entries of this job.")
+@click.option("--event", help="Only entries of this event, such as worker.http.response.")
 @LIMIT
 @asks
 def list_logs(ask: "Asking", **which: Any) -> None:
-    """List log entries, the newest first."""
+    """List log entries, newest first."""
     ask.logs(ask.client.logs.list(**which).data)
 
 
@@ -31,7 +31,7 @@ def list_logs(ask: "Asking", **which: Any) -> None:
 @click.argument("log_id")
 @asks
 def get_log(ask: "Asking", log_id: str) -> None:
-    """Show one entry with all it holds."""
+    """Show one log entry in full."""
 
     from booper.cli.text import to_json
 
@@ -40,14 +40,14 @@ def get_log(ask: "Asking", log_id: str) -> None:
 
 
 @logs.command("tail")
-@click.option("--job", "job_id", type=int, help="Of this job alone.")
-@click.option("--event", help="Of this event alone, such as worker.http.response.")
+@click.option("--job", "job_id", type=int, help="Only entries of this job.")
+@click.option("--event", help="Only entries of this event, such as worker.http.response.")
 @click.option(
     "--lines",
     type=click.IntRange(0, 100),
     default=10,
     show_default=True,
-    help="How many of the past ones come first.",
+    help="How many past entries to show first.",
 )
 @EVERY
 @asks

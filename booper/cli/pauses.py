@@ -11,7 +11,7 @@ from booper.cli.remote import asks
 if TYPE_CHECKING:
     from booper.cli.asking import Asking
 
-_ALL = click.option("--all", "is_all", is_flag=True, help="Everything.")
+_ALL = click.option("--all", "is_all", is_flag=True, help="All targets.")
 
 
 def _target(function: Callable[..., None]) -> Callable[..., None]:
@@ -23,10 +23,10 @@ def _target(function: Callable[..., None]) -> Callable[..., None]:
 @_target
 @asks
 def pause(ask: "Asking", target: str | None, is_all: bool) -> None:
-    """Send nothing to a target until it is resumed; its jobs wait.
+    """Hold back all jobs to a target until it is resumed.
 
-    A HOST such as example.com means all its origins, example.com:8443 one port, and an ORIGIN such
-    as https://example.com only itself. Needs a key that administers.
+    A HOST such as example.com means all its origins, example.com:8443 only that port, and an ORIGIN
+    such as https://example.com only that origin. This needs a key of scope admin.
     """
     ask.client.pause(**_named(target, is_all))
     ask.pauses()
@@ -36,14 +36,14 @@ def pause(ask: "Asking", target: str | None, is_all: bool) -> None:
 @_target
 @asks
 def resume(ask: "Asking", target: str | None, is_all: bool) -> None:
-    """Send to a target again, or to all with --all."""
+    """Send to a paused target again, or to all with --all."""
     ask.client.resume(**_named(target, is_all))
     ask.pauses()
 
 
 @click.group(cls=Group)
 def breakers() -> None:
-    """Look at origins that failed so often that they are only probed, and reset them."""
+    """List and reset origins that are only probed, after many failures."""
 
 
 @breakers.command("list")
@@ -57,7 +57,7 @@ def list_breakers(ask: "Asking") -> None:
 @_target
 @asks
 def reset_breakers(ask: "Asking", target: str | None, is_all: bool) -> None:
-    """Send to a target as if it had never failed, or to all with --all."""
+    """Send to a target again as if it had never failed, or to all with --all."""
     done = ask.client.reset_breakers(**_named(target, is_all))
     origins = done.get("reset", [])
     ask.show(done, "\n".join(f"{origin} is reset" for origin in origins) or "nothing was open")

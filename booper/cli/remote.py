@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON, for programs.")
 _OPTIONS = (
-    click.option("--url", envvar="BOOPER_URL", show_envvar=True, help="Where booper listens."),
+    click.option("--url", envvar="BOOPER_URL", show_envvar=True, help="The URL of the server."),
     click.option("--key", envvar="BOOPER_API_KEY", show_envvar=True, help="The API key."),
     click.option(
         "--config",
@@ -27,7 +27,7 @@ _OPTIONS = (
         type=click.Path(path_type=Path),
         envvar="BOOPER_CONFIG",
         show_envvar=True,
-        help="The TOML file that says where and with which key, unless --url and --key do.",
+        help="The TOML file that names the server and the key, unless --url and --key do.",
     ),
     json_option,
 )
@@ -47,7 +47,7 @@ EVERY = click.option(
     default="1s",
     show_default=True,
     metavar="DURATION",
-    help="How often to ask: '5s'; a number is seconds.",
+    help="How often to poll: '5s'; a number is seconds.",
 )
 LIMIT = click.option(
     "--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="How many."
@@ -76,7 +76,7 @@ def asks(function: Callable[..., None]) -> Callable[..., None]:
 def demo(is_json: bool) -> None:
     """Check that booper works here: it sends itself a request in two seconds.
 
-    It runs on a free port, in a folder that goes at the end, and touches nothing else.
+    It uses a free port and a temporary folder, and touches nothing else.
     """
     from booper.cli.demo import run  # what serving needs is slow to import
 
@@ -86,5 +86,5 @@ def demo(is_json: bool) -> None:
 @click.command()
 @asks
 def status(ask: "Asking") -> None:
-    """Show whether a job accepted now would be kept and sent, and what is paused."""
+    """Show whether booper can store and send jobs now, and what is paused."""
     ask.status()

@@ -1,4 +1,4 @@
-"""`booper run`: one request, now, later, or again and again."""
+"""`booper run`: one request, now, later, or repeatedly."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -23,38 +23,56 @@ METHODS: Final = ("get", "post", "put", "patch", "delete")
     "-d",
     multiple=True,
     metavar="DATA",
-    help="The body: NAME=VALUE (as often as there are fields), JSON, @FILE, or - for standard "
-    "input.",
+    help="The body: NAME=VALUE (can be repeated), JSON, @FILE, or - for standard input.",
 )
-@click.option("--header", "-H", multiple=True, metavar="NAME:VALUE", help="A header.")
 @click.option(
-    "--in", "schedule_in", metavar="DURATION", help="When: 90s, 1h30m; a number is seconds."
+    "--header", "-H", multiple=True, metavar="NAME:VALUE", help="A header (can be repeated)."
 )
-@click.option("--at", "scheduled_at", metavar="TIME", help="When: ISO 8601, or a Unix time.")
+@click.option(
+    "--in",
+    "schedule_in",
+    metavar="DURATION",
+    help="Send after this time: 90s, 1h30m; a number is seconds.",
+)
+@click.option(
+    "--at", "scheduled_at", metavar="TIME", help="Send at this time: ISO 8601, or a Unix time."
+)
 @click.option("--schedule", hidden=True, help="The older spelling: 'in 30 seconds'.")
-@click.option("--every", "repeat_every", metavar="DURATION", help="Again and again: 5m, '2 days'.")
-@click.option("--cron", metavar="CRON", help="Again and again: '0 9 * * MON-FRI'.")
+@click.option(
+    "--every", "repeat_every", metavar="DURATION", help="Repeat at this interval: 5m, '2 days'."
+)
+@click.option("--cron", metavar="CRON", help="Repeat by a cron expression: '0 9 * * MON-FRI'.")
 @click.option(
     "--timezone",
     metavar="ZONE",
-    help="The zone of --cron, and of an --at without one: Europe/Berlin.",
+    help="The time zone of --cron, and of an --at without a zone: Europe/Berlin.",
 )
-@click.option("--max-attempts", type=int, metavar="N", help="How often it is tried.")
+@click.option(
+    "--max-attempts", type=int, metavar="N", help="The number of attempts, including the first."
+)
 @click.option("--timeout", metavar="DURATION", help="How long one attempt may take.")
-@click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag, to find it by.")
-@click.option("--callback", "callback_url", metavar="URL", help="Where its final result is posted.")
-@click.option("--webhook", "webhook_url", metavar="URL", help="Where each of its steps is posted.")
+@click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="TAG",
+    help="A tag to find the job by (can be repeated).",
+)
+@click.option(
+    "--callback", "callback_url", metavar="URL", help="The URL to post the final result to."
+)
+@click.option("--webhook", "webhook_url", metavar="URL", help="The URL to post each step to.")
 @click.option(
     "--idempotency-key",
     metavar="KEY",
-    help="A create with the key of an unfinished job makes none.",
+    help="Create nothing if an unfinished job has this key.",
 )
 @click.option(
     "--idempotency-ttl",
     metavar="DURATION",
-    help="How long the key stays taken from now on, though the job has finished: 1d.",
+    help="How long the key stays taken, even if the job has finished: 1d.",
 )
-@click.option("--name", help="What to call it.")
+@click.option("--name", help="A name for the job or schedule.")
 @asks
 def run(
     ask: "Asking",
@@ -65,9 +83,9 @@ def run(
     tags: tuple[str, ...],
     **fields: Any,
 ) -> None:
-    """Send a request to URL: now, later, or again and again.
+    """Send a request to URL: now, later, or repeatedly.
 
-    METHOD is get, post, put, patch or delete; without one it is get, or post if there is --data.
+    METHOD is get, post, put, patch or delete. The default is get, or post if there is --data.
     With get, --data becomes the query.
     """
     from booper.cli.typed import data_of, query_of, split_pairs
@@ -105,7 +123,7 @@ def _method_and_url(words: Sequence[str], *, has_data: bool) -> tuple["Method", 
             raise click.UsageError(f"METHOD comes first; write `booper run {method} {url}`")
         case [method, _]:
             known = ", ".join(METHODS)
-            raise click.UsageError(f"METHOD: {method!r} is none of {known}")
+            raise click.UsageError(f"METHOD: {method!r} is not one of {known}")
         case _:
             raise click.UsageError(
                 f"expected METHOD and URL, got {len(words)} words; a word with spaces needs quotes"

@@ -27,14 +27,14 @@ def find(ask: "Asking", typed: str) -> str:
 
 @click.group(cls=Group)
 def schedules() -> None:
-    """Look at schedules, and start and stop them."""
+    """List, show, run, disable, enable and delete schedules."""
 
 
 @schedules.command("list")
 @LIMIT
 @asks
 def list_schedules(ask: "Asking", limit: int) -> None:
-    """List schedules, the newest first."""
+    """List schedules, newest first."""
     ask.schedules(ask.client.schedules.list(limit=limit).data)
 
 
@@ -48,10 +48,12 @@ def get_schedule(ask: "Asking", schedule_id: str) -> None:
 
 @schedules.command("next")
 @ID
-@click.option("--count", type=click.IntRange(1, 100), default=5, show_default=True)
+@click.option(
+    "--count", type=click.IntRange(1, 100), default=5, show_default=True, help="How many."
+)
 @asks
 def next_runs(ask: "Asking", schedule_id: str, count: int) -> None:
-    """Show when a schedule runs next, in its own zone."""
+    """Show the next runs of a schedule, in its own time zone."""
     found = ask.client.schedules.get(find(ask, schedule_id), next_runs=count)
     times = found.next_runs_local
     ask.show(times, "\n".join(at.isoformat(" ") for at in times) or _no_run(found))
@@ -59,15 +61,15 @@ def next_runs(ask: "Asking", schedule_id: str, count: int) -> None:
 
 def _no_run(schedule: "Schedule") -> str:
     if schedule.disabled_at is None:
-        return "it does not run again"
-    return f"it is disabled; `booper schedules enable {schedule.id}` goes on with it"
+        return "it has no further run"
+    return f"it is disabled; `booper schedules enable {schedule.id}` enables it"
 
 
 @schedules.command("disable")
 @ID
 @asks
 def disable_schedule(ask: "Asking", schedule_id: str) -> None:
-    """Stop a schedule; its waiting run is cancelled."""
+    """Disable a schedule and cancel its waiting run."""
     ask.schedule(ask.client.schedules.disable(find(ask, schedule_id)))
 
 
@@ -75,7 +77,7 @@ def disable_schedule(ask: "Asking", schedule_id: str) -> None:
 @ID
 @asks
 def enable_schedule(ask: "Asking", schedule_id: str) -> None:
-    """Enable a schedule; its next run is planned."""
+    """Enable a schedule and plan its next run."""
     ask.schedule(ask.client.schedules.enable(find(ask, schedule_id)))
 
 
@@ -83,7 +85,7 @@ def enable_schedule(ask: "Asking", schedule_id: str) -> None:
 @ID
 @asks
 def run_schedule(ask: "Asking", schedule_id: str) -> None:
-    """Run a schedule now, beside its plan."""
+    """Run a schedule now, in addition to its planned runs."""
     ask.job(ask.client.schedules.run(find(ask, schedule_id)))
 
 

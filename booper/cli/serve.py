@@ -135,7 +135,7 @@ def _greet(config: Config, addresses: Sequence[Address], first_key: str | None) 
     if every:
         say(
             f"It listens on every address of this machine ({', '.join(every)}). "
-            "From another machine, use its name or address in the place of that one."
+            "From another machine, use its name or address instead."
         )
     file = FirstKeyFile(Path(config.database.path))
     is_on_terminal = sys.stdout.isatty()

@@ -60,7 +60,7 @@ def check_governed(fields: Mapping[str, Any], now: datetime) -> None:
     is_local = at is not None and parse_moment(at, None, UTC) != parse_moment(at, None, _ELSEWHERE)
     if fields.get("timezone") is not None and not is_cron and not is_local:
         raise click.UsageError(
-            "--timezone is the zone of --cron, and of an --at without one; nothing here needs it"
+            "--timezone applies to --cron, and to an --at without a zone; there is neither"
         )
     if at is None or is_cron:
         return

@@ -40,7 +40,7 @@ def check_text(path: str, text: str) -> None:
 def _sayable(value: Any, path: str, depth: int) -> Any:
     """Return a value of which each part has a form in JSON."""
     if depth > _MAX_DEPTH:
-        _refuse(path[:80], "expected a value that does not hold itself, nor nests that deep")
+        _refuse(path[:80], "expected a value that neither contains itself nor is nested that deep")
     match value:
         case None | bool() | msgspec.Raw():
             return value
@@ -88,7 +88,7 @@ def _parts(value: Any, path: str) -> Any:
     try:
         return msgspec.to_builtins(value, builtin_types=(*_BYTES, Decimal))
     except (TypeError, ValueError, RecursionError) as error:
-        _refuse(path, f"expected what JSON can say: {error}")
+        _refuse(path, f"expected a value that JSON has: {error}")
 
 
 def _other(value: object, path: str) -> object:
@@ -102,7 +102,7 @@ def _other(value: object, path: str) -> object:
     try:
         return _sayable(msgspec.to_builtins(value), path, 0)
     except (TypeError, ValueError, RecursionError):
-        _refuse(path, f"expected what JSON can say, got {value!r:.80}")
+        _refuse(path, f"expected a value that JSON has, got {value!r:.80}")
 
 
 def _refuse(path: str, message: str) -> NoReturn:

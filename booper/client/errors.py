@@ -41,7 +41,7 @@ class Unreachable(ClientError):
 
     def __init__(self, call: str, url: str, reason: str, *, may_have_happened: bool) -> None:
         if may_have_happened:
-            advice = "it may have been carried out all the same; look before you do it again"
+            advice = "it may have been carried out, so check before you repeat it"
         else:
             advice = (
                 "is booper running there? `booper serve` starts it; base_url, or BOOPER_URL with "

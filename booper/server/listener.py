@@ -112,8 +112,8 @@ def check_socket_path(database: Path) -> None:
     path = socket_path(database)
     if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
         raise StartError(
-            f"{path} is too long for a socket's path; the database must lie in a shorter one "
-            f"(at most {LONGEST_SOCKET_PATH} bytes, or start booper nearer to it)"
+            f"{path} is too long for a socket's path, which has at most {LONGEST_SOCKET_PATH} "
+            "bytes; move the database to a folder with a shorter path, or start booper there"
         )
 
 
@@ -133,7 +133,7 @@ def private_socket(path: Path) -> socket.socket:
         bound.listen(BACKLOG)
     except OSError as error:
         bound.close()
-        raise StartError(f"cannot make the socket {path}: {error.strerror}") from error
+        raise StartError(f"cannot create the socket {path}: {error.strerror}") from error
     return bound
 
 

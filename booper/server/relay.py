@@ -261,7 +261,7 @@ def _encoded(request: Request, body: bytes) -> bytes:
     try:
         data, _ = encode(request.method.encode(), target, b"booper", headers, body)
     except httpx.LocalProtocolError as error:
-        raise MalformedRequest(f"this cannot be handed on: {error}") from error
+        raise MalformedRequest(f"this request cannot be passed on: {error}") from error
     return data
 
 

@@ -208,7 +208,7 @@ class VirtualBooper:
         if self._target.is_answering:
             raise RuntimeError(
                 "time cannot move while a request is answered: a function given to `respond` "
-                "may ask booper, but not advance or drain it"
+                "may call booper, but not advance or drain it"
             )
         journey = self._running.portal.call(travel)
         self._target.raise_error()
@@ -243,7 +243,7 @@ class VirtualBooper:
         """Return what is entered. Raises: RuntimeError, nothing is."""
         if self._entered is None:
             raise RuntimeError(
-                "a VirtualBooper runs in a `with` alone: with VirtualBooper() as booper: …"
+                "a VirtualBooper runs only inside a `with` block: with VirtualBooper() as booper: …"
             )
         return self._entered
 

@@ -43,7 +43,7 @@ async def test_what_does_not_come_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(
         Bench, "__init__", lambda *args, **fields: made(*args, **fields, transport=target)
     )
-    with pytest.raises(StartError, match="the request did not come: connect") as failed:
+    with pytest.raises(StartError, match="the request did not arrive: connect") as failed:
         await show(throwaway(tmp_path / "booper.db", "127.0.0.1", 0), SOON, print)
     assert failed.value.exit_code == 1
 

@@ -126,7 +126,7 @@ def test_one_public_address_among_others_needs_a_key(tmp_path: Path) -> None:
     """Each is looked at, not the first alone."""
     refused = run(tmp_path, "serve", "--port", "0", "--host", "127.0.0.1", "--host", "0.0.0.0")
     assert refused.returncode == 1
-    assert "listening on 0.0.0.0 needs a key" in refused.stderr
+    assert "listening on 0.0.0.0 needs an API key" in refused.stderr
 
 
 def test_a_hangup_without_a_terminal_changes_nothing(tmp_path: Path) -> None:

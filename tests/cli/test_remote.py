@@ -402,17 +402,17 @@ def test_a_schedule_is_named_by_its_name_or_the_first_part_of_its_id(booper: Boo
         (
             ("run", "get", "https://example.com", "--timezone", "Europe/Berlin"),
             2,
-            "--timezone is the zone of --cron, and of an --at without one",
+            "--timezone applies to --cron, and to an --at without a zone",
         ),
         (
             ("run", "get", "https://example.com", "--timezone", "UTC", "--at", "2099-01-01T00Z"),
             2,
-            "nothing here needs it",
+            "there is neither",
         ),
         (
             ("run", "get", "https://example.com", "--timezone", "UTC", "--every", "5m"),
             2,
-            "nothing here needs it",
+            "there is neither",
         ),
         (("jobs", "watch", "1", "--every", "soon"), 2, "1h30m"),
         (("logs", "tail", "--every", "2h"), 2, "must be from 0.01 to 3600 seconds, got '2h'"),
@@ -430,12 +430,16 @@ def test_a_schedule_is_named_by_its_name_or_the_first_part_of_its_id(booper: Boo
         (("run", "post", "https://a.example", "-d", '{"a":NaN}'), 2, "--data: expected JSON"),
         (("run", "post", "https://a.example", "-d", "[1e999]"), 2, "--data: expected JSON"),
         (("run", "post", "https://a.example", "-d", "@/none"), 2, "@/none cannot be read: No such"),
-        (("jobs", "cancel"), 2, "--all means every one"),
+        (("jobs", "cancel"), 2, "or --all for every job"),
         (("jobs", "cancel", "1", "--tag", "a"), 2, "give an ID or filters, not both"),
-        (("jobs", "list", "--failed", "--state", "completed"), 2, "--failed means two states"),
+        (
+            ("jobs", "list", "--failed", "--state", "completed"),
+            2,
+            "--failed and --state exclude each other",
+        ),
         (("jobs", "list", "--since", "soon"), 2, "--since: expected an ISO 8601 time"),
         (("jobs", "list", "--since", "soon"), 2, "or how long ago, such as '2 hours'"),
-        (("run", "walk", "https://example.com"), 2, "METHOD: 'walk' is none of get, post"),
+        (("run", "walk", "https://example.com"), 2, "METHOD: 'walk' is not one of get, post"),
     ],
 )
 def test_what_is_wrong_is_told_in_a_line(

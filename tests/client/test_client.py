@@ -325,7 +325,7 @@ def test_it_gives_up_after_the_fourth_try() -> None:
 def test_what_must_not_happen_twice_is_not_tried_twice() -> None:
     """A run that may have left is the caller's to decide; one that has not left is repeated."""
     script = Script(httpx.ReadError("reset"))
-    with pytest.raises(Unreachable, match="look before") as told:
+    with pytest.raises(Unreachable, match="check before") as told:
         script.client.schedules.run(ID)
     assert told.value.may_have_happened
     with pytest.raises(ServerError):
@@ -349,10 +349,10 @@ def test_a_create_is_tried_again_only_under_a_key_that_stays_taken(fields: Any, 
     """A job's own key is free once it has finished (contract §5): a second try would be a second
     job; and one that is rejected would be told of as an error."""
     alone, among_others = (Script(*[httpx.ReadError("reset")] * 4) for _ in range(2))
-    with pytest.raises(Unreachable, match="look before"):
+    with pytest.raises(Unreachable, match="check before"):
         alone.client.jobs.create(url=URL, **fields)
     jobs: Any = [{"url": URL}, {"url": URL, **fields}]
-    with pytest.raises(Unreachable, match="look before"):
+    with pytest.raises(Unreachable, match="check before"):
         among_others.client.jobs.create_many(jobs)
     assert (len(alone.bodies), len(among_others.bodies)) == (tries, tries)
 
@@ -382,7 +382,7 @@ async def test_a_create_whose_answer_is_lost_makes_one_job(booper: Booper) -> No
 
     async with AsyncClient("http://booper.test", KEY, transport=Lossy(), sleep=no_time) as client:
         assert (await client.jobs.create(url=URL)).state == "completed"
-        with pytest.raises(Unreachable, match="look before"):
+        with pytest.raises(Unreachable, match="check before"):
             await client.jobs.create(url=URL, idempotency_key="mine")
         assert len(await client.jobs.list()) == 2
 

@@ -309,7 +309,7 @@ def test_a_configuration_signs_callbacks_and_what_is_ignored_is_told(tmp_path: P
         )
         Webhook(SECRET).verify(caught["body"], caught["headers"])
         assert answer.json()["data"]["job"]["max_attempts"] == 3
-    ignored = "Ignored here, where any target is fine and nothing is kept: "
+    ignored = "Ignored by booper dev: "
     assert f"{ignored}[server] port, [database] path, [targets] allow." in out.read_text()
     assert SECRET not in out.read_text()
 
