@@ -36,7 +36,7 @@ from booper.client import (
     Unauthenticated,
 )
 from booper.client.arguments import check_key, check_url
-from booper.client.call import numbers_read_as
+from booper.client.calls import numbers_read_as
 
 _MAX_ENTRIES = 20
 """How many log entries are looked through for those of a job's last attempt."""

@@ -16,21 +16,8 @@ from typing import Any, Self
 import anyio
 import httpx
 
-from booper.client.answers import (
-    Breaker,
-    Changed,
-    Created,
-    Job,
-    Key,
-    LogEntry,
-    NewKey,
-    Pause,
-    Preview,
-    Schedule,
-    ScheduleDetail,
-)
 from booper.client.arguments import DEFAULT_URL, check_key, check_url
-from booper.client.call import Page
+from booper.client.calls import Page
 from booper.client.environment import path_to
 from booper.client.errors import (
     ClientError,
@@ -46,9 +33,22 @@ from booper.client.errors import (
     Unreachable,
     Unreadable,
 )
-from booper.client.faces import Asynchronous, Blocking
 from booper.client.fields import Change, Creation
+from booper.client.models import (
+    Breaker,
+    Changed,
+    Created,
+    Job,
+    Key,
+    LogEntry,
+    NewKey,
+    Pause,
+    Preview,
+    Schedule,
+    ScheduleDetail,
+)
 from booper.client.resources import Jobs, Keys, Logs, Root, Schedules
+from booper.client.sending import Asynchronous, Blocking
 from booper.clock import SystemClock
 
 __all__ = [

@@ -2,8 +2,8 @@
 
 ClientError
 ├── InvalidArgument        a value that cannot be sent; told before anything is (a ValueError)
-├── Unreachable            no answer came; `may_have_happened` tells whether it was carried out
-├── Unreadable             an answer came, but not one of booper's
+├── Unreachable            no response; `may_have_happened` tells whether it was carried out
+├── Unreadable             a response, but not one of booper's
 └── Refused                booper said no; carries `status`, `title` and `detail`
     ├── Unauthenticated    401  no key, an unknown one, a revoked one
     ├── Forbidden          403  the key is good, but not for this
@@ -61,7 +61,7 @@ class WrongField(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """The problem details of an answer (RFC 9457 §3.1), as far as they were given."""
+    """The problem details of a response (RFC 9457 §3.1), as far as they were given."""
 
     title: str = ""
     detail: str = ""
@@ -136,7 +136,7 @@ _BY_STATUS: Mapping[int, type[Refused]] = {
 
 
 def refusal(call: str, status: int, body: bytes, retry_after: float | None) -> Refused:
-    """Return the error that an answer of another status than 2xx is."""
+    """Return the error of a response whose status is not 2xx."""
     try:
         problem = msgspec.json.decode(body, type=Problem)
     except (msgspec.DecodeError, UnicodeDecodeError):

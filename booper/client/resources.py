@@ -4,7 +4,25 @@ from collections.abc import Iterable
 from typing import Any, Literal, TypeVar, Unpack
 from uuid import UUID
 
-from booper.client.answers import (
+from booper.client.calls import (
+    MAX_ON_A_PAGE,
+    Call,
+    Page,
+    bare,
+    changing,
+    data,
+    is_kept,
+    keyed,
+    nothing,
+    page,
+    place,
+    posting,
+    query,
+    reading,
+)
+from booper.client.encoding import encode
+from booper.client.fields import Change, Creation, Listed, Many, Moment, written
+from booper.client.models import (
     Breaker,
     Changed,
     Created,
@@ -18,11 +36,7 @@ from booper.client.answers import (
     Schedule,
     ScheduleDetail,
 )
-from booper.client.call import MOST_ON_A_PAGE, Call, Page, bare, data, nothing, page, query
-from booper.client.encoding import encode
-from booper.client.faces import Asynchronous, Blocking, Iteration, Operation, Resource
-from booper.client.fields import Change, Creation, Listed, Many, Moment, written
-from booper.client.requests import changing, is_kept, keyed, place, posting, reading
+from booper.client.sending import Asynchronous, Blocking, Iteration, Operation, Resource
 
 S = TypeVar("S", bound=Blocking | Asynchronous)
 
@@ -45,7 +59,7 @@ class Jobs(Resource[S]):
 
     @Operation
     def create_many(self, jobs: Iterable[Creation], *, atomic: bool = False) -> Call[list[Created]]:
-        """Create up to 1,000 jobs; there is an answer for each, in their order.
+        """Create up to 1,000 jobs; there is a result for each, in their order.
 
         If `atomic`, one wrong job is an error (Invalid), and none is created.
         """
@@ -95,7 +109,7 @@ class Jobs(Resource[S]):
     @Iteration
     def iterate(self, *, order_by: str | None = None, **which: Unpack[Listed]) -> Call[Page[Job]]:
         """Iterate over all jobs, asking for page after page."""
-        parameters = query(limit=MOST_ON_A_PAGE, order_by=order_by, **written(which))
+        parameters = query(limit=MAX_ON_A_PAGE, order_by=order_by, **written(which))
         return reading("/api/jobs", page(Job), parameters)
 
     @Operation
@@ -156,7 +170,7 @@ class Schedules(Resource[S]):
     @Iteration
     def iterate(self) -> Call[Page[Schedule]]:
         """Iterate over all schedules, asking for page after page."""
-        return reading("/api/schedules", page(Schedule), query(limit=MOST_ON_A_PAGE))
+        return reading("/api/schedules", page(Schedule), query(limit=MAX_ON_A_PAGE))
 
     @Operation
     def update(self, schedule_id: UUID | str, **changes: Unpack[Change]) -> Call[ScheduleDetail]:
@@ -224,7 +238,7 @@ class Logs(Resource[S]):
         self, *, job_id: int | None = None, event: str | None = None
     ) -> Call[Page[LogEntry]]:
         """Iterate over all entries, asking for page after page."""
-        parameters = query(job_id=job_id, event=event, limit=MOST_ON_A_PAGE)
+        parameters = query(job_id=job_id, event=event, limit=MAX_ON_A_PAGE)
         return reading("/api/logs", page(LogEntry), parameters)
 
 
@@ -263,7 +277,7 @@ class Keys(Resource[S]):
     @Iteration
     def iterate(self) -> Call[Page[Key]]:
         """Iterate over all keys, asking for page after page."""
-        return reading("/api/keys", page(Key), query(limit=MOST_ON_A_PAGE))
+        return reading("/api/keys", page(Key), query(limit=MAX_ON_A_PAGE))
 
     @Operation
     def revoke(self, key_id: UUID | str) -> Call[Key]:

@@ -28,7 +28,7 @@ from booper.client import (
     Unreadable,
 )
 from booper.client.arguments import DEFAULT_URL
-from booper.client.call import Call
+from booper.client.calls import Call
 from booper.client.resources import Jobs, Keys, Logs, Root, Schedules
 from tests.conftest import KEY, START
 
@@ -446,7 +446,7 @@ def test_an_answer_that_is_not_boopers_is_told() -> None:
     ("response", "told"),
     [
         (httpx.Response(200, text="<html>"), "the response is not JSON; is it booper"),
-        (httpx.Response(200, json=[]), "the response is JSON, but not what booper answers"),
+        (httpx.Response(200, json=[]), "the response is JSON, but not what booper responds"),
         (httpx.Response(200, json={"data": {"id": 5}}), "the response is JSON, but not what"),
         (httpx.Response(404, text="<html>"), "404 Not Found; booper did not write this response"),
         (

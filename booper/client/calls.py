@@ -1,4 +1,7 @@
-"""A call as a value: what is asked, and how its answer is read. Nothing here sends."""
+"""A call as a value: what is sent, how its response is read, and whether it can be repeated.
+
+Nothing here sends.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -6,19 +9,27 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final, Generic, TypeVar
+from urllib.parse import quote
+from uuid import UUID, uuid4
 
 import msgspec
 
-from booper.client.encoding import check_text
+from booper.client.encoding import check_text, encode
 from booper.client.errors import InvalidArgument, Unreadable
+from booper.client.fields import written
+from booper.client.models import Changed
 
 T = TypeVar("T")
 
 Query = Mapping[str, str]
 
+MAX_ON_A_PAGE: Final = 100
+
+_KEY_TTL: Final = [1, "hour"]
+
 
 class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
-    """One request to booper and the reading of its answer.
+    """One request to booper, and how its response is read.
 
     `is_repeatable` says that doing it twice is as good as once, so that it can be tried again when
     nobody knows whether it was done.
@@ -53,7 +64,7 @@ class _Data(msgspec.Struct, Generic[T], frozen=True):
 
 
 def bare(kind: type[T]) -> Callable[[bytes], T]:
-    """Return what reads an answer as a type; fields that the type does not have are ignored."""
+    """Return what reads a response as a type; fields that the type does not have are ignored."""
 
     wanted: Any = kind
 
@@ -62,7 +73,7 @@ def bare(kind: type[T]) -> Callable[[bytes], T]:
             value: T = _decoder(wanted, _number.get()).decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             is_json = isinstance(error, msgspec.ValidationError)
-            what = "is JSON, but not what booper answers" if is_json else "is not JSON"
+            what = "is JSON, but not what booper responds" if is_json else "is not JSON"
             raise Unreadable(f"the response {what}; is it booper that listens there?") from error
         return value
 
@@ -70,7 +81,7 @@ def bare(kind: type[T]) -> Callable[[bytes], T]:
 
 
 def data(kind: type[T]) -> Callable[[bytes], T]:
-    """Return what reads an answer `{"data": …}`."""
+    """Return what reads a response `{"data": …}`."""
     read = bare(_Data[kind])  # type: ignore[valid-type]  # mypy knows no type made of a value
 
     return lambda body: read(body).data
@@ -82,7 +93,7 @@ def page(kind: type[T]) -> Callable[[bytes], Page[T]]:
 
 
 def nothing(body: bytes) -> None:
-    """Read an answer that has no body."""
+    """Read a response that has no body."""
 
 
 def query(**parameters: Any) -> Query:
@@ -96,6 +107,51 @@ def query(**parameters: Any) -> Query:
     for name, text in texts.items():
         check_text(name, text)
     return texts
+
+
+def reading(path: str, read: Any, parameters: Any = None) -> Call[Any]:
+    """Return a call that only reads."""
+    return Call(method="GET", path=path, query=parameters or {}, read=read, is_repeatable=True)
+
+
+def posting(path: str, body: bytes | None, read: Any, *, is_repeatable: bool = False) -> Call[Any]:
+    """Return a call that does something, once unless it is repeatable."""
+    return Call(method="POST", path=path, body=body, read=read, is_repeatable=is_repeatable)
+
+
+def changing(path: str, dry_run: bool, which: dict[str, Any], *, is_repeatable: bool) -> Call[Any]:
+    """Return a call that changes all jobs that a filter matches."""
+    body = encode({"filter": which, "dry_run": dry_run})
+    return posting(path, body, data(Changed), is_repeatable=is_repeatable)
+
+
+def place(collection: str, item: int | UUID | str) -> str:
+    """Return where a thing is. Raises: InvalidArgument, for a name that would lead elsewhere."""
+    text = str(item)
+    check_text(f"the id of one of the {collection}", text)
+    if text.strip(".") == "":
+        raise InvalidArgument(f"expected the id of one of the {collection}, got {text!r}")
+    return f"/api/{collection}/{quote(text, safe='')}"
+
+
+def keyed(fields: Any) -> dict[str, Any]:
+    """Write a create's fields, with a key of its own where none is given."""
+    sent = written(fields)
+    if sent.get("idempotency_key") is None:
+        sent["idempotency_key"] = str(uuid4())
+        if sent.get("idempotency_ttl") is None:
+            sent["idempotency_ttl"] = _KEY_TTL
+    return sent
+
+
+def is_kept(sent: dict[str, Any]) -> bool:
+    """Return whether the key of a create outlives its job, so that a second try finds it taken.
+
+    A schedule keeps its key (contract §5). With `reject` a second try is refused what was done.
+    """
+    kept = ("idempotency_ttl", "cron", "repeat_every")
+    stays = any(sent.get(name) is not None for name in kept)
+    return stays and sent.get("on_conflict") != "reject"
 
 
 def _text(name: str, value: Any) -> str:
@@ -128,6 +184,3 @@ _number: ContextVar[Callable[[str], float] | None] = ContextVar("_number", defau
 @cache
 def _decoder(kind: Any, number: Callable[[str], float] | None) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind, float_hook=number)
-
-
-MOST_ON_A_PAGE: Final = 100

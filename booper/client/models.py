@@ -1,4 +1,4 @@
-"""What booper answers, as frozen values; times are aware. Keys that are not here are ignored."""
+"""What booper responds, as frozen values; times are aware. Keys that are not here are ignored."""
 
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
@@ -188,7 +188,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Created(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to one create of many: its job, or the problem it has."""
+    """The result of one create of many: its job, or the problem it has."""
 
     status: int
     data: Job | None = None

@@ -1,4 +1,4 @@
-"""How one definition of an operation gets two faces: a blocking one, and one to be awaited.
+"""How one definition of an operation becomes two methods: a blocking one, and one to await.
 
 An operation is a method that builds a `Call`; these descriptors have it sent by whatever the
 resource holds. The rules of trying again are `exchange`, which neither sends nor waits: both
@@ -15,7 +15,7 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar, overloa
 import httpx
 import msgspec
 
-from booper.client.call import Call, Page
+from booper.client.calls import Call, Page
 from booper.client.errors import ClientError, Unreachable, Unreadable, refusal
 
 P = ParamSpec("P")
@@ -25,8 +25,8 @@ Outcome = httpx.Response | httpx.TransportError
 
 # Together longer than another worker takes to go on for one that died.
 PAUSES: Final = (0.25, 1.0, 4.0)
-LONGEST_PAUSE: Final = 30.0
-"""Seconds; a server that asks for more is answered by the error, and the caller decides."""
+MAX_PAUSE_SECONDS: Final = 30.0
+"""Seconds; if a server asks for more, the call fails, and the caller decides."""
 
 _NOTHING_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _PASSING = frozenset({502, 503, 504, 507})
@@ -43,14 +43,14 @@ def exchange(
     doing it twice is as good as once.
 
     Raises:
-        ClientError: booper refused, or no answer came.
+        ClientError: booper refused, or no response came.
     """
     outcome = yield 0.0
     for pause in islice(chain(PAUSES, repeat(PAUSES[-1])), retries):
         if isinstance(outcome, httpx.Response) and outcome.is_success:
             return call.read(outcome.content)
         asked = _retry_after(outcome, now)
-        if not _may_repeat(call, outcome) or (asked or 0) > LONGEST_PAUSE:
+        if not _may_repeat(call, outcome) or (asked or 0) > MAX_PAUSE_SECONDS:
             break
         outcome = yield pause if asked is None else asked
     if isinstance(outcome, httpx.Response) and outcome.is_success:
@@ -108,7 +108,7 @@ class Blocking:
         self._now = now
 
     def send(self, call: Call[T]) -> T:
-        """Return what was answered. Raises: ClientError."""
+        """Return the result. Raises: ClientError."""
         steps = exchange(call, str(self.http.base_url), self._retries, self._now)
         pause = next(steps)
         while True:
@@ -153,7 +153,7 @@ class Asynchronous:
         self._now = now
 
     async def send(self, call: Call[T]) -> T:
-        """Return what was answered. Raises: ClientError."""
+        """Return the result. Raises: ClientError."""
         steps = exchange(call, str(self.http.base_url), self._retries, self._now)
         pause = next(steps)
         while True:
@@ -184,7 +184,7 @@ class Asynchronous:
 
 
 def _undecodable(call: Call[Any], error: httpx.DecodingError) -> Unreadable:
-    return Unreadable(f"{call}: {error}; what stands between encodes answers wrongly")
+    return Unreadable(f"{call}: {error}; something in between encodes responses wrongly")
 
 
 def _request(http: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:
