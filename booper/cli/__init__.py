@@ -1,4 +1,4 @@
-"""The command line: what runs booper or works on its files; `remote.py` has what asks one.
+"""The command line: what runs booper or works on its files; `remote.py` has the client commands.
 
 Commands read options and print; what they do is done elsewhere. Every expected error is one line
 on standard error: exit 2 for a wrong command line or configuration, exit 1 for the rest.
@@ -65,8 +65,8 @@ class Commands(Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the client commands apart from those that need no running booper."""
-        for title, is_asking in (("Commands", False), ("Commands for a running booper", True)):
-            names = [name for name in self.list_commands(ctx) if (name in _ASKING) is is_asking]
+        for title, is_remote in (("Commands", False), ("Commands for a running booper", True)):
+            names = [name for name in self.list_commands(ctx) if (name in _REMOTE) is is_remote]
             room = formatter.width - 6 - max(map(len, names))
             with formatter.section(title):
                 formatter.write_dl(
@@ -221,9 +221,9 @@ def create_key(
     is_json: bool,
 ) -> None:
     """Create an API key called NAME and show it, once."""
-    from booper.cli import keyring
+    from booper.cli.keys import create
 
-    keyring.create(_read(config_path, database=database), name, user, scope, is_json=is_json)
+    create(_read(config_path, database=database), name, user, scope, is_json=is_json)
 
 
 @keys.command("list")
@@ -232,9 +232,9 @@ def create_key(
 @json_option
 def list_keys(config_path: Path | None, database: str | None, is_json: bool) -> None:
     """List all API keys."""
-    from booper.cli import keyring
+    from booper.cli.keys import list_all
 
-    keyring.list_all(_read(config_path, database=database), is_json=is_json)
+    list_all(_read(config_path, database=database), is_json=is_json)
 
 
 @keys.command("revoke")
@@ -244,9 +244,9 @@ def list_keys(config_path: Path | None, database: str | None, is_json: bool) -> 
 @json_option
 def revoke_key(key: str, config_path: Path | None, database: str | None, is_json: bool) -> None:
     """Revoke an API key, given by its id or its name."""
-    from booper.cli import keyring
+    from booper.cli.keys import revoke
 
-    keyring.revoke(_read(config_path, database=database), key, is_json=is_json)
+    revoke(_read(config_path, database=database), key, is_json=is_json)
 
 
 def _read(
@@ -263,7 +263,7 @@ def _read(
     return read_settings(path, overrides)
 
 
-_ASKING = {
+_REMOTE = {
     "breakers": breakers,
     "create": run,  # its older name
     "jobs": jobs,
@@ -274,7 +274,7 @@ _ASKING = {
     "schedules": schedules,
     "status": remote.status,
 }
-for name, command in _ASKING.items():
+for name, command in _REMOTE.items():
     main.add_command(command, name)
 main.add_command(remote.demo)
 main.add_command(docs)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from booper.cli.groups import Group
-from booper.cli.remote import EVERY, LIMIT, STATES, asks
+from booper.cli.remote import EVERY, LIMIT, STATES, client_command
 
 if TYPE_CHECKING:
-    from booper.cli.asking import Asking
+    from booper.cli.output import Output
     from booper.client import Changed
 
 FAILED: Final = ("discarded", "retryable")
@@ -57,65 +57,65 @@ def jobs() -> None:
 @jobs.command("list")
 @filters
 @LIMIT
-@asks
-def list_jobs(ask: "Asking", limit: int, **typed: Any) -> None:
+@client_command
+def list_jobs(out: "Output", limit: int, **typed: Any) -> None:
     """List jobs, newest first. A job must match every filter given."""
-    ask.jobs(ask.client.jobs.list(limit=limit, **_which(ask, typed)).data)
+    out.jobs(out.client.jobs.list(limit=limit, **_which(out, typed)).data)
 
 
 @jobs.command("get")
 @ID
-@asks
-def get_job(ask: "Asking", job_id: str) -> None:
+@client_command
+def get_job(out: "Output", job_id: str) -> None:
     """Show one job, with what its last attempt sent and received."""
-    ask.job_and_attempt(ask.client.jobs.get(job_id))
+    out.job_and_attempt(out.client.jobs.get(job_id))
 
 
 @jobs.command("cancel")
 @changes
-@asks
-def cancel_jobs(ask: "Asking", job_id: str | None, **typed: Any) -> None:
+@client_command
+def cancel_jobs(out: "Output", job_id: str | None, **typed: Any) -> None:
     """Cancel one job, or all that match the filters. Finished jobs do not change."""
     one = _one(job_id, typed)
     if one is not None:
-        ask.job(ask.client.jobs.cancel(one))
+        out.job(out.client.jobs.cancel(one))
     else:
-        _show(ask, ask.client.jobs.cancel_many(**_many(ask, typed)), "cancelled", typed)
+        _show(out, out.client.jobs.cancel_many(**_many(out, typed)), "cancelled", typed)
 
 
 @jobs.command("retry")
 @changes
-@asks
-def retry_jobs(ask: "Asking", job_id: str | None, **typed: Any) -> None:
+@client_command
+def retry_jobs(out: "Output", job_id: str | None, **typed: Any) -> None:
     """Send discarded or cancelled jobs again: one, or all that match the filters."""
     one = _one(job_id, typed)
     if one is not None:
-        ask.job(ask.client.jobs.retry(one))
+        out.job(out.client.jobs.retry(one))
     else:
-        _show(ask, ask.client.jobs.retry_many(**_many(ask, typed)), "sent again", typed)
+        _show(out, out.client.jobs.retry_many(**_many(out, typed)), "sent again", typed)
 
 
 @jobs.command("watch")
 @ID
 @EVERY
-@asks
-def watch_job(ask: "Asking", job_id: str, every: float) -> None:
+@client_command
+def watch_job(out: "Output", job_id: str, every: float) -> None:
     """Show a job whenever it changes, until it has finished.
 
     The exit code is 0 if it is completed, and 1 if it was discarded or cancelled.
     """
-    from booper.cli.following import stopped, watch
+    from booper.cli.watch import stopped, watch
 
-    if not watch(ask, job_id, every, stopped()):
+    if not watch(out, job_id, every, stopped()):
         sys.exit(1)
 
 
 @jobs.command("run")
 @ID
-@asks
-def run_job(ask: "Asking", job_id: str) -> None:
+@client_command
+def run_job(out: "Output", job_id: str) -> None:
     """Send a waiting job now."""
-    ask.job(ask.client.jobs.run(job_id))
+    out.job(out.client.jobs.run(job_id))
 
 
 def _one(job_id: str | None, typed: dict[str, Any]) -> str | None:
@@ -130,12 +130,12 @@ def _one(job_id: str | None, typed: dict[str, Any]) -> str | None:
     return job_id
 
 
-def _many(ask: "Asking", typed: dict[str, Any]) -> dict[str, Any]:
+def _many(out: "Output", typed: dict[str, Any]) -> dict[str, Any]:
     is_all = {"all": True} if typed["is_all"] else {}
-    return {**_which(ask, typed), **is_all, "dry_run": typed["dry_run"]}
+    return {**_which(out, typed), **is_all, "dry_run": typed["dry_run"]}
 
 
-def _which(ask: "Asking", typed: dict[str, Any]) -> dict[str, Any]:
+def _which(out: "Output", typed: dict[str, Any]) -> dict[str, Any]:
     """Return the filter of the API that was typed. Raises: InvalidArgument, UsageError."""
     from booper.cli.found import schedule_id
     from booper.cli.typed import past_of
@@ -149,14 +149,14 @@ def _which(ask: "Asking", typed: dict[str, Any]) -> dict[str, Any]:
     if typed["failed"]:
         found["state"] = FAILED
     if typed["schedule_id"] is not None:
-        found["schedule_id"] = schedule_id(ask.client, typed["schedule_id"])
+        found["schedule_id"] = schedule_id(out.client, typed["schedule_id"])
     for name, option in (("after", "--since"), ("before", "--before")):
         if typed[name] is not None:
             found[name] = past_of(option, typed[name], now)
     return found
 
 
-def _show(ask: "Asking", changed: "Changed", done: str, typed: dict[str, Any]) -> None:
+def _show(out: "Output", changed: "Changed", done: str, typed: dict[str, Any]) -> None:
     jobs_matched = "1 job matches" if changed.matched == 1 else f"{changed.matched:,} jobs match"
     what = "nothing was changed" if typed["dry_run"] else f"{changed.changed:,} {done}"
-    ask.show(changed, f"{jobs_matched}, {what}")
+    out.show(changed, f"{jobs_matched}, {what}")

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from booper.cli.groups import Group
-from booper.cli.remote import EVERY, LIMIT, asks
+from booper.cli.remote import EVERY, LIMIT, client_command
 
 if TYPE_CHECKING:
-    from booper.cli.asking import Asking
+    from booper.cli.output import Output
 
 
 @click.group(cls=Group)
@@ -21,22 +21,22 @@ def logs() -> None:
 @click.option("--job", "job_id", type=int, help="Only entries of this job.")
 @click.option("--event", help="Only entries of this event, such as worker.http.response.")
 @LIMIT
-@asks
-def list_logs(ask: "Asking", **which: Any) -> None:
+@client_command
+def list_logs(out: "Output", **which: Any) -> None:
     """List log entries, newest first."""
-    ask.logs(ask.client.logs.list(**which).data)
+    out.logs(out.client.logs.list(**which).data)
 
 
 @logs.command("get")
 @click.argument("log_id")
-@asks
-def get_log(ask: "Asking", log_id: str) -> None:
+@client_command
+def get_log(out: "Output", log_id: str) -> None:
     """Show one log entry in full."""
 
     from booper.cli.text import to_json
 
-    entry = ask.client.logs.get(log_id)
-    ask.show(entry, to_json(entry, is_indented=True))
+    entry = out.client.logs.get(log_id)
+    out.show(entry, to_json(entry, is_indented=True))
 
 
 @logs.command("tail")
@@ -50,10 +50,10 @@ def get_log(ask: "Asking", log_id: str) -> None:
     help="How many past entries to show first.",
 )
 @EVERY
-@asks
-def tail_logs(ask: "Asking", **options: Any) -> None:
+@client_command
+def tail_logs(out: "Output", **options: Any) -> None:
     """Show log entries as they are written, until Ctrl-C."""
-    from booper.cli.following import stopped, tail
+    from booper.cli.watch import stopped, tail
 
     with suppress(KeyboardInterrupt):
-        tail(ask, pause=stopped(), **options)
+        tail(out, pause=stopped(), **options)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from booper.cli.groups import Group
-from booper.cli.remote import asks
+from booper.cli.remote import client_command
 
 if TYPE_CHECKING:
-    from booper.cli.asking import Asking
+    from booper.cli.output import Output
 
 _ALL = click.option("--all", "is_all", is_flag=True, help="All targets.")
 
@@ -21,24 +21,24 @@ def _target(function: Callable[..., None]) -> Callable[..., None]:
 
 @click.command()
 @_target
-@asks
-def pause(ask: "Asking", target: str | None, is_all: bool) -> None:
+@client_command
+def pause(out: "Output", target: str | None, is_all: bool) -> None:
     """Hold back all jobs to a target until it is resumed.
 
     A HOST such as example.com means all its origins, example.com:8443 only that port, and an ORIGIN
     such as https://example.com only that origin. This needs a key of scope admin.
     """
-    ask.client.pause(**_named(target, is_all))
-    ask.pauses()
+    out.client.pause(**_named(target, is_all))
+    out.pauses()
 
 
 @click.command()
 @_target
-@asks
-def resume(ask: "Asking", target: str | None, is_all: bool) -> None:
+@client_command
+def resume(out: "Output", target: str | None, is_all: bool) -> None:
     """Send to a paused target again, or to all with --all."""
-    ask.client.resume(**_named(target, is_all))
-    ask.pauses()
+    out.client.resume(**_named(target, is_all))
+    out.pauses()
 
 
 @click.group(cls=Group)
@@ -47,20 +47,20 @@ def breakers() -> None:
 
 
 @breakers.command("list")
-@asks
-def list_breakers(ask: "Asking") -> None:
+@client_command
+def list_breakers(out: "Output") -> None:
     """List the origins that are only probed."""
-    ask.breakers()
+    out.breakers()
 
 
 @breakers.command("reset")
 @_target
-@asks
-def reset_breakers(ask: "Asking", target: str | None, is_all: bool) -> None:
+@client_command
+def reset_breakers(out: "Output", target: str | None, is_all: bool) -> None:
     """Send to a target again as if it had never failed, or to all with --all."""
-    done = ask.client.reset_breakers(**_named(target, is_all))
+    done = out.client.reset_breakers(**_named(target, is_all))
     origins = done.get("reset", [])
-    ask.show(done, "\n".join(f"{origin} is reset" for origin in origins) or "nothing was open")
+    out.show(done, "\n".join(f"{origin} is reset" for origin in origins) or "nothing was open")
 
 
 def _named(target: str | None, is_all: bool) -> dict[str, Any]:

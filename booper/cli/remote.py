@@ -1,7 +1,7 @@
-"""What the commands that ask a running booper have in common, and the smallest of them.
+"""What the client commands have in common, and the smallest of them.
 
-`booper.cli.asking` asks and prints; it is imported by a command that runs, since that takes a tenth
-of a second.
+`booper.cli.output` connects and prints; it is imported by a command that runs, since that takes a
+tenth of a second.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ import click
 from booper.cli.times import Seconds
 
 if TYPE_CHECKING:
-    from booper.cli.asking import Asking
+    from booper.cli.output import Output
 
 json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON, for programs.")
 _OPTIONS = (
@@ -54,17 +54,17 @@ LIMIT = click.option(
 )
 
 
-def asks(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of all client commands to a command, which is called with an `Asking`."""
+def client_command(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of all client commands to a command, which is called with an `Output`."""
 
     @wraps(function)
     def command(
         url: str | None, key: str | None, config_path: Path | None, is_json: bool, **given: Any
     ) -> None:
-        from booper.cli.asking import asking
+        from booper.cli.output import connected
 
-        with asking(url, key, config_path, is_json) as ask:
-            function(ask, **given)
+        with connected(url, key, config_path, is_json) as out:
+            function(out, **given)
 
     for option in reversed(_OPTIONS):
         command = option(command)
@@ -84,7 +84,7 @@ def demo(is_json: bool) -> None:
 
 
 @click.command()
-@asks
-def status(ask: "Asking") -> None:
+@client_command
+def status(out: "Output") -> None:
     """Show whether booper can store and send jobs now, and what is paused."""
-    ask.status()
+    out.status()

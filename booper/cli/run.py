@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
 
-from booper.cli.remote import asks
+from booper.cli.remote import client_command
 from booper.cli.times import check_governed
 from booper.clock import SystemClock
 
 if TYPE_CHECKING:
-    from booper.cli.asking import Asking
+    from booper.cli.output import Output
     from booper.client.fields import Method
 
 METHODS: Final = ("get", "post", "put", "patch", "delete")
@@ -73,9 +73,9 @@ METHODS: Final = ("get", "post", "put", "patch", "delete")
     help="How long the key stays taken, even if the job has finished: 1d.",
 )
 @click.option("--name", help="A name for the job or schedule.")
-@asks
+@client_command
 def run(
-    ask: "Asking",
+    out: "Output",
     words: tuple[str, ...],
     data: tuple[str, ...],
     header: tuple[str, ...],
@@ -107,7 +107,7 @@ def run(
         fields["query"] = query_of(data)
     elif data:
         fields["body"] = data_of(data, is_text=_is_text(fields.get("headers", {})))
-    ask.job(ask.client.jobs.create(method=method, url=url, tags=list(tags) or None, **fields))
+    out.job(out.client.jobs.create(method=method, url=url, tags=list(tags) or None, **fields))
 
 
 def _method_and_url(words: Sequence[str], *, has_data: bool) -> tuple["Method", str]:

@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING
 import click
 
 from booper.cli.groups import Group
-from booper.cli.remote import LIMIT, asks
+from booper.cli.remote import LIMIT, client_command
 
 if TYPE_CHECKING:
-    from booper.cli.asking import Asking
+    from booper.cli.output import Output
     from booper.client import Schedule
 
 ID = click.argument("schedule_id", metavar="ID")
 
 
-def find(ask: "Asking", typed: str) -> str:
+def find(out: "Output", typed: str) -> str:
     """Return the id of the schedule that was typed: an id, the first part of one, or a name.
 
     Raises:
@@ -22,7 +22,7 @@ def find(ask: "Asking", typed: str) -> str:
     """
     from booper.cli.found import schedule_id
 
-    return schedule_id(ask.client, typed)
+    return schedule_id(out.client, typed)
 
 
 @click.group(cls=Group)
@@ -32,18 +32,18 @@ def schedules() -> None:
 
 @schedules.command("list")
 @LIMIT
-@asks
-def list_schedules(ask: "Asking", limit: int) -> None:
+@client_command
+def list_schedules(out: "Output", limit: int) -> None:
     """List schedules, newest first."""
-    ask.schedules(ask.client.schedules.list(limit=limit).data)
+    out.schedules(out.client.schedules.list(limit=limit).data)
 
 
 @schedules.command("get")
 @ID
-@asks
-def get_schedule(ask: "Asking", schedule_id: str) -> None:
+@client_command
+def get_schedule(out: "Output", schedule_id: str) -> None:
     """Show one schedule."""
-    ask.schedule(ask.client.schedules.get(find(ask, schedule_id)))
+    out.schedule(out.client.schedules.get(find(out, schedule_id)))
 
 
 @schedules.command("next")
@@ -51,12 +51,12 @@ def get_schedule(ask: "Asking", schedule_id: str) -> None:
 @click.option(
     "--count", type=click.IntRange(1, 100), default=5, show_default=True, help="How many."
 )
-@asks
-def next_runs(ask: "Asking", schedule_id: str, count: int) -> None:
+@client_command
+def next_runs(out: "Output", schedule_id: str, count: int) -> None:
     """Show the next runs of a schedule, in its own time zone."""
-    found = ask.client.schedules.get(find(ask, schedule_id), next_runs=count)
+    found = out.client.schedules.get(find(out, schedule_id), next_runs=count)
     times = found.next_runs_local
-    ask.show(times, "\n".join(at.isoformat(" ") for at in times) or _no_run(found))
+    out.show(times, "\n".join(at.isoformat(" ") for at in times) or _no_run(found))
 
 
 def _no_run(schedule: "Schedule") -> str:
@@ -67,33 +67,33 @@ def _no_run(schedule: "Schedule") -> str:
 
 @schedules.command("disable")
 @ID
-@asks
-def disable_schedule(ask: "Asking", schedule_id: str) -> None:
+@client_command
+def disable_schedule(out: "Output", schedule_id: str) -> None:
     """Disable a schedule and cancel its waiting run."""
-    ask.schedule(ask.client.schedules.disable(find(ask, schedule_id)))
+    out.schedule(out.client.schedules.disable(find(out, schedule_id)))
 
 
 @schedules.command("enable")
 @ID
-@asks
-def enable_schedule(ask: "Asking", schedule_id: str) -> None:
+@client_command
+def enable_schedule(out: "Output", schedule_id: str) -> None:
     """Enable a schedule and plan its next run."""
-    ask.schedule(ask.client.schedules.enable(find(ask, schedule_id)))
+    out.schedule(out.client.schedules.enable(find(out, schedule_id)))
 
 
 @schedules.command("run")
 @ID
-@asks
-def run_schedule(ask: "Asking", schedule_id: str) -> None:
+@client_command
+def run_schedule(out: "Output", schedule_id: str) -> None:
     """Run a schedule now, in addition to its planned runs."""
-    ask.job(ask.client.schedules.run(find(ask, schedule_id)))
+    out.job(out.client.schedules.run(find(out, schedule_id)))
 
 
 @schedules.command("delete")
 @ID
-@asks
-def delete_schedule(ask: "Asking", schedule_id: str) -> None:
+@client_command
+def delete_schedule(out: "Output", schedule_id: str) -> None:
     """Delete a schedule; its past jobs stay."""
-    found = find(ask, schedule_id)
-    ask.client.schedules.delete(found)
-    ask.show({"deleted": found}, f"schedule {found} is deleted")
+    found = find(out, schedule_id)
+    out.client.schedules.delete(found)
+    out.show({"deleted": found}, f"schedule {found} is deleted")

@@ -19,7 +19,7 @@ from booper.admission import Address
 from booper.app import Booper
 from booper.cli.addresses import is_every_address, local_url
 from booper.cli.binding import bound, bound_addresses
-from booper.cli.lines import log_to
+from booper.cli.logging_setup import log_to
 from booper.cli.streams import say
 from booper.config import Config
 from booper.server.door import Limits

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from booper.cli.lines import LineFormatter, LineHandler
+from booper.cli.logging_setup import LineFormatter, LineHandler
 
 pytestmark = pytest.mark.anyio
 

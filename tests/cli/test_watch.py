@@ -11,8 +11,8 @@ from uuid import UUID
 
 import pytest
 
-from booper.cli.asking import Asking
-from booper.cli.following import Tail, tail, watch
+from booper.cli.output import Output
+from booper.cli.watch import Tail, tail, watch
 from booper.client import Client, LogEntry, Unreachable
 from booper.testing import VirtualBooper
 from tests.support.processes import DEADLINE_SECONDS, allow_local_targets, run, serving, until
@@ -59,7 +59,7 @@ def test_a_watched_job_is_shown_at_each_change(
     def pause(_: float) -> None:
         booper.advance(seconds=next(waits))
 
-    assert watch(Asking(booper.client, True), str(job.job_id), 1, pause)
+    assert watch(Output(booper.client, True), str(job.job_id), 1, pause)
 
     shown = [json.loads(line)["job"] for line in capsys.readouterr().out.splitlines()]
     assert [(each["state"], each["attempt"]) for each in shown] == [
@@ -76,8 +76,8 @@ def test_a_job_that_comes_to_nothing_is_no_success(booper: VirtualBooper) -> Non
     booper.respond("https://a.test/", 410)
     discarded = booper.client.jobs.create(url="https://a.test/", schedule_in=60)
     for job in (cancelled, discarded):
-        ask = Asking(booper.client, False)
-        assert not watch(ask, str(job.job_id), 1, lambda _: booper.advance(minutes=1))
+        out = Output(booper.client, False)
+        assert not watch(out, str(job.job_id), 1, lambda _: booper.advance(minutes=1))
 
 
 def test_each_entry_is_shown_once_and_in_its_order() -> None:
@@ -126,7 +126,7 @@ def test_entries_are_shown_as_they_come(
 
     pause = in_turn(lambda: send(booper, "two"), lambda: None)
     with pytest.raises(Over):
-        tail(Asking(booper.client, False), None, None, 1, 1.0, pause)
+        tail(Output(booper.client, False), None, None, 1, 1.0, pause)
     first, *lines = capsys.readouterr().out.splitlines()
     assert first == "2030-01-01 12:00:00Z  job 1  worker.http.response 200"
     assert sorted(line.partition("worker.")[2] for line in lines) == [
@@ -154,9 +154,9 @@ def test_a_restart_of_booper_is_told_once_and_outlasted(
 
     pause = in_turn(away, lambda: None, back)
     with pytest.raises(Over):
-        tail(Asking(booper.client, False), None, None, 0, 1.0, pause)
+        tail(Output(booper.client, False), None, None, 0, 1.0, pause)
     printed = capsys.readouterr()
-    assert printed.err.count("asking again until it answers") == 1
+    assert printed.err.count("polling until it responds") == 1
     assert printed.out.count("https://a.test/two") == 1
     assert "https://a.test/one" not in printed.out
 

@@ -1,4 +1,4 @@
-"""Asking a running booper for a command: the client, what is printed, and how errors end."""
+"""The output of the client commands: the client they use, what is printed, and how errors end."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -43,8 +43,8 @@ _MAX_ENTRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """A client of the booper that is asked, and whether a program reads what is printed."""
+class Output:
+    """A client, and how what it returns is printed: as JSON for programs, as text for people."""
 
     client: Client
     is_json: bool
@@ -128,9 +128,9 @@ class Asking:
 
 
 @contextmanager
-def asking(
+def connected(
     url: str | None, key: str | None, config: Path | None, is_json: bool
-) -> Iterator[Asking]:
+) -> Iterator[Output]:
     """Return a client of the server that `url`, `key` or the configuration names.
 
     Raises:
@@ -141,14 +141,14 @@ def asking(
             numbers_read_as(Number),
             Client(*_configured(url, key, config), retries=1) as client,
         ):
-            yield Asking(client, is_json)
+            yield Output(client, is_json)
     except ClientError as error:
         click.echo(printable(f"booper: {message(error)}"), err=True)
         sys.exit(exit_code(error))
 
 
 def _configured(url: str | None, key: str | None, path: Path | None) -> tuple[str, str | None]:
-    """Return whom to ask and with which key; the file is not read where both were given."""
+    """Return the URL of the server and the key; the file is not read where both were given."""
     if url:
         check_url(source_of("url"), url)
     if key:
@@ -156,5 +156,5 @@ def _configured(url: str | None, key: str | None, path: Path | None) -> tuple[st
     if url and key:
         return url, key
     config = read_settings(path, {})
-    asked, listening = config.client, local_url(config.server.hosts[0], config.server.port)
-    return url or asked.url or listening, key or asked.key or None
+    client, listening = config.client, local_url(config.server.hosts[0], config.server.port)
+    return url or client.url or listening, key or client.key or None

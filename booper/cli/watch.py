@@ -1,6 +1,6 @@
-"""Following what a running booper does: one job to its end, the log entries as they are written.
+"""Watching a running booper: one job to its end, the log entries as they are written.
 
-booper is asked again and again: a poll costs it one short read, and survives its restarts.
+booper is polled: a poll costs it one short read, and survives its restarts.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,12 +11,12 @@ from uuid import UUID
 
 import click
 
-from booper.cli.asking import Asking
 from booper.cli.failures import message
+from booper.cli.output import Output
 from booper.cli.text import printable
 from booper.client import Client, Job, LogEntry, Unreachable
 
-_MOST_AT_FIRST: Final = 100
+_MAX_AT_FIRST: Final = 100
 # Entries of one moment are written by several commits; those that came late are looked for so far
 # back.
 _OVERLAP: Final = timedelta(seconds=2)
@@ -24,17 +24,17 @@ _OVERLAP: Final = timedelta(seconds=2)
 Pause = Callable[[float], object]
 
 
-def watch(ask: Asking, job_id: str, every: float, pause: Pause) -> bool:
-    """Show a job whenever it has changed, until it is finished; tell whether it is completed.
+def watch(out: Output, job_id: str, every: float, pause: Pause) -> bool:
+    """Show a job whenever it has changed, until it is finished; return whether it is completed.
 
     Raises:
-        ClientError: it cannot be asked for any more.
+        ClientError: it cannot be read any more.
     """
     shown: Job | None = None
     while True:
-        job = ask.client.jobs.get(job_id)
+        job = out.client.jobs.get(job_id)
         if shown is None or job.job != shown.job:
-            ask.job(job)
+            out.job(job)
             shown = job
         if job.is_finished:
             return job.state == "completed"
@@ -42,7 +42,7 @@ def watch(ask: Asking, job_id: str, every: float, pause: Pause) -> bool:
 
 
 def tail(
-    ask: Asking, job_id: int | None, event: str | None, lines: int, every: float, pause: Pause
+    out: Output, job_id: int | None, event: str | None, lines: int, every: float, pause: Pause
 ) -> None:
     """Show the last entries, and each new one, for ever.
 
@@ -50,11 +50,11 @@ def tail(
         ClientError: booper refused, or was not there to begin with.
     """
     following = Tail()
-    first = ask.client.logs.list(job_id=job_id, event=event, limit=_MOST_AT_FIRST).data
+    first = out.client.logs.list(job_id=job_id, event=event, limit=_MAX_AT_FIRST).data
     past = following.begin(first)
-    ask.entries(past[len(past) - min(lines, len(past)) :])
-    for entries in _polls(ask.client, job_id, event, every, pause):
-        ask.entries(following.fresh(entries))
+    out.entries(past[len(past) - min(lines, len(past)) :])
+    for entries in _polls(out.client, job_id, event, every, pause):
+        out.entries(following.fresh(entries))
 
 
 def stopped() -> Pause:
@@ -65,7 +65,7 @@ def stopped() -> Pause:
 def _polls(
     client: Client, job_id: int | None, event: str | None, every: float, pause: Pause
 ) -> Iterator[Iterable[LogEntry]]:
-    """Yield all entries, newest first, again and again; say once when booper is gone."""
+    """Yield all entries, newest first, repeatedly; print once when booper is gone."""
     is_gone = False
     while True:
         pause(every)
@@ -75,7 +75,7 @@ def _polls(
         except Unreachable as error:
             if not is_gone:
                 click.echo(
-                    printable(f"booper: {message(error)}; asking again until it answers"), err=True
+                    printable(f"booper: {message(error)}; polling until it responds"), err=True
                 )
             is_gone = True
 
@@ -90,7 +90,7 @@ class Tail:
     def begin(self, page: Iterable[LogEntry]) -> list[LogEntry]:
         """Take the newest entries for seen, and all that are older; return them, oldest first."""
         entries = self.fresh(page)
-        if len(entries) == _MOST_AT_FIRST and self._horizon is not None:
+        if len(entries) == _MAX_AT_FIRST and self._horizon is not None:
             # There may be more of that time, which were not read.
             self._horizon = max(self._horizon, entries[0].inserted_at)
         return entries
