@@ -51,8 +51,8 @@ from booper.parts import (
     make_scheduler,
     make_transport,
 )
-from booper.server.door import Limits
 from booper.server.files import check_file_limit
+from booper.server.limits import Limits
 from booper.store.base import Store
 from booper.store.sqlite import DatabaseLocked, FirstKeyFile, open_store
 
@@ -279,12 +279,12 @@ class Booper(OwnCalls):
             self._faces,
             self._start,
             self._clock,
-            most_body_bytes=self._most_body_bytes(),
+            max_body_bytes=self._max_body_bytes(),
         )
         self._application, self._administration = follower.application, follower.administration
         return follower
 
-    def _most_body_bytes(self) -> int:
+    def _max_body_bytes(self) -> int:
         return max(self.config.server.max_body_bytes, MAX_BATCH_BYTES)
 
     def _make_services(self, store: Store, scheduler: Scheduler, reports: Reports) -> Services:
@@ -305,7 +305,7 @@ class Booper(OwnCalls):
             guard=self._guard,
             clock=self._clock,
             max_body_bytes=config.server.max_body_bytes,
-            max_batch_bytes=self._most_body_bytes(),
+            max_batch_bytes=self._max_body_bytes(),
             max_attempts=config.retry.max_attempts,
             backoff=parse_backoff(config.retry.backoff),
             redaction=self._redaction,

@@ -18,14 +18,14 @@ from starlette.types import ASGIApp
 
 from booper.clock import Clock
 from booper.errors import StartError, StoreUnavailable
-from booper.server.door import Limits
+from booper.server.limits import Limits
 from booper.server.listener import (
     Listener,
+    api_socket_path,
     check_socket_path,
     listening,
-    private_socket,
-    public_socket_path,
     socket_path,
+    unix_socket,
 )
 from booper.server.relay import Relay
 from booper.store.sqlite import DatabaseLocked
@@ -66,8 +66,8 @@ async def open_to_others(
     except StartError as error:
         log.warning("other processes cannot reach this one: %s", error)
         return
-    private = stack.enter_context(private_socket(socket_path(database)))
-    public = stack.enter_context(private_socket(public_socket_path(database)))
+    private = stack.enter_context(unix_socket(socket_path(database)))
+    public = stack.enter_context(unix_socket(api_socket_path(database)))
     await stack.enter_async_context(
         listening(
             Listener(faces.administration, grace_seconds, [private], limits, is_crowded),
@@ -93,12 +93,12 @@ class Follower:
         take: Callable[[AsyncExitStack], Awaitable[None]],
         clock: Clock,
         *,
-        most_body_bytes: int,
+        max_body_bytes: int,
     ) -> None:
         check_socket_path(database)
         path = database.absolute()  # wherever this process goes
-        self.application = Relay(partial(public_socket_path, path), most_body_bytes)
-        self.administration = Relay(partial(socket_path, path), most_body_bytes)
+        self.application = Relay(partial(api_socket_path, path), max_body_bytes)
+        self.administration = Relay(partial(socket_path, path), max_body_bytes)
         self._faces = faces
         self._take = take
         self._clock = clock

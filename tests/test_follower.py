@@ -370,9 +370,7 @@ async def here(scope: Scope, receive: Receive, send: Send) -> None:
 @asynccontextmanager
 async def standing_by(seat: Seat, clock: VirtualClock, folder: Path) -> AsyncIterator[Follower]:
     """Run a follower that wants a seat."""
-    follower = Follower(
-        folder / "booper.db", Faces(here, here), seat.take, clock, most_body_bytes=1
-    )
+    follower = Follower(folder / "booper.db", Faces(here, here), seat.take, clock, max_body_bytes=1)
     async with asyncio.timeout(DEADLINE_SECONDS), follower:
         yield follower
 

@@ -24,8 +24,8 @@ from booper.dev.bench import PUBLIC_KEY, Bench, Watcher
 from booper.dev.console import Console, Screen
 from booper.dev.layout import wrap
 from booper.engine.observer import Observer
-from booper.server.door import Limits
 from booper.server.files import raise_file_limit
+from booper.server.limits import Limits
 from booper.server.listener import Listener, listening
 from booper.temporary import locked_folder
 

@@ -22,8 +22,8 @@ from booper.cli.binding import bound, bound_addresses
 from booper.cli.logging_setup import log_to
 from booper.cli.streams import say
 from booper.config import Config
-from booper.server.door import Limits
 from booper.server.files import raise_file_limit
+from booper.server.limits import Limits
 from booper.server.listener import Listener, check_socket_path
 from booper.store.sqlite import FirstKeyFile
 

@@ -15,11 +15,11 @@ from starlette.types import ASGIApp
 
 from booper.clock import monotonic
 from booper.errors import StartError
-from booper.server.door import Door, Limits
+from booper.server.limits import LimitedProtocol, Limits
 from booper.server.waiting import Waiting
 
 # sockaddr_un holds 108 bytes, the last of them 0 (unix(7)).
-LONGEST_SOCKET_PATH = 107
+MAX_SOCKET_PATH_BYTES = 107
 TICK_SECONDS = 1.0
 BACKLOG = 2048
 
@@ -54,7 +54,7 @@ class Listener(uvicorn.Server):
         config = uvicorn.Config(
             app,
             interface="asgi3",
-            http=partial(Door, limits, Waiting[Door](), is_crowded),  # type: ignore[arg-type]  # uvicorn only calls it
+            http=partial(LimitedProtocol, limits, Waiting[LimitedProtocol](), is_crowded),  # type: ignore[arg-type]  # uvicorn only calls it
             ws="none",
             lifespan="off",
             log_config=None,
@@ -78,7 +78,7 @@ class Listener(uvicorn.Server):
     def expire(self, now: float) -> None:
         """End the connections that have kept booper waiting for too long."""
         for connection in tuple(self.server_state.connections):
-            assert isinstance(connection, Door)
+            assert isinstance(connection, LimitedProtocol)
             connection.expire(now)
 
     def close(self) -> None:
@@ -110,14 +110,14 @@ async def listening(*listeners: Listener) -> AsyncIterator[None]:
 def check_socket_path(database: Path) -> None:
     """Check that a database's sockets can have their paths. Raises: StartError."""
     path = socket_path(database)
-    if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
         raise StartError(
-            f"{path} is too long for a socket's path, which has at most {LONGEST_SOCKET_PATH} "
+            f"{path} is too long for a socket's path, which has at most {MAX_SOCKET_PATH_BYTES} "
             "bytes; move the database to a folder with a shorter path, or start booper there"
         )
 
 
-def private_socket(path: Path) -> socket.socket:
+def unix_socket(path: Path) -> socket.socket:
     """Listen at a path, in place of what a dead process left; only this user (and root) may call.
 
     Nobody can connect before the mode is set: until then it does not listen.
@@ -142,7 +142,7 @@ def socket_path(database: Path) -> Path:
     return _beside(database, ".sock")
 
 
-def public_socket_path(database: Path) -> Path:
+def api_socket_path(database: Path) -> Path:
     """Return where its API listens for what other processes were asked: a key is needed here."""
     return _beside(database, ".api")
 

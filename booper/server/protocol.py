@@ -27,7 +27,7 @@ from booper.server.reader import RequestReader
 MAX_PIPELINED = 32
 
 # Past it a stream is written at once, so that its transport can tell it to pause.
-MOST_HELD_BYTES = 64 * 1024
+MAX_HELD_BYTES = 64 * 1024
 
 
 class HTTPProtocol(HttpToolsProtocol):
@@ -239,7 +239,7 @@ class GatheringTransport(asyncio.Transport):
             self._loop.call_soon(self._flush)
         self._held.append(bytes(data))
         self._held_bytes += len(data)
-        if self._held_bytes > MOST_HELD_BYTES:
+        if self._held_bytes > MAX_HELD_BYTES:
             self._flush()
 
     def close(self) -> None:

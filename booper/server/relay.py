@@ -27,8 +27,8 @@ from booper.errors import BooperError, HolderUnreachable, MalformedRequest
 RETRY_SECONDS = 0.05
 # Less than a listener keeps them: none is closed just when it is used again.
 IDLE_SECONDS = 2.0
-MOST_IDLE = 64
-MOST_HEADER_BYTES = 64 << 10
+MAX_IDLE = 64
+MAX_HEADER_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +71,14 @@ class Relay:
     """
 
     def __init__(
-        self, find: Callable[[], Path], most_body_bytes: int, bounds: Bounds | None = None
+        self, find: Callable[[], Path], max_body_bytes: int, bounds: Bounds | None = None
     ) -> None:
         self._find = find
-        self._most_body_bytes = most_body_bytes
+        self._max_body_bytes = max_body_bytes
         self._bounds = bounds or Bounds()
         self._waiting_bytes = 0
         self._connections: set[Connection] = set()
-        self._idle = IdleConnections(MOST_IDLE, MOST_IDLE, IDLE_SECONDS)
+        self._idle = IdleConnections(MAX_IDLE, MAX_IDLE, IDLE_SECONDS)
         self._successor: ASGIApp | None = None
         self._succeeded = asyncio.Event()
 
@@ -142,7 +142,7 @@ class Relay:
             return message
 
         try:
-            yield await read_body(Request(request.scope, receive), self._most_body_bytes)
+            yield await read_body(Request(request.scope, receive), self._max_body_bytes)
         finally:
             self._waiting_bytes -= size
 
@@ -165,7 +165,7 @@ class Relay:
                     ) from None
                 await self._nap()
                 continue
-            answer = Answer(is_head=method == "HEAD", max_header_bytes=MOST_HEADER_BYTES)
+            answer = Answer(is_head=method == "HEAD", max_header_bytes=MAX_HEADER_BYTES)
             exchange = connection.start(data, answer, keep_alive=True)
             try:
                 async with asyncio.timeout(self._bounds.answer_seconds):

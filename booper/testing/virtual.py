@@ -27,7 +27,7 @@ from booper.config import Config, Database, Targets
 from booper.model.duration import LONGEST
 from booper.model.key import DEFAULT_USER
 from booper.own import own_transport
-from booper.server.door import Limits
+from booper.server.limits import Limits
 from booper.server.listener import Listener, listening
 from booper.temporary import temporary_folder
 from booper.testing.sent import Recorder, SentRequests

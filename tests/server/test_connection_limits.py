@@ -17,7 +17,7 @@ from booper.api.bodies import read_body
 from booper.api.problems import ProblemResponse
 from booper.clock import monotonic
 from booper.errors import BodyTooLarge, MalformedBody
-from booper.server.door import MOST_UNWANTED_BYTES, SPARE_CONNECTIONS, Limits
+from booper.server.limits import MAX_UNWANTED_BYTES, SPARE_CONNECTIONS, Limits
 from booper.server.listener import Listener
 
 pytestmark = pytest.mark.anyio
@@ -280,10 +280,10 @@ async def test_an_early_answer_keeps_the_connection_unless_much_follows(house: H
     assert (await client.answer()).status == 200
     await client.send(body + GET)
     assert (await client.answer()).status == 200
-    length = b"Content-Length: %d" % (10 * MOST_UNWANTED_BYTES)
+    length = b"Content-Length: %d" % (10 * MAX_UNWANTED_BYTES)
     await client.send(request(b"POST /quick", length))
     assert (await client.answer()).status == 200
-    await client.send(b"x" * (2 * MOST_UNWANTED_BYTES))
+    await client.send(b"x" * (2 * MAX_UNWANTED_BYTES))
     assert await client.end() == b""
 
 

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from booper.server.protocol import MAX_PIPELINED, MOST_HELD_BYTES, HTTPProtocol
+from booper.server.protocol import MAX_HELD_BYTES, MAX_PIPELINED, HTTPProtocol
 
 DEADLINE_SECONDS = 5.0
 
@@ -225,7 +225,7 @@ async def test_each_piece_of_a_stream_leaves_when_it_is_there() -> None:
 
 async def test_a_stream_that_never_waits_is_not_gathered() -> None:
     """Over the limit a write leaves at once, so that the transport can tell it to pause."""
-    piece = b"x" * (MOST_HELD_BYTES + 1)
+    piece = b"x" * (MAX_HELD_BYTES + 1)
     written_between = []
 
     async def flood(scope: Scope, receive: Receive, send: Send) -> None:

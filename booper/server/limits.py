@@ -25,7 +25,7 @@ from booper.server.waiting import Waiting
 SPARE_CONNECTIONS = 64
 
 # How much of a body is thrown away to keep a connection whose request has its answer already.
-MOST_UNWANTED_BYTES = 64 << 10
+MAX_UNWANTED_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +62,13 @@ class Limits:
         }
 
 
-class Door(HTTPProtocol):
+class LimitedProtocol(HTTPProtocol):
     """HTTP with one client, within limits; `waiting` is shared by the listener's connections."""
 
     def __init__(
         self,
         limits: Limits,
-        waiting: "Waiting[Door]",
+        waiting: "Waiting[LimitedProtocol]",
         is_crowded: Callable[[], bool],
         **options: Any,
     ) -> None:
@@ -171,7 +171,7 @@ class Door(HTTPProtocol):
         self._deadline += len(body) / self._limits.bytes_per_second
         if self.cycle.response_complete:
             self._unwanted_bytes += len(body)
-            if self._unwanted_bytes > MOST_UNWANTED_BYTES:
+            if self._unwanted_bytes > MAX_UNWANTED_BYTES:
                 self.stop_reading()
                 self.transport.close()
         super().on_body(body)
