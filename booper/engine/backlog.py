@@ -96,7 +96,7 @@ class Backlog:
             self._reread_at = now + REREAD
         if self._wants_timers:
             await self._read_timers(now)
-        for origin in self.ready.hungry():
+        for origin in self.ready.origins_to_refill():
             await self._refill(origin, now)
         for origin in self.ready.due_probes(now):
             await self._find_probe(origin, now)
@@ -129,7 +129,7 @@ class Backlog:
     @property
     def wants_read(self) -> bool:
         """Return whether more may be due in parts of the table that are to be read."""
-        return self._wants_timers or bool(self.ready.hungry())
+        return self._wants_timers or bool(self.ready.origins_to_refill())
 
     @property
     def _wants_timers(self) -> bool:

@@ -201,7 +201,7 @@ class Executor:
         now = self._clock.now()
         backoff, random = self._defaults.backoff, self._random
         settled = lifecycle.settle(attempt, outcome, now=now, backoff=backoff, random=random)
-        previous, changes = _left_behind(settled, outcome)
+        previous, changes = _schedule_outputs(settled, outcome)
         return Settlement(
             claimed=attempt.job,
             settled=settled,
@@ -212,17 +212,17 @@ class Executor:
         )
 
 
-def _left_behind(settled: Job, outcome: Outcome) -> tuple[str | None, dict[str, Any] | None]:
-    """Return what a completed run's answer leaves to its schedule: `$previous` and `$set`."""
+def _schedule_outputs(settled: Job, outcome: Outcome) -> tuple[str | None, dict[str, Any] | None]:
+    """Return what a completed run's response gives its schedule: `$previous` and `$set`."""
     if settled.schedule_id is None or settled.state is not State.COMPLETED:
         return None, None
     assert isinstance(outcome, Answered)
-    answer: Any = {}
+    content: Any = {}
     if not outcome.response.is_cut:
         with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            answer = exact.decode(outcome.response.body)
-    previous = msgspec.json.encode(dynamic.take_previous(answer)).decode()
-    return previous, dynamic.take_set(answer)
+            content = exact.decode(outcome.response.body)
+    previous = msgspec.json.encode(dynamic.take_previous(content)).decode()
+    return previous, dynamic.take_set(content)
 
 
 def _log_attempt(attempt: Attempt, outcome: Outcome, written: Job) -> None:

@@ -16,11 +16,11 @@ from booper.engine.breakers import Breakers, rests
 from booper.model.origin import names_of
 from booper.store.values import ALL_TARGETS, Due, DueJob, Pause
 
-MAX_ROOM = 1_000
+MAX_QUEUE = 1_000
 """Due jobs of one origin that are queued at most."""
 
 MAX_QUEUED = 20_000
-"""Due jobs that are queued at most, roughly: with many origins each has less room. 5 MB."""
+"""Due jobs that are queued at most, roughly: with many origins each queue is shorter. 5 MB."""
 
 MAX_IN_ROTATION = 10_000
 """Origins with something to send; the table is not asked for more meanwhile."""
@@ -45,21 +45,21 @@ class Ready:
         concurrency: int,
         per_origin: int,
         breakers: Breakers,
-        room: int = MAX_ROOM,
+        queue_limit: int = MAX_QUEUE,
         slots: Mapping[str, int] = NO_SLOTS,
     ) -> None:
         self._free = concurrency
         self._per_origin = per_origin
         self._slots = slots
         self._breakers = breakers
-        self._max_room = self._room = room
+        self._max_queue_limit = self._queue_limit = queue_limit
         self._queues: dict[str, deque[DueJob]] = {}
         self._queued: set[Due] = set()
         self._busy: dict[str, int] = {}
         self._paused: dict[str, datetime] = {}
         # Origins of which the table has more; those of them that run low; those whose turn comes.
         self._partial: dict[str, None] = {}
-        self._hungry: OrderedDict[str, None] = OrderedDict()
+        self._to_refill: OrderedDict[str, None] = OrderedDict()
         self._rotation: OrderedDict[str, None] = OrderedDict()
         # Of origins with an open breaker: whether something waits on a path not known to fail,
         # when each is probed, which are being probed, and by what.
@@ -89,7 +89,7 @@ class Ready:
 
     def has_open(self) -> bool:
         """Return whether something waits that may go once a slot is free."""
-        return bool(self._rotation or self._probes or self._hungry)
+        return bool(self._rotation or self._probes or self._to_refill)
 
     def oldest_at(self) -> datetime | None:
         """Return since when the oldest waits that its origin has a slot for, None if none does."""
@@ -118,8 +118,8 @@ class Ready:
         queue = self._queues.get(origin)
         if queue is None:
             queue = self._queues[origin] = deque()
-            self._share_room()
-        elif len(queue) >= self._room:
+            self._share_limit()
+        elif len(queue) >= self._queue_limit:
             self._partial[origin] = None
             self.consider(origin)
             return
@@ -128,13 +128,13 @@ class Ready:
         if origin not in self._rotation:
             self.consider(origin)
 
-    def hungry(self) -> Sequence[str]:
-        """Return some origins that the table has more of than their queues, which run low."""
-        return list(islice(self._hungry, MAX_REFILLS))
+    def origins_to_refill(self) -> Sequence[str]:
+        """Return some origins whose queues run low while the table has more of their jobs."""
+        return list(islice(self._to_refill, MAX_REFILLS))
 
     def wanted(self, origin: str) -> int:
-        """Return how many more due jobs of an origin there is room for."""
-        return max(0, self._room - len(self._queues.get(origin, ())))
+        """Return how many more due jobs an origin's queue takes."""
+        return max(0, self._queue_limit - len(self._queues.get(origin, ())))
 
     def queued_ids(self, origin: str) -> list[int]:
         """Return the numbers of an origin's queued jobs."""
@@ -147,7 +147,7 @@ class Ready:
             self.put(DueJob(due, now))
         if len(found) >= wanted:
             self._partial[origin] = None
-        self._hungry.pop(origin, None)  # the others have their turn before this one again
+        self._to_refill.pop(origin, None)  # the others have their turn before this one again
         self.consider(origin)
 
     def forget(self) -> None:
@@ -295,10 +295,10 @@ class Ready:
         else:
             self._rotation.pop(origin, None)
         is_partial = origin in self._partial
-        if is_partial and may_go and (not queue or 2 * len(queue) < self._room):
-            self._hungry.setdefault(origin)
-        elif self._hungry:
-            self._hungry.pop(origin, None)
+        if is_partial and may_go and (not queue or 2 * len(queue) < self._queue_limit):
+            self._to_refill.setdefault(origin)
+        elif self._to_refill:
+            self._to_refill.pop(origin, None)
         if is_open and origin not in self._probing and (queue or is_partial):
             self._arm_probe(origin)
 
@@ -322,11 +322,12 @@ class Ready:
     def _known(self) -> list[str]:
         return list({**dict.fromkeys(self._queues), **self._partial})
 
-    def _share_room(self) -> None:
+    def _share_limit(self) -> None:
         """Share the queue's limit among the origins that have queues."""
-        self._room = max(1, min(self._max_room, MAX_QUEUED // (len(self._queues) or 1)))
+        fair = MAX_QUEUED // (len(self._queues) or 1)
+        self._queue_limit = max(1, min(self._max_queue_limit, fair))
 
     def _drop_queue(self, origin: str) -> None:
         dropped = self._queues.pop(origin, ())
         self._queued.difference_update([seen.due for seen in dropped])
-        self._share_room()
+        self._share_limit()

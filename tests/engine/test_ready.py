@@ -37,9 +37,9 @@ def backlog(origins: list[str], count: int) -> list[Due]:
     return [due(number, origin) for number in range(count) for origin in origins]
 
 
-def roomy(concurrency: int = 9, per_origin: int = 9, room: int = 1000) -> Ready:
+def queues(concurrency: int = 9, per_origin: int = 9, queue_limit: int = 1000) -> Ready:
     """Return empty queues with room for everything."""
-    return Ready(concurrency, per_origin, Breakers(), room)
+    return Ready(concurrency, per_origin, Breakers(), queue_limit)
 
 
 def failing(breakers: Breakers, origin: str = A, path: int = BAD, at: datetime = NOON) -> None:
@@ -50,7 +50,7 @@ def failing(breakers: Breakers, origin: str = A, path: int = BAD, at: datetime =
 
 def test_slots_are_limited_in_all_and_per_origin() -> None:
     """Of three slots one origin may have two: the third goes to the other origin."""
-    ready = roomy(concurrency=3, per_origin=2)
+    ready = queues(concurrency=3, per_origin=2)
     put(ready, *(due(number) for number in (1, 2, 3)))
     put(ready, due(4, B), due(5, B))
     assert taken(ready) == [1, 4, 2]
@@ -65,7 +65,7 @@ def test_slots_are_limited_in_all_and_per_origin() -> None:
 def test_origins_with_a_backlog_are_served_in_turn() -> None:
     """Eight origins and 1,000 ends: each has had 125 turns, whoever's slot was freed."""
     origins = [f"https://h{number}.test" for number in range(8)]
-    ready = roomy(concurrency=64, per_origin=16)
+    ready = queues(concurrency=64, per_origin=16)
     put(ready, *backlog(origins, 200))
     running = [seen.due.origin for seen in ready.take()]
     served: Counter[str] = Counter()
@@ -79,7 +79,7 @@ def test_origins_with_a_backlog_are_served_in_turn() -> None:
 
 def test_a_newcomer_has_its_turn_when_each_other_has_had_one() -> None:
     """Twenty origins keep all slots busy; the 21st waits for twenty ends at most."""
-    ready = roomy(concurrency=64, per_origin=16)
+    ready = queues(concurrency=64, per_origin=16)
     others = [f"https://h{number}.test" for number in range(20)]
     put(ready, *backlog(others, 100))
     running = [seen.due.origin for seen in ready.take()]
@@ -95,7 +95,7 @@ def test_a_newcomer_has_its_turn_when_each_other_has_had_one() -> None:
 
 def test_what_is_taken_says_when_it_was_seen() -> None:
     """Waiting for a slot is no lateness: the time of the finding goes along."""
-    ready = roomy(1, 1)
+    ready = queues(1, 1)
     seen = DueJob(due(1), NOON + 2 * SECOND)
     ready.put(seen)
     assert ready.oldest_at() == NOON + 2 * SECOND
@@ -106,7 +106,7 @@ def test_what_is_taken_says_when_it_was_seen() -> None:
 @pytest.mark.parametrize("target", [A, "a.test:443", "a.test", ALL_TARGETS])
 def test_what_is_paused_is_left_to_the_table(target: str) -> None:
     """By any of its names; after the resume it is asked for, and seen then."""
-    ready = roomy()
+    ready = queues()
     put(ready, due(1))
     ready.pause(target, NOON)
     put(ready, due(2))
@@ -115,7 +115,7 @@ def test_what_is_paused_is_left_to_the_table(target: str) -> None:
     means_all_ports = target in ("a.test", ALL_TARGETS)
     assert ready.holds("http://a.test:8080") == means_all_ports
     ready.resume(target)
-    assert (ready.hungry(), ready.has_open()) == ([A], True)
+    assert (ready.origins_to_refill(), ready.has_open()) == ([A], True)
     ready.refill(A, [due(1), due(2)], 1000, NOON + SECOND)
     assert ready.take() == [DueJob(due(1), NOON + SECOND), DueJob(due(2), NOON + SECOND)]
     assert not ready.has_open()
@@ -123,20 +123,20 @@ def test_what_is_paused_is_left_to_the_table(target: str) -> None:
 
 def test_all_targets_can_be_resumed_at_once() -> None:
     """The resume of everything ends the pauses of single hosts too."""
-    ready = roomy()
+    ready = queues()
     ready.pause(ALL_TARGETS, NOON)
     ready.pause("a.test", NOON)
     put(ready, due(1))
     ready.resume("a.test")
-    assert ready.hungry() == [], "everything is still paused"
+    assert ready.origins_to_refill() == [], "everything is still paused"
     ready.pause("a.test", NOON)
     ready.resume(ALL_TARGETS)
-    assert ready.hungry() == [A]
+    assert ready.origins_to_refill() == [A]
 
 
 def test_a_running_request_of_a_paused_origin_still_gives_its_slot_back() -> None:
     """The pause stops what has not begun; the slot is there for others."""
-    ready = roomy(1, 1)
+    ready = queues(1, 1)
     put(ready, due(1), due(2, B))
     assert taken(ready) == [1]
     ready.pause(A, NOON)
@@ -146,33 +146,33 @@ def test_a_running_request_of_a_paused_origin_still_gives_its_slot_back() -> Non
 
 def test_an_origin_with_no_end_of_due_jobs_takes_no_end_of_memory() -> None:
     """With room for four, a fifth is left to the table, which is asked when fewer than two wait."""
-    ready = roomy(room=4)
+    ready = queues(queue_limit=4)
     put(ready, *(due(number) for number in range(1, 6)))
     put(ready, due(9, B))
-    assert (len(ready), ready.hungry(), ready.partial()) == (5, [], [A])
+    assert (len(ready), ready.origins_to_refill(), ready.partial()) == (5, [], [A])
     assert sorted(taken(ready)) == [1, 2, 3, 4, 9]
-    assert ready.hungry() == [A]
+    assert ready.origins_to_refill() == [A]
     ready.refill(A, [due(5)], ready.wanted(A), NOON + SECOND)
-    assert (ready.hungry(), ready.partial()) == ([], [])
+    assert (ready.origins_to_refill(), ready.partial()) == ([], [])
     assert ready.take() == [DueJob(due(5), NOON + SECOND)]
 
 
 def test_a_full_refill_is_asked_for_again() -> None:
     """The table may have more than was room for, until it answers with less."""
-    ready = roomy(99, 99, room=2)
+    ready = queues(99, 99, queue_limit=2)
     put(ready, *(due(number) for number in (1, 2, 3, 4, 5, 6)))
     assert taken(ready) == [1, 2]
     for batch in ([3, 4], [5, 6]):
-        assert (ready.hungry(), ready.wanted(A)) == ([A], 2)
+        assert (ready.origins_to_refill(), ready.wanted(A)) == ([A], 2)
         ready.refill(A, [due(number) for number in batch], 2, NOON)
         assert taken(ready) == batch
     ready.refill(A, [], 2, NOON)
-    assert ready.hungry() == []
+    assert ready.origins_to_refill() == []
 
 
 def test_what_is_newly_due_does_not_overtake_what_the_table_has() -> None:
     """While the table has older jobs of an origin, a newer one is left there as well."""
-    ready = roomy(room=2)
+    ready = queues(queue_limit=2)
     put(ready, due(1), due(2), due(3))
     assert taken(ready) == [1, 2]
     put(ready, due(4))
@@ -183,7 +183,7 @@ def test_what_is_newly_due_does_not_overtake_what_the_table_has() -> None:
 
 def test_many_origins_share_the_room() -> None:
     """With 1,000 origins each has room for 20 jobs, not for 1,000."""
-    ready = roomy(concurrency=1)
+    ready = queues(concurrency=1)
     put(ready, *(due(number, f"https://h{number}.test") for number in range(1, 1000)))
     put(ready, *(due(10_000 + number) for number in range(100)))
     assert ready.wanted(A) == 0
@@ -192,7 +192,7 @@ def test_many_origins_share_the_room() -> None:
 
 def test_a_queued_job_is_not_queued_twice() -> None:
     """The timers may name a job again."""
-    ready = roomy()
+    ready = queues()
     put(ready, due(1), due(1))
     assert taken(ready) == [1]
 
