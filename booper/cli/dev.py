@@ -16,7 +16,7 @@ from msgspec.structs import asdict, replace
 from booper import __version__
 from booper.cli.addresses import local_url
 from booper.cli.binding import bound, bound_addresses
-from booper.cli.serve import spare_collector
+from booper.cli.serve import tune_gc
 from booper.cli.streams import say
 from booper.clock import RunningClock, SystemClock
 from booper.config import Channels, Client, Config, Database, Targets
@@ -152,7 +152,7 @@ async def _serve(
         bench, url = await stack.enter_async_context(
             benching(config, clock, maps=maps, watcher=watcher)
         )
-        spare_collector()
+        tune_gc()
         _greet(url, clock, ignored)
         if is_shown and sys.stdin.isatty() and sys.stdout.isatty():
             _listen_to_keys(stack, bench, console, stop)

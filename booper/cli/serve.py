@@ -55,7 +55,7 @@ async def _serve(config: Config, api_key: str | None) -> None:
             grace = config.delivery.grace_seconds
             limits = Limits(connections=config.server.max_connections)
             listener = Listener(booper.asgi, grace, sockets, limits, booper.is_crowded)
-            spare_collector()
+            tune_gc()
             _greet(config, addresses, booper.first_key)
             await _until_stopped(booper, listener, stop)
 
@@ -75,7 +75,7 @@ async def _until_stopped(booper: Booper, listener: Listener, stop: asyncio.Event
     await loop
 
 
-def spare_collector() -> None:
+def tune_gc() -> None:
     """Keep what the imports have made out of each garbage collection, and collect less often.
 
     A full one would stop the loop for 20 ms to look through that again (measured). Little of what
