@@ -159,11 +159,11 @@ class InvalidRequest(BooperError):
     status = 422
     title = "Invalid request"
 
-    MOST_ERRORS = 100
-    MOST_IN_WORDS = 3
+    MAX_ERRORS = 100
+    MAX_IN_WORDS = 3
 
-    def __init__(self, errors: Sequence[FieldError], most: int = MOST_ERRORS) -> None:
-        shown = [str(error) for error in errors[: self.MOST_IN_WORDS]]
+    def __init__(self, errors: Sequence[FieldError], most: int = MAX_ERRORS) -> None:
+        shown = [str(error) for error in errors[: self.MAX_IN_WORDS]]
         more = len(errors) - len(shown)
         super().__init__("; ".join(shown) + (f"; and {more} more" if more else ""))
         self.errors = errors[:most]

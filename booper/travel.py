@@ -19,7 +19,7 @@ from booper.clock import VirtualClock
 from booper.errors import Conflict
 from booper.model.job import Answered, Attempt, Failed, Job, Kind, Outcome, Refused, Request, State
 
-MOST_KEPT = 1_000
+MAX_KEPT = 1_000
 
 END = datetime(9000, 1, 1, tzinfo=UTC)
 """The clock goes no further: what is planned then must still have a date."""
@@ -64,7 +64,7 @@ class Journey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Travel:
-    """What moves the clock of a running booper; a journey lists at most `most_kept` attempts.
+    """What moves the clock of a running booper; a journey lists at most `max_kept` attempts.
 
     An exchange takes no time of this clock: a target that hangs is waited for in real time, for as
     long as its job's timeout says. What a paused host holds back stays there. One journey waits
@@ -78,13 +78,13 @@ class Travel:
         self,
         booper: Booper,
         clock: VirtualClock,
-        most_kept: int = MOST_KEPT,
+        max_kept: int = MAX_KEPT,
         *,
         is_gapless: bool = False,
     ) -> None:
         self._booper = booper
         self._clock = clock
-        self._most_kept = most_kept
+        self._max_kept = max_kept
         self._turn = asyncio.Lock()
         self._is_gapless = is_gapless
         self._journal = self._begin() if is_gapless else None
@@ -139,7 +139,7 @@ class Travel:
                     self._journal = self._begin() if self._is_gapless else None
 
     def _begin(self) -> "_Journal":
-        journal = _Journal(self._clock.now(), self._most_kept)
+        journal = _Journal(self._clock.now(), self._max_kept)
         self._booper.observers.add(journal)
         return journal
 
@@ -166,9 +166,9 @@ class Travel:
 class _Journal:
     """An observer that notes every attempt that comes to its end."""
 
-    def __init__(self, began_at: datetime, most_kept: int) -> None:
+    def __init__(self, began_at: datetime, max_kept: int) -> None:
         self._began_at = began_at
-        self._most_kept = most_kept
+        self._max_kept = max_kept
         self._states: Counter[State] = Counter()
         self._ran: list[Ran] = []
 
@@ -198,7 +198,7 @@ class _Journal:
     ) -> None:
         """Count an attempt, and keep it while there is room."""
         self._states[job.state] += 1
-        if len(self._ran) < self._most_kept:
+        if len(self._ran) < self._max_kept:
             self._ran.append(ran(attempt, request, outcome, job))
 
 

@@ -215,7 +215,7 @@ async def test_of_many_runs_the_first_are_told_and_all_are_counted(
     """The list is bounded, the count is not."""
     await create(api, repeat_every=60)
 
-    journey = await Travel(booper, clock, most_kept=2).by(HOUR)
+    journey = await Travel(booper, clock, max_kept=2).by(HOUR)
 
     assert journey.count >= 60
     assert len(journey.ran) == 2

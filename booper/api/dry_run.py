@@ -10,7 +10,7 @@ from booper.api.services import Services
 from booper.errors import TargetRefused, UnresolvableHost
 from booper.model import outgoing
 from booper.model.args import Args, decode_args
-from booper.model.duration import LONGEST
+from booper.model.duration import MAX_DURATION
 from booper.model.dynamic import RenderError
 from booper.model.identity import uuid7
 from booper.model.job import Attempt, Job, Kind, NewJob, State
@@ -87,7 +87,7 @@ def _retries(
     found, at = list[datetime](), times[0]
     for attempt in range(1, min(new.max_attempts, MOST_RETRIES_SHOWN + 1)):
         at += backoff.delay(attempt, _NO_JITTER)
-        if (until is not None and at >= until) or at - times[0] > LONGEST:
+        if (until is not None and at >= until) or at - times[0] > MAX_DURATION:
             break
         found.append(at)
     return found

@@ -60,7 +60,7 @@ from booper.errors import (
     URLTooLong,
 )
 from booper.model.job import State
-from booper.model.key import LONGEST_NAME, Scope
+from booper.model.key import MAX_NAME_LENGTH, Scope
 
 VERSION: Final = "3.1.0"
 REFERENCE: Final = "#/components/schemas/{name}"
@@ -68,7 +68,7 @@ REFERENCE: Final = "#/components/schemas/{name}"
 _STATES = listed(State)
 _TIME: Final[Schema] = {"type": "string", "format": "date-time"}
 _NAME = {
-    **text(LONGEST_NAME),
+    **text(MAX_NAME_LENGTH),
     "pattern": NO_CONTROL,
     "allOf": [{"pattern": NOT_BLANK}],
     "description": "Printable characters",

@@ -28,7 +28,7 @@ from booper.clock import EPOCH
 from booper.engine.headers import MAX_NAME_BYTES, MAX_VALUE_BYTES
 from booper.guard.target import MAX_URL_LENGTH
 from booper.model.args import METHODS
-from booper.model.duration import LONGEST, UNITS
+from booper.model.duration import MAX_DURATION, UNITS
 from booper.model.moment import MILLISECONDS_FROM
 from booper.model.retry import EXPONENTIAL
 from booper.model.schedule import Conflict, Misfire, Overlap
@@ -76,7 +76,7 @@ def reference(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def duration(shortest: timedelta = timedelta(0), longest: timedelta = LONGEST) -> Schema:
+def duration(shortest: timedelta = timedelta(0), longest: timedelta = MAX_DURATION) -> Schema:
     """Describe seconds or `[n, unit]`, between bounds."""
 
     def amount(unit: timedelta) -> Schema:
@@ -94,7 +94,7 @@ def duration(shortest: timedelta = timedelta(0), longest: timedelta = LONGEST) -
     ]
     seconds = amount(timedelta(seconds=1))
     # The bounds of text, which a pattern cannot compare, are those of the widest durations.
-    texts = [matching(patterns.DURATION)] if longest == LONGEST else []
+    texts = [matching(patterns.DURATION)] if longest == MAX_DURATION else []
     return {
         "description": "Seconds, an amount and its unit, or text such as 90s, 5m, 1h30m, 2 days "
         "or ISO 8601's PT5M",
@@ -104,7 +104,7 @@ def duration(shortest: timedelta = timedelta(0), longest: timedelta = LONGEST) -
 
 def moment(now: datetime) -> Schema:
     """Describe a point in time: ISO 8601 text, or a Unix time, at most a century from `now`."""
-    latest = (now + LONGEST - EPOCH).total_seconds()
+    latest = (now + MAX_DURATION - EPOCH).total_seconds()
     seconds = {"type": "number", "minimum": 0, "maximum": latest}
     milliseconds = {"type": "number", "minimum": MILLISECONDS_FROM, "maximum": latest * 1000}
     return {

@@ -21,8 +21,8 @@ from booper.model.job import OWN_KINDS, Attempt, Job, Outcome, Request
 from booper.travel import Journey, ran
 
 # More than anybody reads; a year's travel has 70,000.
-MOST_LINES_PER_SECOND: Final = 200
-MOST_REMEMBERED: Final = 100_000
+MAX_LINES_PER_SECOND: Final = 200
+MAX_REMEMBERED: Final = 100_000
 
 SLOW_SECONDS: Final = 1.0
 """How long a request may take before the console shows that it is under way."""
@@ -73,7 +73,7 @@ class Console:
         if job.attempt or subject in self._known or job.kind not in OWN_KINDS:
             return
         self._known[subject] = None
-        if len(self._known) > MOST_REMEMBERED:
+        if len(self._known) > MAX_REMEMBERED:
             self._known.popitem(last=False)
         self._created += 1
         self._show(created(job, self._clock.now()))
@@ -154,7 +154,7 @@ class Console:
             self._tell_left_out()
             self._second, self._lines = second, 0
         self._lines += 1
-        if self._lines > MOST_LINES_PER_SECOND:
+        if self._lines > MAX_LINES_PER_SECOND:
             self._left_out += 1
             return
         now, width = self._clock.now(), self._screen.width()

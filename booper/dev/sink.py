@@ -23,10 +23,10 @@ from booper.clock import Clock, SystemClock
 from booper.model.timestamps import precise
 
 PREFIX: Final = "/dev/sink"
-MOST_KEPT: Final = 500
-MOST_BODY_BYTES: Final = 65_536
-MOST_SCRIPTS: Final = 1_000
-LONGEST_DELAY_SECONDS: Final = 900.0
+MAX_KEPT: Final = 500
+MAX_BODY_BYTES: Final = 65_536
+MAX_SCRIPTS: Final = 1_000
+MAX_DELAY_SECONDS: Final = 900.0
 HANG, CLOSE = "hang", "close"
 PARAMETERS: Final = ("respond", "delay")
 
@@ -58,11 +58,11 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Sink:
-    """A target that records the latest `MOST_KEPT` requests, and responds by each path's script."""
+    """A target that records the latest `MAX_KEPT` requests, and responds by each path's script."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._arrived: deque[Arrived] = deque(maxlen=MOST_KEPT)
+        self._arrived: deque[Arrived] = deque(maxlen=MAX_KEPT)
         self._scripts: dict[str, tuple[str, Iterator[Step]]] = {}
 
     def arrived(self, path: str | None = None) -> list[Arrived]:
@@ -106,7 +106,7 @@ class Sink:
         known = self._scripts.get(path)
         if known is None or known[0] != text:
             known = self._scripts[path] = text, _steps(text)
-            if len(self._scripts) > MOST_SCRIPTS:
+            if len(self._scripts) > MAX_SCRIPTS:
                 del self._scripts[next(iter(self._scripts))]
         return next(known[1])
 
@@ -184,7 +184,7 @@ def _header(text: str) -> tuple[str, str]:
 def _delay(query: QueryParams) -> timedelta:
     text = query.get("delay", "0")
     with suppress(ValueError):
-        if 0 <= float(text) <= LONGEST_DELAY_SECONDS:
+        if 0 <= float(text) <= MAX_DELAY_SECONDS:
             return timedelta(seconds=float(text))
     raise InvalidScript(
         f"delay must be a number of seconds from 0 to 900, such as 0.5, got {text[:40]!r}"
@@ -196,7 +196,7 @@ async def _start_of_body(request: Request) -> bytes:
     kept = bytearray()
     with suppress(ClientDisconnect):
         async for chunk in request.stream():
-            kept += chunk[: MOST_BODY_BYTES - len(kept)]
+            kept += chunk[: MAX_BODY_BYTES - len(kept)]
     return bytes(kept)
 
 

@@ -22,7 +22,7 @@ from booper.model.identity import uuid7
 
 K = TypeVar("K", bound=Hashable)
 
-MOST_FEEDS: Final = 256
+MAX_FEEDS: Final = 256
 """Subscribers in all: each holds a connection open for as long as it likes."""
 
 MAX_FEEDS_OF_KEY: Final = 64
@@ -112,13 +112,13 @@ class Channels:
         clock: Clock,
         random: Random,
         *,
-        most_feeds: int = MOST_FEEDS,
+        max_feeds: int = MAX_FEEDS,
         max_feeds_of_key: int = MAX_FEEDS_OF_KEY,
         feed_room: int = FEED_ROOM,
     ) -> None:
         self._clock = clock
         self._random = random
-        self._most_feeds = most_feeds
+        self._max_feeds = max_feeds
         self._max_feeds_of_key = max_feeds_of_key
         self._feed_room = feed_room
         self._by_key: dict[UUID, set[Feed]] = {}
@@ -170,8 +170,8 @@ class Channels:
                 f"this key has all {self._max_feeds_of_key} live feeds that a key may have; "
                 "close one"
             )
-        if sum(map(len, self._feeds.values())) >= self._most_feeds:
-            raise FeedUnavailable(f"all {self._most_feeds} live feeds are in use; close one")
+        if sum(map(len, self._feeds.values())) >= self._max_feeds:
+            raise FeedUnavailable(f"all {self._max_feeds} live feeds are in use; close one")
 
     def close(self) -> None:
         """End every feed at once and take no further subscriber."""

@@ -9,7 +9,7 @@ log = logging.getLogger("booper")
 
 # The pause before an attempt is made again; it doubles while every attempt meets a shortage.
 FIRST_PAUSE = timedelta(seconds=1)
-LONGEST_PAUSE = timedelta(seconds=10)
+MAX_PAUSE = timedelta(seconds=10)
 
 # A shortage meets many attempts at once; one line in this time tells of all.
 LOG_EVERY = timedelta(seconds=10)
@@ -30,8 +30,8 @@ class Shortages:
         Attempts that meet it together pause alike.
         """
         until = self._paused_until
-        if until is None or not until - LONGEST_PAUSE <= now < until:
-            self._pause = max(FIRST_PAUSE, min(2 * self._pause, LONGEST_PAUSE))
+        if until is None or not until - MAX_PAUSE <= now < until:
+            self._pause = max(FIRST_PAUSE, min(2 * self._pause, MAX_PAUSE))
             self._paused_until = now + self._pause
         pause = self._pause
         self._unlogged += 1

@@ -42,7 +42,7 @@ _ISO_8601 = re.compile(
 )
 
 # A century: far enough for any real plan, near enough that no sum of times overflows.
-LONGEST: Final = timedelta(days=36_525)
+MAX_DURATION: Final = timedelta(days=36_525)
 
 
 class InvalidDuration(ValueError):
@@ -69,7 +69,7 @@ def parse_duration(value: Duration) -> timedelta:
     part = 0 if isinstance(value, tuple) else None
     if amount < 0:
         raise InvalidDuration(f"must not be negative, got {amount!r:.40}", part)
-    if not amount <= LONGEST / length:  # false for NaN too; compares integers of any size
+    if not amount <= MAX_DURATION / length:  # false for NaN too; compares integers of any size
         raise InvalidDuration(f"must be at most a century, got {amount!r:.40} {unit}", part)
     return amount * length
 
@@ -98,7 +98,7 @@ def _from_text(text: str) -> timedelta:
         raise InvalidDuration(f"expected a duration such as {EXAMPLES}, got {text[:40]!r}")
     amounts = [float(amount.replace(",", ".")) for amount, _ in parts]
     # Compared as shares of a century, for a sum of any size would overflow.
-    shares = [amount * (unit / LONGEST) for amount, unit in zip(amounts, lengths, strict=True)]
+    shares = [amount * (unit / MAX_DURATION) for amount, unit in zip(amounts, lengths, strict=True)]
     if not sum(shares) <= 1:
         raise InvalidDuration(f"must be at most a century, got {text[:40]!r}")
     return sum(map(mul, amounts, lengths), timedelta(0))

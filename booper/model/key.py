@@ -10,7 +10,7 @@ from uuid import UUID
 
 PREFIX = "sk_"
 SHORTEST = 16
-LONGEST_NAME = 100
+MAX_NAME_LENGTH = 100
 DEFAULT_USER = "default"
 
 
@@ -69,8 +69,8 @@ def check_name(name: str) -> str:
     Raises:
         ValueError: it is empty, too long, or cannot be printed.
     """
-    if not (0 < len(name.strip()) <= LONGEST_NAME and name.isprintable()):
-        raise ValueError(f"must have 1 to {LONGEST_NAME} printable characters")
+    if not (0 < len(name.strip()) <= MAX_NAME_LENGTH and name.isprintable()):
+        raise ValueError(f"must have 1 to {MAX_NAME_LENGTH} printable characters")
     return name
 
 

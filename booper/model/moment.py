@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Final
 
 from booper.clock import EPOCH, plain
-from booper.model.duration import LONGEST
+from booper.model.duration import MAX_DURATION
 
 Moment = int | float | str
 """A point in time on the wire: ISO 8601 text, or a Unix time in seconds or milliseconds."""
@@ -57,7 +57,7 @@ def parse_moment(value: Moment, now: datetime | None, zone: tzinfo = UTC) -> dat
         InvalidMoment: it is no such time, or over a century from `now`, if that is given.
     """
     moment = _from_text(value, zone) if isinstance(value, str) else _from_unix(value)
-    if now is not None and moment - now > LONGEST:
+    if now is not None and moment - now > MAX_DURATION:
         raise InvalidMoment(f"must be within a century from now, got {moment.isoformat()}")
     return moment
 

@@ -37,7 +37,7 @@ _LAST_YEAR: Final = 9998
 _SEARCH_YEARS: Final = 50
 
 # Contract section 6: fixed times inside a longer gap (a zone that skips a day) do not run.
-_LONGEST_GAP: Final = timedelta(hours=3)
+_MAX_GAP: Final = timedelta(hours=3)
 
 # No clock is set back by more than 24 hours.
 _FOLD_MARGIN: Final = timedelta(days=2)
@@ -260,7 +260,7 @@ def _stretches(timezone: str, year: int) -> tuple[_Stretch, ...]:
     for begins, ends in pairwise(edges):
         offset = _offset(info, begins)
         clock = begins + offset
-        resumes = reached if clock - reached <= _LONGEST_GAP else clock
+        resumes = reached if clock - reached <= _MAX_GAP else clock
         stretches.append(_Stretch(begins, ends, offset, resumes))
         reached = max(resumes, ends + offset)
     return tuple(stretch for stretch in stretches if stretch.begins >= new_year)

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from booper.clock import plain
-from booper.model.duration import LONGEST, InvalidDuration, parse_duration
+from booper.model.duration import MAX_DURATION, InvalidDuration, parse_duration
 from booper.model.moment import InvalidMoment, parse_moment
 
 Duration = timedelta | float | str | tuple[float, str]
@@ -28,7 +28,7 @@ def read_duration(duration: Duration, **amounts: float) -> timedelta:
             raise type(error)(f"{unit}: expected a number, got {amount!r:.80}") from None
         except OverflowError:
             raise ValueError(f"{unit}: must be at most a century, got {amount!r:.80}") from None
-    if length > LONGEST:
+    if length > MAX_DURATION:
         raise ValueError(f"must be at most a century, got {length}")
     return length
 

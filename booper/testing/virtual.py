@@ -24,7 +24,7 @@ from booper.app import Booper
 from booper.client import AsyncClient, Client
 from booper.clock import SystemClock, VirtualClock, new_unfrozen_loop
 from booper.config import Config, Database, Targets
-from booper.model.duration import LONGEST
+from booper.model.duration import MAX_DURATION
 from booper.model.key import DEFAULT_USER
 from booper.own import own_transport
 from booper.server.limits import Limits
@@ -192,7 +192,7 @@ class VirtualBooper:
     def advance_to(self, moment: Moment) -> Journey:
         """Advance time to a moment. Raises: as `advance`, and ValueError without a zone."""
         to = read_moment("moment", moment)
-        if to - self.now > LONGEST:
+        if to - self.now > MAX_DURATION:
             raise ValueError(f"moment: must be within a century from now, got {moment!r}")
         return self._travelled(partial(self._running.travel.to, to))
 

@@ -50,7 +50,7 @@ PATIENCE_SECONDS = 5.0  # a bound, never waited for: everything here answers at 
 @pytest.fixture
 def channels(clock: VirtualClock) -> Channels:
     """Return channels that take three feeds of two messages each."""
-    return Channels(clock, Random(1), most_feeds=3, max_feeds_of_key=2, feed_room=2)
+    return Channels(clock, Random(1), max_feeds=3, max_feeds_of_key=2, feed_room=2)
 
 
 @pytest.fixture
@@ -367,7 +367,7 @@ class TestEventStream:
 
     async def test_one_stream_too_many_is_told_so(self, clock: VirtualClock) -> None:
         """503 with `Retry-After`, as problem details, rather than a stream that breaks."""
-        channels = Channels(clock, Random(1), most_feeds=0)
+        channels = Channels(clock, Random(1), max_feeds=0)
 
         async def endpoint(request: Request) -> Response:
             return EventStream(channels.subscribe(ANN, "demo"))

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from booper.clock import VirtualClock
-from booper.dev.sink import MOST_BODY_BYTES, MOST_KEPT, Sink
+from booper.dev.sink import MAX_BODY_BYTES, MAX_KEPT, Sink
 
 pytestmark = pytest.mark.anyio
 
@@ -123,10 +123,10 @@ async def test_what_arrives_is_recorded(client: httpx.AsyncClient, sink: Sink) -
 
 async def test_the_record_is_bounded(client: httpx.AsyncClient, sink: Sink) -> None:
     """The latest requests stay, each with the beginning of its body."""
-    await client.post("/dev/sink/long", content=b"x" * (MOST_BODY_BYTES + 1))
-    assert len(sink.arrived()[0].body) == MOST_BODY_BYTES
-    await statuses(client, "/dev/sink/many", MOST_KEPT)
-    assert [one.path for one in sink.arrived()] == ["/many"] * MOST_KEPT
+    await client.post("/dev/sink/long", content=b"x" * (MAX_BODY_BYTES + 1))
+    assert len(sink.arrived()[0].body) == MAX_BODY_BYTES
+    await statuses(client, "/dev/sink/many", MAX_KEPT)
+    assert [one.path for one in sink.arrived()] == ["/many"] * MAX_KEPT
 
 
 async def test_it_forgets_when_told(client: httpx.AsyncClient, sink: Sink) -> None:

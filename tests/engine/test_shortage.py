@@ -16,7 +16,7 @@ import pytest
 
 from booper.app import Booper
 from booper.clock import VirtualClock
-from booper.engine.shortages import FIRST_PAUSE, LONGEST_PAUSE, Shortages
+from booper.engine.shortages import FIRST_PAUSE, MAX_PAUSE, Shortages
 from booper.errors import Shortage
 from booper.server.files import OWN_FILES
 from booper.shortage import descriptor_shortage, port_shortage_of, shortage_of
@@ -85,7 +85,7 @@ def test_the_pause_doubles_until_an_attempt_is_made(caplog: pytest.LogCaptureFix
         now += timedelta(seconds=wait)
         pauses.append(shortages.pause_after(Shortage("none left"), now))
     assert [pause.total_seconds() for pause in pauses] == [1, 2, 4, 8, 10, 10, 10]
-    assert shortages.pause_after(Shortage("none left"), now) == LONGEST_PAUSE
+    assert shortages.pause_after(Shortage("none left"), now) == MAX_PAUSE
     shortages.end()
     assert shortages.pause_after(Shortage("none left"), now) == FIRST_PAUSE
 
@@ -119,7 +119,7 @@ async def test_a_shortage_costs_no_attempt_and_opens_no_breaker(
     waiting = (await api.get("/api/jobs/1")).json()["data"]["job"]
     assert (waiting["state"], waiting["attempt"], waiting["attempted_at"]) == ("scheduled", 0, None)
     for _ in range(4):
-        clock.advance(LONGEST_PAUSE)
+        clock.advance(MAX_PAUSE)
         await booper.wait_idle()
     assert (await api.get("/api/breakers")).json()["data"] == []
     jobs = (await api.get("/api/jobs?limit=100")).json()["data"]
@@ -139,7 +139,7 @@ async def test_a_shortage_at_a_retry_keeps_what_was_counted(
     await booper.wait_idle()
     retried = (await api.get("/api/jobs/1")).json()["data"]["job"]
     assert (retried["state"], retried["attempt"]) == ("retryable", 1)
-    clock.advance(LONGEST_PAUSE)
+    clock.advance(MAX_PAUSE)
     await booper.wait_idle()
     done = (await api.get("/api/jobs/1")).json()["data"]["job"]
     assert (done["state"], done["attempt"]) == ("completed", 2)
@@ -154,7 +154,7 @@ async def test_a_run_that_meets_a_shortage_is_made_all_the_same(
     await api.post("/api/jobs", json={"url": "https://target.test/", "repeat_every": 60})
     await booper.wait_idle()
     assert len(target.received) == 1
-    clock.advance(LONGEST_PAUSE)
+    clock.advance(MAX_PAUSE)
     await booper.wait_idle()
     assert len(target.received) == 2
     clock.advance(timedelta(seconds=50))

@@ -23,7 +23,7 @@ from booper.server.listener import Listener
 pytestmark = pytest.mark.anyio
 
 DEADLINE_SECONDS = 10.0
-MOST_BODY_BYTES = 1 << 20
+MAX_BODY_BYTES = 1 << 20
 GET = b"GET /quick HTTP/1.1\r\nHost: booper.test\r\n\r\n"
 LIMITS = Limits(connections=600)
 
@@ -62,7 +62,7 @@ class Application:
 
     async def _body(self, request: Request) -> Any:
         try:
-            self.read.append(await read_body(request, MOST_BODY_BYTES))
+            self.read.append(await read_body(request, MAX_BODY_BYTES))
         except (BodyTooLarge, MalformedBody) as error:
             return ProblemResponse(error)
         return PlainTextResponse(str(len(self.read[-1])))

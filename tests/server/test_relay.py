@@ -21,7 +21,7 @@ from booper.server.relay import Bounds, Relay
 
 pytestmark = pytest.mark.anyio
 
-MOST_BYTES = 100_000
+MAX_BYTES = 100_000
 DEADLINE_SECONDS = 10.0
 # A test that shows how a call is given up waits this long for it.
 SHORT = Bounds(holder_seconds=0.1, answer_seconds=0.1)
@@ -162,7 +162,7 @@ async def called(
 
 def relay_to(path: Path, bounds: Bounds | None = None) -> Relay:
     """Make a relay to whoever listens at a path."""
-    return Relay(lambda: path, MOST_BYTES, bounds)
+    return Relay(lambda: path, MAX_BYTES, bounds)
 
 
 async def told(request: Request) -> PlainTextResponse:
@@ -249,7 +249,7 @@ async def test_a_path_is_spelled_anew(path: Path) -> None:
 async def test_a_body_over_the_limit_is_refused_here(path: Path) -> None:
     """The holder does not see a body that it would not take."""
     async with holding(path, answer(OK)) as holder, calling(relay_to(path)) as client:
-        answered = await client.post("/booper/x", content=b"x" * (MOST_BYTES + 1))
+        answered = await client.post("/booper/x", content=b"x" * (MAX_BYTES + 1))
     assert answered.status_code == 413
     assert holder.requests == []
 

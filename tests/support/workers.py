@@ -20,7 +20,7 @@ KEY = "sk_the_key_of_the_workers"
 POSTERS = 4
 PER_HOST = 16  # the default of `[delivery] per_host` (contract §12)
 # What a client does with a 503 or a lost connection: it sends the same create again.
-MOST_TRIES = 200
+MAX_TRIES = 200
 
 _URL = re.compile(r"running on (http://\S+)")
 
@@ -147,7 +147,7 @@ class Posting:
             "idempotency_key": path,
             "idempotency_ttl": [1, "hour"],
         }
-        for _ in range(MOST_TRIES):
+        for _ in range(MAX_TRIES):
             try:
                 status = client.post("/api/jobs", json=body).status_code
             except httpx.TransportError:

@@ -23,14 +23,14 @@ REQUEST_SECONDS = 600.0
 Holds = dict[str, float]
 
 # What may be spent at once, by who is held: seconds, or work of which that much takes as long.
-MOST_SECONDS: Holds = {"loop": 0.1, "reader": 0.1, "writer": 0.1}
-MOST_WORK: Holds = {"loop": 700_000, "reader": 600_000, "writer": 600_000}
+MAX_SECONDS: Holds = {"loop": 0.1, "reader": 0.1, "writer": 0.1}
+MAX_WORK: Holds = {"loop": 700_000, "reader": 600_000, "writer": 600_000}
 
 
 def measure(size: Size) -> Line:
     """Send each request to a booper with a million jobs; in short with 20,000, and count work."""
     rows, batch = size.pick((1_000_000, 1_000), (20_000, 200))
-    most: Holds = size.pick(MOST_SECONDS, MOST_WORK)
+    most: Holds = size.pick(MAX_SECONDS, MAX_WORK)
     faults, longest, count = [], Holds(), 0
     with TemporaryDirectory() as name, running() as target:
         folder = Path(name)
@@ -90,7 +90,7 @@ def _holds(api: httpx.Client, log: HeldLog, request: Dear, size: Size) -> tuple[
         found.append(log.longest())
         if response.status_code not in request.statuses:
             return found[0], f"{request.name}: {response.status_code} {response.text[:200]}"
-    return {who: min(held[who] for held in found) for who in MOST_SECONDS}, None
+    return {who: min(held[who] for held in found) for who in MAX_SECONDS}, None
 
 
 @contextmanager

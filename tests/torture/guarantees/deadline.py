@@ -17,8 +17,8 @@ from tests.torture.listener import listening
 
 MARGIN_SECONDS = 0.5
 DRIP_SECONDS = 0.1
-MOST_GROWTH_MB = 20.0
-MOST_KEPT_BYTES = 262_144  # the default of max_response_bytes
+MAX_GROWTH_MB = 20.0
+MAX_KEPT_BYTES = 262_144  # the default of max_response_bytes
 HEADER_BYTES = 5_000_000
 PATIENCE_SECONDS = 10.0
 
@@ -83,7 +83,7 @@ def measure(size: Size) -> Line:
         with serving(folder) as daemon:
             slowest, faults = _endless(daemon, timeout)
             grown, more = _large(daemon, *size.pick((1_000_000_000, 10, 80), (50_000_000, 1, 0)))
-    if grown > MOST_GROWTH_MB:
+    if grown > MAX_GROWTH_MB:
         faults.append("too much memory")
     figure = (
         f"{len(ENDLESS) + 1} endless targets: the slowest attempt ended after {slowest:.2f} s with "
@@ -167,9 +167,9 @@ def _answers(size: int) -> dict[str, Script]:
     """Return what sends so many bytes: the bomb once it is inflated, the header 5 MB anyway."""
     million = bytes(1_000_000)
     bomb = OK + b"Content-Encoding: gzip\r\n\r\n"
-    members = max(size // (1 << 24), MOST_KEPT_BYTES // len(MEMBER)) + 1
+    members = max(size // (1 << 24), MAX_KEPT_BYTES // len(MEMBER)) + 1
     return {
-        "kept whole": _flooding(OK + b"\r\n", b"1" * MOST_KEPT_BYTES, 1),
+        "kept whole": _flooding(OK + b"\r\n", b"1" * MAX_KEPT_BYTES, 1),
         "gzip bomb": _flooding(bomb, MEMBER, members),
         "body": _flooding(OK + b"Content-Length: %d\r\n\r\n" % size, million, size // 1_000_000),
         "body without length": _flooding(OK + b"\r\n", million, size // 1_000_000),
@@ -200,7 +200,7 @@ def _miskept(daemon: Daemon, job: int) -> list[str]:
     if [payload["status"] for payload in found] != [200]:
         return ["its status was not kept"]
     faults = [] if found[0].get("truncated") is True else ["its body is not marked as cut"]
-    return faults + (["too much was kept"] if len(found[0]["body"]) > MOST_KEPT_BYTES else [])
+    return faults + (["too much was kept"] if len(found[0]["body"]) > MAX_KEPT_BYTES else [])
 
 
 def _memory(daemon: Daemon) -> tuple[float, float]:

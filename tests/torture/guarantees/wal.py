@@ -24,7 +24,7 @@ from tests.support.processes import bearer
 from tests.torture.line import Line, Size, line
 from tests.torture.small_log import PART
 
-MOST_BYTES = 64_000_000
+MAX_BYTES = 64_000_000
 PER_SECOND = 500
 CONNECTIONS = 8
 LISTERS = 4
@@ -56,7 +56,7 @@ def measure(size: Size) -> Line:
                 for process in (listing, creates):
                     _end(process)
         faults += _start(folder / f"copy{backups - 1}.db", target)
-    most = MOST_BYTES / part / 1e6
+    most = MAX_BYTES / part / 1e6
     if log.largest > most:
         faults.append("too much")
     figure = (
