@@ -21,7 +21,6 @@ import httpx
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as ASGIScope
 
-from booper.admission import Address, addresses_of, check_api_key, ensure_key
 from booper.api.application import all_operations, create_application
 from booper.api.cors import with_cors
 from booper.api.memory import ResponseMemory
@@ -29,6 +28,7 @@ from booper.api.operations import Operation
 from booper.api.services import Services
 from booper.clock import Clock, SystemClock, unfrozen
 from booper.config import Config
+from booper.embedding import APP_USER, EmbeddedCalls, check_user, embedded_client
 from booper.engine.channels import Channels
 from booper.engine.commands import Commands
 from booper.engine.delivery import Delivery
@@ -37,11 +37,11 @@ from booper.engine.inside import DELIVERED, InsideTransport
 from booper.engine.observer import Observers
 from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
+from booper.first_key import Address, addresses_of, check_api_key, ensure_key
 from booper.follower import Faces, Follower, open_to_others
 from booper.model.duration import parse_duration
 from booper.model.redaction import Redaction
 from booper.model.retry import parse_backoff
-from booper.own import APP_USER, OwnCalls, check_user, own_client
 from booper.parts import (
     USER_AGENT,
     check_app,
@@ -62,7 +62,7 @@ log = logging.getLogger("booper")
 MAX_BATCH_BYTES = 16 << 20
 
 
-class Booper(OwnCalls):
+class Booper(EmbeddedCalls):
     """A scheduler in this process: the loop, the store and the API over it.
 
     Without a `config` it is that of the file which `BOOPER_CONFIG` names, if it names one.
@@ -151,7 +151,7 @@ class Booper(OwnCalls):
                     raise
                 self._follower = await stack.enter_async_context(self._follow())
             self._exit = stack.pop_all()
-        self._client = own_client(self.administration, self._user)
+        self._client = embedded_client(self.administration, self._user)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
-from booper.admission import Address
 from booper.cli.addresses import authority
 from booper.errors import StartError
+from booper.first_key import Address
 
 BACKLOG: Final = 2048
 

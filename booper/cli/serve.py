@@ -15,13 +15,13 @@ import click
 import uvloop
 
 from booper import __version__
-from booper.admission import Address
 from booper.app import Booper
 from booper.cli.addresses import is_every_address, local_url
 from booper.cli.binding import bound, bound_addresses
 from booper.cli.logging_setup import log_to
 from booper.cli.streams import say
 from booper.config import Config
+from booper.first_key import Address
 from booper.server.files import raise_file_limit
 from booper.server.limits import Limits
 from booper.server.listener import Listener, check_socket_path

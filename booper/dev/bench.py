@@ -10,7 +10,6 @@ import httpx
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from booper.admission import Address, addresses_of, is_loopback
 from booper.api.problems import ProblemResponse
 from booper.app import Booper
 from booper.clock import RunningClock, SystemClock
@@ -20,6 +19,7 @@ from booper.dev.sink import PREFIX, Sink
 from booper.engine.hosts import HostMap
 from booper.engine.observer import Observer
 from booper.errors import Forbidden, StoreUnavailable, TargetRefused
+from booper.first_key import Address, addresses_of, is_loopback
 from booper.guard.names import ip_literal
 from booper.guard.target import parse_authority
 from booper.travel import Journey, Travel

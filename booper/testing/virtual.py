@@ -24,9 +24,9 @@ from booper.app import Booper
 from booper.client import AsyncClient, Client
 from booper.clock import SystemClock, VirtualClock, new_unfrozen_loop
 from booper.config import Config, Database, Targets
+from booper.embedding import embedded_transport
 from booper.model.duration import MAX_DURATION
 from booper.model.key import DEFAULT_USER
-from booper.own import own_transport
 from booper.server.limits import Limits
 from booper.server.listener import Listener, listening
 from booper.temporary import temporary_folder
@@ -236,7 +236,8 @@ class VirtualBooper:
     @cached_property
     def _bridge(self) -> "_Bridge":
         running = self._running
-        return _Bridge(running.portal, own_transport(running.booper.administration, DEFAULT_USER))
+        inside = embedded_transport(running.booper.administration, DEFAULT_USER)
+        return _Bridge(running.portal, inside)
 
     @property
     def _running(self) -> _Running:

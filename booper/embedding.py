@@ -1,4 +1,4 @@
-"""A program's own way to the booper inside it: the client's calls, with no HTTP between."""
+"""The calls of a program around booper: the client's, with no HTTP between."""
 
 from urllib.parse import quote
 
@@ -13,7 +13,7 @@ from booper.model.key import check_name
 APP_USER = "app"
 
 
-class OwnCalls:
+class EmbeddedCalls:
     """The resources of `booper.client.AsyncClient`, over the booper that has them."""
 
     _client: AsyncClient | None = None
@@ -57,12 +57,12 @@ def check_user(name: str) -> str:
         raise ConfigError(f"user: {error}, got {name!r}") from error
 
 
-def own_client(administration: ASGIApp, user: str) -> AsyncClient:
-    """Return a client that acts for a user by the administrator's door, in this process."""
-    return AsyncClient("http://booper", transport=own_transport(administration, user))
+def embedded_client(administration: ASGIApp, user: str) -> AsyncClient:
+    """Return a client that acts for a user in this process, as the administrator may."""
+    return AsyncClient("http://booper", transport=embedded_transport(administration, user))
 
 
-def own_transport(administration: ASGIApp, user: str) -> InsideTransport:
-    """Return what carries such a client's calls."""
+def embedded_transport(administration: ASGIApp, user: str) -> InsideTransport:
+    """Return the transport of such a client."""
     headers = [(USER_HEADER.lower().encode(), quote(user).encode())]
     return InsideTransport(administration, headers=headers)

@@ -1,4 +1,4 @@
-"""Who can call the API of a fresh start: the operator with a key of theirs, or with a first one."""
+"""The key that the API of a fresh start is called with: the operator's own, or a first one."""
 
 import secrets
 from collections.abc import Sequence
