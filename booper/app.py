@@ -167,7 +167,7 @@ class Booper(EmbeddedCalls):
             yield
 
     async def drain(self) -> None:
-        """Claim no more, and give running attempts their grace; the API goes on answering.
+        """Claim no more, and give running attempts their grace; the API still responds.
 
         One that follows does not take over any more.
         """

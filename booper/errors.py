@@ -23,7 +23,7 @@
     ├── StoreUnavailable       503  the store cannot write now, or booper is stopping
     │   ├── StoreFull          507  the disk is full
     │   ├── StoreDamaged       503  the database file is damaged
-    │   └── HolderUnreachable  503  the process that writes is gone, or has not answered
+    │   └── HolderUnreachable  503  the process that writes is gone, or has not responded
     ├── TargetRefused          422  the guard does not let a request reach this target
     │   ├── AddressRefused          its name leads to such an address now (an attempt fails)
     │   └── MalformedURL            what was given is no URL
@@ -255,7 +255,7 @@ class TargetRefused(BooperError):
 class AddressRefused(TargetRefused):
     """A target's name resolves to an address that may not be reached; it may not for long.
 
-    A captive portal or a block list answers so for every name until it is passed or mended.
+    A captive portal or a block list does so for every name until it is passed or mended.
     """
 
 

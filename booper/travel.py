@@ -32,7 +32,7 @@ class Ran(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One attempt that was made on the way, and what became of its job.
 
     `scheduled_at` is when it was due, `late` how long after that it began. `status` is what the
-    target answered, `error` a short word where it did not.
+    target responded, `error` a short word where it did not.
     """
 
     job_id: int

@@ -156,7 +156,7 @@ class Bench:
         """Return whether a request may come from a program here, judged by its Host header.
 
         The key is known to everybody, also to a web page whose own name leads to this machine (DNS
-        rebinding): what listens here alone answers to no names of others.
+        rebinding): what listens here alone responds to no names of others.
         """
         try:
             name, _ = parse_authority(host)

@@ -79,7 +79,7 @@ class Console:
         self._show(created(job, self._clock.now()))
 
     def sent(self, attempt: Attempt, request: Request) -> None:
-        """Show that a request is under way, unless it is answered soon."""
+        """Show that a request is under way, unless its response comes soon."""
         if self._later is None:
             return
         entry = waiting(attempt, request, SLOW_SECONDS)

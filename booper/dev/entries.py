@@ -1,4 +1,4 @@
-"""What the console shows of a job: created, under way, answered, and what reports it.
+"""What the console shows of a job: created, under way, done, and what reports it.
 
 Texts of others (names, URLs, errors, responses) are cleaned here: none can steer a terminal.
 """
@@ -57,7 +57,7 @@ def created(job: Job, now: datetime) -> Entry:
 
 
 def waiting(attempt: Attempt, request: Request, seconds: float) -> Entry:
-    """Return what is shown of a request that is not answered soon."""
+    """Return what is shown of a request without a response for a while."""
     return Entry(
         status="sent",
         job_id=attempt.job.id,

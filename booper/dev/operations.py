@@ -156,7 +156,7 @@ class Operations:
 
 
 def journey_resource(journey: Journey) -> JourneyResource:
-    """Spell a journey for an answer."""
+    """Return a journey as a resource."""
     return JourneyResource(
         began_at=precise(journey.began_at),
         now=precise(journey.ended_at),

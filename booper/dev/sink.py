@@ -1,8 +1,8 @@
-"""`/dev/sink/…`: a target to play with. It records what arrives and answers by script.
+"""`/dev/sink/…`: a target to play with. It records what arrives and responds by script.
 
     /dev/sink/orders?respond=500,500,429:Retry-After=2,200&delay=0.5
 
-Each request to a path gets the next answer of its script, and the last one again and again. A
+Each request to a path gets the next response of its script, and the last one repeats. A
 request whose parameters cannot be read gets a 422 that names the parameter and what it takes.
 """
 
@@ -35,7 +35,7 @@ _FRAMING: Final = frozenset({"content-length", "transfer-encoding", "connection"
 
 
 class Arrived(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A request that has reached the sink, and how it was answered; a long body is cut."""
+    """A request that has reached the sink, and its response; a long body is cut."""
 
     received_at: str
     method: str
@@ -51,7 +51,7 @@ class InvalidScript(ValueError):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One answer of a script: a status and headers, or `hang`, or `close`."""
+    """One response of a script: a status and headers, or `hang`, or `close`."""
 
     answer: str
     headers: Mapping[str, str] = {}
@@ -75,7 +75,7 @@ class Sink:
         self._scripts.clear()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Record a request and answer it."""
+        """Record a request and respond to it."""
         request = Request(scope, receive)
         body = await _start_of_body(request)
         try:
@@ -83,9 +83,9 @@ class Sink:
             step, delay = self._next(request), _delay(request.query_params)
         except InvalidScript as error:
             step, delay = Step("422"), timedelta(0)
-            body_of_answer = {"detail": str(error)}
+            shown = {"detail": str(error)}
         else:
-            body_of_answer = {"answer": step.answer}
+            shown = {"answer": step.answer}
         self._record(request, body, step)
         if delay:
             await SystemClock().pause(delay)
@@ -95,13 +95,13 @@ class Sink:
             case "close":
                 await _break_off(send)
             case status:
-                content = b"" if status in ("204", "304") else msgspec.json.encode(body_of_answer)
+                content = b"" if status in ("204", "304") else msgspec.json.encode(shown)
                 await Response(content, int(status), step.headers, "application/json")(
                     scope, receive, send
                 )
 
     def _next(self, request: Request) -> Step:
-        """Return the next answer of a path's script; another script begins at its beginning."""
+        """Return the next response of a path's script; another script begins at its beginning."""
         path, text = request.url.path, request.query_params.get("respond", "200")
         known = self._scripts.get(path)
         if known is None or known[0] != text:
@@ -125,7 +125,7 @@ class Sink:
 
 
 def _steps(text: str) -> Iterator[Step]:
-    """Return the answers of a script, the last one without end. Raises: InvalidScript."""
+    """Return the responses of a script, the last one without end. Raises: InvalidScript."""
     steps = [_step(item.strip()) for item in text.split(",")]
 
     def endless() -> Iterator[Step]:
@@ -201,7 +201,7 @@ async def _start_of_body(request: Request) -> bytes:
 
 
 async def _disconnected(receive: Receive) -> None:
-    """Answer nothing until the client goes away."""
+    """Send no response until the client goes away."""
     while (await receive())["type"] != "http.disconnect":
         pass
 

@@ -1,4 +1,4 @@
-"""Origins that fail again and again: they are probed, one request at a time, until one answers.
+"""Origins that fail again and again: they are probed, one request at a time, until they respond.
 
 What waits for such an origin stays where it is and loses no attempt. A path that has not been
 probed lately is probed soon, so that one failing path of a gateway hides no healthy one. Kept in

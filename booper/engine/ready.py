@@ -219,7 +219,7 @@ class Ready:
         return heap[0][0] if heap else None
 
     def due_probes(self, now: datetime) -> Iterator[str]:
-        """Return some origins that are to be probed now; each is to be answered by `probe`."""
+        """Return some origins that are to be probed now; `probe` is to be called for each."""
         for _ in range(MAX_REFILLS):
             at = self.next_probe_at()
             if at is None or rests(at, now):

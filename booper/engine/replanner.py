@@ -104,7 +104,7 @@ class Replanner:
         return len(jobs)
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Return what the store answers, as soon as it can be used."""
+        """Return what the store returns, as soon as it can be used."""
         while True:
             try:
                 return await ask()

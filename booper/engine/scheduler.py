@@ -137,7 +137,7 @@ class Scheduler:
     def start(self) -> asyncio.Task[None]:
         """Send what falls due until `stop`, from now on; return the loop, which ends then.
 
-        It is running before its first turn comes: a call may be answered earlier than that.
+        It is running before its first turn comes: a call may be handled earlier than that.
         """
         self._is_looping = True
         return asyncio.create_task(self._loop(), name="scheduler")

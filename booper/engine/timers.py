@@ -82,7 +82,7 @@ class Timers:
         return None if after is _BEFORE_ALL else after, self._window
 
     def read_ends(self, scan: Scan | None) -> None:
-        """Take in what the table answered; None if it could not."""
+        """Take in what the table returned; None if it could not."""
         self._is_reading = False
         if scan is None:
             return

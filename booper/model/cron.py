@@ -57,7 +57,7 @@ class InvalidCron(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """Answer which wall-clock minutes match a cron expression, in naive local time.
+    """The wall-clock minutes that match a cron expression, in naive local time.
 
     Attributes:
         times: the matching minutes of a day, 0 to 1439, ascending, at least one.

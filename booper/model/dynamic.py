@@ -1,7 +1,7 @@
 """Dynamic fields of a schedule's request: `$job`, `$previous` and `$state` in, `$set` out.
 
 The order of a run is `with_metadata(render(body, context), context)`: what is merged in or
-substituted is a target's data and is never rendered itself, so an answer that holds
+substituted is a target's data and is never rendered itself, so a response that holds
 `"$state.token"` stays text.
 
 This module works on JSON values as they are decoded: dicts with string keys, lists, strings,
@@ -178,7 +178,7 @@ def with_metadata(body: Any, context: Context) -> Any:
 def take_previous(response_json: Any) -> Any:
     """Return what the next run sees as `$previous`: the response, or `{}` if that is too deep.
 
-    A target that echoes its body answers the `$previous` it was sent, one level deeper on every
+    A target that echoes its body returns the `$previous` it was sent, one level deeper on every
     run. Past the codec's limit no request could be encoded, and with no run completed it stays so.
     """
     return {} if is_too_deep(response_json) else response_json

@@ -76,7 +76,7 @@ def entries_of(
 
 
 def error_payload(outcome: Failed | Refused) -> dict[str, object]:
-    """Return why there was no answer, as a log entry's payload."""
+    """Return why there was no response, as a log entry's payload."""
     match outcome:
         case Failed(error=error, message=message, duration=duration):
             return {"error": error, "message": message, "duration_ms": _milliseconds(duration)}
@@ -134,7 +134,7 @@ def _milliseconds(duration: timedelta) -> float:
 
 
 def request_payload(request: Request, redaction: Redaction) -> dict[str, object]:
-    """Return what was sent, as a log entry's payload; `url` is without what `query` adds."""
+    """Return a request, as a log entry's payload; `url` is without what `query` adds."""
     return {
         "body": _sent_body(request),
         "headers": redaction.headers(request.user_headers),
@@ -155,7 +155,7 @@ def _sent_body(request: Request) -> object:
 def response_payload(
     response: Response, duration: timedelta, redaction: Redaction
 ) -> dict[str, object]:
-    """Return what was answered, as a log entry's payload."""
+    """Return a response, as a log entry's payload."""
     payload: dict[str, object] = {
         "status": response.status,
         "headers": redaction.headers(response.headers),

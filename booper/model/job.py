@@ -144,7 +144,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):
-    """A target's answer: `body` holds what was read, `is_cut` says that more would have come."""
+    """A target's response: `body` is what was read; `is_cut` is whether there was more."""
 
     status: int
     headers: dict[str, str]
@@ -153,14 +153,14 @@ class Response(msgspec.Struct, frozen=True, gc=False):
 
 
 class Answered(msgspec.Struct, frozen=True, gc=False):
-    """The target answered, with whatever status."""
+    """The target responded, with whatever status."""
 
     response: Response
     duration: timedelta
 
 
 class Failed(msgspec.Struct, frozen=True, gc=False):
-    """No answer: `error` is a short stable word such as `timeout`, `message` is for people."""
+    """No response: `error` is a short stable word such as `timeout`, `message` is for people."""
 
     error: str
     message: str

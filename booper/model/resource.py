@@ -1,4 +1,4 @@
-"""A job as the contract shows it (§4): in answers, in callbacks, and as `$job` to its target."""
+"""A job as the contract shows it (§4): in responses, in callbacks, and as `$job` to its target."""
 
 from datetime import datetime
 from uuid import UUID

@@ -1,1 +1,1 @@
-"""The HTTP server under the API: listeners, limits of what comes in, and how answers leave."""
+"""The HTTP server under the API: listeners, limits of what comes in, and how responses leave."""

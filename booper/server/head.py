@@ -17,7 +17,7 @@ from booper.errors import MalformedRequest, Unimplemented
 METHODS: Final = frozenset(
     {b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE"}
 )
-"""Methods that the API knows; what a path does not allow of them is answered with 405."""
+"""Methods that the API knows; those that a path does not allow get 405."""
 
 TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 

@@ -21,10 +21,10 @@ from booper.server.protocol import HTTPProtocol
 from booper.server.reader import MAX_HEAD_BYTES, MAX_HEADERS, MAX_URL_BYTES
 from booper.server.waiting import Waiting
 
-# Refused connections that may still be reading why; one more is cut off without an answer.
+# Refused connections that may still be reading why; one more is cut off without a response.
 SPARE_CONNECTIONS = 64
 
-# How much of a body is thrown away to keep a connection whose request has its answer already.
+# How much of a body is thrown away to keep a connection whose request has its response already.
 MAX_UNWANTED_BYTES = 64 << 10
 
 
@@ -37,7 +37,7 @@ class Limits:
     steadily takes some of it more often, in steps of up to 64 KiB. Only while responses wait for
     the memory of others, one must be taken at `crowded_bytes_per_second`, after `crowded_seconds`.
     `linger_seconds` is how long a
-    connection that is to end is still read, or its peer might lose the answer (RFC 9112 §9.6).
+    connection that is to end is still read, or its peer might lose the response (RFC 9112 §9.6).
     """
 
     connections: int = 1_000
@@ -97,7 +97,7 @@ class LimitedProtocol(HTTPProtocol):
             transport.abort()
             return
         elif excess > 0:
-            self._answer(TooManyConnections("too many connections; try again later"))
+            self._respond(TooManyConnections("too many connections; try again later"))
             return
         self._waiting.begin(self)
 
@@ -124,8 +124,8 @@ class LimitedProtocol(HTTPProtocol):
         if self._ending.is_closing():
             return False
         self._ending.lingers = False  # nothing more comes
-        if self._is_receiving and self._may_answer():
-            self._answer(MalformedRequest("the connection ended before the request did"))
+        if self._is_receiving and self._may_respond():
+            self._respond(MalformedRequest("the connection ended before the request did"))
             return False
         self._is_receiving = False
         self._deadline = inf
@@ -136,7 +136,7 @@ class LimitedProtocol(HTTPProtocol):
         if self._has_stalled(now):
             self.transport.abort()
         elif now < self._deadline or (self._is_in_body and self.pipeline):
-            return  # a body behind other requests is not read before they are answered
+            return  # a body behind other requests is not read before they have a response
         elif self._ending.is_closing():
             if not self._ending.get_write_buffer_size():
                 self.transport.abort()
@@ -161,7 +161,7 @@ class LimitedProtocol(HTTPProtocol):
         self._deadline = monotonic() + self._limits.head_seconds
 
     def on_head(self, head: Head) -> None:
-        """Begin to answer: the body is the operation's to read."""
+        """Begin a response: the body is the operation's to read."""
         self._waiting.leave(self)
         super().on_head(head)
         self._deadline = monotonic() + self._limits.body_seconds
@@ -177,7 +177,7 @@ class LimitedProtocol(HTTPProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Wait for the answer, however long it takes."""
+        """Wait for the response, however long it takes."""
         self._waiting.leave(self)
         self._is_receiving = False
         self._deadline = inf
@@ -198,10 +198,10 @@ class LimitedProtocol(HTTPProtocol):
             self._waiting.idle(self)
 
     def refuse(self, error: BooperError) -> None:
-        """Answer what cannot be read as a request, after what came before it."""
+        """Respond to what cannot be read as a request, after what came before it."""
         self.stop_reading()
-        if self._may_answer():
-            self._answer(error)
+        if self._may_respond():
+            self._respond(error)
             return
         self.drop_incomplete()
         self._deadline = inf
@@ -210,8 +210,8 @@ class LimitedProtocol(HTTPProtocol):
         else:
             self.cycle.keep_alive = False  # what is on its way goes out first
 
-    def _may_answer(self) -> bool:
-        """Return whether the next answer on this connection is that of what is being received."""
+    def _may_respond(self) -> bool:
+        """Return whether the next response on this connection is that of what is being received."""
         if self.cycle is None or self.cycle.response_complete:
             return not self._is_in_body
         return self.cycle.more_body and not self.cycle.response_started and not self.pipeline
@@ -239,10 +239,10 @@ class LimitedProtocol(HTTPProtocol):
         seconds = now - since - self._limits.crowded_seconds
         return taken - taken_then < seconds * self._limits.crowded_bytes_per_second
 
-    def _answer(self, error: BooperError) -> None:
-        """Answer outside of the API, and end the connection."""
+    def _respond(self, error: BooperError) -> None:
+        """Respond outside of the API, and end the connection."""
         if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.disconnected = True  # the API can answer no more
+            self.cycle.disconnected = True  # the API can respond no more
             self.cycle.message_event.set()
         body = msgspec.json.encode(problem_of(error))
         headers = {"content-type": MEDIA_TYPE, "content-length": str(len(body))}
@@ -254,7 +254,7 @@ class LimitedProtocol(HTTPProtocol):
         self.transport.close()
 
     def _linger(self) -> bool:
-        """Return whether to read on for a while: closing on unread bytes takes the answer back."""
+        """Return whether to read on for a while: closing on unread bytes loses the response."""
         if not self._is_receiving:
             return False
         self._deadline = monotonic() + self._limits.linger_seconds

@@ -67,7 +67,7 @@ class Listener(uvicorn.Server):
         self._closing = asyncio.Event()
 
     async def listen(self) -> None:
-        """Answer requests until `close`. uvicorn's own `serve` would take the signals."""
+        """Serve requests until `close`. uvicorn's own `serve` would take the signals."""
         _is_quiet.set(True)
         self.config.load()
         self.lifespan = self.config.lifespan_class(self.config)
@@ -82,7 +82,7 @@ class Listener(uvicorn.Server):
             connection.expire(now)
 
     def close(self) -> None:
-        """Take no more connections, and end once those there are have been answered."""
+        """Take no more connections, and end once all requests have a response."""
         self.should_exit = True
         self._closing.set()
 

@@ -22,7 +22,7 @@ from booper.errors import BooperError
 from booper.server.head import Head
 from booper.server.reader import RequestReader
 
-# Requests that wait behind one that is being answered; the bytes of more are not read yet. One
+# Requests that wait behind one that has no response yet; the bytes of more are not read yet. One
 # segment may hold thousands.
 MAX_PIPELINED = 32
 
@@ -49,7 +49,7 @@ class HTTPProtocol(HttpToolsProtocol):
         super().connection_made(GatheringTransport(transport, self.loop))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End: whoever answers is told, also where other requests wait behind that one."""
+        """End; whoever writes a response is told, even if other requests wait behind it."""
         if self._running is not None and not self._running.response_complete:
             self._running.disconnected = True
             self._running.message_event.set()
@@ -93,7 +93,7 @@ class HTTPProtocol(HttpToolsProtocol):
         self._reader.stop()
 
     def refuse(self, error: BooperError) -> None:
-        """Answer what cannot be read as a request."""
+        """Respond to what cannot be read as a request."""
         self.send_400_response(str(error))
 
     def on_message_begin(self) -> None:
@@ -104,7 +104,7 @@ class HTTPProtocol(HttpToolsProtocol):
         return STATUS_LINE[status]
 
     def on_head(self, head: Head) -> None:
-        """Begin to answer a request; its body may still have to come."""
+        """Begin a response; the body of the request may still have to come."""
         self._is_in_body = True
         app: Any = _closing_unless_read(self.app) if head.expects_continue else self.app
         previous, self.cycle = self.cycle, self._cycle(head)
@@ -187,7 +187,7 @@ class HTTPProtocol(HttpToolsProtocol):
         }
 
     def _read_on(self) -> None:
-        """Read what was kept, once most of the requests before it are answered."""
+        """Read what was kept, once most of the requests before it have a response."""
         if len(self.pipeline) > MAX_PIPELINED // 2:
             self.flow.pause_reading()
             return
@@ -204,7 +204,7 @@ def _closing_unless_read(app: ASGIApp) -> ASGIApp:
     says whether the next bytes are its body (RFC 9110 §10.1.1).
     """
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+    async def respond(scope: Scope, receive: Receive, send: Send) -> None:
         is_asked = False
 
         async def receive_body() -> Message:
@@ -220,7 +220,7 @@ def _closing_unless_read(app: ASGIApp) -> ASGIApp:
 
         await app(scope, receive_body, send_closing)
 
-    return answer
+    return respond
 
 
 class GatheringTransport(asyncio.Transport):

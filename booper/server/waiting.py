@@ -6,7 +6,7 @@ C = TypeVar("C")
 
 
 class Waiting(Generic[C]):
-    """The connections of a listener on which no request is being answered.
+    """The connections of a listener without a request under way.
 
     Whoever has sent a request goes before who has not: the first to make room is one on which no
     request has ever come, then one between two requests, then one whose body is still coming; of
@@ -24,7 +24,7 @@ class Waiting(Generic[C]):
         self._put(connection, self._new)
 
     def idle(self, connection: C) -> None:
-        """Add one whose requests are all answered."""
+        """Add one whose requests all have a response."""
         self._put(connection, self._idle)
 
     def receive(self, connection: C) -> None:
@@ -32,7 +32,7 @@ class Waiting(Generic[C]):
         self._put(connection, self._receiving)
 
     def leave(self, connection: C) -> None:
-        """Remove a connection: its request can be answered, or it has ended."""
+        """Remove a connection: it has a request, or it has ended."""
         place = self._places.pop(connection, None)
         if place is not None:
             del place[connection]

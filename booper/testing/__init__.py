@@ -9,8 +9,8 @@
 """
 
 from booper.testing.sent import Sent, SentRequests
-from booper.testing.target import Answer
+from booper.testing.target import ScriptedResponse
 from booper.testing.virtual import KEY, VirtualBooper
 from booper.travel import Journey, Ran
 
-__all__ = ["KEY", "Answer", "Journey", "Ran", "Sent", "SentRequests", "VirtualBooper"]
+__all__ = ["KEY", "Journey", "Ran", "ScriptedResponse", "Sent", "SentRequests", "VirtualBooper"]

@@ -31,7 +31,7 @@ from booper.server.limits import Limits
 from booper.server.listener import Listener, listening
 from booper.temporary import temporary_folder
 from booper.testing.sent import Recorder, SentRequests
-from booper.testing.target import Answer, Rule, ScriptedTarget
+from booper.testing.target import Rule, ScriptedResponse, ScriptedTarget
 from booper.testing.times import Duration, Moment, read_duration, read_moment
 from booper.travel import Journey, Travel
 
@@ -58,7 +58,7 @@ class VirtualBooper:
 
     The clock stands at `start`, else at the machine's present time, until it is moved. Any target
     is fine unless a `config` says what is; its database is always a new one. Jobs with a url
-    such as `app:/tasks/mail` go to `app`; all other requests are answered by what `respond` was
+    such as `app:/tasks/mail` go to `app`; all other requests get what `respond` was
     told. Chance is the same in each test.
 
     Raises:
@@ -147,18 +147,18 @@ class VirtualBooper:
         self._stack.enter_context(running.portal.wrap_async_context_manager(listening(listener)))
         return f"http://127.0.0.1:{bound.getsockname()[1]}"
 
-    def respond(self, url: str, *answers: Answer, method: str | None = None) -> None:
-        """Answer requests to a URL with these in order, and with the last one from then on.
+    def respond(self, url: str, *responses: ScriptedResponse, method: str | None = None) -> None:
+        """Respond to requests to a URL with these in order, and with the last one from then on.
 
-        In the URL `*` stands for anything; its query may be left out. An answer is a status, an
+        In the URL `*` stands for anything; its query may be left out. A response is a status, an
         `httpx.Response`, an exception that the network raises (`TimeoutError()`,
         `httpx.ConnectError("refused")`), or a function from an `httpx.Request` to a response.
         A later call goes over an earlier one.
 
         Raises:
-            ValueError: no request can be to such a URL, or an answer is none of these.
+            ValueError: no request can be to such a URL, or a response is none of these.
         """
-        self._target.add(Rule(url, answers, method))
+        self._target.add(Rule(url, responses, method))
 
     def forget_sent(self) -> None:
         """Empty `sent`."""
@@ -177,7 +177,7 @@ class VirtualBooper:
         """Advance time by a duration; all that is due on the way happens, each at its time.
 
         A number is seconds, and text such as "5m" is read as well. Returns what ran since the last
-        such call. A target's answer takes no time.
+        such call. A target's response takes no time.
 
         Raises:
             Conflict: the duration is negative.
@@ -201,13 +201,13 @@ class VirtualBooper:
         return self._travelled(self._running.travel.run_next)
 
     def drain(self) -> Journey:
-        """Wait until all that is due by now has been sent and answered. Raises: as `advance`."""
+        """Wait until all that is due by now is sent and has a response. Raises: as `advance`."""
         return self.advance()
 
     def _travelled(self, travel: Callable[[], Awaitable[Journey]]) -> Journey:
-        if self._target.is_answering:
+        if self._target.is_responding:
             raise RuntimeError(
-                "time cannot move while a request is answered: a function given to `respond` "
+                "time cannot move while a request has no response: a function given to `respond` "
                 "may call booper, but not advance or drain it"
             )
         journey = self._running.portal.call(travel)

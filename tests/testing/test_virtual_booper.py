@@ -266,7 +266,7 @@ def test_time_cannot_be_moved_by_what_answers(booper: VirtualBooper) -> None:
 
     booper.respond(URL, moving)
     booper.client.jobs.create(url=URL)
-    with pytest.raises(RuntimeError, match="time cannot move while a request is answered"):
+    with pytest.raises(RuntimeError, match="time cannot move while a request has no response"):
         booper.drain()
 
 
