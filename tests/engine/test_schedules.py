@@ -1,7 +1,7 @@
-"""Schedules end to end: when runs leave, what they carry, and what becomes of the others."""
+"""Schedules end to end: when runs leave, and what becomes of those that do not."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,14 +14,14 @@ from booper.clock import VirtualClock
 from booper.config import Config
 from tests.conftest import KEY, START
 from tests.support.api import Api
-from tests.support.programs import content_of, json_of, planned_at
+from tests.support.programs import json_of, planned_at
+from tests.support.schedules import gap, noon, pass_through, sent, wire
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
-HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 DEADLINE_SECONDS = 5.0
@@ -30,23 +30,6 @@ DEADLINE_SECONDS = 5.0
 def utc(*parts: int) -> datetime:
     """Return a time of UTC."""
     return datetime(*parts, tzinfo=UTC)  # type: ignore[misc,arg-type]  # year, month, day and so on
-
-
-def noon(minutes: float = 0) -> datetime:
-    """Return a time so many minutes after `START`, which is noon."""
-    return START + timedelta(minutes=minutes)
-
-
-def wire(at: datetime) -> str:
-    """Write a time as the contract does (§4): six digits and Z."""
-    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-async def post(api: Api, path: str, body: object = None) -> Any:
-    """Post to a path, which must succeed, and return the data."""
-    answer = await api.post(path, json=body) if body is not None else await api.post(path)
-    assert answer.is_success, answer.text
-    return answer.json()["data"]
 
 
 async def skipped(api: Api) -> list[dict[str, Any]]:
@@ -60,23 +43,6 @@ async def waiting(api: Api, schedule_id: str) -> dict[str, Any]:
     (job,) = await api.read(f"/api/jobs?state=scheduled,available&schedule_id={schedule_id}")
     found: dict[str, Any] = job
     return found
-
-
-def gap(reason: str, first: datetime, last: datetime, count: int) -> dict[str, Any]:
-    """Return the payload of a gap's log entry."""
-    return {"reason": reason, "first": wire(first), "last": wire(last), "count": count}
-
-
-def sent(target: FakeTarget, host: str = "target.test") -> list[datetime]:
-    """Return the planned times of what a host received, in order of arrival."""
-    return [planned_at(request) for request in target.received if request.url.host == host]
-
-
-async def pass_through(booper: Booper, clock: VirtualClock, times: Iterable[datetime]) -> None:
-    """Advance to these times one after the other; everything due at each is done."""
-    for at in times:
-        clock.set(at)
-        await booper.wait_idle()
 
 
 async def pass_held(api: Api, clock: VirtualClock, target: FakeTarget, at: datetime) -> None:
@@ -301,7 +267,7 @@ async def test_a_queued_run_follows_when_its_predecessor_is_cancelled(
     target.hold()
     await arrival(target)
     await pass_held(api, clock, target, noon(1))
-    await post(api, f"/api/jobs/{resource['job_id']}/cancel")
+    await api.act(f"/api/jobs/{resource['job_id']}/cancel")
     target.release()
     await booper.wait_idle()
     assert sent(target) == [noon(), noon(1)]
@@ -318,9 +284,9 @@ async def test_a_queued_run_follows_when_what_waits_for_a_retry_is_cancelled(
         backoff=[[1, "hour"]],
     )
     target.respond(httpx.Response(500))
-    extra = await post(api, f"/api/schedules/{resource['schedule_id']}/run")
+    extra = await api.act(f"/api/schedules/{resource['schedule_id']}/run")
     await pass_through(booper, clock, [noon(), noon(1)])
-    await post(api, f"/api/jobs/{extra['job_id']}/cancel")
+    await api.act(f"/api/jobs/{extra['job_id']}/cancel")
     await booper.wait_idle()
     assert sent(target) == [noon(), noon(1)]
 
@@ -406,11 +372,11 @@ async def test_what_a_pause_held_back_is_missed_not_late(
     await api.create(url="https://other.test/", repeat_every=[1, "hour"])
     await api.create(url="https://target.test/once", schedule_in=[1, "hour"])
     await pass_through(booper, clock, [noon(), noon(30)])
-    await post(api, "/api/pause", {"host": "target.test"})
+    await api.act("/api/pause", {"host": "target.test"})
     await pass_through(booper, clock, [noon(60), noon(120), noon(180), noon(210)])
     assert sent(target) == [noon()]
     assert sent(target, "other.test") == [noon(), noon(60), noon(120), noon(180)]
-    await post(api, "/api/resume", {"host": "target.test"})
+    await api.act("/api/resume", {"host": "target.test"})
     await booper.wait_idle()
     paths = {request.url.path: planned_at(request) for request in target.received[-2:]}
     assert paths == {"/hook": noon(180), "/once": noon(60)}
@@ -424,14 +390,14 @@ async def test_a_pause_outlives_a_restart(
     async with running(config, clock, target) as (booper, api):
         resource = await api.create(repeat_every=[1, "hour"], misfire="skip")
         await booper.wait_idle()
-        await post(api, "/api/pause")
+        await api.act("/api/pause")
     clock.set(noon(90))
     async with running(config, clock, target) as (booper, api):
         await booper.wait_idle()
         assert sent(target) == [noon()]
         run = await waiting(api, resource["schedule_id"])
         assert run["job"]["state"] == "available"
-        await post(api, "/api/resume")
+        await api.act("/api/resume")
         await pass_through(booper, clock, [noon(90), noon(120)])
         assert sent(target) == [noon(), noon(120)]
         assert await skipped(api) == [gap("misfire", noon(60), noon(60), 1)]
@@ -465,10 +431,10 @@ async def test_what_a_disabled_schedule_would_have_run_is_accounted_for(
     resource = await api.create(repeat_every=[1, "hour"])
     schedule = f"/api/schedules/{resource['schedule_id']}"
     await pass_through(booper, clock, [noon(), noon(30)])
-    disabled = await post(api, f"{schedule}/disable")
+    disabled = await api.act(f"{schedule}/disable")
     assert disabled["disabled_at"] == "2030-01-01T12:30:00Z"
     await pass_through(booper, clock, (noon(60 * n + 30) for n in range(1, 6)))
-    enabled = await post(api, f"{schedule}/enable")
+    enabled = await api.act(f"{schedule}/enable")
     assert enabled["disabled_at"] is None
     await pass_through(booper, clock, [noon(360)])
     assert sent(target) == [noon(), noon(360)]
@@ -482,9 +448,9 @@ async def test_a_schedule_disabled_between_two_runs_misses_none(
     resource = await api.create(repeat_every=[1, "hour"])
     schedule = f"/api/schedules/{resource['schedule_id']}"
     await pass_through(booper, clock, [noon(), noon(30)])
-    await post(api, f"{schedule}/disable")
+    await api.act(f"{schedule}/disable")
     await pass_through(booper, clock, [noon(40)])
-    await post(api, f"{schedule}/enable")
+    await api.act(f"{schedule}/enable")
     await pass_through(booper, clock, [noon(60)])
     assert sent(target) == [noon(), noon(60)]
     assert await skipped(api) == []
@@ -496,12 +462,12 @@ async def test_times_of_a_disabled_schedule_are_accounted_for_when_it_is_changed
     """Changed at 15:30 and enabled at 15:40, it has skipped 13:00 to 15:00 of the old grid."""
     resource = await api.create(cron="0 * * * *")
     schedule = f"/api/schedules/{resource['schedule_id']}"
-    await post(api, f"{schedule}/disable")
+    await api.act(f"{schedule}/disable")
     await pass_through(booper, clock, [noon(210)])
     answer = await api.patch(schedule, json={"cron": "45 * * * *"})
     assert answer.status_code == 200, answer.text
     await pass_through(booper, clock, [noon(220)])
-    await post(api, f"{schedule}/enable")
+    await api.act(f"{schedule}/enable")
     await pass_through(booper, clock, [noon(225)])
     assert sent(target) == [noon(225)]
     assert await skipped(api) == [gap("disabled", noon(60), noon(180), 3)]
@@ -514,7 +480,7 @@ async def test_cancelling_the_waiting_run_plans_the_next(
     resource = await api.create(repeat_every=[1, "hour"])
     await booper.wait_idle()
     run = await waiting(api, resource["schedule_id"])
-    cancelled = await post(api, f"/api/jobs/{run['job_id']}/cancel")
+    cancelled = await api.act(f"/api/jobs/{run['job_id']}/cancel")
     assert cancelled["job"]["state"] == "cancelled"
     assert (await waiting(api, resource["schedule_id"]))["job"]["scheduled_at"] == wire(noon(120))
     await pass_through(booper, clock, [noon(60), noon(120)])
@@ -531,7 +497,7 @@ async def test_a_cancelled_run_divides_a_gap(
     await arrival(target)
     await pass_held(api, clock, target, noon(1))
     run = await waiting(api, resource["schedule_id"])
-    await post(api, f"/api/jobs/{run['job_id']}/cancel")
+    await api.act(f"/api/jobs/{run['job_id']}/cancel")
     await pass_held(api, clock, target, noon(3))
     target.release()
     await booper.wait_idle()
@@ -565,8 +531,8 @@ async def test_a_run_beside_the_plan_leaves_the_plan_alone(
         method="post", body={"kind": "planned"}, repeat_every=[1, "hour"], max_runs=2
     )
     await pass_through(booper, clock, [noon(), noon(30)])
-    extra = await post(
-        api, f"/api/schedules/{resource['schedule_id']}/run", {"body": {"kind": "extra"}}
+    extra = await api.act(
+        f"/api/schedules/{resource['schedule_id']}/run", {"body": {"kind": "extra"}}
     )
     assert extra["schedule_id"] == resource["schedule_id"]
     await pass_through(booper, clock, [noon(30), noon(60), noon(120)])
@@ -583,7 +549,7 @@ async def test_an_extra_run_that_waits_for_its_retry_holds_up_nothing(
     resource = await api.create(repeat_every=[1, "minute"], backoff=[[1, "hour"]])
     await booper.wait_idle()
     target.respond(httpx.Response(500))
-    await post(api, f"/api/schedules/{resource['schedule_id']}/run")
+    await api.act(f"/api/schedules/{resource['schedule_id']}/run")
     await pass_through(booper, clock, [noon(), noon(1), noon(2)])
     assert sent(target) == [noon(), noon(), noon(1), noon(2)]
     assert await skipped(api) == []
@@ -596,167 +562,11 @@ async def test_the_waiting_run_can_go_before_its_time(
     resource = await api.create(repeat_every=[1, "hour"])
     await pass_through(booper, clock, [noon(), noon(30)])
     run = await waiting(api, resource["schedule_id"])
-    await post(api, f"/api/jobs/{run['job_id']}/run")
+    await api.act(f"/api/jobs/{run['job_id']}/run")
     await pass_through(booper, clock, [noon(30)])
     assert sent(target) == [noon(), noon(60)]
     await pass_through(booper, clock, [noon(60), noon(120)])
     assert sent(target) == [noon(), noon(60), noon(120)]
-
-
-# What a run carries
-
-
-async def test_state_that_is_too_large_is_refused_and_said(
-    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
-) -> None:
-    """A `$set` past 64 KiB leaves `$state` as it was and the run completed; the log says so."""
-    small = httpx.Response(200, json={"$set": {"page": 1}})
-    large = httpx.Response(200, json={"$set": {"page": 2, "more": "x" * 64 * 1024}})
-    target.respond(small, large)
-    await api.create(method="post", repeat_every=[1, "hour"])
-    await pass_through(booper, clock, [noon(), noon(60), noon(120)])
-    assert [json_of(request)["$state"] for request in target.received] == [
-        {},
-        {"page": 1},
-        {"page": 1},
-    ]
-    (entry,) = await api.read("/api/logs?event=schedule.state_rejected")
-    assert entry["job_id"] == int(target.received[1].headers["booper-job-id"])
-    assert "65536" in entry["payload"]["reason"]
-    states = {job["job"]["state"] for job in await api.read("/api/jobs?state=completed,discarded")}
-    assert states == {"completed"}
-
-
-async def test_disabling_loses_previous_and_keeps_state(
-    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
-) -> None:
-    """After disable and enable `$previous` is `{}` again while `$state` is still there."""
-    target.respond(httpx.Response(200, json={"sent": [1], "$set": {"page": 1}}))
-    resource = await api.create(method="post", repeat_every=[1, "hour"])
-    schedule = f"/api/schedules/{resource['schedule_id']}"
-    await booper.wait_idle()
-    await post(api, f"{schedule}/disable")
-    await post(api, f"{schedule}/enable")
-    await pass_through(booper, clock, [noon(60)])
-    body = json_of(target.received[1])
-    assert (body["$previous"], body["$state"]) == ({}, {"page": 1})
-
-
-async def test_only_a_completed_run_leaves_something_behind(
-    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
-) -> None:
-    """A 500 with JSON changes neither `$previous` nor `$state`; a 200 without JSON is `{}`."""
-    target.respond(
-        httpx.Response(200, json={"n": 1, "$set": {"n": 1}}),
-        httpx.Response(500, json={"n": 2, "$set": {"n": 2}}),
-        httpx.Response(200, text="fine"),
-    )
-    await api.create(method="post", repeat_every=[1, "hour"], max_attempts=1)
-    await pass_through(booper, clock, [noon(60 * n) for n in range(4)])
-    bodies = [json_of(request) for request in target.received]
-    answered = {"n": 1, "$set": {"n": 1}}
-    assert [body["$previous"] for body in bodies] == [{}, answered, answered, {}]
-    assert [body["$state"] for body in bodies] == [{}, {"n": 1}, {"n": 1}, {"n": 1}]
-
-
-async def test_references_are_replaced_at_any_depth_with_their_types(
-    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
-) -> None:
-    """Arrays stay arrays, a missing path is null, `$$` is a dollar, other text stays."""
-    target.respond(httpx.Response(200, json={"ids": [1, 2], "user": {"name": "Jane"}}))
-    await api.create(
-        method="put",
-        body={
-            "all": "$previous.ids",
-            "deep": [{"second": "$previous.ids.1", "name": "$previous.user.name"}],
-            "missing": "$previous.nothing.here",
-            "price": "$$5",
-            "text": "see $previous.ids",
-        },
-        repeat_every=[1, "hour"],
-        metadata=False,
-    )
-    await pass_through(booper, clock, [noon(), noon(60)])
-    first, second = map(json_of, target.received)
-    fixed = {"missing": None, "price": "$5", "text": "see $previous.ids"}
-    assert first == {"all": None, "deep": [{"second": None, "name": None}], **fixed}
-    assert second == {"all": [1, 2], "deep": [{"second": 2, "name": "Jane"}], **fixed}
-
-
-async def test_references_work_in_query_and_headers(
-    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
-) -> None:
-    """What is not there is left out; what is goes as text, a list as one parameter per item."""
-    answer = {"cursor": "a b", "$set": {"ids": [1, 2], "token": "t"}}
-    target.respond(httpx.Response(200, json=answer))
-    await api.create(
-        query={"cursor": "$previous.cursor", "id": "$state.ids", "limit": 5},
-        headers={"X-Token": "$state.token", "X-Price": "$$5"},
-        repeat_every=[1, "hour"],
-    )
-    await pass_through(booper, clock, [noon(), noon(60)])
-    first, second = target.received
-    assert first.url.params.multi_items() == [("limit", "5")]
-    assert second.url.params.multi_items() == [
-        ("cursor", "a b"),
-        ("id", "1"),
-        ("id", "2"),
-        ("limit", "5"),
-    ]
-    assert ("x-token" in first.headers, second.headers["x-token"]) == (False, "t")
-    assert first.headers["x-price"] == "$5"
-
-
-@pytest.mark.parametrize("method", ["get", "delete"])
-async def test_a_get_or_delete_without_a_body_gets_none(
-    booper: Booper, api: Api, target: FakeTarget, method: str
-) -> None:
-    """There is nowhere for metadata then; with a configured body there is."""
-    await api.create(method=method, repeat_every=[1, "hour"])
-    await api.create(method=method, body={"a": 1}, repeat_every=[1, "hour"])
-    await booper.wait_idle()
-    bare, full = sorted(target.received, key=lambda request: len(content_of(request)))
-    assert content_of(bare) == b""
-    assert json_of(full).keys() == {"a", "$job", "$previous", "$state"}
-
-
-async def test_a_post_without_a_body_carries_the_metadata_alone(
-    booper: Booper, api: Api, target: FakeTarget
-) -> None:
-    """An absent body counts as `{}`; `$job` is this run's own state."""
-    resource = await api.create(method="post", repeat_every=[1, "hour"])
-    await booper.wait_idle()
-    (request,) = target.received
-    body = json_of(request)
-    assert body.keys() == {"$job", "$previous", "$state"}
-    assert (body["$previous"], body["$state"]) == ({}, {})
-    assert body["$job"]["id"] == resource["job_id"]
-    assert body["$job"]["state"] == "executing"
-    assert body["$job"].keys() == resource["job"].keys()
-
-
-async def test_a_one_off_job_carries_its_body_as_it_is(
-    booper: Booper, api: Api, target: FakeTarget
-) -> None:
-    """Without a schedule there are no metadata and nothing that a `$` could refer to."""
-    await api.create(method="post", body={"a": "$previous.a", "b": "$$"})
-    await booper.wait_idle()
-    assert json_of(target.received[0]) == {"a": "$previous.a", "b": "$$"}
-
-
-async def test_a_request_that_cannot_be_built_is_discarded_with_the_reason(
-    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
-) -> None:
-    """A line break that a target answered cannot go into a header; nothing is sent then."""
-    target.respond(httpx.Response(200, json={"token": "a\r\nX-Evil: 1"}))
-    resource = await api.create(headers={"X-Token": "$previous.token"}, repeat_every=[1, "hour"])
-    await pass_through(booper, clock, [noon(), noon(60)])
-    assert sent(target) == [noon()]
-    (run,) = await api.read("/api/jobs?state=discarded")
-    assert (run["schedule_id"], run["job"]["attempt"]) == (resource["schedule_id"], 1)
-    assert "X-Token" in run["job"]["last_error"]
-    (entry,) = await api.read(f"/api/logs?job_id={run['job_id']}")
-    assert (entry["event"], entry["payload"]["error"]) == ("worker.http.error", "refused")
 
 
 # Runs that fail

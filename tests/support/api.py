@@ -46,3 +46,9 @@ class Api(httpx.AsyncClient):
     async def job(self, reference: object) -> Any:
         """Return the inner part of a job by its number or UUID: state, times, attempts."""
         return (await self.read(f"/api/jobs/{reference}"))["job"]
+
+    async def act(self, path: str, body: object = None) -> Any:
+        """Post to a path, such as that of a pause or of a cancel, and return the data."""
+        response = await (self.post(path) if body is None else self.post(path, json=body))
+        assert response.is_success, response.text
+        return response.json()["data"]
