@@ -133,12 +133,7 @@ class Schedules(Protocol):
         """Cancel the waiting run and forget the schedule; past jobs stay."""
 
     async def change(
-        self,
-        user_id: UUID,
-        seen: Schedule,
-        new: NewSchedule,
-        now: datetime,
-        announce: AnnounceEnd,
+        self, user_id: UUID, seen: Schedule, new: NewSchedule, now: datetime, announce: AnnounceEnd
     ) -> ScheduleChange:
         """Put new args in a schedule's place, keeping its id, `$state` and count of runs.
 
@@ -297,7 +292,6 @@ class Store(Protocol):
 
         It is told on the event loop, before the change that was committed returns. There is one.
         """
-        ...
 
     async def check_writable(self, now: datetime) -> None:
         """Write something durable. Raises: StoreUnavailable."""

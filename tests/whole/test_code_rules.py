@@ -23,7 +23,6 @@ LONG_MODULES = {
     "booper/engine/transport.py",
     "booper/model/cron.py",
     "booper/model/recurrence.py",
-    "booper/store/base.py",
 }
 LONG_FUNCTIONS = {"booper/app.py: __init__"}
 
