@@ -110,7 +110,7 @@ async def post_to_channel(call: Call) -> Response:
 
 
 async def ping(call: Call) -> Response:
-    """Say that booper is there."""
+    """Respond that booper is there."""
     return JSONResponse({"message": "Pong"})
 
 

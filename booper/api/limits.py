@@ -9,7 +9,7 @@ from booper.errors import TooManyRequests
 
 
 class RateLimit:
-    """Let each key make `burst` requests at once, and `per_second` on average.
+    """The rate of each key: `burst` requests at once, and `per_second` on average.
 
     There is one bucket for each key that was used, so callers must be known before they are
     counted: what strangers make up takes no memory here. `now` tells seconds that only grow.

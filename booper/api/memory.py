@@ -67,7 +67,7 @@ class ResponseMemory:
         return size
 
     def free(self, size: int) -> None:
-        """Give back this much; a negative size takes it, even where there is too little."""
+        """Return this much; a negative size takes it, even where there is too little."""
         self._free += size
         while self._queue and self._queue[0][0] <= self._free:
             wanted, turn = self._queue.popleft()
@@ -112,7 +112,7 @@ class Share(msgspec.Struct, gc=False):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def release(self) -> None:
-        """Give it back."""
+        """Return the share."""
         self._resize(0)
 
     def _resize(self, size: int) -> None:

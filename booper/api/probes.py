@@ -13,7 +13,7 @@ from booper.errors import StoreFull, StoreUnavailable
 
 
 async def ping(call: Call) -> Response:
-    """Say that booper is there."""
+    """Respond that booper is there."""
     return JSONResponse({"message": "Pong"})
 
 
@@ -27,12 +27,12 @@ async def echo(call: Call) -> Response:
 
 
 async def healthz(call: Call) -> Response:
-    """Say that the process is alive."""
+    """Respond that the process is alive."""
     return JSONResponse({"status": "alive"})
 
 
 async def readyz(call: Call) -> Response:
-    """Say whether a job accepted now would be kept and sent: the store writes, the loop runs."""
+    """Respond whether booper can store and send jobs now: the store writes, the loop runs."""
     if not call.services.scheduler.is_running:
         raise StoreUnavailable("the loop is not running")
     call.services.scheduler.check_sending()

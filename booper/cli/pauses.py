@@ -23,7 +23,7 @@ def _target(function: Callable[..., None]) -> Callable[..., None]:
 @_target
 @client_command
 def pause(out: "Output", target: str | None, is_all: bool) -> None:
-    """Hold back all jobs to a target until it is resumed.
+    """Pause all jobs to a target until it is resumed.
 
     A HOST such as example.com means all its origins, example.com:8443 only that port, and an ORIGIN
     such as https://example.com only that origin. This needs a key of scope admin.

@@ -127,7 +127,7 @@ class Guard:
             return url
 
     def is_own(self, target: Target) -> bool:
-        """Say whether a checked target is one of booper's own helper paths."""
+        """Return whether a checked target is one of booper's own helper paths."""
         return self._is_own(target.url)
 
     async def addresses(self, target: Target) -> tuple[str, ...]:

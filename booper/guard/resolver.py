@@ -78,7 +78,7 @@ class Resolver:
         return answer
 
     def _start_waiting(self) -> None:
-        """Give free threads to those that wait for one, the first first."""
+        """Start look-ups that wait for a thread, the first first."""
         left: deque[Names] = deque()
         while self._waiting and len(self._busy) < self._max_threads:
             names = self._waiting.popleft()

@@ -44,7 +44,7 @@ class Target:
 
     @property
     def is_app(self) -> bool:
-        """Say whether this is the program around booper, and no host."""
+        """Return whether this is the program around booper, and no host."""
         return self.scheme == APP_SCHEME
 
     @cached_property

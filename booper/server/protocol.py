@@ -97,7 +97,7 @@ class HTTPProtocol(HttpToolsProtocol):
         self.send_400_response(str(error))
 
     def on_message_begin(self) -> None:
-        """Do nothing until the head is there."""
+        """Wait until the head is there."""
 
     def status_line(self, status: int) -> bytes:
         """Return the first line of a response, with its end."""

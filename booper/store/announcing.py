@@ -19,7 +19,7 @@ class Announcements:
         self._subscriber: Subscriber = _ignore
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Tell `subscriber` from now on, and whoever was told before no more."""
+        """Announce to `subscriber` from now on, and to nobody else."""
         self._subscriber = subscriber
 
     def committed(self, results: Iterable[object]) -> None:
@@ -29,7 +29,7 @@ class Announcements:
 
 
 def _ignore(jobs: Sequence[Job]) -> None:
-    """Do nothing: there is no loop."""
+    """Ignore what was committed: there is no loop."""
 
 
 def _all_jobs(results: Iterable[object]) -> list[Job]:

@@ -288,7 +288,7 @@ class Store(Protocol):
     def keys(self) -> Keys: ...
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Tell `subscriber` of the waiting jobs of each commit from now on, in order.
+        """Announce the waiting jobs of each commit to `subscriber` from now on, in order.
 
         It is told on the event loop, before the change that was committed returns. There is one.
         """

@@ -208,7 +208,7 @@ class Transaction(Protocol):
         """Return whether some jobs cannot be written, so that each is better written alone."""
 
     def part(self, work: Callable[[], T], job_id: int | None = None) -> T:
-        """Do a part of the transaction; one that raises is undone alone.
+        """Run a part of the transaction; one that raises is undone alone.
 
         `job_id` is whom it is for: a job whose data are damaged is set aside.
 

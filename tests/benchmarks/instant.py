@@ -78,7 +78,7 @@ class InstantStore:
         return getattr(self._store, name)
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Tell of both."""
+        """Subscribe to both."""
         self._store.subscribe(subscriber)
         self.jobs.subscriber = subscriber
 

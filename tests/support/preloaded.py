@@ -60,7 +60,7 @@ class Forked:
             os.kill(self.pid, number)
 
     def terminate(self) -> None:
-        """Ask it to end."""
+        """Stop it."""
         self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:

@@ -25,7 +25,7 @@ def migrations() -> list[str]:
 
 
 def migrate(connection: sqlite3.Connection, path: str) -> None:
-    """Bring the file behind `connection` to the newest schema and switch it to WAL.
+    """Migrate the file behind `connection` to the newest schema and switch it to WAL.
 
     Raises:
         UnusableDatabase: it is no database, another program's, or from a newer booper.

@@ -44,7 +44,7 @@ class SQLiteTransaction(Watched):
         return self.damage is not None
 
     def part(self, work: Callable[[], T], job_id: int | None = None) -> T:
-        """Do a part of the transaction; one that raises is undone alone. Raises: PartUndone.
+        """Run a part of the transaction; one that raises is undone alone. Raises: PartUndone.
 
         An error of the disk or the file is not of the part: it is raised as it is.
         """

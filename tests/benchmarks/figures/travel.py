@@ -28,7 +28,7 @@ WANTED = {
 
 
 def measure(bench: Bench) -> list[Row]:
-    """Let a schedule of every minute run, with targets in the process and over HTTP."""
+    """Run a schedule of every minute, with targets in the process and over HTTP."""
     rounds = Rounds()
     for _ in bench.rounds():
         rounds.add("a transport in the process", _virtual(bench, "https://target.test/job"))
