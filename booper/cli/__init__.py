@@ -8,7 +8,7 @@ Ctrl-C needs no line.
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -215,7 +215,7 @@ def _checked_name(ctx: click.Context, parameter: click.Parameter, text: str | No
 def create_key(
     name: str,
     user: str | None,
-    scope: str,
+    scope: Literal["read", "write", "admin"],
     config_path: Path | None,
     database: str | None,
     is_json: bool,
