@@ -98,12 +98,12 @@ class Backlog:
             await self._read_timers(now)
         for origin in self.ready.origins_to_refill():
             await self._refill(origin, now)
-        for origin in self.ready.due_probes(now):
+        for origin in self.ready.probing.pop_due(now):
             await self._find_probe(origin, now)
 
     def queue_due(self, now: datetime) -> None:
         """Queue what is due by now."""
-        if not self.ready.is_paused:
+        if not self.ready.pauses.is_total:
             for due in self._timers.pop_due(now):
                 self.ready.put(DueJob(due, now))
 
@@ -124,7 +124,7 @@ class Backlog:
     @property
     def wants_slot(self) -> bool:
         """Return whether there may be something to do now that a slot has become free."""
-        return self.ready.has_open() or bool(self.suspects) or bool(self.ready.next_probe_at())
+        return self.ready.has_open() or bool(self.suspects) or bool(self.ready.probing.next_at())
 
     @property
     def wants_read(self) -> bool:
@@ -182,7 +182,7 @@ class Backlog:
 
     def next_at(self, now: datetime) -> datetime | None:
         """Return when there may be something to send next, None if nothing waits for a time."""
-        moments = [self._next_timer, self.suspects.next_at(now), self.ready.next_probe_at()]
+        moments = [self._next_timer, self.suspects.next_at(now), self.ready.probing.next_at()]
         return min((moment for moment in moments if moment is not None), default=None)
 
     def wake_at(self, now: datetime) -> datetime:
@@ -198,4 +198,4 @@ class Backlog:
     @property
     def _next_timer(self) -> datetime | None:
         """Return when the next job is due, None if everything is paused."""
-        return None if self.ready.is_paused else self._timers.next_at
+        return None if self.ready.pauses.is_total else self._timers.next_at

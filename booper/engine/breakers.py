@@ -83,7 +83,9 @@ class Breakers:
 
     def is_open(self, origin: str) -> bool:
         """Return whether an origin is only probed."""
-        breaker = self._by_origin.get(origin) if self._by_origin else None
+        if not self._by_origin:
+            return False
+        breaker = self._by_origin.get(origin)
         return breaker is not None and breaker.opened_at is not None
 
     def probe_at(self, origin: str, *, has_new_path: bool) -> datetime | None:

@@ -2,19 +2,20 @@
 
 Origins with a free slot of their own take turns. Queues are bounded: what is due beyond its queue
 stays in the table, and the origin is remembered as `partial`, so that one with a million overdue
-jobs takes neither the memory nor the turn of another. A paused origin has no queue. One whose
-breaker is open has its turn only by a probe, for which the loop asks the table.
+jobs takes neither the memory nor the turn of another. A paused origin has no queue (`pauses`). One
+whose breaker is open has its turn only by a probe (`probing`).
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from heapq import heappop, heappush
 from itertools import islice
 
-from booper.engine.breakers import Breakers, rests
+from booper.engine.breakers import Breakers
+from booper.engine.pauses import Pauses
+from booper.engine.probing import Probing
 from booper.model.origin import names_of
-from booper.store.values import ALL_TARGETS, Due, DueJob, Pause
+from booper.store.values import Due, DueJob
 
 MAX_QUEUE = 1_000
 """Due jobs of one origin that are queued at most."""
@@ -26,7 +27,7 @@ MAX_IN_ROTATION = 10_000
 """Origins with something to send; the table is not asked for more meanwhile."""
 
 MAX_REFILLS = 16
-"""Origins that are refilled, or probed, before the loop sends again."""
+"""Origins that are refilled before the loop sends again."""
 
 MAX_NAMED = 1_000
 """Origins that are named to the table as those of which it need not tell."""
@@ -52,22 +53,16 @@ class Ready:
         self._per_origin = per_origin
         self._slots = slots
         self._breakers = breakers
+        self.pauses = Pauses()
+        self.probing = Probing(breakers, self.pauses)
         self._max_queue_limit = self._queue_limit = queue_limit
         self._queues: dict[str, deque[DueJob]] = {}
         self._queued: set[Due] = set()
         self._busy: dict[str, int] = {}
-        self._paused: dict[str, datetime] = {}
         # Origins of which the table has more; those of them that run low; those whose turn comes.
         self._partial: dict[str, None] = {}
         self._to_refill: OrderedDict[str, None] = OrderedDict()
         self._rotation: OrderedDict[str, None] = OrderedDict()
-        # Of origins with an open breaker: whether something waits on a path not known to fail,
-        # when each is probed, which are being probed, and by what.
-        self._new_path: dict[str, bool] = {}
-        self._probe_at: dict[str, datetime] = {}
-        self._probe_heap: list[tuple[datetime, str]] = []
-        self._probing: set[str] = set()
-        self._probes: deque[DueJob] = deque()
 
     def __len__(self) -> int:
         return len(self._queued)
@@ -82,14 +77,9 @@ class Ready:
         """Return whether so many origins have something to send that more would not help."""
         return len(self._rotation) >= MAX_IN_ROTATION
 
-    @property
-    def is_paused(self) -> bool:
-        """Return whether everything is paused."""
-        return ALL_TARGETS in self._paused
-
     def has_open(self) -> bool:
         """Return whether something waits that may go once a slot is free."""
-        return bool(self._rotation or self._probes or self._to_refill)
+        return bool(self._rotation or self.probing.queue or self._to_refill)
 
     def oldest_at(self) -> datetime | None:
         """Return since when the oldest waits that its origin has a slot for, None if none does."""
@@ -107,12 +97,11 @@ class Ready:
         origin = due.origin
         if due in self._queued:
             return
-        if origin in self._new_path and due.path not in self._breakers.paths(origin):
-            self._new_path[origin] = True
+        if origin in self.probing.origins and self.probing.note_path(due):
             self.consider(origin)
         if origin in self._partial:
             return
-        if self._paused and self.holds(origin):
+        if self.pauses and self.pauses.include(origin):
             self._partial[origin] = None
             return
         queue = self._queues.get(origin)
@@ -161,9 +150,9 @@ class Ready:
     def take(self) -> list[DueJob]:
         """Take as many jobs as there are free slots: one of each origin in turn, on and on."""
         taken: list[DueJob] = []
-        while self._free and self._probes:
-            probe = self._probes.popleft()
-            if not self.holds(probe.due.origin):
+        while self._free and self.probing.queue:
+            probe = self.probing.queue.popleft()
+            if not self.pauses.include(probe.due.origin):
                 self.occupy(probe.due.origin)
                 taken.append(probe)
         while self._free and self._rotation:
@@ -195,38 +184,18 @@ class Ready:
     def free(self, origin: str) -> None:
         """Free a slot; what is known of the origin's breaker may have changed."""
         self._free += 1
-        self._busy[origin] -= 1
-        if not self._busy[origin]:
-            del self._busy[origin]
-        if self._probing and all(probe.due.origin != origin for probe in self._probes):
-            self._probing.discard(origin)
+        busy = self._busy.pop(origin) - 1
+        if busy:
+            self._busy[origin] = busy
+        if self.probing.under_way:
+            self.probing.freed(origin)
         self.consider(origin)
 
     def may_go(self, origin: str, now: datetime) -> bool:
         """Return whether an origin is not paused and has a slot, or is to be probed, at `now`."""
-        if self.holds(origin) or self._busy.get(origin, 0) >= self._slots_of(origin):
+        if self.pauses.include(origin) or self._busy.get(origin, 0) >= self._slots_of(origin):
             return False
-        at = self._breakers.probe_at(origin, has_new_path=False)
-        return at is None or (origin not in self._probing and not rests(at, now))
-
-    # --- probes ---
-
-    def next_probe_at(self) -> datetime | None:
-        """Return when the next origin is probed for which something waits."""
-        heap = self._probe_heap
-        while heap and self._probe_at.get(heap[0][1]) != heap[0][0]:
-            heappop(heap)
-        return heap[0][0] if heap else None
-
-    def due_probes(self, now: datetime) -> Iterator[str]:
-        """Return some origins that are to be probed now; `probe` is to be called for each."""
-        for _ in range(MAX_REFILLS):
-            at = self.next_probe_at()
-            if at is None or rests(at, now):
-                return
-            _, origin = heappop(self._probe_heap)
-            del self._probe_at[origin]
-            yield origin
+        return self.probing.may_go(origin, now)
 
     def probe(self, origin: str, due: Due | None, now: datetime) -> None:
         """Send this job as a probe as soon as there is a slot; None if the table has none due."""
@@ -241,30 +210,12 @@ class Ready:
             self._queued.discard(due)
             if not queue:
                 self._drop_queue(origin)
-        self._new_path[origin] = due.path not in self._breakers.paths(origin)
-        self._probing.add(origin)
-        self._probes.append(queued or DueJob(due, now))
-
-    # --- pauses ---
-
-    def pause_of(self, origin: str) -> Pause | None:
-        """Return the pause that means this origin, the widest one, None if it is not paused."""
-        if not self._paused:
-            return None
-        for target in (ALL_TARGETS, *reversed(names_of(origin))):
-            if target in self._paused:
-                return Pause(target, self._paused[target])
-        return None
-
-    def holds(self, origin: str) -> bool:
-        """Return whether a pause means this origin."""
-        paused = self._paused
-        return bool(paused) and (self.is_paused or any(one in paused for one in names_of(origin)))
+        self.probing.add(queued or DueJob(due, now))
 
     def pause(self, target: str, now: datetime) -> None:
         """Take nothing of a target until it is resumed; what was queued stays in the table."""
-        self._paused.setdefault(target, now)
-        for origin in [origin for origin in self._queues if self.holds(origin)]:
+        self.pauses.setdefault(target, now)
+        for origin in [origin for origin in self._queues if self.pauses.include(origin)]:
             self._drop_queue(origin)
             self._partial[origin] = None
         for origin in self._known():
@@ -272,9 +223,7 @@ class Ready:
 
     def resume(self, target: str) -> None:
         """Take a target's jobs again; they count as found due then."""
-        if target == ALL_TARGETS:
-            self._paused = {}
-        self._paused.pop(target, None)
+        self.pauses.end(target)
         for origin in self._known():
             self.consider(origin)
 
@@ -285,11 +234,10 @@ class Ready:
         queue = self._queues.get(origin)
         is_open = self._breakers.is_open(origin)
         if is_open:
-            self._new_path.setdefault(origin, True)  # as far as is known
-        elif origin in self._new_path:
-            del self._new_path[origin]
-            self._probe_at.pop(origin, None)
-        may_go = not is_open and not (self._paused and self.holds(origin))
+            self.probing.begin(origin)
+        elif origin in self.probing.origins:
+            self.probing.end(origin)
+        may_go = not is_open and not (self.pauses and self.pauses.include(origin))
         if queue and may_go and self._busy.get(origin, 0) < self._slots_of(origin):
             self._rotation.setdefault(origin)
         else:
@@ -299,8 +247,8 @@ class Ready:
             self._to_refill.setdefault(origin)
         elif self._to_refill:
             self._to_refill.pop(origin, None)
-        if is_open and origin not in self._probing and (queue or is_partial):
-            self._arm_probe(origin)
+        if is_open and (queue or is_partial):
+            self.probing.arm(origin)
 
     def _slots_of(self, origin: str) -> int:
         """Return how many slots an origin may take."""
@@ -309,15 +257,6 @@ class Ready:
                 if name in self._slots:
                     return self._slots[name]
         return self._per_origin
-
-    def _arm_probe(self, origin: str) -> None:
-        if self.holds(origin):
-            self._probe_at.pop(origin, None)
-            return
-        at = self._breakers.probe_at(origin, has_new_path=self._new_path[origin])
-        if at is not None and self._probe_at.get(origin) != at:
-            self._probe_at[origin] = at
-            heappush(self._probe_heap, (at, origin))
 
     def _known(self) -> list[str]:
         return list({**dict.fromkeys(self._queues), **self._partial})

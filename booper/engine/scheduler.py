@@ -116,7 +116,7 @@ class Scheduler:
 
     def pause_of(self, origin: str) -> Pause | None:
         """Return the pause that holds an origin's jobs back, None if none does."""
-        return self._backlog.ready.pause_of(origin)
+        return self._backlog.ready.pauses.of(origin)
 
     def next_at(self, now: datetime) -> datetime | None:
         """Return when there may be something to send next, None if nothing waits for a time."""

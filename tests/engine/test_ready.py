@@ -111,9 +111,9 @@ def test_what_is_paused_is_left_to_the_table(target: str) -> None:
     ready.pause(target, NOON)
     put(ready, due(2))
     assert (taken(ready), len(ready), ready.has_open()) == ([], 0, False)
-    assert ready.pause_of(A) is not None
+    assert ready.pauses.of(A) is not None
     means_all_ports = target in ("a.test", ALL_TARGETS)
-    assert ready.holds("http://a.test:8080") == means_all_ports
+    assert ready.pauses.include("http://a.test:8080") == means_all_ports
     ready.resume(target)
     assert (ready.origins_to_refill(), ready.has_open()) == ([A], True)
     ready.refill(A, [due(1), due(2)], 1000, NOON + SECOND)
@@ -207,12 +207,12 @@ def test_an_open_breaker_lets_one_probe_through() -> None:
     put(ready, due(1), due(2))
     failing(breakers)
     ready.consider(A)
-    assert (taken(ready), ready.next_probe_at()) == ([], NOON + SECOND)
-    assert list(ready.due_probes(NOON)) == []
-    assert list(ready.due_probes(NOON + SECOND)) == [A]
+    assert (taken(ready), ready.probing.next_at()) == ([], NOON + SECOND)
+    assert list(ready.probing.pop_due(NOON)) == []
+    assert list(ready.probing.pop_due(NOON + SECOND)) == [A]
     ready.probe(A, due(1), NOON + SECOND)
     assert taken(ready) == [1]
-    assert (taken(ready), ready.next_probe_at()) == ([], None)
+    assert (taken(ready), ready.probing.next_at()) == ([], None)
     breakers.close(A)
     ready.free(A)
     assert taken(ready) == [2]
@@ -225,16 +225,16 @@ def test_a_path_that_was_not_probed_lately_is_probed_soon() -> None:
     put(ready, due(1))
     failing(breakers)
     ready.consider(A)
-    (origin,) = ready.due_probes(NOON + SECOND)
+    (origin,) = ready.probing.pop_due(NOON + SECOND)
     ready.probe(origin, due(1), NOON + SECOND)
     assert taken(ready) == [1]
     failed = Failed("connect", "refused", timedelta(0))
     breakers.record(A, BAD, failed, NOON + SECOND)
     put(ready, due(3))
     ready.free(A)
-    assert ready.next_probe_at() == NOON + 3 * SECOND
+    assert ready.probing.next_at() == NOON + 3 * SECOND
     put(ready, due(4, path=GOOD))
-    assert ready.next_probe_at() == NOON + 2 * SECOND
+    assert ready.probing.next_at() == NOON + 2 * SECOND
 
 
 def test_nothing_is_probed_for_an_origin_that_has_nothing_due() -> None:
@@ -243,9 +243,9 @@ def test_nothing_is_probed_for_an_origin_that_has_nothing_due() -> None:
     ready = Ready(9, 9, breakers)
     failing(breakers)
     put(ready, due(1))
-    assert list(ready.due_probes(NOON + SECOND)) == [A]
+    assert list(ready.probing.pop_due(NOON + SECOND)) == [A]
     ready.probe(A, None, NOON + SECOND)
-    assert (len(ready), ready.next_probe_at()) == (0, None)
+    assert (len(ready), ready.probing.next_at()) == (0, None)
 
 
 def test_a_paused_origin_is_not_probed() -> None:
@@ -255,6 +255,6 @@ def test_a_paused_origin_is_not_probed() -> None:
     failing(breakers)
     put(ready, due(1))
     ready.pause("a.test", NOON)
-    assert ready.next_probe_at() is None
+    assert ready.probing.next_at() is None
     ready.resume("a.test")
-    assert ready.next_probe_at() == NOON + SECOND
+    assert ready.probing.next_at() == NOON + SECOND
