@@ -1,12 +1,12 @@
 """The loop: wait for the next due time, claim, deliver, settle.
 
-It owns which jobs are on their way. It decides nothing about them: `lifecycle` says what an outcome
-means, the store says which claims hold, and what an attempt raises ends that attempt alone.
+It decides nothing about jobs: `lifecycle` says what an outcome means, the store says which claims
+hold, and what an attempt raises ends that attempt alone.
 """
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -14,6 +14,7 @@ from booper.clock import Clock
 from booper.engine.backlog import Backlog
 from booper.engine.breakers import Breakers
 from booper.engine.executor import STORE_PAUSE, Executor
+from booper.engine.in_flight import RECORDING_GRACE, InFlight
 from booper.engine.observer import Observers
 from booper.engine.ready import NO_SLOTS
 from booper.engine.replanner import Replanner
@@ -24,9 +25,6 @@ from booper.store.base import Store
 from booper.store.values import Admit, DueJob, Pause, Suspect
 
 log = logging.getLogger("booper")
-
-# How long a stop waits for results to be written.
-RECORDING_GRACE = timedelta(seconds=1)
 
 
 class Scheduler:
@@ -50,8 +48,7 @@ class Scheduler:
         self._clock = clock
         self._observers = observers or Observers()
         self._backlog = Backlog(store.queue, clock.now(), concurrency, per_origin, slots)
-        self._running: dict[asyncio.Task[None], Job] = {}
-        self._sending: set[asyncio.Task[None]] = set()
+        self._in_flight = InFlight()
         self._wake = asyncio.Event()
         self._replanner = Replanner(store.queue, clock, self._wake)
         self._idle = asyncio.Event()
@@ -153,16 +150,7 @@ class Scheduler:
         with suppress(TimeoutError):
             async with asyncio.timeout(max(grace, RECORDING_GRACE).total_seconds()):
                 await self._ended.wait()
-        await _wait(self._running, grace)
-        left = {task: job for task, job in self._running.items() if task in self._sending}
-        for task in left:
-            task.cancel()
-        # What has its outcome already is only being recorded; cutting that off would send the
-        # request again. The bound is for a store that cannot write.
-        await _wait(self._running, RECORDING_GRACE)
-        for task in self._running:
-            task.cancel()
-        released = [job for task, job in left.items() if task.cancelled()]
+        released = await self._in_flight.stop(grace)
         if released:
             log.info("%d running attempts were given back", len(released))
             await self._store.queue.release(released)
@@ -232,7 +220,7 @@ class Scheduler:
             await self._store.queue.accompany()
             suspects.end(now)
         suspect = suspects.next(now)
-        if suspect is not None and not (self._running and suspects.is_patient(suspect, now)):
+        if suspect is not None and not (self._in_flight.jobs and suspects.is_patient(suspect, now)):
             await self._start_suspect(suspect, now)
         elif not suspects.stops_others(now) and (taken := backlog.ready.take()):
             await self._start(taken)
@@ -244,18 +232,18 @@ class Scheduler:
 
     @property
     def _is_idle(self) -> bool:
-        is_busy = self._running or self._replanner.is_busy
+        is_busy = self._in_flight.jobs or self._replanner.is_busy
         return not is_busy and not self._backlog.ready.has_open()
 
     async def _start_suspect(self, suspect: Suspect, now: datetime) -> None:
         """Set a suspect on its way, alone if the others have ended in time."""
-        is_alone = not self._running
+        is_alone = not self._in_flight.jobs
         self._backlog.suspects.begin(suspect, now, is_alone=is_alone)
         self._backlog.ready.occupy(suspect.seen.due.origin)
         try:
             await self._start([suspect.seen], Admit.ALONE if is_alone else Admit.IN_COMPANY)
         finally:
-            if not self._running:  # it was cancelled meanwhile, or the store cannot be used
+            if not self._in_flight.jobs:  # it was cancelled meanwhile, or the store cannot be used
                 self._backlog.suspects.end(self._clock.now())
 
     async def _start(self, taken: Sequence[DueJob], admit: Admit = Admit.NONE) -> None:
@@ -270,8 +258,8 @@ class Scheduler:
         self._backlog.note(taken, claims)
         for attempt in claims.begun:
             task = asyncio.create_task(self._attempt(attempt), name=f"job {attempt.job.id}")
-            self._running[task] = attempt.job
-            self._sending.add(task)
+            self._in_flight.jobs[task] = attempt.job
+            self._in_flight.sending.add(task)
             task.add_done_callback(self._finished)
 
     async def _attempt(self, attempt: Attempt) -> None:
@@ -281,12 +269,12 @@ class Scheduler:
         try:
             executed = await self._executor.execute(attempt)
             job = attempt.job
-            self.breakers.record(job.origin, job.path, executed.outcome, self._clock.now())
+            self._backlog.breakers.record(job.origin, job.path, executed.outcome, self._clock.now())
         except Shortage as shortage:
             await self._executor.give_back(attempt, shortage)
             return
         finally:
-            self._sending.discard(task)  # from here on a stop may not cut it off
+            self._in_flight.sending.discard(task)  # from here on a stop may not cut it off
             # The next job's claim is then written with this one's result.
             self._backlog.ready.free(attempt.job.origin)
             if self._backlog.wants_slot:
@@ -294,15 +282,9 @@ class Scheduler:
         await self._executor.record(executed)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
-        job = self._running.pop(task)
-        if not self._running:
+        job = self._in_flight.jobs.pop(task)
+        if not self._in_flight.jobs:
             self._backlog.suspects.end(self._clock.now())
             self._wake.set()  # somebody may wait for the loop to be idle, or a suspect
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("job %d: its attempt could not be recorded", job.id, exc_info=error)
-
-
-async def _wait(tasks: Iterable[asyncio.Task[None]], at_most: timedelta) -> None:
-    pending = set(tasks)
-    if pending:
-        await asyncio.wait(pending, timeout=at_most.total_seconds())

@@ -18,7 +18,6 @@ LONG_MODULES = {
     "booper/api/schemas.py",
     "booper/app.py",
     "booper/client/resources.py",
-    "booper/engine/scheduler.py",
     "booper/engine/transport.py",
     "booper/model/cron.py",
     "booper/model/recurrence.py",
