@@ -47,7 +47,11 @@ from booper.client.models import (
     Schedule,
     ScheduleDetail,
 )
-from booper.client.resources import Jobs, Keys, Logs, Root, Schedules
+from booper.client.resources.jobs import Jobs
+from booper.client.resources.keys import Keys
+from booper.client.resources.logs import Logs
+from booper.client.resources.root import Root
+from booper.client.resources.schedules import Schedules
 from booper.client.sending import Asynchronous, Blocking
 from booper.clock import SystemClock
 

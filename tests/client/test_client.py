@@ -29,7 +29,11 @@ from booper.client import (
 )
 from booper.client.arguments import DEFAULT_URL
 from booper.client.calls import Call
-from booper.client.resources import Jobs, Keys, Logs, Root, Schedules
+from booper.client.resources.jobs import Jobs
+from booper.client.resources.keys import Keys
+from booper.client.resources.logs import Logs
+from booper.client.resources.root import Root
+from booper.client.resources.schedules import Schedules
 from tests.conftest import KEY, START
 
 pytestmark = pytest.mark.anyio

@@ -17,7 +17,6 @@ LONG_MODULES = {
     "booper/api/schedules.py",
     "booper/api/schemas.py",
     "booper/app.py",
-    "booper/client/resources.py",
     "booper/engine/transport.py",
     "booper/model/cron.py",
     "booper/model/recurrence.py",

@@ -1,0 +1,88 @@
+"""The root of both clients: the resources, and the operations that belong to none."""
+
+from typing import Any
+
+from booper.client.calls import Call, bare, data, posting, reading
+from booper.client.encoding import encode
+from booper.client.models import Breaker, Message, Pause
+from booper.client.resources.jobs import Jobs
+from booper.client.resources.keys import Keys
+from booper.client.resources.logs import Logs
+from booper.client.resources.schedules import Schedules
+from booper.client.sending import Operation, Resource, S
+
+
+class Root(Resource[S]):
+    """What both clients have: the resources, and the operations that belong to none."""
+
+    def __init__(self, sender: S) -> None:
+        super().__init__(sender)
+        self.jobs: Jobs[S] = Jobs(sender)
+        self.schedules: Schedules[S] = Schedules(sender)
+        self.logs: Logs[S] = Logs(sender)
+        self.keys: Keys[S] = Keys(sender)
+
+    @Operation
+    def ping(self) -> Call[dict[str, Any]]:
+        """Return what booper responds to a ping; no key is needed."""
+        return reading("/api/ping", bare(dict[str, Any]))
+
+    @Operation
+    def status(self) -> Call[dict[str, Any]]:
+        """Return the status of a booper that stores and sends jobs now. Raises: ServerError."""
+        return reading("/readyz", bare(dict[str, Any]))
+
+    @Operation
+    def pause(self, host: str | None = None, *, origin: str | None = None) -> Call[dict[str, Any]]:
+        """Pause one origin, all origins of a host, or everything.
+
+        `host` may have a port. Needs a key that administers.
+        """
+        return posting(
+            "/api/pause", _target(host, origin), data(dict[str, Any]), is_repeatable=True
+        )
+
+    @Operation
+    def resume(self, host: str | None = None, *, origin: str | None = None) -> Call[dict[str, Any]]:
+        """Resume one origin, all of a host, or all.
+
+        Needs a key that administers.
+        """
+        return posting(
+            "/api/resume", _target(host, origin), data(dict[str, Any]), is_repeatable=True
+        )
+
+    @Operation
+    def pauses(self) -> Call[list[Pause]]:
+        """Return what is paused; needs a key that administers."""
+        return reading("/api/pauses", data(list[Pause]))
+
+    @Operation
+    def breakers(self) -> Call[list[Breaker]]:
+        """Return the origins that are only probed because they failed again and again."""
+        return reading("/api/breakers", data(list[Breaker]))
+
+    @Operation
+    def reset_breakers(
+        self, host: str | None = None, *, origin: str | None = None
+    ) -> Call[dict[str, Any]]:
+        """Send to one origin, to all of a host, or to all as if it had never failed.
+
+        Needs a key that administers.
+        """
+        return posting(
+            "/api/breakers/reset", _target(host, origin), data(dict[str, Any]), is_repeatable=True
+        )
+
+    @Operation
+    def broadcast(
+        self, content: str, *, channel: str | None = None, author: str | None = None
+    ) -> Call[Message]:
+        """Post a message to a channel."""
+        body = {"content": content, "channel": channel, "author": author}
+        given = {name: value for name, value in body.items() if value is not None}
+        return posting("/api/broadcast", encode(given), bare(Message))
+
+
+def _target(host: str | None, origin: str | None) -> bytes:
+    return encode({"host": host, "origin": origin})
