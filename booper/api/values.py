@@ -19,9 +19,10 @@ from booper.model.duration import Duration, InvalidDuration, parse_duration
 from booper.model.dynamic import MAX_DEPTH, is_text_too_deep
 from booper.model.moment import Moment, parse_moment
 from booper.model.outgoing import text_of, with_query
-from booper.model.recurrence import Cron, InvalidTimezone, check_timezone
+from booper.model.recurrence import Cron
 from booper.model.retry import parse_backoff
 from booper.model.schedule import Conflict, Misfire, Overlap, zone_of
+from booper.model.timezones import InvalidTimezone, check_timezone
 
 T = TypeVar("T")
 

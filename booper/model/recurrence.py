@@ -1,4 +1,4 @@
-"""Decide when a schedule runs next: cron in a time zone, or a fixed interval.
+"""When a schedule runs next: cron in a time zone, or a fixed interval.
 
 Pure arithmetic on times given as parameters. Everything goes in and comes out as aware UTC, and
 planned times are strictly increasing.
@@ -10,20 +10,13 @@ count? For a wildcard job from the time its clocks show; for a fixed-time job fr
 clocks had reached before, so a skipped time is met at once and a repeated one not again.
 """
 
-from bisect import bisect_left
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
-from functools import lru_cache
-from itertools import pairwise
 from typing import Final, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from booper.clock import plain
 from booper.model import cron
-from booper.model.cron import Calendar, InvalidCron
-
-__all__ = ["Cron", "Interval", "InvalidCron", "InvalidTimezone", "Recurrence"]
+from booper.model.calendar import Calendar
+from booper.model.timezones import Stretch, check_timezone, stretches
 
 _TICK: Final = timedelta(microseconds=1)
 _SECOND: Final = timedelta(seconds=1)
@@ -35,43 +28,6 @@ _LAST_YEAR: Final = 9998
 # The rarest date, 29 February on one weekday, comes at least every 40 years. A date that
 # never comes in its zone (always inside a gap) must not search to the end of time.
 _SEARCH_YEARS: Final = 50
-
-# Contract section 6: fixed times inside a longer gap (a zone that skips a day) do not run.
-_MAX_GAP: Final = timedelta(hours=3)
-
-# No clock is set back by more than 24 hours.
-_FOLD_MARGIN: Final = timedelta(days=2)
-
-# Shorter than any two changes of one zone lie apart (Africa/Freetown, 1939: 3 days 23:40).
-_PROBE: Final = timedelta(days=3)
-
-_MAX_ZONE_NAME: Final = 64
-# Found beside the zones, but they mean another clock (with leap seconds) or this machine's own.
-_NOT_ZONES: Final = frozenset({"Factory", "localtime", "posix", "posixrules", "right"})
-
-
-class InvalidTimezone(ValueError):
-    """A time zone is unknown; its text names the nearest known one, if there is one.
-
-    It is looked for only where the text is asked for: that takes some milliseconds.
-    """
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self._name = name if len(name) <= _MAX_ZONE_NAME else f"{name[:_MAX_ZONE_NAME]}…"
-
-    def __str__(self) -> str:
-        return self.text()
-
-    def text(self, *, suggests: bool = True) -> str:
-        """Return what is wrong, and unless `suggests` is false what may be meant."""
-        near = get_close_matches(self._name.lower(), _zones_by_name(), n=1) if suggests else []
-        hint = (
-            f"did you mean {_zones_by_name()[near[0]]!r}?"
-            if near
-            else "use an IANA name such as 'Europe/Berlin'"
-        )
-        return f"timezone {self._name!r} is unknown: {hint}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +67,7 @@ class Cron:
         now = _naive_utc(t)
         first, last = max(now.year, _FIRST_YEAR), min(now.year + _SEARCH_YEARS, _LAST_YEAR)
         for year in filter(self._calendar.has_day_near, range(first, last + 1)):
-            for stretch in _stretches(self.timezone, year):
+            for stretch in stretches(self.timezone, year):
                 if stretch.ends <= now:
                     continue
                 low = self._opening(stretch)
@@ -131,7 +87,7 @@ class Cron:
         now = _naive_utc(t)
         last, first = min(now.year, _LAST_YEAR), max(now.year - _SEARCH_YEARS, _FIRST_YEAR)
         for year in filter(self._calendar.has_day_near, range(last, first - 1, -1)):
-            for stretch in reversed(_stretches(self.timezone, year)):
+            for stretch in reversed(stretches(self.timezone, year)):
                 if stretch.begins >= now:
                     continue
                 high = min(now, stretch.ends) + stretch.offset
@@ -153,7 +109,7 @@ class Cron:
         return sum(
             self._count_in(stretch, low, high)
             for year in filter(self._calendar.has_day_near, years)
-            for stretch in _stretches(self.timezone, year)
+            for stretch in stretches(self.timezone, year)
             if low < stretch.ends and stretch.begins < high
         )
 
@@ -162,8 +118,8 @@ class Cron:
         """Return how far two runs lie apart at least, as the clock shows it; at most a day."""
         return timedelta(minutes=self._calendar.shortest_gap)
 
-    def _count_in(self, stretch: "_Stretch", low: datetime, high: datetime) -> int:
-        """Count the runs of a stretch from `low` on and before `high`."""
+    def _count_in(self, stretch: Stretch, low: datetime, high: datetime) -> int:
+        """Return how many runs of a stretch lie from `low` on and before `high`."""
         opening, clock = self._opening(stretch), stretch.begins + stretch.offset
         end = min(high, stretch.ends) + stretch.offset
         if stretch.begins < low or clock < opening:
@@ -172,7 +128,7 @@ class Cron:
         opens_with_run = self._calendar.first(opening, clock + _TICK) is not None
         return opens_with_run + self._calendar.count(clock + _TICK, end)
 
-    def _opening(self, stretch: "_Stretch") -> datetime:
+    def _opening(self, stretch: Stretch) -> datetime:
         """Return the wall-clock time from which a stretch counts (Debian's rule)."""
         if self._calendar.is_wildcard:
             return stretch.begins + stretch.offset
@@ -229,103 +185,7 @@ class Interval:
 Recurrence = Cron | Interval
 
 
-@dataclass(frozen=True, slots=True)
-class _Stretch:
-    """A time of one UTC offset. `begins` and `ends` (not included) are naive UTC.
-
-    `resumes` is the wall-clock time from which fixed-time jobs count: the time the clocks had
-    reached before, earlier than the clocks show after a gap, later after they were set back.
-    """
-
-    begins: datetime
-    ends: datetime
-    offset: timedelta
-    resumes: datetime
-
-    def instant(self, wall: datetime) -> datetime:
-        """Return the aware UTC time of a wall-clock time; a skipped one is met as it begins."""
-        return plain(max(wall - self.offset, self.begins).replace(tzinfo=UTC))
-
-
-@lru_cache(maxsize=2048)
-def _stretches(timezone: str, year: int) -> tuple[_Stretch, ...]:
-    """Return the stretches that make up one UTC year of a zone. Raises: InvalidTimezone."""
-    info = zone(timezone)
-    new_year, end = datetime(year, 1, 1), datetime(year + 1, 1, 1)
-    # Begin early, so that hours set back around midnight of New Year are still known.
-    begin = new_year - _FOLD_MARGIN
-    edges = sorted({begin, new_year, end, *_changes(info, begin, end)})
-    stretches = []
-    reached = begin + _offset(info, begin)
-    for begins, ends in pairwise(edges):
-        offset = _offset(info, begins)
-        clock = begins + offset
-        resumes = reached if clock - reached <= _MAX_GAP else clock
-        stretches.append(_Stretch(begins, ends, offset, resumes))
-        reached = max(resumes, ends + offset)
-    return tuple(stretch for stretch in stretches if stretch.begins >= new_year)
-
-
-def _changes(zone: ZoneInfo, begin: datetime, end: datetime) -> list[datetime]:
-    """Return when the zone's offset changes after `begin` and up to `end`, naive UTC."""
-    changes = []
-    offset = _offset(zone, begin)
-    while begin < end:
-        probe = min(begin + _PROBE, end)
-        if _offset(zone, probe) != offset:
-            probe = _change(zone, begin, probe)
-            offset = _offset(zone, probe)
-            changes.append(probe)
-        begin = probe
-    return changes
-
-
-def _change(zone: ZoneInfo, begin: datetime, end: datetime) -> datetime:
-    """Return the second at which the offset of `begin` no longer holds."""
-    offset = _offset(zone, begin)
-
-    def has_changed(seconds: int) -> bool:
-        return _offset(zone, begin + timedelta(seconds=seconds)) != offset
-
-    span = (end - begin) // _SECOND
-    return begin + timedelta(seconds=bisect_left(range(span), True, key=has_changed))
-
-
-def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:
-    wall = zone.fromutc(moment.replace(tzinfo=zone))
-    return wall.replace(tzinfo=None) - moment
-
-
 def _naive_utc(t: datetime) -> datetime:
     if t.utcoffset() is None:
         raise ValueError(f"time must have a zone, got {t.isoformat()}")
     return t.astimezone(UTC).replace(tzinfo=None)
-
-
-def check_timezone(name: str) -> None:
-    """Check that a name is an IANA time zone. Raises: InvalidTimezone."""
-    if name not in _zones():
-        raise InvalidTimezone(name)
-
-
-def zone(name: str) -> ZoneInfo:
-    """Return the zone of a name. Raises: InvalidTimezone, also where its file is gone by now."""
-    check_timezone(name)
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise InvalidTimezone(name) from None
-
-
-@lru_cache(maxsize=1)
-def _zones() -> frozenset[str]:
-    """Return the zones of this machine and of `tzdata`; to find them takes some milliseconds."""
-    return frozenset(available_timezones() - _NOT_ZONES)
-
-
-@lru_cache(maxsize=1)
-def _zones_by_name() -> dict[str, str]:
-    """Return the zones by lower-case name and, where that is free, by city alone."""
-    zones = sorted(_zones())
-    cities = {zone.rsplit("/", 1)[-1].lower(): zone for zone in zones}
-    return cities | {zone.lower(): zone for zone in zones}

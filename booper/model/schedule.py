@@ -13,7 +13,8 @@ from booper.clock import EPOCH
 from booper.model.args import Args, decode_args
 from booper.model.duration import parse_duration
 from booper.model.moment import Moment, parse_moment
-from booper.model.recurrence import Cron, Interval, Recurrence, zone
+from booper.model.recurrence import Cron, Interval, Recurrence
+from booper.model.timezones import zone
 
 if TYPE_CHECKING:
     from datetime import datetime

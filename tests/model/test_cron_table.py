@@ -9,7 +9,8 @@ from itertools import pairwise
 
 import pytest
 
-from booper.model.recurrence import Cron, InvalidCron
+from booper.model.cron import InvalidCron
+from booper.model.recurrence import Cron
 
 NY = "America/New_York"  # EST -5, EDT -4; 8 March 2026 02:00 -> 03:00, 1 November 02:00 -> 01:00
 BERLIN = "Europe/Berlin"  # CET +1, CEST +2; 29 March 2026 02:00 -> 03:00, 25 October 03:00 -> 02:00

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from booper.model.recurrence import Cron, Interval, InvalidTimezone
+from booper.model.recurrence import Cron, Interval
+from booper.model.timezones import InvalidTimezone
 
 MINUTE = timedelta(minutes=1)
 

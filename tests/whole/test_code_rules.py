@@ -18,8 +18,7 @@ LONG_MODULES = {
     "booper/api/schemas.py",
     "booper/app.py",
     "booper/engine/transport.py",
-    "booper/model/cron.py",
-    "booper/model/recurrence.py",
+    "booper/store/base.py",
 }
 LONG_FUNCTIONS = {"booper/app.py: __init__"}
 
