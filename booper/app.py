@@ -32,24 +32,25 @@ from booper.embedding import APP_USER, EmbeddedCalls, check_user, embedded_clien
 from booper.engine.channels import Channels
 from booper.engine.commands import Commands
 from booper.engine.delivery import Delivery
-from booper.engine.hosts import HostMap
-from booper.engine.inside import DELIVERED, InsideTransport
 from booper.engine.observer import Observers
+from booper.engine.origin_map import OriginMap
 from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
 from booper.first_key import Address, addresses_of, check_api_key, ensure_key
 from booper.follower import Faces, Follower, open_to_others
+from booper.http.asgi import DELIVERED, AppTransport
+from booper.http.base import Client
 from booper.model.duration import parse_duration
 from booper.model.redaction import Redaction
 from booper.model.retry import parse_backoff
 from booper.parts import (
     USER_AGENT,
     check_app,
+    make_client,
     make_config,
     make_guard,
     make_rate_limit,
     make_scheduler,
-    make_transport,
 )
 from booper.server.files import check_file_limit
 from booper.server.limits import Limits
@@ -76,7 +77,7 @@ class Booper(EmbeddedCalls):
     `follow` is set, one that finds the database held does not start; nor does one with a `clock`
     of its own, since others do not know its time.
 
-    `hosts` sends requests elsewhere, `operations` are more of them for the API. With
+    `origins` sends requests elsewhere, `operations` are more of them for the API. With
     `open_channels` messages to channels need no key, and are those of `api_key`'s user. Who is
     added to `observers` is told what the engine does.
 
@@ -99,18 +100,18 @@ class Booper(EmbeddedCalls):
         address: Address | Sequence[Address] | None = None,
         clock: Clock | None = None,
         random: Random | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: httpx.AsyncBaseTransport | Client | None = None,
         app: ASGIApp | None = None,
         user: str = APP_USER,
         follow: bool = True,
-        hosts: HostMap | None = None,
+        origins: OriginMap | None = None,
         open_channels: bool = False,
         operations: Sequence[Operation] = (),
     ) -> None:
         self.config = make_config(config)
         self.first_key: str | None = None
         self.observers = Observers()
-        self._hosts = hosts
+        self._origins = origins
         self._open_channels = open_channels
         self._operations = all_operations(operations)
         self._addresses = addresses_of(address)
@@ -126,7 +127,7 @@ class Booper(EmbeddedCalls):
         self._own_secret = secrets.token_urlsafe(32)
         self._channels = Channels(self._clock, self._random)
         self._memory = ResponseMemory()
-        self._transport = transport or make_transport(self.config)
+        self._sender = make_client(self.config, transport)
         self._exit = AsyncExitStack()
         self._scheduler: Scheduler | None = None
         self._loop: asyncio.Task[None] | None = None
@@ -253,7 +254,7 @@ class Booper(EmbeddedCalls):
             await open_to_others(
                 stack, Path(database.path), self._faces, grace, limits, self.is_crowded
             )
-        stack.push_async_callback(self._transport.aclose)
+        stack.push_async_callback(self._sender.aclose)
         reports = Reports(self._guard, self.config.retry.max_attempts, self._redaction)
         scheduler = self._make_scheduler(store, reports, self._way_inside(stack))
         self._loop = scheduler.start()
@@ -318,12 +319,12 @@ class Booper(EmbeddedCalls):
             memory=self._memory,
         )
 
-    def _way_inside(self, stack: AsyncExitStack) -> InsideTransport | None:
+    def _way_inside(self, stack: AsyncExitStack) -> AppTransport | None:
         """Return what delivers to the program around booper, if there is one."""
         if self._app is None:
             return None
         delivery = self.config.delivery
-        inside = InsideTransport(
+        inside = AppTransport(
             self._app,
             marks={DELIVERED: True},
             host=delivery.app_host,
@@ -333,16 +334,16 @@ class Booper(EmbeddedCalls):
         return inside
 
     def _make_scheduler(
-        self, store: Store, reports: Reports, inside: InsideTransport | None
+        self, store: Store, reports: Reports, inside: AppTransport | None
     ) -> Scheduler:
         sender = Delivery(
-            self._transport,
+            self._sender,
             self._guard,
             self.config.delivery.max_response_bytes,
             self._own_secret,
             self._redaction.names,
             inside,
-            self._hosts,
+            self._origins,
         )
         return make_scheduler(
             self.config, store, reports, sender, self._clock, self._random, self.observers

@@ -2,12 +2,14 @@
 
 from urllib.parse import quote
 
+import httpx
 from starlette.types import ASGIApp
 
 from booper.api.access import USER_HEADER
 from booper.client import AsyncClient, AsyncJobs, AsyncKeys, AsyncLogs, AsyncSchedules
-from booper.engine.inside import InsideTransport
-from booper.errors import ConfigError
+from booper.errors import ConfigError, SendError
+from booper.http.asgi import AppTransport
+from booper.http.base import Endpoint
 from booper.model.key import check_name
 
 APP_USER = "app"
@@ -62,7 +64,31 @@ def embedded_client(administration: ASGIApp, user: str) -> AsyncClient:
     return AsyncClient("http://booper", transport=embedded_transport(administration, user))
 
 
-def embedded_transport(administration: ASGIApp, user: str) -> InsideTransport:
+def embedded_transport(administration: ASGIApp, user: str) -> httpx.AsyncBaseTransport:
     """Return the transport of such a client."""
     headers = [(USER_HEADER.lower().encode(), quote(user).encode())]
-    return InsideTransport(administration, headers=headers)
+    return _EmbeddedTransport(AppTransport(administration, headers=headers))
+
+
+class _EmbeddedTransport(httpx.AsyncBaseTransport):
+    """Carry the calls of a client, which speaks httpx, to an application in this process."""
+
+    def __init__(self, app: AppTransport) -> None:
+        self._app = app
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Call the application; return its whole response."""
+        endpoint = Endpoint("https", "booper", 443, "booper", request.url.raw_path.decode("ascii"))
+        body = await request.aread()
+        try:
+            response = await self._app.send(request.method, endpoint, request.headers.raw, body)
+            content = b"".join([piece async for piece in response.stream])
+        except SendError as error:
+            raise httpx.ReadError(str(error)) from error
+        return httpx.Response(
+            response.status, headers=list(response.headers), stream=httpx.ByteStream(content)
+        )
+
+    async def aclose(self) -> None:
+        """Cut off the calls that are not done."""
+        await self._app.aclose()

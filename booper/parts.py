@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 
+import httpx
 from starlette.types import ASGIApp
 
 from booper import __version__
@@ -19,9 +20,11 @@ from booper.engine.observer import Observers
 from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
 from booper.engine.signing import Secret
-from booper.engine.transport import Transport
 from booper.errors import ConfigError
 from booper.guard.policy import Guard
+from booper.http.adapter import HttpxClient
+from booper.http.base import Client
+from booper.http.client import SocketClient
 from booper.model.redaction import Redaction
 from booper.model.retry import parse_backoff
 from booper.server.files import files_to_spare
@@ -69,13 +72,21 @@ def make_guard(config: Config, own: Sequence[tuple[str, int]]) -> Guard:
         raise ConfigError(str(error)) from error
 
 
-def make_transport(config: Config) -> Transport:
-    """Return what sends over sockets. Raises: ConfigError, a variable names no certificates."""
+def make_client(config: Config, transport: httpx.AsyncBaseTransport | Client | None) -> Client:
+    """Return what sends requests: over sockets, where no other transport is given.
+
+    Raises:
+        ConfigError: a variable names no certificates.
+    """
+    if isinstance(transport, httpx.AsyncBaseTransport):
+        return HttpxClient(transport)
+    if transport is not None:
+        return transport
     try:
         named_context(os.environ)
     except InvalidCertificates as error:
         raise ConfigError(str(error)) from error
-    return Transport(
+    return SocketClient(
         max_idle_per_origin=config.delivery.per_host,
         max_idle=files_to_spare(4 * config.delivery.concurrency),
     )

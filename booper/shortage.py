@@ -9,7 +9,7 @@ import os
 import socket
 import ssl
 
-from booper.errors import Shortage
+from booper.errors import SendError, Shortage
 
 _ERRNOS = {
     errno.EMFILE: "no file descriptor is left (the process's limit, `ulimit -n`)",
@@ -30,6 +30,8 @@ def shortage_of(error: BaseException) -> Shortage | None:
     match error:
         case Shortage():
             return error
+        case SendError() if error.__cause__ is not None:
+            return shortage_of(error.__cause__)
         case MemoryError():
             return Shortage("no memory is left")
         case RuntimeError() if str(error) == _NO_THREAD:

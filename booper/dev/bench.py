@@ -16,8 +16,8 @@ from booper.clock import RunningClock, SystemClock
 from booper.config import Config
 from booper.dev.operations import Operations
 from booper.dev.sink import PREFIX, Sink
-from booper.engine.hosts import HostMap
 from booper.engine.observer import Observer
+from booper.engine.origin_map import OriginMap
 from booper.errors import Forbidden, StoreUnavailable, TargetRefused
 from booper.first_key import Address, addresses_of, is_loopback
 from booper.guard.names import ip_literal
@@ -72,7 +72,7 @@ class Bench:
         self.sink = Sink(clock)
         self._config = config
         self._addresses = addresses_of(address)
-        self._hosts = HostMap.parse(maps, {HOSTED: url})
+        self._origins = OriginMap.parse(maps, {HOSTED: url})
         self._observers = [*observers, watcher] if watcher else observers
         self._watcher = watcher
         self._transport = transport
@@ -176,7 +176,7 @@ class Bench:
             address=self._addresses,
             clock=self.clock,
             transport=self._transport,
-            hosts=self._hosts,
+            origins=self._origins,
             open_channels=True,
             operations=operations.all,
         )

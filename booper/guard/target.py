@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import AddressValueError, IPv6Address
 
-import httpx
-
 from booper.errors import MalformedURL, TargetRefused
 from booper.guard.names import normal_host, shown
 from booper.guard.spelling import resolve, spell_path, spell_query
@@ -70,11 +68,6 @@ class Target:
         """Return the URL in its normal form, without fragment."""
         where = APP_HOST if self.is_app else f"{self.scheme}://{self.authority}"
         return where + self.request_target
-
-    @cached_property
-    def parsed_url(self) -> httpx.URL:
-        """Return the URL as httpx reads it, which takes it longer than all else about a request."""
-        return httpx.URL(self.url)
 
 
 def parse_target(url: str) -> Target:

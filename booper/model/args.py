@@ -14,6 +14,9 @@ from booper.model.moment import Moment
 
 METHODS = ("get", "post", "put", "patch", "delete")
 
+METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+"""Methods whose request has a length even where it has no body (RFC 9110 §8.6)."""
+
 
 class Args(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True

@@ -8,12 +8,10 @@ from urllib.parse import urlencode
 import msgspec
 
 from booper.model import dynamic, exact
-from booper.model.args import Args
+from booper.model.args import METHODS_WITH_BODY, Args
 from booper.model.job import Attempt, Job, Request
 from booper.model.resource import job_state
 from booper.model.timestamps import precise
-
-METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 def render(attempt: Attempt, user_agent: str, now: datetime) -> Request:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-import httpx
 from starlette.requests import Request
 from starlette.routing import Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,10 +18,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from booper.api.bodies import read_body
 from booper.api.problems import ProblemResponse
 from booper.clock import monotonic
-from booper.engine.answer import BODY, Answer
-from booper.engine.connection import Connection, Exchange
-from booper.engine.transport import IdleConnections, encode
-from booper.errors import BooperError, HolderUnreachable, MalformedRequest
+from booper.errors import (
+    BooperError,
+    ConnectError,
+    HolderUnreachable,
+    MalformedRequest,
+    SendError,
+    Shortage,
+    UnsendableRequest,
+)
+from booper.http.base import Endpoint, Headers, Response, Stream
+from booper.http.client import SocketClient
 
 RETRY_SECONDS = 0.05
 # Less than a listener keeps them: none is closed just when it is used again.
@@ -59,8 +65,6 @@ _LEFT_OUT: Final = _OF_ONE_CONNECTION | {b"date"}  # whoever listens writes that
 
 _PATH_CHARACTERS: Final = "/:@!$&'()*+,;=~"
 
-Headers = list[tuple[bytes, bytes]]
-
 _nothing = Router()
 
 
@@ -77,8 +81,13 @@ class Relay:
         self._max_body_bytes = max_body_bytes
         self._bounds = bounds or Bounds()
         self._waiting_bytes = 0
-        self._connections: set[Connection] = set()
-        self._idle = IdleConnections(MAX_IDLE, MAX_IDLE, IDLE_SECONDS)
+        self._client = SocketClient(
+            max_header_bytes=MAX_HEADER_BYTES,
+            max_idle_per_origin=MAX_IDLE,
+            max_idle=MAX_IDLE,
+            max_idle_seconds=IDLE_SECONDS,
+            sends_again=False,
+        )
         self._successor: ASGIApp | None = None
         self._succeeded = asyncio.Event()
 
@@ -93,9 +102,7 @@ class Relay:
 
     def close(self) -> None:
         """Close all connections; who waits for an answer on one gets none."""
-        for connection in tuple(self._connections):
-            connection.fail(httpx.ReadError("the holder is gone"))
-        self._idle.expire()
+        self._client.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a call as the holder does, or say that there is none."""
@@ -108,14 +115,14 @@ class Relay:
         request = Request(scope, receive)
         try:
             async with self._body(request) as body:
-                answered = await self._ask(request.method, _encoded(request, body))
+                answered = await self._ask(request, body)
         except BooperError as error:
             await ProblemResponse(error)(scope, receive, send)
             return
         match answered:
             case Answered():
                 await _pass_on(answered, send)
-            case Exchange():
+            case Response():
                 await _stream_on(answered, receive, send)
             case successor:
                 await successor(scope, _again(body, receive), send)
@@ -146,58 +153,60 @@ class Relay:
         finally:
             self._waiting_bytes -= size
 
-    async def _ask(self, method: str, data: bytes) -> "Answered | Exchange | ASGIApp":
-        """Return an answer, an exchange whose answer is a stream, or who is here to answer now.
+    async def _ask(self, request: Request, body: bytes) -> "Answered | Response | ASGIApp":
+        """Return an answer, a response that is a stream, or who is here to answer now.
 
         What may have been carried out is not sent again, unless it only reads.
 
         Raises:
             HolderUnreachable: nobody holds the database, or who does has not answered.
+            MalformedRequest: the request cannot be handed on.
         """
         deadline = monotonic() + self._bounds.holder_seconds
         while self._successor is None:
             try:
-                connection = await self._connect()
-            except OSError:  # nothing was sent
+                async with asyncio.timeout(self._bounds.answer_seconds):
+                    return await self._answer(request, body)
+            except (ConnectError, Shortage):  # nothing was sent
                 if monotonic() > deadline:
                     raise HolderUnreachable(
                         "no process serves the database now; nothing was done, try again"
                     ) from None
-                await self._nap()
-                continue
-            answer = Answer(is_head=method == "HEAD", max_header_bytes=MAX_HEADER_BYTES)
-            exchange = connection.start(data, answer, keep_alive=True)
-            try:
-                async with asyncio.timeout(self._bounds.answer_seconds):
-                    return await _answered(exchange)
-            except (TimeoutError, httpx.TransportError):
-                if method not in _SAFE_METHODS or monotonic() > deadline:
+            except UnsendableRequest as error:
+                raise MalformedRequest(f"this request cannot be passed on: {error}") from error
+            except (TimeoutError, SendError):
+                if request.method not in _SAFE_METHODS or monotonic() > deadline:
                     raise HolderUnreachable(
                         "the process that serves the database has not answered; this may have "
                         "been carried out or not"
                     ) from None
-                await self._nap()
+            await self._nap()
         return self._successor
 
-    async def _connect(self) -> Connection:
-        """Take a connection that is idle, or open one. Raises: OSError."""
+    async def _answer(self, request: Request, body: bytes) -> "Answered | Response":
+        """Wait for the holder: for all of an answer that has a length, of a stream for the head.
+
+        Raises:
+            SendError: it did not come.
+            Shortage: nothing was sent.
+        """
         path = str(self._find())
-        origin = ("unix", path, 0)
-        if (connection := self._idle.take(origin)) is not None:
-            return connection
 
-        def keep(connection: Connection) -> None:
-            self._idle.put(origin, connection)
+        async def addresses() -> list[str]:
+            return [path]
 
-        def forget(connection: Connection) -> None:
-            self._connections.discard(connection)
-            self._idle.remove(origin, connection)
-
-        _, connection = await asyncio.get_running_loop().create_unix_connection(
-            lambda: Connection(keep, forget), path
+        response = await self._client.send(
+            request.method,
+            Endpoint.unix(path, _target(request), "booper"),
+            [item for item in request.headers.raw if item[0].lower() not in _OF_ONE_CONNECTION],
+            body,
+            addresses,
         )
-        self._connections.add(connection)
-        return connection
+        headers = _passed_on(response.headers)
+        if not any(name == b"content-length" for name, _ in headers):
+            return Response(response.status, headers, response.stream)
+        content = b"".join([piece async for piece in response.stream])
+        return Answered(response.status, headers, content)
 
     async def _nap(self) -> None:
         with suppress(TimeoutError):
@@ -214,55 +223,37 @@ class Answered:
     body: bytes
 
 
-async def _answered(exchange: Exchange) -> Answered | Exchange:
-    """Wait for an answer: all of one that says where it ends, of a stream the head.
-
-    Raises:
-        httpx.TransportError: it did not come.
-    """
-    answer = await exchange.head()
-    headers = _headers(answer)
-    if answer.phase is BODY and not any(name == b"content-length" for name, _ in headers):
-        return exchange
-    return Answered(answer.status, headers, b"".join([piece async for piece in exchange]))
-
-
 async def _pass_on(answered: Answered, send: Send) -> None:
     await send(_start(answered.status, answered.headers))
     await send({"type": "http.response.body", "body": answered.body})
 
 
-async def _stream_on(exchange: Exchange, receive: Receive, send: Send) -> None:
+async def _stream_on(response: Response, receive: Receive, send: Send) -> None:
     """Send a stream on as it comes; when its reader goes, its connection is closed."""
-    watching = asyncio.create_task(_watch(receive, exchange), name="reader of a stream")
+    stream = response.stream
+    watching = asyncio.create_task(_watch(receive, stream), name="reader of a stream")
     try:
-        await send(_start(exchange.answer.status, _headers(exchange.answer)))
-        with suppress(httpx.TransportError):  # a stream has no end that could be missed
-            async for piece in exchange:
+        await send(_start(response.status, response.headers))
+        with suppress(SendError):  # a stream has no end that could be missed
+            async for piece in stream:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
     finally:
         watching.cancel()
-        await exchange.aclose()
+        await stream.aclose()
 
 
-async def _watch(receive: Receive, exchange: Exchange) -> None:
+async def _watch(receive: Receive, stream: Stream) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-    await exchange.aclose()
+    await stream.aclose()
 
 
-def _encoded(request: Request, body: bytes) -> bytes:
-    """Spell a request as this process has understood it. Raises: MalformedRequest."""
-    target = quote(_path(request.scope) or "/", _PATH_CHARACTERS, errors="replace").encode()
-    if query := request.scope["query_string"]:
-        target += b"?" + query
-    headers = [item for item in request.headers.raw if item[0].lower() not in _OF_ONE_CONNECTION]
-    try:
-        data, _ = encode(request.method.encode(), target, b"booper", headers, body)
-    except httpx.LocalProtocolError as error:
-        raise MalformedRequest(f"this request cannot be passed on: {error}") from error
-    return data
+def _target(request: Request) -> str:
+    """Return path and query, spelled as this process has understood them."""
+    path = quote(_path(request.scope) or "/", _PATH_CHARACTERS, errors="replace")
+    query: str = request.scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
 
 
 def _path(scope: Scope) -> str:
@@ -272,9 +263,9 @@ def _path(scope: Scope) -> str:
     return rest if rest[:1] in ("", "/") else path
 
 
-def _headers(answer: Answer) -> Headers:
-    headers = [(name.lower(), value) for name, value in answer.headers]
-    return [item for item in headers if item[0] not in _LEFT_OUT]
+def _passed_on(headers: Headers) -> Headers:
+    lowered = ((name.lower(), value) for name, value in headers)
+    return [item for item in lowered if item[0] not in _LEFT_OUT]
 
 
 def _start(status: int, headers: Headers) -> Message:

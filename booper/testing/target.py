@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 import anyio
 import httpx
 
-from booper.engine.raw import RawHeaders, RawResponse
+from booper.http.adapter import request_of, translated
+from booper.http.base import Addresses, Headers, Response, Target, WholeBody
 from booper.testing.sent import is_match
 
 ScriptedResponse = int | httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
@@ -25,17 +26,17 @@ class Rule:
         self._method = method.upper() if method else None
         self._responses = [_checked(response) for response in responses] or [200]
 
-    def is_for(self, request: httpx.Request) -> bool:
+    def is_for(self, method: str, url: str) -> bool:
         """Return whether it responds to a request."""
-        return self._method in (None, request.method) and is_match(self._url, str(request.url))
+        return self._method in (None, method) and is_match(self._url, url)
 
     def next(self) -> ScriptedResponse:
         """Return the response whose turn it is."""
         return self._responses.pop(0) if len(self._responses) > 1 else self._responses[0]
 
 
-class ScriptedTarget(httpx.AsyncBaseTransport):
-    """A target that responds by the newest rule for a request, else with 200 and no body.
+class ScriptedTarget:
+    """A `Client` that responds by the newest rule for a request, else with 200 and no body.
 
     Functions run in threads of their own, so they may ask booper. What they raise is kept for the
     test, and get a 500; failures of the network are failures of the network.
@@ -62,26 +63,36 @@ class ScriptedTarget(httpx.AsyncBaseTransport):
             self._errors.clear()
             raise error
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Respond to a request."""
-        response = next((rule.next() for rule in self._rules if rule.is_for(request)), 200)
-        match response:
-            case int():
-                return RawResponse(response, RawHeaders(()), httpx.ByteStream(b""), {})
-            case Exception():
-                raise response
-            case httpx.Response():
-                return _copied(response)
-        await request.aread()
-        run = anyio.to_thread.run_sync
-        return await run(self._asked, response, request, abandon_on_cancel=True)
+    async def send(
+        self, method: str, target: Target, headers: Headers, body: bytes, addresses: Addresses
+    ) -> Response:
+        """Respond to a request. Raises: SendError, or whatever else the rule wants."""
+        url = f"{target.scheme}://{target.authority}{target.request_target}"
+        scripted = next((rule.next() for rule in self._rules if rule.is_for(method, url)), 200)
+        with translated():
+            match scripted:
+                case int():
+                    return Response(scripted, (), WholeBody(b""))
+                case Exception():
+                    raise scripted
+                case httpx.Response():
+                    return _response(scripted)
+            request = request_of(method, target, headers, body)
+            await request.aread()
+            made = await anyio.to_thread.run_sync(
+                self._asked, scripted, request, abandon_on_cancel=True
+            )
+            return _response(made)
+
+    async def aclose(self) -> None:
+        """Do nothing: nothing is open."""
 
     def _asked(
         self, function: Callable[[httpx.Request], httpx.Response], request: httpx.Request
     ) -> httpx.Response:
         self._here.is_responding = True
         try:
-            return _copied(function(request))
+            return function(request)
         except (httpx.TransportError, OSError):
             raise
         except Exception as error:
@@ -112,8 +123,6 @@ def _checked(response: ScriptedResponse) -> ScriptedResponse:
     return response
 
 
-def _copied(response: httpx.Response) -> httpx.Response:
-    """Return a response that can be read, whoever has read this one."""
-    return httpx.Response(
-        response.status_code, headers=response.headers, stream=httpx.ByteStream(response.content)
-    )
+def _response(response: httpx.Response) -> Response:
+    """Return a response as one that can be read, whoever has read this one."""
+    return Response(response.status_code, response.headers.raw, WholeBody(response.content))

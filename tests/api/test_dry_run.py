@@ -24,6 +24,7 @@ from booper.engine.executor import Defaults, Executor
 from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
 from booper.guard.policy import Guard
+from booper.http.adapter import HttpxClient
 from booper.model.key import NewKey, digest_of
 from booper.model.redaction import Redaction
 from booper.model.retry import Backoff
@@ -388,7 +389,7 @@ async def resolving(path: Path, clock: VirtualClock, target: FakeTarget) -> Asyn
     reports = Reports(guard, 15, Redaction())
     async with open_store(path / "booper.db", "normal", random) as store:
         await store.keys.create(NewKey("test", None, digest_of(KEY)), clock.now())
-        delivery = Delivery(target, guard, 1 << 18)
+        delivery = Delivery(HttpxClient(target), guard, 1 << 18)
         executor = Executor(store.queue, delivery, reports, clock, random, defaults)
         scheduler = Scheduler(store, executor, reports, clock, concurrency=64, per_origin=16)
         channels = Channels(clock, random)

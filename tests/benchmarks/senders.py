@@ -7,16 +7,17 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from datetime import timedelta
 
 import aiohttp
-import httpx
 import uvloop
 
 from booper.engine.delivery import Delivery
-from booper.engine.transport import Transport
 from booper.guard.policy import Guard
+from booper.guard.target import parse_target
+from booper.http.body import read_body
+from booper.http.client import SocketClient
 from booper.model.job import Answered, Request
 from tests.benchmarks.jobs import PAYLOAD, fill_in, microseconds
 from tests.benchmarks.load import PROCESS_SECONDS
@@ -47,27 +48,26 @@ async def _aiohttp(url: str, stack: AsyncExitStack) -> Send:
 
 
 async def _transport(url: str, stack: AsyncExitStack) -> Send:
-    """booper's transport, behind httpx's interface."""
-    transport = await stack.enter_async_context(Transport(max_idle_per_origin=IN_FLIGHT))
+    """booper's client alone."""
+    client = await stack.enter_async_context(aclosing(SocketClient(max_idle_per_origin=IN_FLIGHT)))
+    target = parse_target(url)
 
     async def addresses() -> list[str]:
         return ["127.0.0.1"]
 
     async def send(body: str) -> int:
-        stream = httpx.ByteStream(body.encode())
-        asked = httpx.Request("POST", url, stream=stream, extensions={"addresses": addresses})
-        answer = await transport.handle_async_request(asked)
-        await answer.aread()
-        return answer.status_code
+        response = await client.send("POST", target, (), body.encode(), addresses)
+        await read_body(response.stream, 1 << 18)
+        return response.status
 
     return send
 
 
 async def _delivery(url: str, stack: AsyncExitStack) -> Send:
-    """booper's delivery: the guard, the deadline and the size limit around its transport."""
-    transport = await stack.enter_async_context(Transport(max_idle_per_origin=IN_FLIGHT))
+    """booper's delivery: the guard, the deadline and the size limit around its client."""
+    client = await stack.enter_async_context(aclosing(SocketClient(max_idle_per_origin=IN_FLIGHT)))
     guard = Guard(require_https=False, allow_private_networks=False, allow=["127.0.0.1"], own=())
-    delivery = Delivery(transport, guard, 1 << 18)
+    delivery = Delivery(client, guard, 1 << 18)
 
     async def send(body: str) -> int:
         outcome = await delivery.send(

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 import booper
 from booper.cli import main
-from booper.engine.hosts import HostMap
+from booper.engine.origin_map import OriginMap
 from tests.support.processes import Daemon, allow_local_targets, serving, until
 
 EXAMPLE = re.compile(
@@ -137,7 +137,7 @@ def test_a_value_that_a_help_text_shows_is_accepted(daemon: Daemon, example: Hel
     if path in PARSED_ALONE:
         command_of(path).make_context(path[-1], list(typed))
         if option == "--map":
-            HostMap.parse([value], {})
+            OriginMap.parse([value], {})
         return
     rest = INSTEAD.get(option or "", REST[path]).format(job=1)
     environment = {"BOOPER_URL": daemon.url, "BOOPER_API_KEY": daemon.key}

@@ -335,7 +335,7 @@ async def test_an_answer_that_breaks_off_is_a_failure(
     job = await delivered(booper, own)
     assert job["state"] == "discarded"
     error = await entry(own, "worker.http.error")
-    assert (error["error"], error["message"]) == ("read", "the app ended before its answer did")
+    assert (error["error"], error["message"]) == ("read", "the app ended before its response did")
 
 
 async def test_a_timeout_cuts_the_program_off(booper: Booper, own: Api, program: Program) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from booper.engine.delivery import Delivery
 from booper.guard.policy import Guard
+from booper.http.adapter import HttpxClient
 from booper.model.job import Answered, Failed, Refused, Request, Response
 from tests.support.target import FakeTarget
 
@@ -38,7 +39,7 @@ async def test_an_error_whose_text_is_no_unicode_is_an_outcome() -> None:
     target = FakeTarget()
     target.respond(httpx.ConnectError("no route to \udcff"))
     guard = Guard(require_https=True, allow_private_networks=False, allow=["203.0.113.7"], own=())
-    outcome = await Delivery(target, guard, LIMIT).send(
+    outcome = await Delivery(HttpxClient(target), guard, LIMIT).send(
         Request("GET", URL, {}, b"", {}, {}), timedelta(seconds=5)
     )
     assert isinstance(outcome, Failed)
@@ -50,7 +51,7 @@ async def answered(response: httpx.Response) -> Response:
     target = FakeTarget()
     target.respond(response)
     guard = Guard(require_https=True, allow_private_networks=False, allow=["203.0.113.7"], own=())
-    outcome = await Delivery(target, guard, LIMIT).send(
+    outcome = await Delivery(HttpxClient(target), guard, LIMIT).send(
         Request("GET", URL, {}, b"", {}, {}), timedelta(seconds=5)
     )
     assert isinstance(outcome, Answered)
@@ -121,7 +122,7 @@ async def sent_by_name(
     guard = Guard(
         require_https=True, allow_private_networks=False, allow=[], own=(), resolve=resolve
     )
-    return await Delivery(target, guard, LIMIT).send(
+    return await Delivery(HttpxClient(target), guard, LIMIT).send(
         Request("GET", url, {}, b"", {}, {}), timedelta(seconds=5), follow_redirects=True
     )
 

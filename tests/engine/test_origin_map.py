@@ -2,10 +2,10 @@
 
 import pytest
 
-from booper.engine.hosts import HostMap
+from booper.engine.origin_map import OriginMap
 from booper.errors import ConfigError
 
-MAP = HostMap.parse(
+MAP = OriginMap.parse(
     ["https://api.example.com=http://localhost:3000", "http://b.test:81=https://[::1]:9"], {}
 )
 
@@ -30,7 +30,7 @@ def test_an_origin_is_replaced_and_the_rest_stays(url: str, sent_to: str) -> Non
 def test_an_entry_replaces_booper_s_own() -> None:
     """What a developer says goes before what booper maps by itself."""
     own = {"https://scheduler.booper.dev": "http://127.0.0.1:1"}
-    mapped = HostMap.parse(["https://scheduler.booper.dev=http://127.0.0.1:2"], own)
+    mapped = OriginMap.parse(["https://scheduler.booper.dev=http://127.0.0.1:2"], own)
     assert mapped.applied_to("https://scheduler.booper.dev/") == "http://127.0.0.1:2/"
 
 
@@ -48,7 +48,7 @@ def test_an_entry_replaces_booper_s_own() -> None:
 def test_a_bad_entry_says_what_would_be_right(entry: str, message: str) -> None:
     """Each error names the form, with an example, and what is wrong."""
     with pytest.raises(ConfigError, match=message) as raised:
-        HostMap.parse([entry], {})
+        OriginMap.parse([entry], {})
     assert "https://api.example.com=http://localhost:3000" in str(raised.value)
 
 
@@ -57,5 +57,5 @@ def test_an_origin_goes_to_one_place() -> None:
     first = "https://a.test=http://b.test"
     for spelling in ("https://a.test", "https://A.test:443/"):
         with pytest.raises(ConfigError, match=r"is mapped twice, to http://b\.test and to http:"):
-            HostMap.parse([first, f"{spelling}=http://c.test"], {})
-    assert HostMap.parse([first, first], {}).applied_to("https://a.test/") == "http://b.test/"
+            OriginMap.parse([first, f"{spelling}=http://c.test"], {})
+    assert OriginMap.parse([first, first], {}).applied_to("https://a.test/") == "http://b.test/"

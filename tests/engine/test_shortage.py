@@ -17,7 +17,7 @@ import pytest
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.engine.shortages import FIRST_PAUSE, MAX_PAUSE, Shortages
-from booper.errors import Shortage
+from booper.errors import ConnectError, Shortage
 from booper.server.files import OWN_FILES
 from booper.shortage import descriptor_shortage, port_shortage_of, shortage_of
 from tests.conftest import START
@@ -44,6 +44,7 @@ TROUBLES: list[Exception] = [
     TimeoutError(),
     RuntimeError("anything else"),
     httpx.ConnectError("refused"),
+    ConnectError("refused"),
 ]
 
 
@@ -212,7 +213,7 @@ def completed(api: httpx.Client) -> int:
 _WITHOUT_THREADS = """
 import asyncio, resource
 from booper.guard.resolver import Resolver
-from booper.errors import Shortage
+from booper.errors import ConnectError, Shortage
 
 async def main():
     resolver = Resolver(lambda host, port: ["192.0.2.1"])

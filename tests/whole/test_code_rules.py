@@ -17,7 +17,6 @@ LONG_MODULES = {
     "booper/api/schedules.py",
     "booper/api/schemas.py",
     "booper/app.py",
-    "booper/engine/transport.py",
     "booper/store/base.py",
 }
 LONG_FUNCTIONS = {"booper/app.py: __init__"}

@@ -9,14 +9,14 @@ from booper.guard.target import Target, parse_target
 EXAMPLE = "https://api.example.com=http://localhost:3000"
 
 
-class HostMap:
+class OriginMap:
     """Where requests to some origins really go; the rest of their URLs stays."""
 
     def __init__(self, origins: Mapping[str, str]) -> None:
         self._to = {_origin(from_).origin: _origin(to) for from_, to in origins.items()}
 
     @classmethod
-    def parse(cls, entries: Sequence[str], own: Mapping[str, str]) -> "HostMap":
+    def parse(cls, entries: Sequence[str], own: Mapping[str, str]) -> "OriginMap":
         """Read entries `FROM=TO`, laid over `own`. Raises: ConfigError."""
         given: dict[str, str] = {}
         try:

@@ -1,4 +1,4 @@
-"""Reading one HTTP/1.1 answer: bytes in, a status, headers and body out.
+"""Reading one HTTP/1.1 response: bytes in, a status, headers and body out.
 
 Owns framing and what is refused in it (RFC 9112). It must not touch a socket, a loop or a clock.
 httptools (llhttp in strict mode) reads the syntax; what llhttp tolerates and a client must not,
@@ -8,17 +8,18 @@ is refused here.
 from enum import Enum
 
 import httptools
-from httpx import RemoteProtocolError
+
+from booper.errors import ProtocolError
 
 MAX_INTERIM = 64
-"""Interim (1xx) answers before one final answer: a 102 every 15 s for 15 minutes is 60."""
+"""Interim (1xx) responses before the final one: a 102 every 15 s for 15 minutes is 60."""
 
 FRAMING_BYTES_PER_BODY_BYTE = 8
 """Chunk framing that a body byte pays for: `1\\r\\nx\\r\\n` spends 5 on one; 3 are left over."""
 
 
 class Phase(Enum):
-    """Where the reading of an answer is.
+    """Where the reading of a response is.
 
     ===== =============================== =====
     from  event                           to
@@ -40,11 +41,11 @@ class Phase(Enum):
 
 
 HEAD, BODY, DONE = Phase
-"""Its members: an answer asks for twenty, and a class takes ten times as long to name one."""
+"""Its members: a response asks for twenty, and a class takes ten times as long to name one."""
 
 
-class Answer:
-    """Collect the answer to one request.
+class ResponseReader:
+    """The response to one request, as far as it has come.
 
     `is_head` says that the request was a HEAD; `max_header_bytes` bounds all heads together
     (interim ones included) and, apart from that, the framing of a chunked body.
@@ -75,7 +76,7 @@ class Answer:
         """Take the next bytes; not allowed once it is DONE.
 
         Raises:
-            RemoteProtocolError: they break the protocol or a limit.
+            ProtocolError: they break the protocol or a limit.
         """
         self.has_begun = True
         was_head, buffered = self.phase is HEAD, self.buffered
@@ -86,7 +87,7 @@ class Answer:
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if self.phase is not DONE:
                 reason = self._refusal or f"malformed response: {error}"
-                raise RemoteProtocolError(reason) from None
+                raise ProtocolError(reason) from None
             self.keeps_alive = False
         if self.phase is HEAD:
             self._check_head_size(self._head_bytes)
@@ -99,7 +100,7 @@ class Answer:
         """Take the end of the connection: DONE where it ends the body (RFC 9112 §6.3, rule 8).
 
         Raises:
-            RemoteProtocolError: the answer is cut short.
+            ProtocolError: the response is cut short.
         """
         if self.phase is DONE:
             return
@@ -107,7 +108,7 @@ class Answer:
             self.phase = DONE
             return
         where = "before the end of the body" if self.phase is BODY else "without a response"
-        raise RemoteProtocolError(f"the server closed the connection {where}")
+        raise ProtocolError(f"the server closed the connection {where}")
 
     def take(self) -> bytes:
         """Return what is buffered of the body, and forget it."""
@@ -120,7 +121,7 @@ class Answer:
 
     def on_message_begin(self) -> None:
         if self.phase is DONE:
-            self.keeps_alive = False  # bytes behind a complete answer
+            self.keeps_alive = False  # bytes behind a complete response
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.phase is HEAD:
@@ -143,7 +144,7 @@ class Answer:
 
     def on_chunk_header(self) -> None:
         if self.phase is DONE:
-            self.keeps_alive = False  # a body behind the answer to a HEAD
+            self.keeps_alive = False  # a body behind the response to a HEAD
 
     def on_body(self, data: bytes) -> None:
         if self.phase is DONE:
@@ -199,4 +200,4 @@ class Answer:
 
     def _refuse(self, reason: str) -> None:
         self._refusal = reason
-        raise RemoteProtocolError(reason)
+        raise ProtocolError(reason)

@@ -8,11 +8,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import cast
 
-import httpx
-
-from booper.engine.answer import DONE, HEAD, Answer
-from booper.errors import Shortage
-from booper.shortage import shortage_of
+from booper.errors import ProtocolError, ReadError, SendError, WriteError
+from booper.http.response import DONE, HEAD, ResponseReader
 
 MAX_BUFFERED_BYTES = 64 * 1024
 """Body that may wait unread before reading stops; one read (up to 256 KiB) can exceed it."""
@@ -38,24 +35,24 @@ class Connection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._is_sending = False
 
-    def start(self, request: bytes, answer: Answer, *, keep_alive: bool) -> "Exchange":
-        """Send a whole request and return the exchange that awaits its answer.
+    def start(self, request: bytes, response: ResponseReader, *, keep_alive: bool) -> "Exchange":
+        """Send a whole request and return the exchange that awaits its response.
 
         Head and body go out in one write, in the loop's next turn: a write that wakes its receiver
         costs several times one that finds it awake, so those of a turn go together. Nothing is
         ever written after it, so there is no back-pressure to obey, and the loop sees an early
-        answer before it sees that the server no longer reads.
+        response before it sees that the server no longer reads.
         """
-        self._exchange = exchange = Exchange(self, answer, keep_alive=keep_alive)
+        self._exchange = exchange = Exchange(self, response, keep_alive=keep_alive)
         self.loop.call_soon(self._send, exchange, request)
         return exchange
 
     def end(self, exchange: "Exchange") -> None:
         """Close at once if `exchange` still runs here; a later one is not touched."""
         if self._exchange is exchange:
-            self.fail(httpx.ReadError("the exchange was given up"))
+            self.fail(ReadError("the exchange was given up"))
 
-    def fail(self, error: httpx.TransportError | Shortage) -> None:
+    def fail(self, error: SendError) -> None:
         """Close at once; a running exchange gets `error`."""
         exchange = self._exchange
         self.close()
@@ -79,21 +76,21 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         exchange = self._exchange
-        if exchange is None:  # nobody asked: bytes behind a complete answer
+        if exchange is None:  # nobody asked: bytes behind a complete response
             self.close()
             return
-        if not exchange.is_sent:  # bytes behind the answer before, or a server that speaks first
-            self.fail(httpx.RemoteProtocolError("the server answered before it was asked"))
+        if not exchange.is_sent:  # bytes behind the response before, or a server that speaks first
+            self.fail(ProtocolError("the server sent a response before the request was sent"))
             return
-        answer = exchange.answer
+        response = exchange.response
         try:
-            answer.feed(data)
-        except httpx.RemoteProtocolError as error:
+            response.feed(data)
+        except ProtocolError as error:
             self.fail(error)
             return
-        if answer.phase is DONE:
+        if response.phase is DONE:
             self._finish(exchange)
-        elif answer.buffered > MAX_BUFFERED_BYTES:
+        elif response.buffered > MAX_BUFFERED_BYTES:
             self._transport.pause_reading()
             exchange.is_paused = True
         exchange.wake()
@@ -118,7 +115,7 @@ class Connection(asyncio.Protocol):
     def _finish(self, exchange: "Exchange") -> None:
         self._exchange = None
         is_sent = self._transport.get_write_buffer_size() == 0
-        if exchange.keep_alive and exchange.answer.keeps_alive and is_sent:
+        if exchange.keep_alive and exchange.response.keeps_alive and is_sent:
             self._on_free(self)
         else:
             self.close()
@@ -128,61 +125,63 @@ class Connection(asyncio.Protocol):
         if exchange is None:
             self.close()
         elif exc is not None:
-            kind = httpx.WriteError if self._is_sending else httpx.ReadError
+            kind = WriteError if self._is_sending else ReadError
             lost = kind(f"the connection was lost: {exc or type(exc).__name__}")
-            self.fail(shortage_of(exc) or lost)
+            lost.__cause__ = exc
+            self.fail(lost)
         else:
             self._end_of_file(exchange)
 
     def _end_of_file(self, exchange: "Exchange") -> None:
         try:
-            exchange.answer.feed_eof()
-        except httpx.RemoteProtocolError as error:
+            exchange.response.feed_eof()
+        except ProtocolError as error:
             self.fail(error)
         else:
             self.close()
             exchange.wake()
 
 
-class Exchange(httpx.AsyncByteStream):
-    """One request and its answer; iterate it for the answer's body, once.
+class Exchange:
+    """One request and its response; iterate it for the response's body, once.
 
     Cancelling a wait, or closing before the body was read to its end, closes the connection.
     """
 
-    def __init__(self, connection: Connection, answer: Answer, *, keep_alive: bool) -> None:
-        self.answer = answer
+    def __init__(
+        self, connection: Connection, response: ResponseReader, *, keep_alive: bool
+    ) -> None:
+        self.response = response
         self.keep_alive = keep_alive
-        self.failure: httpx.TransportError | Shortage | None = None
+        self.failure: SendError | None = None
         self.is_sent = False
         self.is_paused = False
         self._connection = connection
         self._waiter: asyncio.Future[None] | None = None
 
-    async def head(self) -> Answer:
+    async def head(self) -> None:
         """Wait until status and headers are there.
 
         Raises:
-            httpx.TransportError, Shortage: the connection failed before.
+            SendError: the connection failed before.
         """
-        while self.answer.phase is HEAD:
+        while self.response.phase is HEAD:
             if self.failure is not None:
                 raise self.failure
             await self._news()
-        return self.answer
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
-        answer = self.answer
-        while not answer.chunks:
+        response = self.response
+        while not response.chunks:
             if self.failure is not None:
                 raise self.failure
-            if answer.phase is DONE:
+            if response.phase is DONE:
                 raise StopAsyncIteration
             await self._news()
-        data = answer.take()
+        data = response.take()
         if self.is_paused:
             self.is_paused = False
             self._connection.resume_reading(self)
@@ -193,7 +192,7 @@ class Exchange(httpx.AsyncByteStream):
         self._connection.end(self)
 
     def wake(self) -> None:
-        """Tell the waiting reader that something changed."""
+        """Wake whoever waits for news of the exchange."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import h11
-import httpx
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from booper.engine.answer import DONE, Answer
+from booper.errors import ProtocolError
+from booper.http.response import DONE, ResponseReader
 
 Outcome = tuple[int, list[tuple[bytes, bytes]], bytes] | None
 REFUSED: Outcome = None
@@ -24,15 +24,15 @@ CHUNKED = LINE + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 def read_with_ours(method: bytes, pieces: list[bytes]) -> Outcome:
-    """Read with `Answer`."""
-    answer = Answer(is_head=method == b"HEAD", max_header_bytes=16384)
+    """Read with `ResponseReader`."""
+    answer = ResponseReader(is_head=method == b"HEAD", max_header_bytes=16384)
     try:
         for piece in pieces:
             answer.feed(piece)
             if answer.phase is DONE:
                 break
         answer.feed_eof()
-    except httpx.RemoteProtocolError:
+    except ProtocolError:
         return REFUSED
     headers = [(name.lower(), value) for name, value in answer.headers]
     # h11 hands on the transfer coding in lower case: it is a case-insensitive name.

@@ -1,0 +1,109 @@
+"""Sending requests over sockets: `SocketClient`."""
+
+import ssl
+
+from booper.errors import ReadError, SendError, UnsendableRequest
+from booper.http.base import Addresses, Headers, Response, Target
+from booper.http.connecting import Connector
+from booper.http.connection import Connection, Exchange
+from booper.http.pool import Pool
+from booper.http.request import encode_request
+from booper.http.response import ResponseReader
+
+_SCHEMES = frozenset({"http", "https", "unix"})
+
+
+class SocketClient:
+    """Send requests over connections that are kept alive between them; a `Client`.
+
+    There is no deadline: wrap each call, and the reading of the body, in `asyncio.timeout`; a
+    cancelled exchange closes its connection at once.
+
+    A request whose *reused* connection ends before the first byte of a response is sent once more,
+    over a new connection: a server may close an idle connection at any moment. Such a request may
+    have been carried out, whatever its method. That is sound here because delivery is at least
+    once anyway, with one `Idempotency-Key` per job. Where `sends_again` is unset the caller decides
+    what is sent again.
+
+    `max_header_bytes` bounds a response's heads (interim ones included), `max_idle_per_origin` and
+    `max_idle` the idle connections, `max_idle_seconds` how long one may be idle.
+    """
+
+    def __init__(
+        self,
+        ssl_context: ssl.SSLContext | None = None,
+        *,
+        max_header_bytes: int = 65536,
+        max_idle_per_origin: int = 16,
+        max_idle: int = 256,
+        max_idle_seconds: float = 15.0,
+        sends_again: bool = True,
+    ) -> None:
+        self._max_header_bytes = max_header_bytes
+        self._sends_again = sends_again
+        self._pool = Pool(max_idle_per_origin, max_idle, max_idle_seconds)
+        self._connector = Connector(self._pool, ssl_context)
+        self._is_closed = False
+
+    async def send(
+        self, method: str, target: Target, headers: Headers, body: bytes, addresses: Addresses
+    ) -> Response:
+        """Send one request; return its response as soon as the head of that is there.
+
+        Read the response's stream to its end, or `aclose` it.
+
+        Raises:
+            UnsendableRequest: the request cannot be spelled safely.
+            ConnectError: none of the addresses could be connected to, or TLS failed.
+            WriteError, ReadError: the connection was lost.
+            ProtocolError: the response breaks the protocol, a limit, or off.
+            Shortage: this machine has no descriptor, port or memory for a connection.
+            Exception: what the `addresses` callable raised.
+        """
+        data, keep_alive = encode_request(
+            method, target.request_target, target.authority, headers, body
+        )
+        connection = self._pool.take((target.scheme, target.host, target.port))
+        if connection is not None:
+            exchange = self._start(connection, method, data, keep_alive)
+            try:
+                await exchange.head()
+            except SendError:
+                has_begun = exchange.response.has_begun
+                if has_begun or self._is_closed or not self._sends_again:
+                    raise
+            else:
+                return _response(exchange)
+        connection = await self._connect(target, addresses)
+        exchange = self._start(connection, method, data, keep_alive)
+        await exchange.head()
+        return _response(exchange)
+
+    async def aclose(self) -> None:
+        """Close every connection; what runs on them fails with `ReadError`."""
+        self.close()
+
+    def close(self) -> None:
+        """Do what `aclose` does, which waits for nothing."""
+        self._is_closed = True
+        self._pool.close(ReadError("the client was closed"))
+
+    def _start(
+        self, connection: Connection, method: str, data: bytes, keep_alive: bool
+    ) -> Exchange:
+        reader = ResponseReader(is_head=method == "HEAD", max_header_bytes=self._max_header_bytes)
+        return connection.start(data, reader, keep_alive=keep_alive)
+
+    async def _connect(self, target: Target, addresses: Addresses) -> Connection:
+        if target.scheme not in _SCHEMES:
+            raise UnsendableRequest(f"scheme must be http or https, got {target.scheme!r}")
+        connection = await self._connector.connect(target, await addresses())
+        if self._is_closed:
+            connection.close()
+            raise ReadError("the client was closed")
+        return connection
+
+
+def _response(exchange: Exchange) -> Response:
+    reader = exchange.response
+    return Response(reader.status, reader.headers, exchange)

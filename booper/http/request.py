@@ -1,0 +1,65 @@
+"""Spelling one HTTP/1.1 request: what would break out of its place is refused here (RFC 9112)."""
+
+import re
+from functools import lru_cache
+
+from booper.errors import UnsendableRequest
+from booper.http.base import Headers
+from booper.model.args import METHODS_WITH_BODY
+
+_OWN_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
+_NOT_TOKEN = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
+_BREAKS_VALUE = re.compile(rb"[\r\n\0]")
+_BREAKS_TARGET = re.compile(rb"[\x00-\x20\x7f]")
+
+
+def encode_request(
+    method: str, request_target: str, host: str, headers: Headers, body: bytes
+) -> tuple[bytes, bool]:
+    """Return a request's bytes, and whether it lets the connection live on.
+
+    `host` stands in where no header names one. Framing is decided here alone: `Content-Length` and
+    `Transfer-Encoding` of the caller are replaced. GET, HEAD and DELETE without a body have neither
+    (RFC 9110 §8.6).
+
+    Raises:
+        UnsendableRequest: a method, target or header would break out of its place
+            (RFC 9112 §11.2).
+    """
+    verb, place = method.encode(), request_target.encode("latin-1")
+    if _NOT_TOKEN.search(verb) or _BREAKS_TARGET.search(place) or not verb:
+        raise UnsendableRequest(f"invalid request line: {verb!r} {place!r}")
+    lines = [b"%b %b HTTP/1.1" % (verb, place)]
+    hosts, keep_alive = 0, True
+    for name, value in headers:
+        lowered = _lowered_token(name)
+        if not lowered:
+            raise _invalid(name, value)
+        if lowered in _OWN_HEADERS:
+            continue
+        if lowered == b"connection":
+            keep_alive = keep_alive and b"close" not in value.lower()
+        hosts += lowered == b"host"
+        lines.append(name + b": " + value)
+    if hosts > 1:
+        raise UnsendableRequest("more than one Host header")
+    if hosts == 0:
+        lines.insert(1, b"Host: " + host.encode())
+    if body or method in METHODS_WITH_BODY:
+        lines.append(b"Content-Length: %d" % len(body))
+    head = b"\r\n".join(lines)
+    # All at once: a value that breaks out shows in how many there are.
+    if not head.count(b"\r") == head.count(b"\n") == len(lines) - 1 or b"\0" in head:
+        broken = (header for header in headers if _BREAKS_VALUE.search(header[1]))
+        raise _invalid(*next(broken, (b"Host", host.encode())))
+    return b"%b\r\n\r\n%b" % (head, body), keep_alive
+
+
+def _invalid(name: bytes, value: bytes) -> UnsendableRequest:
+    return UnsendableRequest(f"invalid header {name[:80]!r}: {value[:80]!r}")
+
+
+@lru_cache(maxsize=512)  # the same few names in every request
+def _lowered_token(name: bytes) -> bytes:
+    """Return a header's name in lower case, or nothing where it is no token."""
+    return b"" if _NOT_TOKEN.search(name) else name.lower()
