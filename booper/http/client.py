@@ -4,11 +4,15 @@ import ssl
 
 from booper.errors import ReadError, SendError, UnsendableRequest
 from booper.http.base import Addresses, Headers, Response, Target
-from booper.http.connecting import Connector
+from booper.http.connecting import Connector, Routes, directly
 from booper.http.connection import Connection, Exchange
 from booper.http.pool import Pool
+from booper.http.racing import STAGGER_SECONDS
 from booper.http.request import encode_request
 from booper.http.response import ResponseReader
+
+IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})
+"""Methods of which two requests intend the same as one (RFC 9110 §9.2.2)."""
 
 _SCHEMES = frozenset({"http", "https", "unix"})
 
@@ -19,14 +23,14 @@ class SocketClient:
     There is no deadline: wrap each call, and the reading of the body, in `asyncio.timeout`; a
     cancelled exchange closes its connection at once.
 
-    A request whose *reused* connection ends before the first byte of a response is sent once more,
-    over a new connection: a server may close an idle connection at any moment. Such a request may
-    have been carried out, whatever its method. That is sound here because delivery is at least
-    once anyway, with one `Idempotency-Key` per job. Where `sends_again` is unset the caller decides
-    what is sent again.
+    A server may close an idle connection at any moment. A request whose *reused* connection ends
+    before the first byte of a response is sent once more, over a new connection, if that changes
+    nothing: its method is idempotent, or nothing of it was written (RFC 9110 §9.2.2). Where
+    `sends_again` is unset the caller decides what is sent again.
 
     `max_header_bytes` bounds a response's heads (interim ones included), `max_idle_per_origin` and
-    `max_idle` the idle connections, `max_idle_seconds` how long one may be idle.
+    `max_idle` the idle connections, `max_idle_seconds` how long one may be idle. `routes` and
+    `stagger_seconds` are those of `Connector`.
     """
 
     def __init__(
@@ -38,11 +42,13 @@ class SocketClient:
         max_idle: int = 256,
         max_idle_seconds: float = 15.0,
         sends_again: bool = True,
+        routes: Routes = directly,
+        stagger_seconds: float = STAGGER_SECONDS,
     ) -> None:
         self._max_header_bytes = max_header_bytes
         self._sends_again = sends_again
         self._pool = Pool(max_idle_per_origin, max_idle, max_idle_seconds)
-        self._connector = Connector(self._pool, ssl_context)
+        self._connector = Connector(self._pool, ssl_context, routes, stagger_seconds)
         self._is_closed = False
 
     async def send(
@@ -69,8 +75,10 @@ class SocketClient:
             try:
                 await exchange.head()
             except SendError:
+                if self._is_closed or not self._sends_again:
+                    raise
                 has_begun = exchange.response.has_begun
-                if has_begun or self._is_closed or not self._sends_again:
+                if not may_send_again(method, is_sent=exchange.is_sent, has_begun=has_begun):
                     raise
             else:
                 return _response(exchange)
@@ -102,6 +110,14 @@ class SocketClient:
             connection.close()
             raise ReadError("the client was closed")
         return connection
+
+
+def may_send_again(method: str, *, is_sent: bool, has_begun: bool) -> bool:
+    """Return whether a request whose connection was lost may go over another one (§9.2.2).
+
+    `is_sent` is whether any of it was written, `has_begun` whether any byte of a response came.
+    """
+    return not has_begun and (method in IDEMPOTENT_METHODS or not is_sent)
 
 
 def _response(exchange: Exchange) -> Response:

@@ -7,7 +7,8 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import certifi
 
@@ -15,52 +16,106 @@ from booper.errors import ConnectError, Shortage
 from booper.http.base import Target
 from booper.http.connection import Connection
 from booper.http.pool import Pool
+from booper.http.racing import STAGGER_SECONDS, NothingConnected, first_connected
+from booper.http.tunnel import Proxy, ProxyRefused, open_tunnel
 from booper.shortage import descriptor_shortage, port_shortage_of, shortage_of
 
 
-class Connector:
-    """Open connections into a pool. `ssl_context` is made of the system's trust if it is None."""
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How the connections to an origin are opened: through which proxy, and whom TLS trusts.
 
-    def __init__(self, pool: Pool, ssl_context: ssl.SSLContext | None = None) -> None:
+    None is a direct connection, or the trust of all other origins. What the `addresses` of a
+    request return is connected to in any case: a proxy is told that, and no name.
+    """
+
+    proxy: Proxy | None = None
+    ssl_context: ssl.SSLContext | None = None
+
+
+DIRECT = Route()
+
+Routes = Callable[[Target], Route]
+"""Return the route to a target; asked when a connection has to be opened."""
+
+
+def directly(target: Target) -> Route:
+    """Return the route of a target for which nothing is set."""
+    return DIRECT
+
+
+class Connector:
+    """Open connections into a pool.
+
+    `ssl_context` is made of the system's trust if it is None. Of several addresses the first that
+    connects wins; each is given `stagger_seconds` before the next is tried as well.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        ssl_context: ssl.SSLContext | None = None,
+        routes: Routes = directly,
+        stagger_seconds: float = STAGGER_SECONDS,
+    ) -> None:
         self._pool = pool
         self._ssl_context = ssl_context
+        self._routes = routes
+        self._stagger_seconds = stagger_seconds
 
     async def connect(self, target: Target, addresses: Sequence[str]) -> Connection:
-        """Open a connection to the first of the addresses that can be connected to.
+        """Open a connection to one of the addresses.
 
         Raises:
-            ConnectError: none of them can be, or TLS failed.
+            ConnectError: none of them can be connected to, or TLS failed.
             Shortage: this machine has no descriptor, port or memory for a connection.
         """
-        failure, shortage = "it has no address", None
-        for address in addresses:
-            try:
-                connection = await self._open(target, address)
-            except (OSError, UnicodeError, MemoryError) as error:
-                shortage = shortage or _shortage(error, address, target.port)
-                failure = _reason(error)  # without an address, which the caller may not know
-                continue
-            self._pool.add(connection)
-            return connection
-        if shortage is not None:
-            self._pool.clear_idle()  # what they hold is needed
-            raise shortage
-        raise ConnectError(f"cannot connect to {target.host}: {failure}")
+        if not addresses:
+            raise ConnectError(f"cannot connect to {target.host}: it has no address")
+        route = self._routes(target)
 
-    async def _open(self, target: Target, address: str) -> Connection:
-        loop, origin = asyncio.get_running_loop(), (target.scheme, target.host, target.port)
+        async def open_to(address: str) -> Connection:
+            return await self._open(target, address, route)
+
+        try:
+            connection = await first_connected(
+                addresses, open_to, Connection.close, self._stagger_seconds
+            )
+        except NothingConnected as error:
+            raise self._failure(target, error.failures) from error
+        self._pool.add(connection)
+        return connection
+
+    def _failure(
+        self, target: Target, failures: Sequence[tuple[str, Exception]]
+    ) -> ConnectError | Shortage:
+        for address, error in failures:
+            if shortage := _shortage(error, address, target.port):
+                self._pool.clear_idle()  # what they hold is needed
+                return shortage
+        reason = _reason(failures[-1][1])  # without an address, which the caller may not know
+        return ConnectError(f"cannot connect to {target.host}: {reason}")
+
+    async def _open(self, target: Target, address: str, route: Route) -> Connection:
+        loop = asyncio.get_running_loop()
+        origin = (target.scheme, target.host, target.port)
         if target.scheme == "unix":
             _, connection = await loop.create_unix_connection(
                 lambda: self._pool.make(origin), address
             )
             return connection
         is_tls = target.scheme == "https"
+        context = (route.ssl_context or self._context()) if is_tls else None
+        name = _certificate_name(target.host) if is_tls else None
+        if route.proxy is not None:
+            tunnel = await open_tunnel(route.proxy, address, target.port)
+            return await _start_on(tunnel, self._pool.make(origin), context, name)
         _, connection = await loop.create_connection(
             lambda: self._pool.make(origin),
             address,
             target.port,
-            ssl=self._context() if is_tls else None,
-            server_hostname=_certificate_name(target.host) if is_tls else None,
+            ssl=context,
+            server_hostname=name,
             flags=socket.AI_NUMERICHOST,  # a name would be resolved behind the caller's back
         )
         return connection
@@ -74,6 +129,31 @@ class Connector:
         return self._ssl_context
 
 
+async def _start_on(
+    tunnel: asyncio.Transport,
+    connection: Connection,
+    context: ssl.SSLContext | None,
+    name: str | None,
+) -> Connection:
+    """Use an open transport for a connection, with TLS where there is a context."""
+    if context is None:
+        tunnel.set_protocol(connection)
+        connection.connection_made(tunnel)
+        return connection
+    try:
+        # A handshake that fails would end a connection that was never made.
+        secured = await connection.loop.start_tls(
+            tunnel, asyncio.Protocol(), context, server_hostname=name
+        )
+    except BaseException:
+        tunnel.abort()
+        raise
+    assert secured is not None
+    secured.set_protocol(connection)
+    connection.connection_made(secured)
+    return connection
+
+
 def default_ssl_context() -> ssl.SSLContext:
     """Trust what the system trusts, since a private network's own authority is installed there.
 
@@ -84,6 +164,7 @@ def default_ssl_context() -> ssl.SSLContext:
     if paths.cafile is None and paths.capath is None:
         context.load_verify_locations(certifi.where())
     context.set_alpn_protocols(["http/1.1"])
+    context.hostname_checks_common_name = False  # RFC 9110 §4.3.4
     return context
 
 
@@ -115,6 +196,8 @@ def _reason(error: Exception) -> str:
             return f"its certificate was refused: {error.verify_message}"
         case ssl.SSLError():
             return f"TLS failed: {error.reason or error}"
+        case ProxyRefused():
+            return str(error)
         case UnicodeError():
             return "no certificate can carry this name"
         case OSError(errno=int(number)) if number > 0:

@@ -19,7 +19,7 @@ from booper.errors import (
 )
 from booper.guard.target import parse_target
 from booper.http.base import Addresses, Endpoint, Target
-from booper.http.client import SocketClient
+from booper.http.client import SocketClient, may_send_again
 from booper.http.connection import MAX_BUFFERED_BYTES, Connection, Exchange
 from booper.http.request import encode_request
 from booper.http.response import ResponseReader
@@ -440,6 +440,45 @@ async def test_a_stale_connection_is_replaced_once(client: SocketClient) -> None
         await fetch(client, request_to(server))
         assert await fetch(client, request_to(server)) == (200, b"ok")
         assert server.connections == 2
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"])
+async def test_an_idempotent_request_is_sent_again(client: SocketClient, method: str) -> None:
+    """Two of them intend the same as one (RFC 9110 §9.2.2)."""
+    async with serve(read_then_close, answering(OK)) as server:
+        await fetch(client, request_to(server))
+        assert (await fetch(client, request_to(server, method)))[0] == 200
+        assert [each.split(b" ")[0] for each in server.requests[1:]] == [method.encode()] * 2
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+async def test_a_request_that_may_have_been_carried_out_is_not_sent_again(
+    client: SocketClient, method: str
+) -> None:
+    """Whether to try again is for the next attempt; a job with one attempt is sent once."""
+    async with serve(read_then_close, answering(OK)) as server:
+        await fetch(client, request_to(server))
+        with pytest.raises(SendError, match="closed the connection without a response"):
+            await fetch(client, request_to(server, method, b"work"))
+        assert (server.connections, len(server.requests)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("method", "is_sent", "has_begun", "expected"),
+    [
+        ("GET", True, False, True),
+        ("GET", True, True, False),
+        ("POST", True, False, False),
+        ("POST", False, False, True),
+        ("PATCH", False, False, True),
+        ("POST", True, True, False),
+    ],
+)
+async def test_what_was_not_written_may_be_sent_by_any_method(
+    method: str, is_sent: bool, has_begun: bool, expected: bool
+) -> None:
+    """A request of which nothing left cannot have been carried out."""
+    assert may_send_again(method, is_sent=is_sent, has_begun=has_begun) is expected
 
 
 async def test_a_new_connection_is_not_tried_again(client: SocketClient) -> None:
