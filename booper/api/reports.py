@@ -15,8 +15,10 @@ CALLBACK: Final = "callback"
 _TEXT: Final[Schema] = {"type": "string"}
 _TIME: Final[Schema] = {"type": "string", "format": "date-time"}
 _ANY_JSON: Final[Schema] = {
-    "description": "JSON as it is where the content type says so, any other content as text"
+    "description": "JSON as it is where the content type says so, any other content as text in "
+    "its charset, and what is no text in base64"
 }
+_BASE64: Final[Schema] = {"const": "base64", "description": "There if the body is no text"}
 _HEADERS: Final[Schema] = {
     "type": "object",
     "additionalProperties": _TEXT,
@@ -36,8 +38,18 @@ _CAME: Final[Mapping[str, Schema]] = {
     "headers": _HEADERS,
     "body": _ANY_JSON,
     "duration_ms": _DURATION,
-    "truncated": {"const": True, "description": "There if the body was longer than is kept"},
+    "body_encoding": _BASE64,
+    "truncated": {
+        "const": True,
+        "description": "There if the body was longer than is kept, or may have been cut off",
+    },
+    "fault": {
+        **_TEXT,
+        "description": "What was wrong with the response behind its status line, if anything: "
+        "the status counts, and the body is not read for $previous and $set",
+    },
 }
+_CAME_OPTIONAL: Final = ["body_encoding", "truncated", "fault"]
 _FAILED: Final[Mapping[str, Schema]] = {
     "error": {
         **_TEXT,
@@ -82,7 +94,7 @@ _RESULT: Final[Schema] = _object(
     {
         "job": reference("JobResource"),
         "request": optional(_object(_SENT)),
-        "response": _object(_CAME, without=["truncated"]),
+        "response": _object(_CAME, without=_CAME_OPTIONAL),
         "error": _object(_FAILED),
         "attempt": whole(1, 2**31),
         "final": {"const": True},
@@ -122,7 +134,7 @@ _REPORTS: Final[Sequence[tuple[str, str, Schema, Any]]] = (
     (
         RESPONSE,
         "What the target answered, with whatever status",
-        _event(RESPONSE, _CAME, without=["truncated"]),
+        _event(RESPONSE, _CAME, without=_CAME_OPTIONAL),
         _example(RESPONSE, 3, _RESPONSE_EXAMPLE),
     ),
     (

@@ -125,7 +125,9 @@ class Delivery:
         while True:
             response = await self._exchange(request, target, job_id)
             location = response.headers.get("location")
-            if not hops or location is None or not is_redirect(response.status, location):
+            if not hops or location is None or response.fault:
+                return response
+            if not is_redirect(response.status, location):
                 return response
             following = follow(location, target, self._guard, self._mapped)
             request = redirected(request, response.status, following.url)
@@ -146,8 +148,11 @@ class Delivery:
             arrived = await self._program().send(*sent, label=f"job {job_id}")
         else:
             arrived = await self._client.send(*sent)
-        body, is_cut = await read_body(arrived.stream, self._max_response_bytes)
-        return Response(arrived.status, decode_headers(arrived.headers), body, is_cut)
+        headers = decode_headers(arrived.headers)
+        body = await read_body(
+            arrived.stream, self._max_response_bytes, headers.get("content-encoding")
+        )
+        return Response(arrived.status, headers, body.content, body.is_cut, body.fault)
 
     def _program(self) -> AppTransport:
         """Return what sends to the program around booper. Raises: ConnectError."""

@@ -24,6 +24,7 @@ from booper.engine.reports import Reports
 from booper.engine.shortages import Shortages
 from booper.errors import Shortage, StoreUnavailable
 from booper.model import dynamic, exact, lifecycle, outgoing
+from booper.model.charset import in_utf8
 from booper.model.duration import parse_duration
 from booper.model.dynamic import RenderError
 from booper.model.event import entries_of
@@ -218,9 +219,11 @@ def _schedule_outputs(settled: Job, outcome: Outcome) -> tuple[str | None, dict[
         return None, None
     assert isinstance(outcome, Answered)
     content: Any = {}
-    if not outcome.response.is_cut:
+    response = outcome.response
+    if not response.is_cut and not response.fault:
+        body = in_utf8(response.body, response.headers.get("content-type", ""))
         with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            content = exact.decode(outcome.response.body)
+            content = exact.decode(body)
     previous = msgspec.json.encode(dynamic.take_previous(content)).decode()
     return previous, dynamic.take_set(content)
 

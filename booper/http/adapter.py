@@ -13,7 +13,7 @@ from booper.errors import (
     UnsendableRequest,
     WriteError,
 )
-from booper.http.base import Addresses, Headers, Response, Target
+from booper.http.base import Addresses, Headers, Response, Stream, Target
 
 _ERRORS: dict[type[httpx.TransportError], type[SendError]] = {
     httpx.ConnectError: ConnectError,
@@ -46,7 +46,7 @@ class HttpxClient:
         await self._transport.aclose()
 
 
-class _Body:
+class _Body(Stream):
     """The body of a response of httpx."""
 
     def __init__(self, stream: httpx.AsyncByteStream) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp, Message, Scope
 
 from booper.errors import ReadError
-from booper.http.base import Addresses, Headers, Response, Target, WholeBody
+from booper.http.base import Addresses, Headers, Response, Stream, Target, WholeBody
 from booper.model.args import METHODS_WITH_BODY
 
 log = logging.getLogger("booper")
@@ -106,7 +106,7 @@ class AppTransport:
             log.error("%sthe app raised while it handled %s", whose, what, exc_info=error)
 
 
-class _Exchange:
+class _Exchange(Stream):
     """One call: what the application receives, and its response, piece by piece."""
 
     def __init__(self, body: bytes) -> None:

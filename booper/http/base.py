@@ -1,5 +1,6 @@
 """What all senders share: where a request goes, what comes back, and `Client`, which sends."""
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -55,19 +56,29 @@ class Endpoint:
         return cls("unix", path, 0, authority, request_target)
 
 
-class Stream(Protocol):
+class Stream(ABC):
     """The body of a response, to be iterated once: its bytes as they come."""
 
+    @property
+    def is_cut(self) -> bool:
+        """Return whether more would have come, or may have; known at the end."""
+        return False
+
+    @property
+    def fault(self) -> str:
+        """Return what was wrong with the response behind its status line; known at the end."""
+        return ""
+
+    @abstractmethod
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Read the body. Raises: SendError, the body breaks off."""
-        ...
 
+    @abstractmethod
     async def aclose(self) -> None:
         """Give up what is unread."""
-        ...
 
 
-class WholeBody:
+class WholeBody(Stream):
     """A body that is all there."""
 
     def __init__(self, content: bytes) -> None:

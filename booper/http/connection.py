@@ -5,10 +5,12 @@ know about pools, addresses or how a request is spelled.
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import cast
 
 from booper.errors import ProtocolError, ReadError, SendError, WriteError
+from booper.http.base import Stream
 from booper.http.response import DONE, HEAD, ResponseReader
 
 MAX_BUFFERED_BYTES = 64 * 1024
@@ -133,8 +135,9 @@ class Connection(asyncio.Protocol):
             self._end_of_file(exchange)
 
     def _end_of_file(self, exchange: "Exchange") -> None:
+        tls = self._transport.get_extra_info("ssl_object")
         try:
-            exchange.response.feed_eof()
+            exchange.response.feed_eof(is_closed_properly=tls is None or _is_notified(tls))
         except ProtocolError as error:
             self.fail(error)
         else:
@@ -142,7 +145,7 @@ class Connection(asyncio.Protocol):
             exchange.wake()
 
 
-class Exchange:
+class Exchange(Stream):
     """One request and its response; iterate it for the response's body, once.
 
     Cancelling a wait, or closing before the body was read to its end, closes the connection.
@@ -187,6 +190,16 @@ class Exchange:
             self._connection.resume_reading(self)
         return data
 
+    @property
+    def is_cut(self) -> bool:
+        """Return whether more body would have come, or may have; known at the end."""
+        return self.response.is_cut
+
+    @property
+    def fault(self) -> str:
+        """Return what was wrong behind the status line; known at the end."""
+        return self.response.fault
+
     async def aclose(self) -> None:
         """Give up the rest of the body."""
         self._connection.end(self)
@@ -205,3 +218,13 @@ class Exchange:
             raise
         finally:
             self._waiter = None
+
+
+def _is_notified(tls: ssl.SSLObject) -> bool:
+    """Return whether the end of a TLS connection was announced by close_notify (RFC 8446 §6.1)."""
+    try:
+        return tls.read(1) == b""
+    except ssl.SSLZeroReturnError:
+        return True
+    except ssl.SSLError:
+        return False

@@ -1,10 +1,12 @@
 """Reading one HTTP/1.1 response: bytes in, a status, headers and body out.
 
 Owns framing and what is refused in it (RFC 9112). It must not touch a socket, a loop or a clock.
-httptools (llhttp in strict mode) reads the syntax; what llhttp tolerates and a client must not,
-is refused here.
+httptools (llhttp) reads the syntax, strictly at first; what llhttp tolerates and a client must not,
+is refused here. Once a final status line has come, what is wrong behind it is a `fault` beside the
+status and no error: the target has done its work.
 """
 
+import re
 from enum import Enum
 
 import httptools
@@ -17,20 +19,31 @@ MAX_INTERIM = 64
 FRAMING_BYTES_PER_BODY_BYTE = 8
 """Chunk framing that a body byte pays for: `1\\r\\nx\\r\\n` spends 5 on one; 3 are left over."""
 
+# What every client reads though RFC 9112 forbids to send it: folded headers (§5.2), lines that end
+# in LF alone (§2.2).
+_IS_LAX = re.compile(rb"\n[ \t]|(?<!\r)\n")
+# §2.2: white space before the first header is refused, or it would be read as a header.
+_SPACE_FIRST = re.compile(rb"^HTTP/[^\n]*\n[ \t]", re.MULTILINE)
+# RFC 9110 §5.5: dangerous in a value. llhttp lets them pass where it reads folded headers.
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_FINAL_STATUS = re.compile(rb"^HTTP/1\.[01] ([2-9][0-9]{2})(?: [^\r\n]*)?\r?\n", re.MULTILINE)
+
 
 class Phase(Enum):
     """Where the reading of a response is.
 
-    ===== =============================== =====
-    from  event                           to
-    ===== =============================== =====
-    HEAD  an interim (1xx) head           HEAD
-    HEAD  the final head, a body follows  BODY
-    HEAD  the final head, no body         DONE
-    BODY  last byte of length or chunks   DONE
-    BODY  end of file, if that is framing DONE
-    DONE  more bytes: never reusable      DONE
-    ===== =============================== =====
+    ===== ==================================== =====
+    from  event                                to
+    ===== ==================================== =====
+    HEAD  an interim (1xx) head                HEAD
+    HEAD  the final head, a body follows       BODY
+    HEAD  the final head, no body              DONE
+    HEAD  a fault behind the final status line DONE
+    BODY  last byte of length or chunks        DONE
+    BODY  end of file, if that is framing      DONE
+    BODY  a fault in the framing               DONE
+    DONE  more bytes: never reusable           DONE
+    ===== ==================================== =====
 
     Whatever is not in the table raises and is final for the connection.
     """
@@ -55,7 +68,6 @@ class ResponseReader:
         self.phase = HEAD
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
-        self.http_version = ""
         self.chunks: list[bytes] = []
         """Body that was read and not yet taken; `buffered` is its size in bytes."""
         self.buffered = 0
@@ -63,12 +75,18 @@ class ResponseReader:
         """Whether any byte of it has come."""
         self.keeps_alive = False
         """Whether the connection may serve another request once this is DONE."""
+        self.fault = ""
+        """What is wrong behind the status line; the body then ends where that was found."""
+        self.is_cut = False
+        """Whether more body would have come, or may have."""
         self._is_head = is_head
         self._max_header_bytes = max_header_bytes
+        self._head: list[bytes] = []
         self._head_bytes = 0
         self._framing_bytes = 0
         self._interim = 0
         self._ends_at_eof = False
+        self._is_lax = False
         self._refusal = ""
         self._parser = httptools.HttpResponseParser(self)
 
@@ -76,38 +94,45 @@ class ResponseReader:
         """Take the next bytes; not allowed once it is DONE.
 
         Raises:
-            ProtocolError: they break the protocol or a limit.
+            ProtocolError: they are no response of HTTP/1.1.
         """
         self.has_begun = True
         was_head, buffered = self.phase is HEAD, self.buffered
         if was_head:
             self._head_bytes += len(data)
+            self._head.append(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            if self.phase is not DONE:
-                reason = self._refusal or f"malformed response: {error}"
-                raise ProtocolError(reason) from None
-            self.keeps_alive = False
+            self._misread(error)
         if self.phase is HEAD:
-            self._check_head_size(self._head_bytes)
+            if self._head_bytes > self._max_header_bytes:
+                self._fail(self._too_long())
         elif self.phase is BODY and not was_head:
             self._check_framing(len(data), self.buffered - buffered)
-        elif self.phase is DONE:
+        if self.phase is DONE:
             del self._parser  # it refers back to this object: a cycle for the collector
 
-    def feed_eof(self) -> None:
+    def feed_eof(self, *, is_closed_properly: bool = True) -> None:
         """Take the end of the connection: DONE where it ends the body (RFC 9112 §6.3, rule 8).
 
+        `is_closed_properly` is unset for the end of a TLS connection that nobody has announced:
+        whoever can cut a connection could cut the body (§9.8).
+
         Raises:
-            ProtocolError: the response is cut short.
+            ProtocolError: the response is cut short. In its head too: the meaning of the status
+                may depend on headers that have not come (§8).
         """
         if self.phase is DONE:
             return
         if self.phase is BODY and self._ends_at_eof:
             self.phase = DONE
+            if not is_closed_properly:
+                self.is_cut = True
+                self.fault = "the TLS connection ended without close_notify: the body may be cut"
             return
-        where = "before the end of the body" if self.phase is BODY else "without a response"
+        places = {HEAD: "before the end of the headers", BODY: "before the end of the body"}
+        where = places[self.phase] if self.has_begun else "without a response"
         raise ProtocolError(f"the server closed the connection {where}")
 
     def take(self) -> bytes:
@@ -124,8 +149,13 @@ class ResponseReader:
             self.keeps_alive = False  # bytes behind a complete response
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.phase is HEAD:
-            self.headers.append((name, value.rstrip(b" \t")))
+        if self.phase is not HEAD:
+            return
+        if self._is_lax:
+            value = value.replace(b"\t", b" ")  # which a fold becomes (RFC 9112 §5.2)
+            if _CONTROL.search(value):
+                self._refuse(f"control character in header {name[:40]!r}")
+        self.headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         if self.phase is not HEAD:
@@ -133,14 +163,19 @@ class ResponseReader:
         status = self._parser.get_status_code()
         if self._head_bytes > self._max_header_bytes:
             # The same read may have brought body: count the head alone ("name: value\r\n").
-            self._check_head_size(sum(len(name) + len(value) + 4 for name, value in self.headers))
+            size = sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if size > self._max_header_bytes:
+                self._refuse(self._too_long())
+        if self._is_lax and _SPACE_FIRST.search(b"".join(self._head)):
+            self._refuse("white space before the first header")
         if status < 200:
             self._refuse_interim(status)
             return
-        self.status, self.http_version = status, self._parser.get_http_version()
-        self.keeps_alive = self._parser.should_keep_alive()
         self._frame()
+        self.status = status
+        self.keeps_alive = self._parser.should_keep_alive()
         self.phase = DONE if self._is_head else BODY
+        self._head.clear()
 
     def on_chunk_header(self) -> None:
         if self.phase is DONE:
@@ -161,8 +196,9 @@ class ResponseReader:
 
     def _frame(self) -> None:
         """Refuse framing that llhttp lets pass, and note whether end of file is the framing."""
-        if self.http_version not in ("1.1", "1.0"):
-            self._refuse(f"unsupported version HTTP/{self.http_version}")
+        version = self._parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            self._refuse(f"unsupported version HTTP/{version}")
         self._ends_at_eof = True
         for name, value in self.headers:
             match name.lower():
@@ -170,11 +206,7 @@ class ResponseReader:
                     self._ends_at_eof = False
                 case b"transfer-encoding":
                     # No coding was asked for (TE), and HTTP/1.0 has none (RFC 9112 §6.1).
-                    if (
-                        value.lower() != b"chunked"
-                        or self.http_version == "1.0"
-                        or (not self._ends_at_eof)
-                    ):
+                    if value.lower() != b"chunked" or version == "1.0" or (not self._ends_at_eof):
                         self._refuse(f"unsupported transfer-encoding {value[:40]!r}")
                     self._ends_at_eof = False
 
@@ -187,17 +219,58 @@ class ResponseReader:
         if self._interim > MAX_INTERIM:
             self._refuse(f"more than {MAX_INTERIM} interim responses")
 
-    def _check_head_size(self, size: int) -> None:
-        if size > self._max_header_bytes:
-            self._refuse(f"response headers over {self._max_header_bytes} bytes")
+    def _refuse(self, reason: str) -> None:
+        """Stop the parser, whose caller then finds the reason. Raises: ProtocolError."""
+        self._refusal = reason
+        raise ProtocolError(reason)
+
+    # Faults
+
+    def _misread(self, error: Exception) -> None:
+        """Read on where other clients do; elsewhere end here. Raises: ProtocolError."""
+        if self.phase is DONE:
+            self.keeps_alive = False
+            return
+        if self.phase is HEAD and not self._is_lax and not self._refusal:
+            head = b"".join(self._head)
+            if _IS_LAX.search(head):
+                self._read_again(head)
+                return
+        self._fail(self._refusal or f"malformed response: {error}")
+
+    def _read_again(self, head: bytes) -> None:
+        """Read what has come with a parser that takes folded headers and bare line feeds."""
+        self._is_lax = True
+        self.headers.clear()
+        self._interim = 0
+        self._parser = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(
+            lenient_headers=True, lenient_optional_cr_before_lf=True
+        )
+        try:
+            self._parser.feed_data(head)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._misread(error)
 
     def _check_framing(self, read: int, body: int) -> None:
         """Bound chunk extensions and trailers, which could go on for ever without any body."""
         spent = read - body - FRAMING_BYTES_PER_BODY_BYTE * body
         self._framing_bytes = max(0, self._framing_bytes + spent)
         if self._framing_bytes > self._max_header_bytes:
-            self._refuse(f"chunk extensions or trailers over {self._max_header_bytes} bytes")
+            self._fail(f"chunk extensions or trailers over {self._max_header_bytes} bytes")
 
-    def _refuse(self, reason: str) -> None:
-        self._refusal = reason
-        raise ProtocolError(reason)
+    def _too_long(self) -> str:
+        return f"response headers over {self._max_header_bytes} bytes"
+
+    def _fail(self, reason: str) -> None:
+        """End the response here; its status stands once it has come. Raises: ProtocolError."""
+        if self.phase is HEAD:
+            status = self._parser.get_status_code()
+            if b"%d" % status not in _FINAL_STATUS.findall(b"".join(self._head)):
+                raise ProtocolError(reason) from None
+            self.status = status
+            self._head.clear()
+        self.phase = DONE
+        self.keeps_alive = False
+        self.is_cut = True
+        self.fault = reason

@@ -1,5 +1,6 @@
 """Log entries: what was sent and what came back, as payloads of the contract's §7."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -7,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from booper.model import json_text
+from booper.model.charset import in_utf8, text_of
 from booper.model.job import (
     Answered,
     Attempt,
@@ -136,20 +138,21 @@ def _milliseconds(duration: timedelta) -> float:
 def request_payload(request: Request, redaction: Redaction) -> dict[str, object]:
     """Return a request, as a log entry's payload; `url` is without what `query` adds."""
     return {
-        "body": _sent_body(request),
+        **_sent_body(request),
         "headers": redaction.headers(request.user_headers),
         "query": request.query,
         "url": request.url.removesuffix(request.query_text),
     }
 
 
-def _sent_body(request: Request) -> object:
+def _sent_body(request: Request) -> dict[str, object]:
     """Return a body as the JSON it is; a string that went out as it is, as text."""
     if not request.content:
-        return None
+        return {"body": None}
     given = (v for name, v in request.user_headers.items() if name.lower() == "content-type")
     kind = next(given, "application/json")  # which is what booper writes where its user did not
-    return _json_or_text(request.content, is_json="json" in kind.lower())
+    # Its text went out in UTF-8, whatever charset its user has declared.
+    return _shown(request.content, "json" if "json" in kind.lower() else "")
 
 
 def response_payload(
@@ -159,23 +162,27 @@ def response_payload(
     payload: dict[str, object] = {
         "status": response.status,
         "headers": redaction.headers(response.headers),
-        "body": _readable(response),
+        **_shown(response.body, response.headers.get("content-type", ""), is_cut=response.is_cut),
         "duration_ms": _milliseconds(duration),
     }
-    return {**payload, "truncated": True} if response.is_cut else payload
+    if response.is_cut:
+        payload["truncated"] = True
+    if response.fault:
+        payload["fault"] = response.fault
+    return payload
 
 
-def _readable(response: Response) -> object:
-    """Return a JSON body as the JSON it is, any other as text."""
-    is_json = "json" in response.headers.get("content-type", "").lower()
-    return _json_or_text(response.body, is_json=is_json and not response.is_cut)
-
-
-def _json_or_text(body: bytes, *, is_json: bool) -> object:
-    if is_json:
+def _shown(body: bytes, content_type: str, *, is_cut: bool = False) -> dict[str, object]:
+    """Return a JSON body as the JSON it is, other text as text, and bytes in base64."""
+    if "json" in content_type.lower() and not is_cut:
+        content = in_utf8(body, content_type)
         try:
-            json_text.check(body)
+            json_text.check(content)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return body.decode(errors="replace")
-        return msgspec.Raw(body)
-    return body.decode(errors="replace")
+            pass
+        else:
+            return {"body": msgspec.Raw(content)}
+    text = text_of(body, content_type, is_cut=is_cut)
+    if text is None:
+        return {"body": b64encode(body).decode(), "body_encoding": "base64"}
+    return {"body": text}

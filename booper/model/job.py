@@ -144,12 +144,17 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):
-    """A target's response: `body` is what was read; `is_cut` is whether there was more."""
+    """A target's response: `body` is what was read, `is_cut` is whether there was more.
+
+    `fault` is what was wrong with it behind its status line: the status counts, the body is not
+    relied on. It is empty where nothing was.
+    """
 
     status: int
     headers: dict[str, str]
     body: bytes
     is_cut: bool
+    fault: str = ""
 
 
 class Answered(msgspec.Struct, frozen=True, gc=False):

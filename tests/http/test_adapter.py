@@ -15,7 +15,7 @@ from booper.errors import (
 )
 from booper.guard.target import parse_target
 from booper.http.adapter import HttpxClient
-from booper.http.body import read_body
+from booper.http.body import Body, read_body
 
 pytestmark = pytest.mark.anyio
 
@@ -80,7 +80,7 @@ async def test_a_response_is_status_headers_and_body() -> None:
         "GET", parse_target("https://a.example/"), (), b"", no_address
     )
     assert (response.status, list(response.headers)) == (201, headers)
-    assert await read_body(response.stream, 100) == (b"done", False)
+    assert await read_body(response.stream, 100) == Body(b"done", is_cut=False, fault="")
 
 
 @pytest.mark.parametrize(

@@ -243,8 +243,6 @@ BODIES = [
     (b'{"a": 1} {}', JSON, '{"a": 1} {}'),
     (b"\xef\xbb\xbf{}", JSON, "\ufeff{}"),
     (b'"\\ud800"', JSON, '"\\ud800"'),
-    (b'"\xff"', JSON, '"\ufffd"'),
-    (b"\xff\x00\xfe", "application/octet-stream", "\ufffd\x00\ufffd"),
     ("Grüße €".encode(), "text/plain", "Grüße €"),
     (b"[" * 100_000 + b"]" * 100_000, JSON, "[" * 100_000 + "]" * 100_000),
 ]
@@ -256,6 +254,74 @@ def test_a_body_is_shown_as_json_where_it_is_json_and_as_text_otherwise(
 ) -> None:
     """What calls itself JSON and is not is text; no answer can make a log entry fail."""
     assert response_payload(answered(body, kind))["body"] == shown
+
+
+LATIN = "text/html; charset=ISO-8859-1"
+
+CODED_BODIES: list[tuple[bytes, str | None, object]] = [
+    (b"caf\xe9", LATIN, "café"),
+    (b"caf\xe9", 'text/html; charset="iso-8859-1"; x=y', "café"),
+    (b"caf\xe9", "text/html;CHARSET=latin1", "café"),
+    # Windows-1252 §0x80: the euro sign.
+    (b"\x80", "text/plain; charset=windows-1252", "€"),
+    ("日本".encode("shift_jis"), "text/plain; charset=Shift_JIS", "日本"),
+    ("Привет".encode("koi8-r"), "text/plain; charset=koi8-r", "Привет"),
+    ("é".encode("utf-16"), "text/plain; charset=utf-16", "é"),
+    (b'{"a": "\xe9"}', "application/json; charset=iso-8859-1", {"a": "é"}),
+    # What is declared wrongly, or not at all known, may be UTF-8.
+    ("é".encode(), "text/plain; charset=us-ascii", "é"),
+    ("é".encode(), "text/plain; charset=none-such", "é"),
+    # Codecs of Python that are no charsets.
+    (b"abc", "text/plain; charset=rot13", "abc"),
+    (b"eJxLBAABYQE=", "text/plain; charset=zip", "eJxLBAABYQE="),
+]
+
+# In base64 (RFC 4648 §4): 0xff 0x00 0xfe is 111111 110000 000011 111110, that is / w D +.
+BYTES: list[tuple[bytes, str | None, str]] = [
+    (b"\xff\x00\xfe", "application/octet-stream", "/wD+"),
+    (b"\xff\x00\xfe", "image/png", "/wD+"),
+    (b"\xff\x00\xfe", None, "/wD+"),
+    (b"\xff\x00\xfe", JSON, "/wD+"),
+    (b"\xff\x00\xfe", "text/plain", "/wD+"),
+    (b"\xff\x00\xfe", "text/plain; charset=utf-8", "/wD+"),
+    (b"\xff\x00\xfe", "text/plain; charset=none-such", "/wD+"),
+    (b"\xff", "text/plain; charset=Shift_JIS", "/w=="),
+]
+
+
+@pytest.mark.parametrize(("body", "kind", "shown"), CODED_BODIES, ids=lambda case: f"{case!r:.40}")
+def test_a_body_is_read_by_its_declared_charset(body: bytes, kind: str, shown: object) -> None:
+    """Text is text in whatever charset its target writes (RFC 9110 §8.3.2)."""
+    payload = response_payload(answered(body, kind))
+    assert payload["body"] == shown
+    assert "body_encoding" not in payload
+
+
+@pytest.mark.parametrize(("body", "kind", "shown"), BYTES, ids=lambda case: f"{case!r:.40}")
+def test_what_is_no_text_is_kept_in_base64(body: bytes, kind: str | None, shown: str) -> None:
+    """No byte is lost; `body_encoding` tells it from text that looks the same."""
+    payload = response_payload(answered(body, kind))
+    assert (payload["body"], payload["body_encoding"]) == (shown, "base64")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "shown"),
+    [
+        ("aé".encode()[:2], None, "a"),
+        ("a€".encode()[:3], "text/plain", "a"),
+        ("a日".encode("shift_jis")[:2], "text/plain; charset=shift_jis", "a"),
+    ],
+)
+def test_half_a_character_at_the_cut_is_left_out(body: bytes, kind: str | None, shown: str) -> None:
+    """A body that is cut in the middle of a character is text all the same."""
+    payload = response_payload(answered(body, kind, is_cut=True))
+    assert (payload["body"], payload.get("body_encoding")) == (shown, None)
+
+
+def test_a_fault_stands_beside_the_status() -> None:
+    """What was wrong behind the status line is said."""
+    faulty = replace(answered(), response=replace(answered().response, fault="no such coding"))
+    assert response_payload(faulty)["fault"] == "no such coding"
 
 
 def test_a_cut_response_says_so_and_is_text() -> None:
