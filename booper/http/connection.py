@@ -36,6 +36,8 @@ class Connection(asyncio.Protocol):
         self.loop = asyncio.get_running_loop()
         self._exchange: Exchange | None = None
         self._is_sending = False
+        self.idle_seconds: float | None = None
+        """How long it may be idle, None if the server does not say it."""
 
     def start(self, request: bytes, response: ResponseReader, *, keep_alive: bool) -> "Exchange":
         """Send a whole request and return the exchange that awaits its response.
@@ -118,6 +120,7 @@ class Connection(asyncio.Protocol):
         self._exchange = None
         is_sent = self._transport.get_write_buffer_size() == 0
         if exchange.keep_alive and exchange.response.keeps_alive and is_sent:
+            self.idle_seconds = exchange.response.idle_seconds
             self._on_free(self)
         else:
             self.close()

@@ -61,15 +61,20 @@ class IdleConnections:
         self._seconds = seconds
         self._by_origin: dict[Origin, list[Connection]] = {}
         self._expires: dict[Connection, float] = {}
-        """Loop time at which each expires; insertion order is the order of expiry."""
+        """Loop time at which each expires, in the order in which they were put here."""
         self._timer: asyncio.TimerHandle | None = None
 
     def put(self, origin: Origin, connection: Connection) -> None:
-        """Keep `connection`; where that is one too many, close the one idle for longest."""
-        loop = connection.loop
+        """Keep `connection`; where that is one too many, close the one idle for longest.
+
+        It expires before its server closes it: what is sent then may have been carried out or not.
+        """
+        loop, seconds = connection.loop, self._seconds
+        if connection.idle_seconds is not None:
+            seconds = min(seconds, connection.idle_seconds)
         waiting = self._by_origin.setdefault(origin, [])
         waiting.append(connection)
-        self._expires[connection] = expires = loop.time() + self._seconds
+        self._expires[connection] = expires = loop.time() + seconds
         if len(waiting) > self._per_origin:
             waiting[0].close()
         elif len(self._expires) > self._total:
@@ -114,6 +119,5 @@ class IdleConnections:
         now = loop.time()
         for connection in [c for c, expires in self._expires.items() if expires <= now]:
             connection.close()
-        for expires in self._expires.values():
-            self._timer = loop.call_at(expires, self.expire)
-            break
+        if self._expires:
+            self._timer = loop.call_at(min(self._expires.values()), self.expire)

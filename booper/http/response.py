@@ -19,6 +19,11 @@ MAX_INTERIM = 64
 FRAMING_BYTES_PER_BODY_BYTE = 8
 """Chunk framing that a body byte pays for: `1\\r\\nx\\r\\n` spends 5 on one; 3 are left over."""
 
+MARGIN_SECONDS = 1.0
+"""How long before the time of `Keep-Alive: timeout=5` a connection is used no more."""
+
+_TIMEOUT = re.compile(rb"\btimeout=([0-9]{1,6})\b", re.IGNORECASE)  # RFC 2068 §19.7.1.1
+
 # What every client reads though RFC 9112 forbids to send it: folded headers (§5.2), lines that end
 # in LF alone (§2.2).
 _IS_LAX = re.compile(rb"\n[ \t]|(?<!\r)\n")
@@ -75,6 +80,8 @@ class ResponseReader:
         """Whether any byte of it has come."""
         self.keeps_alive = False
         """Whether the connection may serve another request once this is DONE."""
+        self.idle_seconds: float | None = None
+        """How long the connection may be idle then, None if the server does not say it."""
         self.fault = ""
         """What is wrong behind the status line; the body then ends where that was found."""
         self.is_cut = False
@@ -209,6 +216,8 @@ class ResponseReader:
                     if value.lower() != b"chunked" or version == "1.0" or (not self._ends_at_eof):
                         self._refuse(f"unsupported transfer-encoding {value[:40]!r}")
                     self._ends_at_eof = False
+                case b"keep-alive" if (timeout := _TIMEOUT.search(value)) is not None:
+                    self.idle_seconds = int(timeout[1]) - MARGIN_SECONDS
 
     def _refuse_interim(self, status: int) -> None:
         self._interim += 1

@@ -421,6 +421,17 @@ async def test_http_1_0_keeps_alive_when_it_says_so(client: SocketClient) -> Non
         assert server.connections == 1
 
 
+async def test_a_connection_that_its_server_soon_closes_is_not_used_again(
+    client: SocketClient,
+) -> None:
+    """A server that keeps connections for a second might close this one at any moment."""
+    answer = b"HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 2\r\n\r\nok"
+    async with serve(answering_then_waiting(answer), answering_then_waiting(OK)) as server:
+        await fetch(client, request_to(server))
+        assert await fetch(client, request_to(server, "POST")) == (200, b"ok")
+        assert server.connections == 2
+
+
 async def read_then_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answer once; take a second request, and close without a byte of an answer."""
     await answering(OK)(reader, writer)

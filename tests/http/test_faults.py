@@ -78,6 +78,25 @@ def test_a_length_is_read_wherever_it_stands(head: bytes) -> None:
     assert (reader.take(), reader.keeps_alive, reader.fault) == (b"ok", True, "")
 
 
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (b"", None),
+        (b"Keep-Alive: timeout=5\r\n", 4.0),
+        (b"keep-alive: max=100, timeout=72\r\n", 71.0),
+        (b"Keep-Alive: Timeout=1\r\n", 0.0),
+        (b"Keep-Alive: max=5\r\n", None),
+        (b"Keep-Alive: timeout=soon\r\n", None),
+    ],
+)
+def test_a_connection_is_used_no_more_before_its_server_closes_it(
+    header: bytes, seconds: float | None
+) -> None:
+    """A second less than the server keeps it idle (RFC 2068 §19.7.1.1)."""
+    reader = read(OK + header + LENGTH)
+    assert (reader.keeps_alive, reader.idle_seconds) == (True, seconds)
+
+
 def test_folds_do_not_raise_the_limit() -> None:
     """Folded lines count as much as others."""
     reader = read(OK + b"X: a\r\n" + b" b\r\n" * 800 + LENGTH)
