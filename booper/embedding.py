@@ -7,9 +7,10 @@ from starlette.types import ASGIApp
 
 from booper.api.access import USER_HEADER
 from booper.client import AsyncClient, AsyncJobs, AsyncKeys, AsyncLogs, AsyncSchedules
-from booper.errors import ConfigError, SendError
+from booper.errors import ConfigError
 from booper.http.asgi import AppTransport
 from booper.http.base import Endpoint
+from booper.http.errors import SendError
 from booper.model.key import check_name
 
 APP_USER = "app"

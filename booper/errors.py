@@ -29,12 +29,7 @@
     │   └── MalformedURL            what was given is no URL
     ├── UnresolvableHost            the target's name has no address now (an attempt fails)
     ├── InvalidRedirect             a target redirects to what is no URL (an attempt fails)
-    ├── SendError                   a request brought no response (an attempt fails)
-    │   ├── ConnectError                no connection, so nothing was sent
-    │   ├── WriteError                  the connection was lost while the request was sent
-    │   ├── ReadError                   the connection was lost before the response was complete
-    │   ├── ProtocolError               what came is no response of HTTP/1.1
-    │   └── UnsendableRequest           the request cannot be written as HTTP
+    ├── SendError                   a request brought no response (`booper.http.errors`)
     ├── Shortage                    this process lacks descriptors, ports, threads or memory
     └── StartError                  booper cannot start; one line for the operator, exit 1
         └── ConfigError             the configuration is wrong; exit 2
@@ -275,42 +270,6 @@ class InvalidRedirect(BooperError):
 
 class UnresolvableHost(BooperError):
     """A target's name has no address now; a later attempt may find one."""
-
-
-class SendError(BooperError):
-    """A request brought no response; `kind` is the short stable word that log entries have."""
-
-    kind = "network"
-
-
-class ConnectError(SendError):
-    """No connection could be opened, so nothing was sent."""
-
-    kind = "connect"
-
-
-class WriteError(SendError):
-    """The connection was lost while the request was being sent."""
-
-    kind = "write"
-
-
-class ReadError(SendError):
-    """The connection was lost, or given up, before the response was complete."""
-
-    kind = "read"
-
-
-class ProtocolError(SendError):
-    """What came back is no response of HTTP/1.1, or ends too early."""
-
-    kind = "protocol"
-
-
-class UnsendableRequest(SendError):
-    """The request has a part that would break out of its place (RFC 9112 §11.2)."""
-
-    kind = "request"
 
 
 class Shortage(BooperError):

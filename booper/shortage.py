@@ -9,7 +9,7 @@ import os
 import socket
 import ssl
 
-from booper.errors import SendError, Shortage
+from booper.errors import BooperError, Shortage
 
 _ERRNOS = {
     errno.EMFILE: "no file descriptor is left (the process's limit, `ulimit -n`)",
@@ -30,7 +30,7 @@ def shortage_of(error: BaseException) -> Shortage | None:
     match error:
         case Shortage():
             return error
-        case SendError() if error.__cause__ is not None:
+        case BooperError() if error.__cause__ is not None:
             return shortage_of(error.__cause__)
         case MemoryError():
             return Shortage("no memory is left")

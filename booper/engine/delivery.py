@@ -14,14 +14,7 @@ from msgspec.structs import replace
 
 from booper.clock import monotonic
 from booper.engine.origin_map import OriginMap
-from booper.errors import (
-    AddressRefused,
-    ConnectError,
-    InvalidRedirect,
-    SendError,
-    TargetRefused,
-    UnresolvableHost,
-)
+from booper.errors import AddressRefused, InvalidRedirect, TargetRefused, UnresolvableHost
 from booper.guard.policy import Guard, Target
 from booper.guard.redirects import (
     MAX_HOPS,
@@ -33,6 +26,7 @@ from booper.guard.redirects import (
 from booper.http.asgi import AppTransport
 from booper.http.base import Client
 from booper.http.body import read_body
+from booper.http.errors import ConnectError, SendError
 from booper.http.headers import decode_headers, encode_headers
 from booper.model.job import Answered, Failed, Outcome, Refused, Request, Response
 from booper.model.redaction import ALWAYS

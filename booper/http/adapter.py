@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 import httpx
 
-from booper.errors import (
+from booper.http.base import Addresses, Headers, Response, Stream, Target
+from booper.http.errors import (
     ConnectError,
     ProtocolError,
     ReadError,
@@ -13,7 +14,6 @@ from booper.errors import (
     UnsendableRequest,
     WriteError,
 )
-from booper.http.base import Addresses, Headers, Response, Stream, Target
 
 _ERRORS: dict[type[httpx.TransportError], type[SendError]] = {
     httpx.ConnectError: ConnectError,

@@ -14,8 +14,8 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message, Scope
 
-from booper.errors import ReadError
 from booper.http.base import Addresses, Headers, Response, Stream, Target, WholeBody
+from booper.http.errors import ReadError
 from booper.model.args import METHODS_WITH_BODY
 
 log = logging.getLogger("booper")

@@ -2,10 +2,10 @@
 
 import ssl
 
-from booper.errors import ReadError, SendError, UnsendableRequest
 from booper.http.base import Addresses, Headers, Response, Target
 from booper.http.connecting import Connector, Routes, directly
 from booper.http.connection import Connection, Exchange
+from booper.http.errors import ReadError, SendError, UnsendableRequest
 from booper.http.pool import Pool
 from booper.http.racing import STAGGER_SECONDS
 from booper.http.request import encode_request

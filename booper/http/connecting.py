@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import certifi
 
-from booper.errors import ConnectError, Shortage
+from booper.errors import Shortage
 from booper.http.base import Target
 from booper.http.connection import Connection
+from booper.http.errors import ConnectError
 from booper.http.pool import Pool
 from booper.http.racing import STAGGER_SECONDS, NothingConnected, first_connected
 from booper.http.tunnel import Proxy, ProxyRefused, open_tunnel

@@ -9,8 +9,8 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import cast
 
-from booper.errors import ProtocolError, ReadError, SendError, WriteError
 from booper.http.base import Stream
+from booper.http.errors import ProtocolError, ReadError, SendError, WriteError
 from booper.http.response import DONE, HEAD, ResponseReader
 
 MAX_BUFFERED_BYTES = 64 * 1024

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from booper.errors import SendError
 from booper.http.base import Origin
 from booper.http.connection import Connection
+from booper.http.errors import SendError
 
 
 class Pool:

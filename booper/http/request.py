@@ -3,8 +3,8 @@
 import re
 from functools import lru_cache
 
-from booper.errors import UnsendableRequest
 from booper.http.base import Headers
+from booper.http.errors import UnsendableRequest
 from booper.model.args import METHODS_WITH_BODY
 
 _OWN_HEADERS = frozenset({b"content-length", b"transfer-encoding"})

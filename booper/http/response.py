@@ -11,7 +11,7 @@ from enum import Enum
 
 import httptools
 
-from booper.errors import ProtocolError
+from booper.http.errors import ProtocolError
 
 MAX_INTERIM = 64
 """Interim (1xx) responses before the final one: a 102 every 15 s for 15 minutes is 60."""

@@ -18,17 +18,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from booper.api.bodies import read_body
 from booper.api.problems import ProblemResponse
 from booper.clock import monotonic
-from booper.errors import (
-    BooperError,
-    ConnectError,
-    HolderUnreachable,
-    MalformedRequest,
-    SendError,
-    Shortage,
-    UnsendableRequest,
-)
+from booper.errors import BooperError, HolderUnreachable, MalformedRequest, Shortage
 from booper.http.base import Endpoint, Headers, Response, Stream
 from booper.http.client import SocketClient
+from booper.http.errors import ConnectError, SendError, UnsendableRequest
 
 RETRY_SECONDS = 0.05
 # Less than a listener keeps them: none is closed just when it is used again.

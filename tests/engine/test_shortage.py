@@ -17,7 +17,8 @@ import pytest
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.engine.shortages import FIRST_PAUSE, MAX_PAUSE, Shortages
-from booper.errors import ConnectError, Shortage
+from booper.errors import Shortage
+from booper.http.errors import ConnectError
 from booper.server.files import OWN_FILES
 from booper.shortage import descriptor_shortage, port_shortage_of, shortage_of
 from tests.conftest import START
@@ -213,7 +214,8 @@ def completed(api: httpx.Client) -> int:
 _WITHOUT_THREADS = """
 import asyncio, resource
 from booper.guard.resolver import Resolver
-from booper.errors import ConnectError, Shortage
+from booper.errors import Shortage
+from booper.http.errors import ConnectError
 
 async def main():
     resolver = Resolver(lambda host, port: ["192.0.2.1"])

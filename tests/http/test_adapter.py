@@ -5,7 +5,10 @@ from collections.abc import AsyncIterator, Sequence
 import httpx
 import pytest
 
-from booper.errors import (
+from booper.guard.target import parse_target
+from booper.http.adapter import HttpxClient
+from booper.http.body import Body, read_body
+from booper.http.errors import (
     ConnectError,
     ProtocolError,
     ReadError,
@@ -13,9 +16,6 @@ from booper.errors import (
     UnsendableRequest,
     WriteError,
 )
-from booper.guard.target import parse_target
-from booper.http.adapter import HttpxClient
-from booper.http.body import Body, read_body
 
 pytestmark = pytest.mark.anyio
 

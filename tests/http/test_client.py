@@ -9,7 +9,11 @@ from dataclasses import dataclass
 import pytest
 import trustme
 
-from booper.errors import (
+from booper.guard.target import parse_target
+from booper.http.base import Addresses, Endpoint, Target
+from booper.http.client import SocketClient, may_send_again
+from booper.http.connection import MAX_BUFFERED_BYTES, Connection, Exchange
+from booper.http.errors import (
     ConnectError,
     ProtocolError,
     ReadError,
@@ -17,10 +21,6 @@ from booper.errors import (
     UnsendableRequest,
     WriteError,
 )
-from booper.guard.target import parse_target
-from booper.http.base import Addresses, Endpoint, Target
-from booper.http.client import SocketClient, may_send_again
-from booper.http.connection import MAX_BUFFERED_BYTES, Connection, Exchange
 from booper.http.request import encode_request
 from booper.http.response import ResponseReader
 from tests.support.http_server import (

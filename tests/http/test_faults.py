@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from booper.errors import ProtocolError
 from booper.guard.target import parse_target
 from booper.http.body import Body, read_body
 from booper.http.client import SocketClient
+from booper.http.errors import ProtocolError
 from booper.http.response import DONE, ResponseReader
 from tests.support.http_server import read_request, serve, wait_for_eof
 

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from booper.app import Booper
+from tests.support.programs import content_of
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
@@ -53,7 +54,7 @@ async def next_bodies(
     schedule = created.json()["data"]["schedule_id"]
     assert (await api.post(f"/api/schedules/{schedule}/run")).status_code in (200, 201, 202)
     await booper.wait_idle()
-    return [request.content for request in target.received]
+    return [content_of(request) for request in target.received]
 
 
 async def test_a_gzip_response_feeds_the_next_run(
@@ -105,8 +106,8 @@ async def test_callbacks_and_webhooks_have_the_same_body(
         callback_url="https://target.test/called",
         webhook_url="https://target.test/event",
     )
-    called = httpx.Response(200, content=by_path["/called"][0].content).json()["response"]
-    events = [httpx.Response(200, content=each.content).json() for each in by_path["/event"]]
+    called = httpx.Response(200, content=content_of(by_path["/called"][0])).json()["response"]
+    events = [httpx.Response(200, content=content_of(each)).json() for each in by_path["/event"]]
     [event] = [each["data"] for each in events if each["type"] == "job.response"]
     for shown in (called, event):
         assert (shown["body"], shown["body_encoding"]) == ("/wD+", "base64")

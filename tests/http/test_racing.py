@@ -7,10 +7,10 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from booper.errors import ConnectError
 from booper.guard.target import parse_target
 from booper.http.body import read_body
 from booper.http.client import SocketClient
+from booper.http.errors import ConnectError
 from booper.http.racing import NothingConnected, first_connected, interleaved
 from tests.support.http_server import answering, serve
 

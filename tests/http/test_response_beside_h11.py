@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from booper.errors import ProtocolError
+from booper.http.errors import ProtocolError
 from booper.http.response import DONE, ResponseReader
 
 Outcome = tuple[int, list[tuple[bytes, bytes]], bytes] | None

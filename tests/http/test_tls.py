@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from booper.errors import ConnectError
 from booper.guard.target import parse_target
 from booper.http.body import Body, read_body
 from booper.http.client import SocketClient
 from booper.http.connecting import Route, default_ssl_context
+from booper.http.errors import ConnectError
 from tests.support.http_server import answering, read_request, serve
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

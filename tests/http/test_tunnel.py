@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 import pytest
 import trustme
 
-from booper.errors import ConnectError
 from booper.guard.target import parse_target
 from booper.http.body import read_body
 from booper.http.client import SocketClient
 from booper.http.connecting import Route
+from booper.http.errors import ConnectError
 from booper.http.tunnel import Proxy
 from tests.support.http_server import answering, answering_then_waiting, serve
 
