@@ -91,6 +91,12 @@ def media_type(request: Incoming) -> str:
     raise UnsupportedMediaType(f"expected {JSON} or {FORM}, got {kind[:80]!r}")
 
 
+def check_json_type(request: Incoming) -> None:
+    """Check that a body is said to be JSON. Raises: UnsupportedMediaType."""
+    if media_type(request) != JSON:
+        raise UnsupportedMediaType(f"expected {JSON}")
+
+
 def decode_json(body: bytes, kind: Any) -> Any:
     """Read JSON text as a type.
 

@@ -1,7 +1,5 @@
 """`/api/jobs`: create, list, get, cancel, run now, run again (contract §2 to §5, §10)."""
 
-from uuid import UUID
-
 import msgspec
 from starlette.responses import Response
 
@@ -22,10 +20,11 @@ from booper.api.operations import (
 )
 from booper.api.paging import flag, read_page, write_cursor
 from booper.api.parameters import BOOLEAN, CURSOR, FILTERS, JOB_ID, paging
+from booper.api.paths import uuid_of
 from booper.api.pauses import holder
 from booper.api.responses import JSONResponse
 from booper.api.schemas import FORM_OF_CREATE
-from booper.errors import Conflict, NotFound
+from booper.errors import Conflict
 from booper.model.args import Args
 from booper.model.job import WAITING
 from booper.model.resource import JobResource, job_resource, new_job_resource
@@ -233,7 +232,4 @@ def reference(call: Call) -> JobRef:
     text = call.path["job_id"]
     if text.isascii() and text.isdigit() and len(text) <= 20 and int(text) <= _MAX_ID:
         return int(text)
-    try:
-        return UUID(text)
-    except ValueError:
-        raise NotFound(f"there is no job {text[:80]!r}") from None
+    return uuid_of(text, "job")

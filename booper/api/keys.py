@@ -3,13 +3,12 @@
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from uuid import UUID
 
 import msgspec
 from starlette.responses import Response
 
 from booper.api.access import Access
-from booper.api.bodies import JSON, media_type, read_body
+from booper.api.bodies import check_json_type, read_body
 from booper.api.call import Call
 from booper.api.operations import (
     Data,
@@ -21,11 +20,12 @@ from booper.api.operations import (
 )
 from booper.api.paging import MOST_UUID, read_page, write_cursor
 from booper.api.parameters import CURSOR, paging
+from booper.api.paths import uuid_of
 from booper.api.responses import JSONResponse
 from booper.api.schemas import UUID as UUID_SCHEMA
 from booper.api.shapes import read_struct
 from booper.api.wire import KeyResource, NewKeyResource, key_resource
-from booper.errors import FieldError, InvalidRequest, NotFound, UnsupportedMediaType
+from booper.errors import FieldError, InvalidRequest
 from booper.model.key import ApiKey, NewKey, Scope, check_name, digest_of, new_key
 from booper.store.values import Page, Part, Place
 
@@ -74,8 +74,7 @@ async def issue(create: CreateKey, asked: KeyRequest, now: datetime) -> NewKeyRe
 async def create(call: Call) -> Response:
     """Make a key and show it, this once."""
     body = await read_body(call, call.services.max_body_bytes)
-    if media_type(call) != JSON:
-        raise UnsupportedMediaType(f"expected {JSON}")
+    check_json_type(call)
     asked = read_struct(body, KeyRequest)
     issued = await issue(call.services.commands.create_key, asked, call.services.clock.now())
     return JSONResponse({"data": issued}, 201)
@@ -106,11 +105,7 @@ def _id(key: ApiKey) -> int:
 
 async def revoke(call: Call) -> Response:
     """Revoke a key; it is refused from the next request on, and its live feeds end."""
-    text = call.path["key_id"]
-    try:
-        key_id = UUID(text)
-    except ValueError:
-        raise NotFound(f"there is no key {text[:80]!r}") from None
+    key_id = uuid_of(call.path["key_id"], "key")
     key = await call.services.commands.revoke_key(key_id, call.services.clock.now())
     return JSONResponse({"data": key_resource(key)})
 

@@ -1,7 +1,5 @@
 """`/api/logs`: what was sent and received (contract §7)."""
 
-from uuid import UUID
-
 import msgspec
 from starlette.responses import Response
 
@@ -11,11 +9,11 @@ from booper.api.memory import ITEM_BYTES
 from booper.api.operations import Data, DescribedResponse, Documentation, Operation, Parameter
 from booper.api.paging import MOST_UUID, read_page, write_cursor
 from booper.api.parameters import CURSOR, paging
+from booper.api.paths import uuid_of
 from booper.api.responses import JSONResponse
 from booper.api.schemas import UUID as UUID_SCHEMA
 from booper.api.schemas import choice, whole
 from booper.api.wire import LogResource, log_resource
-from booper.errors import NotFound
 from booper.model.event import EVENTS
 from booper.store.values import PAGE_BYTES
 
@@ -41,11 +39,7 @@ async def list_all(call: Call) -> Response:
 
 async def get(call: Call) -> Response:
     """Show one log entry."""
-    text = call.path["log_id"]
-    try:
-        entry_id = UUID(text)
-    except ValueError:
-        raise NotFound(f"there is no log entry {text[:80]!r}") from None
+    entry_id = uuid_of(call.path["log_id"], "log entry")
     return JSONResponse(
         {"data": log_resource(await call.services.store.logs.get(call.user_id, entry_id))}
     )

@@ -7,15 +7,12 @@ from msgspec.structs import replace
 from starlette.responses import Response
 
 from booper.api.access import Access
-from booper.api.bodies import JSON, media_type, read_body
+from booper.api.bodies import check_json_type, read_body
 from booper.api.call import Call
 from booper.api.filters import FilterBody, body_filter
 from booper.api.operations import Data, DescribedBody, DescribedResponse, Documentation, Operation
 from booper.api.responses import JSONResponse
 from booper.api.shapes import read_struct
-from booper.errors import (
-    UnsupportedMediaType,
-)
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -86,6 +83,5 @@ async def read_json(call: Call, kind: type[T], max_bytes: int | None = None) -> 
 
 def parse_struct(call: Call, body: bytes, kind: type[T]) -> T:
     """Read a JSON body as a struct; these operations take no forms."""
-    if media_type(call) != JSON:
-        raise UnsupportedMediaType(f"expected {JSON}")
+    check_json_type(call)
     return read_struct(body, kind)

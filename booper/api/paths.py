@@ -3,7 +3,9 @@
 import re
 from collections.abc import Iterable, Sequence
 from typing import Final
+from uuid import UUID
 
+from booper.errors import NotFound
 from booper.model.suggestion import suggestions
 
 # What base URLs and other APIs put before a resource.
@@ -68,3 +70,11 @@ def _filled(template: Sequence[str], spelled: Sequence[str]) -> str:
         for expected, value in zip(template, given, strict=True)
     )
     return "/" + "/".join(parts)
+
+
+def uuid_of(text: str, noun: str) -> UUID:
+    """Return the id in a path. Raises: NotFound, which names what is not there."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound(f"there is no {noun} {text[:80]!r}") from None

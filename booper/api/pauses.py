@@ -4,7 +4,7 @@ import msgspec
 from starlette.responses import Response
 
 from booper.api.access import Access
-from booper.api.bodies import JSON, media_type, read_body
+from booper.api.bodies import check_json_type, read_body
 from booper.api.call import Call
 from booper.api.memory import ITEM_BYTES
 from booper.api.operations import Data, DescribedBody, DescribedResponse, Documentation, Operation
@@ -12,7 +12,7 @@ from booper.api.responses import JSONResponse
 from booper.api.schemas import Schema
 from booper.api.services import Services
 from booper.api.shapes import read_struct
-from booper.errors import FieldError, InvalidRequest, TargetRefused, UnsupportedMediaType
+from booper.errors import FieldError, InvalidRequest, TargetRefused
 from booper.guard.target import APP_HOST, parse_host, parse_origin
 from booper.model.resource import HeldBy
 from booper.model.timestamps import precise
@@ -72,8 +72,7 @@ async def read_target(call: Call) -> str:
     raw = await read_body(call, call.services.max_body_bytes)
     if not raw:
         return ALL_TARGETS
-    if media_type(call) != JSON:
-        raise UnsupportedMediaType(f"expected {JSON}")
+    check_json_type(call)
     body = read_struct(raw, TargetBody)
     if body.host is not None and body.origin is not None:
         raise InvalidRequest([FieldError("/origin", "give either host or origin, not both")])

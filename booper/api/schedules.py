@@ -8,7 +8,7 @@ import msgspec
 from starlette.responses import Response
 
 from booper.api.access import Access
-from booper.api.bodies import JSON, decode_json, media_type, read_body
+from booper.api.bodies import JSON, check_json_type, decode_json, read_body
 from booper.api.call import Call
 from booper.api.intake import check, new_schedule, read_args, read_due, start_of_interval
 from booper.api.jobs import JOB
@@ -27,6 +27,7 @@ from booper.api.paging import (
     write_cursor,
 )
 from booper.api.parameters import CURSOR, MOMENT, paging
+from booper.api.paths import uuid_of
 from booper.api.responses import JSONResponse
 from booper.api.schemas import ANYTHING, CREATE, Schema, optional, whole
 from booper.api.schemas import UUID as UUID_SCHEMA
@@ -42,8 +43,6 @@ from booper.errors import (
     Conflict,
     FieldError,
     InvalidRequest,
-    NotFound,
-    UnsupportedMediaType,
 )
 from booper.model.args import decode_args, encode_args
 from booper.model.job import Kind, NewJob
@@ -88,8 +87,7 @@ async def change(call: Call) -> Response:
     """Change the fields that are given (null removes one) and plan the next run anew."""
     services, now = call.services, call.services.clock.now()
     body = await read_body(call, services.max_body_bytes)
-    if media_type(call) != JSON:
-        raise UnsupportedMediaType(f"expected {JSON}")
+    check_json_type(call)
     schedule = await services.commands.change_schedule(
         call.user_id, _reference(call), lambda seen: _changed(seen, body, call, now), now
     )
@@ -269,8 +267,7 @@ def _run_body(call: Call, body: bytes) -> dict[str, msgspec.Raw]:
     """Read the optional `{"body": …}` of an extra run."""
     if not body:
         return {}
-    if media_type(call) != JSON:
-        raise UnsupportedMediaType(f"expected {JSON}")
+    check_json_type(call)
     given = _fields(body)
     if others := [name for name in given if name != "body"]:
         raise InvalidRequest([unknown(name, ["body"]) for name in others])
@@ -357,8 +354,4 @@ def _next_parameters(call: Call) -> tuple[int, datetime]:
 
 
 def _reference(call: Call) -> UUID:
-    text = call.path["schedule_id"]
-    try:
-        return UUID(text)
-    except ValueError:
-        raise NotFound(f"there is no schedule {text[:80]!r}") from None
+    return uuid_of(call.path["schedule_id"], "schedule")

@@ -1,13 +1,11 @@
 """Addresses that are listened on, as they are printed and called."""
 
-from typing import Final
-
-_LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+from booper.model.origin import LOOPBACK_OF
 
 
 def is_every_address(host: str) -> bool:
     """Return whether this means all addresses of the machine, and can itself not be called."""
-    return host in _LOOPBACK
+    return host in LOOPBACK_OF
 
 
 def authority(host: str, port: int) -> str:
@@ -17,4 +15,4 @@ def authority(host: str, port: int) -> str:
 
 def local_url(host: str, port: int) -> str:
     """Return the URL at which this machine reaches what listens there."""
-    return f"http://{authority(_LOOPBACK.get(host, host), port)}"
+    return f"http://{authority(LOOPBACK_OF.get(host, host), port)}"

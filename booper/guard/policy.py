@@ -16,6 +16,7 @@ from booper.guard.addresses import Address, Network, special_range
 from booper.guard.names import ip_literal
 from booper.guard.resolver import Resolver
 from booper.guard.target import Target, parse_authority, parse_target
+from booper.model.origin import LOOPBACK_OF
 
 # Verdicts, of URLs of at most 8 KiB: a few MB for what is typical, 32 MB at the worst.
 REMEMBERED = 4_096
@@ -242,7 +243,7 @@ def _better_entry(entry: str) -> str | None:
 
 def _own_urls(host: str, port: int) -> re.Pattern[str]:
     # A socket bound to the wildcard is reached over loopback.
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host.lower())
+    host = LOOPBACK_OF.get(host, host.lower())
     authority = f"[{host}]" if ":" in host else host
     optional = "?" if port == 80 else ""
     return re.compile(

@@ -10,6 +10,9 @@ from zlib import crc32
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
+LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+"""Where this machine reaches a socket that listens on every address."""
+
 APP_ORIGIN = "app:"
 """The program around booper; no host has such a name."""
 
