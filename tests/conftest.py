@@ -44,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def keep_bytecode(folder: Path) -> None:
-    """Have the processes of this run keep what they compile in a folder of pytest's cache.
+    """Keep what the processes of this run compile in a folder of pytest's cache.
 
     `PYTHONDONTWRITEBYTECODE` asks for clean source folders; each worker and each command would
     compile all libraries again, which is a third of the time.

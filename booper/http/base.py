@@ -88,7 +88,7 @@ class WholeBody(Stream):
         yield self._content
 
     async def aclose(self) -> None:
-        """Do nothing: nothing is open."""
+        """Close nothing: nothing is open."""
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):

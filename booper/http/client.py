@@ -92,7 +92,7 @@ class SocketClient:
         self.close()
 
     def close(self) -> None:
-        """Do what `aclose` does, which waits for nothing."""
+        """Close as `aclose` does, which waits for nothing."""
         self._is_closed = True
         self._pool.close(ReadError("the client was closed"))
 

@@ -71,7 +71,7 @@ class Connection(asyncio.Protocol):
         self._on_closed(self)
 
     def resume_reading(self, exchange: "Exchange") -> None:
-        """Go on reading the body of `exchange`."""
+        """Resume reading the body of `exchange`."""
         if self._exchange is exchange:
             self._transport.resume_reading()
 
@@ -204,7 +204,7 @@ class Exchange(Stream):
         return self.response.fault
 
     async def aclose(self) -> None:
-        """Give up the rest of the body."""
+        """Discard the rest of the body."""
         self._connection.end(self)
 
     def wake(self) -> None:

@@ -87,7 +87,7 @@ class _Race(Generic[T]):
         raise NothingConnected(self._failures)
 
     def end(self) -> None:
-        """Give up what runs; an attempt that succeeds all the same is discarded."""
+        """Cancel what runs; an attempt that succeeds all the same is discarded."""
         for task in self._running:
             task.add_done_callback(self._discard_result)
             task.cancel()

@@ -85,7 +85,7 @@ class ScriptedTarget:
             return _response(made)
 
     async def aclose(self) -> None:
-        """Do nothing: nothing is open."""
+        """Close nothing: nothing is open."""
 
     def _asked(
         self, function: Callable[[httpx.Request], httpx.Response], request: httpx.Request

@@ -63,11 +63,11 @@ class Attempts:
             raise
 
     def succeed(self, address: str) -> None:
-        """Let an attempt connect."""
+        """Connect an attempt."""
         self._ends[address].set_result(address)
 
     def fail(self, address: str) -> None:
-        """Let an attempt fail."""
+        """Fail an attempt."""
         self._ends[address].set_exception(ConnectionRefusedError(address))
 
     async def until(self, count: int) -> None:
@@ -78,7 +78,7 @@ class Attempts:
 
 
 async def turns(count: int) -> None:
-    """Let the loop go round."""
+    """Run the loop."""
     for _ in range(count):
         gone = asyncio.Event()
         asyncio.get_running_loop().call_soon(gone.set)
@@ -178,7 +178,7 @@ async def test_a_race_that_is_given_up_gives_up_its_attempts() -> None:
 
 @contextmanager
 def hanging(*hosts: str, port: int) -> Iterator[None]:
-    """Let connections to some addresses of this machine hang, as packets that are dropped do.
+    """Hang connections to some addresses of this machine, as dropped packets do.
 
     The queue of a socket that nobody accepts from is filled: Linux then drops what else comes.
     """
