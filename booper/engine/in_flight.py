@@ -23,7 +23,7 @@ class InFlight:
         self.sending: set[asyncio.Task[None]] = set()
 
     async def stop(self, grace: timedelta) -> list[Job]:
-        """Give attempts `grace` of real time, cancel the rest, and return the jobs cut off."""
+        """Wait `grace` of real time for attempts, cancel the rest, and return the jobs cut off."""
         await _wait(self.jobs, grace)
         left = {task: job for task, job in self.jobs.items() if task in self.sending}
         for task in left:

@@ -82,7 +82,7 @@ class AppTransport:
         return Response(start["status"], list(start.get("headers", ())), exchange)
 
     async def aclose(self) -> None:
-        """Let the calls end that have been answered, and cut off those that take too long."""
+        """Wait for calls that have a response to end, and cut off those that take too long."""
         await _wait(self._tasks, self._grace_seconds)
         for task in self._tasks:
             task.cancel()

@@ -75,7 +75,7 @@ class Stream(ABC):
 
     @abstractmethod
     async def aclose(self) -> None:
-        """Give up what is unread."""
+        """Discard what is unread."""
 
 
 class WholeBody(Stream):
