@@ -1,6 +1,7 @@
 """What tests share: a running booper on a virtual clock, a target, and clients of its API."""
 
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -41,6 +42,9 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     if sys.dont_write_bytecode and config.cache is not None:
         keep_bytecode(config.cache.mkdir("bytecode"))
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As a shell's job in the background; every process that a test interrupts would inherit it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def keep_bytecode(folder: Path) -> None:
