@@ -43,6 +43,7 @@ from booper.http.base import Client
 from booper.model.duration import parse_duration
 from booper.model.redaction import Redaction
 from booper.model.retry import parse_backoff
+from booper.origins import ways_of
 from booper.parts import (
     USER_AGENT,
     check_app,
@@ -127,7 +128,8 @@ class Booper(EmbeddedCalls):
         self._own_secret = secrets.token_urlsafe(32)
         self._channels = Channels(self._clock, self._random)
         self._memory = ResponseMemory()
-        self._sender = make_client(self.config, transport)
+        ways = ways_of(self.config, self._addresses)
+        self._sender = make_client(self.config, transport, ways)
         self._exit = AsyncExitStack()
         self._scheduler: Scheduler | None = None
         self._loop: asyncio.Task[None] | None = None
@@ -135,7 +137,7 @@ class Booper(EmbeddedCalls):
         self._administration: ASGIApp | None = None
         self._redaction = Redaction.of(self.config.delivery.redact_headers)
         self._api_key = check_api_key(api_key)
-        self._guard = make_guard(self.config, self._addresses)
+        self._guard = make_guard(self.config, self._addresses, ways)
 
     async def __aenter__(self) -> "Booper":
         """Open the store and start the loop; or follow the process that has the database open.

@@ -65,12 +65,20 @@ class Delivery(Table, frozen=True, kw_only=True):
     grace_seconds: Annotated[float, msgspec.Meta(ge=0, le=900)] = 10.0
     redact_headers: tuple[str, ...] = ()
     app_host: str = "localhost"
+    proxy: str = ""
+    proxy_resolves: bool = False
 
 
 class Origin(Table, frozen=True, kw_only=True):
     """What is different for one origin, or for all of a host; None is what holds for all."""
 
     slots: Count | None = None
+    proxy: str | None = None
+    proxy_resolves: bool | None = None
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    verify: bool | None = None
 
 
 class Retry(Table, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ from booper.http.base import Client
 from booper.http.client import SocketClient
 from booper.model.redaction import Redaction
 from booper.model.retry import parse_backoff
+from booper.origins import Ways, slots_of
 from booper.server.files import files_to_spare
 from booper.store.base import Store
 
@@ -58,7 +59,7 @@ def check_app(app: ASGIApp | None) -> ASGIApp | None:
     )
 
 
-def make_guard(config: Config, own: Sequence[tuple[str, int]]) -> Guard:
+def make_guard(config: Config, own: Sequence[tuple[str, int]], ways: Ways) -> Guard:
     """Return the guard; `own` are the addresses it listens on. Raises: ConfigError."""
     targets = config.targets
     try:
@@ -67,12 +68,15 @@ def make_guard(config: Config, own: Sequence[tuple[str, int]]) -> Guard:
             allow_private_networks=targets.allow_private_networks,
             allow=targets.allow,
             own=own,
+            is_left_to_proxy=ways.is_resolved_by_proxy,
         )
     except ValueError as error:
         raise ConfigError(str(error)) from error
 
 
-def make_client(config: Config, transport: httpx.AsyncBaseTransport | Client | None) -> Client:
+def make_client(
+    config: Config, transport: httpx.AsyncBaseTransport | Client | None, ways: Ways
+) -> Client:
     """Return what sends requests: over sockets, where no other transport is given.
 
     Raises:
@@ -87,8 +91,9 @@ def make_client(config: Config, transport: httpx.AsyncBaseTransport | Client | N
     except InvalidCertificates as error:
         raise ConfigError(str(error)) from error
     return SocketClient(
-        max_idle_per_origin=config.delivery.per_host,
+        max_idle_per_origin=max((config.delivery.per_host, *slots_of(config).values())),
         max_idle=files_to_spare(4 * config.delivery.concurrency),
+        routes=ways.route,
     )
 
 
@@ -118,7 +123,7 @@ def make_scheduler(
         clock,
         concurrency=delivery.concurrency,
         per_origin=delivery.per_host,
-        slots={name: one.slots for name, one in config.origins.items() if one.slots is not None},
+        slots=slots_of(config),
         observers=observers,
     )
 

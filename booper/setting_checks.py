@@ -18,6 +18,7 @@ from booper.guard.policy import parse_entry
 from booper.guard.target import APP_HOST, parse_authority, parse_host, parse_origin
 from booper.model.duration import Duration, parse_duration
 from booper.model.key import check_key
+from booper.model.proxy import ProxyURL
 from booper.model.retry import EXPONENTIAL, parse_backoff
 
 
@@ -114,6 +115,16 @@ def read_origin_name(text: object) -> str:
     raise ValueError(_NO_ORIGIN_NAME)
 
 
+def _check_proxy(url: str | None) -> None:
+    if url:
+        ProxyURL.parse(url)
+
+
+def _check_file(path: str | None) -> None:
+    if path is not None and ("\0" in path or not path):
+        raise ValueError(f"expected the path of a PEM file, got {path!r}")
+
+
 _NO_ORIGIN_NAME: Final = (
     'expected an origin such as "https://api.example.com:8443", or a host for all its origins'
 )
@@ -127,6 +138,11 @@ CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "[delivery] redact_headers": _check_names,
     "[delivery] app_host": _check_host,
     "[database] path": _check_path,
+    "[delivery] proxy": _check_proxy,
+    "[origin] proxy": _check_proxy,
+    "[origin] ca": _check_file,
+    "[origin] cert": _check_file,
+    "[origin] key": _check_file,
     "[webhooks] secret": _check_secrets,
     "[channels] discord": _check_discord,
     "[client] url": _check_client_url,
@@ -144,7 +160,9 @@ _EXPECTED: Final = {
 }
 
 # A secret is not repeated, not even a wrong one.
-_SECRET: Final = frozenset({"[webhooks] secret", "[client] key"})
+_SECRET: Final = frozenset(
+    {"[webhooks] secret", "[client] key", "[delivery] proxy", "[origin] proxy"}
+)
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):

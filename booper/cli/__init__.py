@@ -166,7 +166,9 @@ def dev(
 @config_option
 def check(config_path: Path | None) -> None:
     """Check the configuration, and show what is wrong with it."""
-    _read(config_path)
+    from booper.origins import ways_of
+
+    ways_of(_read(config_path), ())
     click.echo(f"{config_path} is fine" if config_path else "no file given; the defaults are fine")
 
 

@@ -49,6 +49,8 @@ class Guard:
     the URL's host and vouches for whatever it resolves to; an address entry vouches for those
     addresses wherever they come from. `own` are the addresses booper listens on: its helper
     paths may be reached there over plain http. `resolve` signals failure by an OSError.
+    `is_left_to_proxy` tells of which targets a proxy gets the name: their addresses are not known
+    here, so they are not judged.
 
     Raises:
         ValueError: an entry of `allow` is none of the four.
@@ -62,6 +64,7 @@ class Guard:
         allow: Sequence[str],
         own: Sequence[tuple[str, int]],
         resolve: Resolve | None = None,
+        is_left_to_proxy: Callable[[Target], bool] | None = None,
     ) -> None:
         entries = [parse_entry(entry) for entry in allow]
         self._allowed_networks = [entry for entry in entries if not isinstance(entry, tuple)]
@@ -70,6 +73,7 @@ class Guard:
         self._allow_private_networks = allow_private_networks
         self._judged = lru_cache(maxsize=REMEMBERED)(self._judge)
         self._own_urls = [_own_urls(*address) for address in own]
+        self._is_left_to_proxy = is_left_to_proxy or _is_never_left
         self._resolve = resolve or Resolver()
         # Of its own, so that dry runs take no threads from what is sent.
         self._resolve_for_preview = resolve or Resolver(max_threads=PREVIEW_THREADS)
@@ -134,6 +138,8 @@ class Guard:
     async def addresses(self, target: Target) -> tuple[str, ...]:
         """Resolve a checked target once; return the only addresses to connect to for it.
 
+        Where a proxy resolves names, it is the name.
+
         Raises:
             AddressRefused: one of the addresses that the name has now may not be reached. This
                 may be retried.
@@ -143,6 +149,8 @@ class Guard:
         """
         if target.is_app:
             return ()
+        if self._has_name_for_proxy(target):
+            return (target.host,)
         return self._vetted(target, await self._look_up(target, self._resolve))
 
     async def preview(self, target: Target) -> tuple[str, ...]:
@@ -153,6 +161,8 @@ class Guard:
         """
         if target.is_app:
             return ()
+        if self._has_name_for_proxy(target):
+            return (target.host,)
         try:
             async with asyncio.timeout(PREVIEW_SECONDS):
                 found = await self._look_up(target, self._resolve_for_preview)
@@ -161,6 +171,9 @@ class Guard:
                 f"host {target.host} was not resolved within {PREVIEW_SECONDS:g} s"
             ) from None
         return self._vetted(target, found)
+
+    def _has_name_for_proxy(self, target: Target) -> bool:
+        return self._is_left_to_proxy(target) and ip_literal(target.host) is None
 
     def _vetted(self, target: Target, found: Sequence[Address]) -> tuple[str, ...]:
         if not self._is_own(target.url) and not self._is_allowed_host(target):
@@ -215,6 +228,10 @@ class Guard:
         return any(own.fullmatch(url) for own in self._own_urls)
 
 
+def _is_never_left(target: Target) -> bool:
+    return False
+
+
 def parse_entry(entry: str) -> Network | tuple[str, int | None]:
     try:
         return ip_network(entry)
@@ -241,9 +258,13 @@ def _better_entry(entry: str) -> str | None:
         return None
 
 
+def reached_at(host: str) -> str:
+    """Return where what listens at `host` is reached: over loopback, if that is the wildcard."""
+    return LOOPBACK_OF.get(host, host.lower())
+
+
 def _own_urls(host: str, port: int) -> re.Pattern[str]:
-    # A socket bound to the wildcard is reached over loopback.
-    host = LOOPBACK_OF.get(host, host.lower())
+    host = reached_at(host)
     authority = f"[{host}]" if ":" in host else host
     optional = "?" if port == 80 else ""
     return re.compile(

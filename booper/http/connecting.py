@@ -27,7 +27,7 @@ class Route:
     """How the connections to an origin are opened: through which proxy, and whom TLS trusts.
 
     None is a direct connection, or the trust of all other origins. What the `addresses` of a
-    request return is connected to in any case: a proxy is told that, and no name.
+    request return is connected to in any case: a proxy is told that.
     """
 
     proxy: Proxy | None = None
@@ -126,7 +126,7 @@ class Connector:
         if self._ssl_context is None:
             if shortage := descriptor_shortage():
                 raise shortage
-            self._ssl_context = default_ssl_context()
+            self._ssl_context = make_ssl_context()
         return self._ssl_context
 
 
@@ -155,14 +155,18 @@ async def _start_on(
     return connection
 
 
-def default_ssl_context() -> ssl.SSLContext:
-    """Trust what the system trusts, since a private network's own authority is installed there.
+def make_ssl_context(ca: str | None = None) -> ssl.SSLContext:
+    """Return a context that trusts the authorities in a PEM file, or those of the system.
 
-    certifi's list stands in on a system without one (a bare container).
+    A private network's own authority is installed there. certifi's list stands in on a system
+    without one (a bare container).
+
+    Raises:
+        OSError: the file cannot be read, or holds something else.
     """
-    context = ssl.create_default_context()
+    context = ssl.create_default_context(cafile=ca)
     paths = ssl.get_default_verify_paths()
-    if paths.cafile is None and paths.capath is None:
+    if ca is None and paths.cafile is None and paths.capath is None:
         context.load_verify_locations(certifi.where())
     context.set_alpn_protocols(["http/1.1"])
     context.hostname_checks_common_name = False  # RFC 9110 §4.3.4

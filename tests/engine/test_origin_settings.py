@@ -54,6 +54,37 @@ def test_a_table_names_an_origin_or_a_host(tmp_path: Path, written: str, name: s
     assert Config(origins={written: Origin(slots=4)}).origins == config.origins
 
 
+def test_all_settings_of_an_origin_can_be_given(tmp_path: Path) -> None:
+    """What is left out is None: it is as for all others."""
+    config = read(
+        tmp_path,
+        """
+        [origins."https://api.example.com"]
+        slots = 4
+        proxy = "http://user:p%40ss@proxy.example:3128"
+        proxy_resolves = true
+        ca = "ca.pem"
+        cert = "client.pem"
+        key = "client.key"
+        verify = true
+        [origins."api.example.com"]
+        proxy = ""
+        """,
+    )
+    assert config.origins == {
+        "https://api.example.com": Origin(
+            slots=4,
+            proxy="http://user:p%40ss@proxy.example:3128",
+            proxy_resolves=True,
+            ca="ca.pem",
+            cert="client.pem",
+            key="client.key",
+            verify=True,
+        ),
+        "api.example.com": Origin(proxy=""),
+    }
+
+
 ORIGIN = '[origins."https://a.example"]\n'
 
 
@@ -63,8 +94,18 @@ ORIGIN = '[origins."https://a.example"]\n'
         (ORIGIN + "slots = 0", '[origins."https://a.example"] slots: expected a whole number from'),
         (ORIGIN + "slots = 10001", "a whole number from 1 to 10000, got 10001"),
         (ORIGIN + 'slots = "4"', "a whole number from 1 to 10000"),
+        (ORIGIN + 'verify = "no"', "verify: expected true or false"),
+        (ORIGIN + "proxy_resolves = 1", "proxy_resolves: expected true or false"),
+        (ORIGIN + "ca = 5", "ca: expected text"),
+        (ORIGIN + 'ca = ""', "the path of a PEM file"),
+        (ORIGIN + 'cert = ""', "the path of a PEM file"),
+        (ORIGIN + 'key = ""', "the path of a PEM file"),
+        (ORIGIN + 'proxy = "proxy.example"', "the URL of an HTTP proxy"),
         (ORIGIN + "slot = 4", "unknown setting 'slot'; did you mean 'slots'?"),
         (ORIGIN + "per_host = 4", "unknown setting 'per_host'; did you mean 'slots'?"),
+        (ORIGIN + 'cafile = "x"', "did you mean 'ca'?"),
+        (ORIGIN + "tls_verify = true", "did you mean 'verify'?"),
+        (ORIGIN + "insecure = true", "did you mean 'verify'?"),
         ('[origins."https://a.example/path"]\nslots = 4', "expected an origin such as"),
         ('[origins."https://a.example?q"]\nslots = 4', "expected an origin such as"),
         ('[origins."ftp://a.example"]\nslots = 4', "expected an origin such as"),
@@ -80,6 +121,13 @@ ORIGIN = '[origins."https://a.example"]\n'
 def test_a_wrong_table_of_an_origin_is_refused(tmp_path: Path, text: str, told: str) -> None:
     """The message names the table and says what would be right."""
     assert told in refusal(tmp_path, text)
+
+
+@pytest.mark.parametrize("table", ["delivery", 'origins."https://a.example"'])
+def test_a_message_about_a_proxy_shows_no_password(tmp_path: Path, table: str) -> None:
+    """A wrong URL of a proxy may have one."""
+    for url in ('"https://jane:hunter2@proxy.example"', '"http://jane:hunter2@proxy.example/x"'):
+        assert "hunter2" not in refusal(tmp_path, f"[{table}]\nproxy = {url}")
 
 
 @pytest.mark.parametrize("value", [5, [], {"https://a.example": {"slots": 4}}, {5: Origin()}])

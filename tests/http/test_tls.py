@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 from booper.guard.target import parse_target
 from booper.http.body import Body, read_body
 from booper.http.client import SocketClient
-from booper.http.connecting import Route, default_ssl_context
+from booper.http.connecting import Route, make_ssl_context
 from booper.http.errors import ConnectError
 from tests.support.http_server import answering, read_request, serve
 
@@ -55,7 +55,7 @@ async def fetch(client: SocketClient, url: str) -> Body:
 @pytest.fixture
 async def client(authority: trustme.CA) -> AsyncIterator[SocketClient]:
     """A client as it is by default, which also trusts the throwaway authority."""
-    context = default_ssl_context()
+    context = make_ssl_context()
     authority.configure_trust(context)
     client = SocketClient(context)
     yield client
@@ -98,7 +98,7 @@ def common_name_only(folder: Path, name: str) -> tuple[ssl.SSLContext, Path]:
 async def test_a_common_name_is_no_name(tmp_path: Path) -> None:
     """Only subjectAltName says whom a certificate is for (RFC 9110 §4.3.4)."""
     server_tls, trusted = common_name_only(tmp_path, "target.example")
-    context = default_ssl_context()
+    context = make_ssl_context()
     context.load_verify_locations(trusted)
     client = SocketClient(context)
     async with serve(answering(OK), ssl_context=server_tls) as server:
@@ -109,7 +109,7 @@ async def test_a_common_name_is_no_name(tmp_path: Path) -> None:
 
 async def test_an_origin_may_have_a_trust_of_its_own(authority: trustme.CA) -> None:
     """A route's context holds for its origin, and the client's for all others."""
-    own = default_ssl_context()
+    own = make_ssl_context()
     authority.configure_trust(own)
     trusted = Route(ssl_context=own)
     client = SocketClient(
