@@ -12,7 +12,9 @@ from urllib.parse import quote
 _PATH_SAFE = "!$%&'()*+,/:;=@[]|"
 _QUERY_SAFE = "!$%&()*+,/:;=@[]|?^`{}"
 
-# A path that has no segment of dots, which is most of them, needs no second look.
+# Most paths and queries are spelled already, and need no second look.
+_PLAIN_PATH = re.compile(r"/[A-Za-z0-9_/-]*")
+_PLAIN_QUERY = re.compile(r"[A-Za-z0-9_.=&-]*")
 _MAY_HAVE_DOTS = re.compile(r"/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 _DOT = re.compile(r"\.|%2e", re.IGNORECASE)
 _DOTS = re.compile(r"(?:\.|%2e){2}", re.IGNORECASE)
@@ -27,12 +29,14 @@ _AUTHORITY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 def spell_path(path: str) -> str:
     """Return a path, which begins with "/" or is empty, without segments of dots and in ASCII."""
+    if _PLAIN_PATH.fullmatch(path):
+        return path
     return quote(_without_dots(path), safe=_PATH_SAFE) or "/"
 
 
 def spell_query(query: str) -> str:
     """Return a query in ASCII."""
-    return quote(query, safe=_QUERY_SAFE)
+    return query if _PLAIN_QUERY.fullmatch(query) else quote(query, safe=_QUERY_SAFE)
 
 
 def resolve(reference: str, scheme: str, origin: str, path: str, query: str | None) -> str:
