@@ -42,9 +42,18 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     if sys.dont_write_bytecode and config.cache is not None:
         keep_bytecode(config.cache.mkdir("bytecode"))
+    heed_signals()
+
+
+def heed_signals() -> None:
+    """Heed signals that a shell has processes in the background, or under nohup, ignore.
+
+    Every process that a test interrupts would inherit that.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # As a shell's job in the background; every process that a test interrupts would inherit it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def keep_bytecode(folder: Path) -> None:
