@@ -20,9 +20,8 @@ from booper.api.operations import (
     Operation,
     Parameter,
 )
-from booper.api.patterns import NOT_BLANK
 from booper.api.responses import JSONResponse
-from booper.api.schemas import Schema, matching, text
+from booper.api.schemas import NOT_BLANK, Schema, matching, text
 from booper.api.shapes import not_an_object, read_struct
 from booper.engine.channels import Dropped, Feed, Message, discord_body
 from booper.errors import FieldError, InvalidRequest, NotFound

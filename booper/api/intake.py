@@ -16,6 +16,7 @@ from booper.errors import FieldError
 from booper.guard.policy import Check
 from booper.model.args import Args, encode_args, with_exact_numbers
 from booper.model.duration import parse_duration
+from booper.model.fields import FieldKind, fields_of
 from booper.model.job import NewJob
 from booper.model.moment import is_unix_time
 from booper.model.origin import path_key
@@ -23,26 +24,16 @@ from booper.model.schedule import Conflict, NewSchedule, Plan
 from booper.store.values import Creation
 
 _NUMERIC: Final = frozenset(
-    {
-        "schedule_in",
-        "repeat_every",
-        "max_attempts",
-        "max_runs",
-        "backoff",
-        "timeout",
-        "jitter",
-        "expect_status",
-        "idempotency_ttl",
-    }
+    fields_of(FieldKind.DURATION, FieldKind.NUMBER, FieldKind.BACKOFF, FieldKind.STATUSES)
 )
-_TIMES: Final = frozenset({"scheduled_at", "starts_at", "ends_at"})
+_TIMES: Final = frozenset(fields_of(FieldKind.MOMENT))
 MAX_QUERY_BYTES: Final = 64 << 10
 """How long a query may be as JSON: the longest URL, each character of it escaped."""
 
 _INSTANT: Final = timedelta(microseconds=1)
-_BOOLEAN: Final = frozenset({"metadata", "follow_redirects"})
+_BOOLEAN: Final = frozenset(fields_of(FieldKind.BOOLEAN))
 # Of names that users choose, which may be numbers.
-_OBJECTS: Final = frozenset({"headers", "query"})
+_OBJECTS: Final = frozenset(fields_of(FieldKind.HEADERS, FieldKind.OBJECT))
 _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,9})?")
 _SOME_URL: Final = msgspec.Raw(b'"https://booper.invalid/"')
 

@@ -20,12 +20,14 @@ from booper.api.bodies import FORM, JSON
 from booper.api.filters import LONGEST_PREFIX
 from booper.api.jobs import JOB
 from booper.api.operations import Data, DescribedBody, DescribedResponse, Operation, Parameter
-from booper.api.patterns import NO_CONTROL, NOT_BLANK
 from booper.api.problems import MEDIA_TYPE, FieldProblem, Problem
 from booper.api.reports import webhooks
 from booper.api.schemas import (
     ANYTHING,
+    COMPONENTS,
     CREATE,
+    NO_CONTROL,
+    NOT_BLANK,
     NULL,
     RULES_OF_CREATE,
     UUID,
@@ -35,7 +37,6 @@ from booper.api.schemas import (
     listed,
     matching,
     reference,
-    referred,
     refined,
     text,
 )
@@ -91,8 +92,8 @@ FIELDS: Final[Mapping[str, Mapping[str, Schema]]] = {
     "Broadcast": {**channels.FIELDS, "channel": matching(channels.CHANNEL.pattern)},
     "FilterBody": _FILTER,
     "TargetBody": {
-        "host": matching(r"[A-Za-z]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?|[*]"),
-        "origin": matching(r"https?://[A-Za-z]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"),
+        "host": {**matching(r"[^\s/@?#\\]+|app:/"), "description": "A host, a host:port, or *"},
+        "origin": matching(r"([Hh][Tt][Tt][Pp][Ss]?://[^\s@?#\\]+|app:/?)"),
     },
     "JobState": {
         "attempted_at": _TIME,
@@ -181,7 +182,7 @@ _DETAILS: Final[Mapping[type[BooperError], str]] = {
 
 
 def document(operations: Iterable[Operation], now: datetime) -> Schema:
-    """Describe operations as they are `now`: times in it may lie up to a century ahead."""
+    """Describe operations; their examples are right `now`."""
     known = tuple(operations)
     paths: dict[str, dict[str, Schema]] = {}
     for operation in known:
@@ -197,7 +198,7 @@ def document(operations: Iterable[Operation], now: datetime) -> Schema:
         "paths": paths,
         "webhooks": webhooks(JOB),
         "components": {
-            "schemas": {**refined(shapes, FIELDS, RULES), **referred(now)},
+            "schemas": {**refined(shapes, FIELDS, RULES), **COMPONENTS},
             "responses": {error.__name__: _error(error) for error in _DETAILS},
             "headers": _HEADERS,
             "securitySchemes": {"key": _KEY},

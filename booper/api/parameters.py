@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 from typing import Final
 
-from booper.api import patterns
 from booper.api.filters import LONGEST_PREFIX
 from booper.api.operations import Parameter
 from booper.api.paging import DEFAULT_LIMIT, DIRECTIONS, FARTHEST_OFFSET, MOST
-from booper.api.schemas import UUID, Schema, listed, matching, text, whole
+from booper.api.schemas import UUID, Schema, listed, matching, reference, text, whole
 from booper.model.job import Kind, State
 
 BOOLEAN: Final[Schema] = {"type": "boolean"}
 
-MOMENT: Final[Schema] = matching(patterns.MOMENT)
+MOMENT: Final[Schema] = reference("Moment")
 
 JOB_ID: Final = Parameter(
     "job_id",

@@ -45,6 +45,7 @@ from booper.errors import (
     InvalidRequest,
 )
 from booper.model.args import decode_args, encode_args
+from booper.model.fields import FIXED_FIELDS
 from booper.model.job import Kind, NewJob
 from booper.model.moment import parse_moment
 from booper.model.origin import path_key
@@ -55,9 +56,6 @@ from booper.store.values import PAGE_BYTES
 DEFAULT_NEXT_RUNS = 5
 MOST_NEXT_RUNS = 100
 ORDER_FIELDS = ("inserted_at", "id")
-
-# What a change may not touch: they belong to the create alone.
-FIXED = ("idempotency_key", "on_conflict", "idempotency_ttl")
 
 
 class SchedulePage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -134,7 +132,7 @@ CHANGE: Schema = {
     "properties": {
         name: schema if name == "url" else optional(schema)
         for name, schema in CREATE.items()
-        if name not in FIXED
+        if name not in FIXED_FIELDS
     },
     "additionalProperties": False,
 }
@@ -230,7 +228,7 @@ def _changed(schedule: Schedule, body: bytes, call: Call, now: datetime) -> NewS
     """
     given = _fields(body)
     findings = Findings()
-    for name in FIXED:
+    for name in FIXED_FIELDS:
         if name in given:
             findings.add(f"/{name}", "cannot be changed; delete the schedule and post another")
     args = read_args(_merged(schedule, given), JSON, findings)

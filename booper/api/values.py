@@ -15,8 +15,9 @@ from booper.errors import FieldError, InvalidRequest, TargetRefused, pointer_to
 from booper.guard.policy import Check
 from booper.guard.target import MAX_URL_LENGTH
 from booper.model.args import METHODS, Args
-from booper.model.duration import Duration, InvalidDuration, parse_duration
+from booper.model.duration import MAX_DURATION, Duration, InvalidDuration, parse_duration
 from booper.model.dynamic import MAX_DEPTH, is_text_too_deep
+from booper.model.fields import CREATE_FIELDS, Needs, fields_that_need
 from booper.model.moment import Moment, parse_moment
 from booper.model.outgoing import text_of, with_query
 from booper.model.recurrence import Cron
@@ -26,24 +27,24 @@ from booper.model.timezones import InvalidTimezone, check_timezone
 
 T = TypeVar("T")
 
-LONGEST_TIMEOUT: Final = timedelta(minutes=15)
-SHORTEST_INTERVAL: Final = timedelta(seconds=1)
-MOST_ATTEMPTS: Final = 10_000
-MOST_RUNS: Final = 1_000_000_000
-MOST_HEADERS: Final = 100
-MOST_TAGS: Final = 20
+LONGEST_TIMEOUT: Final = CREATE_FIELDS["timeout"].longest or MAX_DURATION
+SHORTEST_INTERVAL: Final = CREATE_FIELDS["repeat_every"].shortest
+MOST_ATTEMPTS: Final = CREATE_FIELDS["max_attempts"].maximum
+MOST_RUNS: Final = CREATE_FIELDS["max_runs"].maximum
+MOST_HEADERS: Final = CREATE_FIELDS["headers"].maximum
+MOST_TAGS: Final = CREATE_FIELDS["tags"].maximum
 MOST_ITEMS: Final = 100
 MOST_PARAMETERS: Final = MAX_URL_LENGTH // 2
 LONGEST_TAG: Final = 64
-MAX_KEY_LENGTH: Final = 255
-MAX_NAME_LENGTH: Final = 255
-MAX_DESCRIPTION_LENGTH: Final = 10_000
+MAX_KEY_LENGTH: Final = CREATE_FIELDS["idempotency_key"].maximum
+MAX_NAME_LENGTH: Final = CREATE_FIELDS["name"].maximum
+MAX_DESCRIPTION_LENGTH: Final = CREATE_FIELDS["description"].maximum
 
 # Fields that mean something to a schedule only; elsewhere they would be ignored in silence.
-RECURRING_ONLY: Final = ("starts_at", "ends_at", "max_runs", "jitter", "overlap", "misfire")
+RECURRING_ONLY: Final = fields_that_need(Needs.RECURRENCE)
 _recurring_only = attrgetter(*RECURRING_ONLY)
 _NONE_OF_THEM: Final = (None,) * len(RECURRING_ONLY)
-KEY_ONLY: Final = ("on_conflict", "idempotency_ttl")
+KEY_ONLY: Final = fields_that_need(Needs.KEY)
 _key_only = attrgetter(*KEY_ONLY)
 
 # RFC 9110 §5.1: names are case-insensitive; §5.3: most headers must not be sent twice.

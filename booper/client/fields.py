@@ -8,6 +8,7 @@ from uuid import UUID
 
 from booper.client.errors import InvalidArgument
 from booper.model.duration import UNITS, InvalidDuration, parse_duration
+from booper.model.fields import FieldKind, fields_of
 from booper.model.moment import InvalidMoment, parse_moment
 
 Unit = Literal[
@@ -165,11 +166,10 @@ def _backoff(name: str, value: Any) -> Any:
 
 
 _WRITERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
-    **dict.fromkeys(("schedule_in", "repeat_every", "jitter", "timeout"), duration),
-    **dict.fromkeys(("scheduled_at", "starts_at", "ends_at"), moment),
+    **dict.fromkeys(fields_of(FieldKind.DURATION), duration),
+    **dict.fromkeys(fields_of(FieldKind.MOMENT), moment),
+    **dict.fromkeys(fields_of(FieldKind.BACKOFF), _backoff),
     **dict.fromkeys(("before", "after"), _bound),
-    "idempotency_ttl": duration,
-    "backoff": _backoff,
 }
 
 

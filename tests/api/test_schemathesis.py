@@ -26,6 +26,7 @@ from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config, Database
 from tests.conftest import KEY, START
+from tests.support.strict_schemas import strict
 from tests.support.target import FakeTarget
 
 EXAMPLES = int(os.environ.get("BOOPER_EXAMPLES", "15"))
@@ -111,7 +112,7 @@ async def settle(booper: Booper) -> dict[str, str]:
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 SERVED = Served()
 SCHEMA = schemathesis.openapi.from_dict(
-    document(OPERATIONS, START),
+    strict(document(OPERATIONS, START), START),
     config=schemathesis.Config.from_dict(
         {
             "generation": {

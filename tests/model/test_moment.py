@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from booper.api.patterns import MOMENT
 from booper.clock import VirtualClock
 from booper.model.moment import InvalidMoment, parse_moment
 from booper.testing import VirtualBooper
+from tests.support.strict_patterns import MOMENT
 
 pytestmark = pytest.mark.anyio
 

@@ -1,0 +1,171 @@
+"""The fields of a create, in one table: what kind of value each takes, its bounds, and its words.
+
+The API checks, describes and decodes by it, the client writes by it, and the command line names its
+options by it. The types are those of `booper.model.args.Args`, the choices those of
+`booper.model.schedule`; it imports neither, since every command reads this first.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum, auto
+from typing import Final
+
+
+class FieldKind(Enum):
+    """What a field takes."""
+
+    METHOD = auto()
+    URL = auto()
+    OBJECT = auto()
+    HEADERS = auto()
+    JSON = auto()
+    DURATION = auto()
+    MOMENT = auto()
+    CRON = auto()
+    TIMEZONE = auto()
+    TEXT = auto()
+    NUMBER = auto()
+    BOOLEAN = auto()
+    CHOICE = auto()
+    TAGS = auto()
+    BACKOFF = auto()
+    STATUSES = auto()
+
+
+class Needs(Enum):
+    """What a field means nothing without: it would be ignored in silence."""
+
+    NOTHING = auto()
+    RECURRENCE = auto()
+    KEY = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """A field of a create.
+
+    `maximum` bounds a number, the length of text, and how many tags or headers there are;
+    `shortest` and `longest` bound a duration. `option` is how the command line spells it, None
+    where it has no option. One that is fixed belongs to the create: a change may not touch it.
+    """
+
+    kind: FieldKind
+    description: str = ""
+    maximum: int = 0
+    shortest: timedelta = timedelta(0)
+    longest: timedelta | None = None
+    choices: tuple[str, ...] = ()
+    default: str | None = None
+    needs: Needs = Needs.NOTHING
+    is_fixed: bool = False
+    option: str | None = None
+
+
+CREATE_FIELDS: Final[Mapping[str, Field]] = {
+    "method": Field(kind=FieldKind.METHOD, default="get", option="METHOD"),
+    "url": Field(kind=FieldKind.URL, option="URL"),
+    "query": Field(kind=FieldKind.OBJECT, option="--data"),
+    "headers": Field(kind=FieldKind.HEADERS, maximum=100, option="--header"),
+    "body": Field(
+        kind=FieldKind.JSON,
+        description="Any JSON; a run may refer to $previous, $state and $job in it",
+        option="--data",
+    ),
+    "schedule_in": Field(kind=FieldKind.DURATION, option="--in"),
+    "scheduled_at": Field(kind=FieldKind.MOMENT, option="--at"),
+    "idempotency_key": Field(
+        kind=FieldKind.TEXT,
+        description="While a job with this key has not finished, a create with it makes none: "
+        "the response is 200, with that job. Once it has finished or is cancelled, the key is free "
+        "again, and a create with it makes a new job, whose requests have another Idempotency-Key "
+        "header. idempotency_ttl keeps it taken for longer. A schedule holds its key until it is "
+        "deleted or has ended.",
+        maximum=255,
+        is_fixed=True,
+        option="--idempotency-key",
+    ),
+    "callback_url": Field(kind=FieldKind.URL, option="--callback"),
+    "webhook_url": Field(kind=FieldKind.URL, option="--webhook"),
+    "repeat_every": Field(kind=FieldKind.DURATION, shortest=timedelta(seconds=1), option="--every"),
+    "cron": Field(kind=FieldKind.CRON, option="--cron"),
+    "timezone": Field(
+        kind=FieldKind.TIMEZONE,
+        description="The zone of cron, and of scheduled_at, starts_at and ends_at where they "
+        "name none. It does not govern schedule_in and repeat_every, which count real time",
+        option="--timezone",
+    ),
+    "starts_at": Field(
+        kind=FieldKind.MOMENT,
+        description="No run is before it. It anchors the grid of repeat_every, also in the past",
+        needs=Needs.RECURRENCE,
+    ),
+    "ends_at": Field(
+        kind=FieldKind.MOMENT,
+        description="Must leave time for at least one run",
+        needs=Needs.RECURRENCE,
+    ),
+    "max_runs": Field(kind=FieldKind.NUMBER, maximum=1_000_000_000, needs=Needs.RECURRENCE),
+    "jitter": Field(
+        kind=FieldKind.DURATION,
+        description="Must be shorter than repeat_every, or than the shortest time between two "
+        "runs of a cron, at most a day",
+        needs=Needs.RECURRENCE,
+    ),
+    "overlap": Field(
+        kind=FieldKind.CHOICE, choices=("skip", "queue", "allow"), needs=Needs.RECURRENCE
+    ),
+    "misfire": Field(
+        kind=FieldKind.CHOICE, choices=("latest", "skip", "all"), needs=Needs.RECURRENCE
+    ),
+    "on_conflict": Field(
+        kind=FieldKind.CHOICE,
+        description="What a create does whose key is taken: ignore makes none, replace changes "
+        "the waiting job or the schedule in its place, reject is refused with 409",
+        choices=("ignore", "replace", "reject"),
+        default="ignore",
+        needs=Needs.KEY,
+        is_fixed=True,
+    ),
+    "idempotency_ttl": Field(
+        kind=FieldKind.DURATION,
+        description="How long the key stays taken, counted from the create, even if the job has "
+        "finished before; a cancelled job frees it. By default what the server's setting says, "
+        "which is not at all. A schedule's key needs none.",
+        needs=Needs.KEY,
+        is_fixed=True,
+        option="--idempotency-ttl",
+    ),
+    "metadata": Field(kind=FieldKind.BOOLEAN),
+    "tags": Field(kind=FieldKind.TAGS, maximum=20, option="--tag"),
+    "name": Field(kind=FieldKind.TEXT, maximum=255, option="--name"),
+    "description": Field(kind=FieldKind.TEXT, maximum=10_000),
+    "max_attempts": Field(kind=FieldKind.NUMBER, maximum=10_000, option="--max-attempts"),
+    "backoff": Field(
+        kind=FieldKind.BACKOFF,
+        description="A wait shorter than a second counts as a second, after the hundredth "
+        "attempt one shorter than a minute as a minute",
+    ),
+    "timeout": Field(
+        kind=FieldKind.DURATION,
+        shortest=timedelta.resolution,
+        longest=timedelta(minutes=15),
+        option="--timeout",
+    ),
+    "follow_redirects": Field(kind=FieldKind.BOOLEAN),
+    "expect_status": Field(kind=FieldKind.STATUSES),
+}
+
+
+def fields_of(*kinds: FieldKind) -> tuple[str, ...]:
+    """Return the names of the fields of these kinds."""
+    return tuple(name for name, field in CREATE_FIELDS.items() if field.kind in kinds)
+
+
+def fields_that_need(needs: Needs) -> tuple[str, ...]:
+    """Return the names of the fields that mean nothing without this."""
+    return tuple(name for name, field in CREATE_FIELDS.items() if field.needs is needs)
+
+
+FIXED_FIELDS: Final = tuple(name for name, field in CREATE_FIELDS.items() if field.is_fixed)
+"""The fields that a change may not touch."""
