@@ -44,7 +44,7 @@ from booper.model.redaction import Redaction
 from booper.model.resource import JobResource, job_resource, new_job_resource
 from booper.store.values import PAGE_BYTES, Created, Creation
 
-MOST_IN_BATCH: Final = 1_000
+MAX_JOBS_OF_BATCH: Final = 1_000
 
 MAX_ATOMIC_BYTES: Final = 4 << 20
 """How long the args of a batch that is written at once may be together."""
@@ -110,8 +110,8 @@ async def create(call: Call) -> Response:
     services = call.services
     is_atomic = flag(call, "atomic")
     batch = await read_json(call, Batch, services.max_batch_bytes)
-    if not 0 < len(batch.jobs) <= MOST_IN_BATCH:
-        detail = f"expected 1 to {MOST_IN_BATCH} jobs, got {len(batch.jobs)}"
+    if not 0 < len(batch.jobs) <= MAX_JOBS_OF_BATCH:
+        detail = f"expected 1 to {MAX_JOBS_OF_BATCH} jobs, got {len(batch.jobs)}"
         raise InvalidRequest([FieldError("/jobs", detail)])
     now = services.clock.now()
     read = await _read(batch.jobs, call, now)

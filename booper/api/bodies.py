@@ -16,7 +16,7 @@ from booper.model import json_text
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 
-_MOST_FORM_FIELDS = 1_000
+_MAX_FORM_FIELDS = 1_000
 _DEEPEST_FORM_FIELD = 16
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 _FORM_FIELD = re.compile(r"[^\[\]]+(\[[^\[\]]*\])*")
@@ -166,7 +166,7 @@ def decode_form(body: bytes, objects: frozenset[str] = frozenset()) -> dict[str,
             body.decode(),
             keep_blank_values=True,
             errors="strict",
-            max_num_fields=_MOST_FORM_FIELDS,
+            max_num_fields=_MAX_FORM_FIELDS,
         )
     except ValueError as error:
         raise MalformedBody(f"the body is not a form: {error}") from error

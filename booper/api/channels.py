@@ -29,8 +29,8 @@ from booper.model.timestamps import precise
 
 DISCORD: Final = "discord"
 DEFAULTCHANNEL: Final = "demo"
-LONGEST_CONTENT: Final = 4_000
-LONGEST_AUTHOR: Final = 255
+MAX_CONTENT_LENGTH: Final = 4_000
+MAX_AUTHOR_LENGTH: Final = 255
 
 KEEP_ALIVE_SECONDS: Final = 15.0
 """Of real time, as the HTML standard advises (§9.2.7): proxies cut connections that look dead."""
@@ -59,8 +59,8 @@ class Broadcast(Post, frozen=True, forbid_unknown_fields=True):
 
 
 FIELDS: Final[Schema] = {
-    "content": {**text(LONGEST_CONTENT), "pattern": NOT_BLANK},
-    "author": text(LONGEST_AUTHOR, shortest=0),
+    "content": {**text(MAX_CONTENT_LENGTH), "pattern": NOT_BLANK},
+    "author": text(MAX_AUTHOR_LENGTH, shortest=0),
 }
 """A message's fields as the API document describes them."""
 
@@ -214,11 +214,11 @@ async def _read(call: Call, kind: type[P]) -> tuple[bytes, P]:
 def _wrong_texts(message: Post) -> list[FieldError]:
     """Find texts of a wrong length; Discord refuses a blank message, so nobody gets one."""
     wrong = []
-    if not message.content.strip() or len(message.content) > LONGEST_CONTENT:
-        detail = f"must have 1 to {LONGEST_CONTENT} characters, not all of them blank"
+    if not message.content.strip() or len(message.content) > MAX_CONTENT_LENGTH:
+        detail = f"must have 1 to {MAX_CONTENT_LENGTH} characters, not all of them blank"
         wrong.append(FieldError("/content", f"{detail}, got {len(message.content)}"))
-    if message.author is not None and len(message.author) > LONGEST_AUTHOR:
-        detail = f"must have at most {LONGEST_AUTHOR} characters, got {len(message.author)}"
+    if message.author is not None and len(message.author) > MAX_AUTHOR_LENGTH:
+        detail = f"must have at most {MAX_AUTHOR_LENGTH} characters, got {len(message.author)}"
         wrong.append(FieldError("/author", detail))
     return wrong
 

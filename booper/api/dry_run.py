@@ -20,7 +20,7 @@ from booper.model.schedule import NewSchedule, Plan
 from booper.model.timestamps import precise
 
 NEXT_RUNS = 5
-MOST_RETRIES_SHOWN = 100
+MAX_RETRIES_SHOWN = 100
 
 
 class RequestPreview(msgspec.Struct, frozen=True):
@@ -85,7 +85,7 @@ def _retries(
     backoff = parse_backoff(args.backoff) if args.backoff is not None else default
     until = times[1] if len(times) > 1 else None
     found, at = list[datetime](), times[0]
-    for attempt in range(1, min(new.max_attempts, MOST_RETRIES_SHOWN + 1)):
+    for attempt in range(1, min(new.max_attempts, MAX_RETRIES_SHOWN + 1)):
         at += backoff.delay(attempt, _NO_JITTER)
         if (until is not None and at >= until) or at - times[0] > MAX_DURATION:
             break

@@ -12,7 +12,7 @@ from booper.model.job import OWN_KINDS, Kind, State
 from booper.model.moment import Moment, parse_moment
 from booper.store.values import JobFilter
 
-LONGEST_PREFIX: Final = 8_192
+MAX_PREFIX_LENGTH: Final = 8_192
 
 
 class FilterBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,8 +111,8 @@ def _choice(choices: Any, word: str) -> Any:
 
 
 def _text(text: str) -> str:
-    if not 0 < len(text) <= LONGEST_PREFIX:
-        raise ValueError(f"must have 1 to {LONGEST_PREFIX} characters, got {len(text)}")
+    if not 0 < len(text) <= MAX_PREFIX_LENGTH:
+        raise ValueError(f"must have 1 to {MAX_PREFIX_LENGTH} characters, got {len(text)}")
     return text
 
 

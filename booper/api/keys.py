@@ -18,7 +18,7 @@ from booper.api.operations import (
     Operation,
     Parameter,
 )
-from booper.api.paging import MOST_UUID, read_page, write_cursor
+from booper.api.paging import MAX_UUID, read_page, write_cursor
 from booper.api.parameters import CURSOR, paging
 from booper.api.paths import uuid_of
 from booper.api.responses import JSONResponse
@@ -82,7 +82,7 @@ async def create(call: Call) -> Response:
 
 async def list_all(call: Call) -> Response:
     """List keys, revoked ones too, newest first unless asked otherwise; none is shown itself."""
-    page, _ = read_page(call.query, ORDER_FIELDS, {}, most_id=MOST_UUID)
+    page, _ = read_page(call.query, ORDER_FIELDS, {}, max_id=MAX_UUID)
     part = _part(await call.services.store.keys.list(), page)
     return JSONResponse(KeyPage([key_resource(key) for key in part], write_cursor(page, part)))
 

@@ -7,7 +7,7 @@ from booper.api.access import Access
 from booper.api.call import Call
 from booper.api.memory import ITEM_BYTES
 from booper.api.operations import Data, DescribedResponse, Documentation, Operation, Parameter
-from booper.api.paging import MOST_UUID, read_page, write_cursor
+from booper.api.paging import MAX_UUID, read_page, write_cursor
 from booper.api.parameters import CURSOR, paging
 from booper.api.paths import uuid_of
 from booper.api.responses import JSONResponse
@@ -31,7 +31,7 @@ async def list_all(call: Call) -> Response:
     """List the user's log entries, of all jobs or one, newest first unless asked otherwise."""
     readers = {"job_id": _job_id, "event": _event}
     query = call.query
-    page, filters = read_page(query, ORDER_FIELDS, readers, most_id=MOST_UUID)
+    page, filters = read_page(query, ORDER_FIELDS, readers, max_id=MAX_UUID)
     part = await call.services.store.logs.list(call.user_id, page, **filters)
     resources = [log_resource(entry) for entry in part]
     return JSONResponse(LogPage(resources, write_cursor(page, part)))

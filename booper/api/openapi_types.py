@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from booper.api import channels
-from booper.api.batch import MOST_IN_BATCH
-from booper.api.filters import LONGEST_PREFIX
+from booper.api.batch import MAX_JOBS_OF_BATCH
+from booper.api.filters import MAX_PREFIX_LENGTH
 from booper.api.schemas import (
     ANYTHING,
     CREATE,
@@ -35,10 +35,10 @@ _NAME = {
 }
 _FILTER: Final[Mapping[str, Schema]] = {
     "state": {"anyOf": [_STATES, {"type": "array", "items": _STATES}]},
-    "tag": text(LONGEST_PREFIX),
+    "tag": text(MAX_PREFIX_LENGTH),
     "schedule_id": UUID,
-    "url_prefix": text(LONGEST_PREFIX),
-    "host": text(LONGEST_PREFIX),
+    "url_prefix": text(MAX_PREFIX_LENGTH),
+    "host": text(MAX_PREFIX_LENGTH),
     "before": reference("Moment"),
     "after": reference("Moment"),
 }
@@ -46,7 +46,7 @@ _FILTER: Final[Mapping[str, Schema]] = {
 FIELDS: Final[Mapping[str, Mapping[str, Schema]]] = {
     "Args": CREATE,
     "Batch": {
-        "jobs": {"type": "array", "items": ANYTHING, "minItems": 1, "maxItems": MOST_IN_BATCH}
+        "jobs": {"type": "array", "items": ANYTHING, "minItems": 1, "maxItems": MAX_JOBS_OF_BATCH}
     },
     "Broadcast": {**channels.FIELDS, "channel": matching(channels.CHANNEL.pattern)},
     "FilterBody": _FILTER,

@@ -16,7 +16,7 @@ from booper.store.values import Page, Part, Place
 DEFAULT_LIMIT = 10
 MOST = 100
 FARTHEST_OFFSET = 10_000
-MOST_UUID = 2**128 - 1
+MAX_UUID = 2**128 - 1
 DIRECTIONS = ("asc", "desc")
 
 PAGING = ("limit", "offset", "order_by", "cursor")
@@ -52,12 +52,12 @@ def read_page(
     fields: Sequence[str],
     filters: Mapping[str, Callable[[list[str]], Any]],
     *,
-    most_id: int = 2**63 - 1,
+    max_id: int = 2**63 - 1,
 ) -> tuple[Page, dict[str, Any]]:
     """Read which part of a list is asked for, and the values of its filters (None if absent).
 
     `fields` can be ordered by, the first by default. A filter's reader takes all values given for
-    it (`state=a&state=b`, `state[]=a`) and raises ValueError. `most_id` is the largest number that
+    it (`state=a&state=b`, `state[]=a`) and raises ValueError. `max_id` is the largest number that
     an item of the list can have; a UUID's is its 128 bits.
 
     Raises:
@@ -69,7 +69,7 @@ def read_page(
     offset = _number(query, "offset", 0, (0, FARTHEST_OFFSET), too_far, errors)
     field, direction = _order(query, fields, errors)
     order = (field, direction == "desc")
-    place = _place(query, order, most_id, errors)
+    place = _place(query, order, max_id, errors)
     values = {name: _filter(query, name, reader, errors) for name, reader in filters.items()}
     if errors:
         raise InvalidRequest(errors)
@@ -77,7 +77,7 @@ def read_page(
 
 
 def _place(
-    query: QueryParams, order: tuple[str, bool], most_id: int, errors: list[FieldError]
+    query: QueryParams, order: tuple[str, bool], max_id: int, errors: list[FieldError]
 ) -> Place:
     """Read the cursor, which must come from a page of the same order."""
     text = query.get("cursor")
@@ -86,7 +86,7 @@ def _place(
     try:
         padded = text[:400] + "=" * (-len(text[:400]) % 4)
         cursor = msgspec.json.decode(urlsafe_b64decode(padded), type=Cursor)
-        is_number = -(2**63) <= cursor.value < 2**63 and 0 <= cursor.id <= most_id
+        is_number = -(2**63) <= cursor.value < 2**63 and 0 <= cursor.id <= max_id
         if not (is_number and 0 <= cursor.skip <= FARTHEST_OFFSET):
             raise ValueError
     except (ValueError, msgspec.MsgspecError):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from booper.api.filters import LONGEST_PREFIX
+from booper.api.filters import MAX_PREFIX_LENGTH
 from booper.api.operations import Parameter
 from booper.api.paging import DEFAULT_LIMIT, DIRECTIONS, FARTHEST_OFFSET, MOST
 from booper.api.schemas import UUID, Schema, listed, matching, reference, text, whole
@@ -60,16 +60,16 @@ FILTERS: Final = (
     Parameter(
         "kind", "Whose jobs: the user's, or booper's own", listed(Kind), "callback", is_list=True
     ),
-    Parameter("tag", "A tag that the job has", text(LONGEST_PREFIX), "nightly"),
+    Parameter("tag", "A tag that the job has", text(MAX_PREFIX_LENGTH), "nightly"),
     Parameter(
         "schedule_id",
         "The schedule that it is a run of",
         UUID,
         _SCHEDULE,
     ),
-    Parameter("url_prefix", "How its URL begins", text(LONGEST_PREFIX), "https://example.com/"),
+    Parameter("url_prefix", "How its URL begins", text(MAX_PREFIX_LENGTH), "https://example.com/"),
     Parameter(
-        "host", "Its host, host:port or origin", text(LONGEST_PREFIX), "api.example.com:8443"
+        "host", "Its host, host:port or origin", text(MAX_PREFIX_LENGTH), "api.example.com:8443"
     ),
     Parameter("before", "It is scheduled before then", MOMENT, "2030-02-01T00:00:00Z"),
     Parameter("after", "It is scheduled after then", MOMENT, "2030-01-01T00:00:00Z"),

@@ -19,7 +19,7 @@ from booper.api.operations import (
     Parameter,
 )
 from booper.api.paging import (
-    MOST_UUID,
+    MAX_UUID,
     read_page,
     write_cursor,
 )
@@ -59,7 +59,7 @@ class SchedulePage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 async def list_all(call: Call) -> Response:
     """List the user's schedules, newest first unless asked otherwise."""
-    page, _ = read_page(call.query, ORDER_FIELDS, {}, most_id=MOST_UUID)
+    page, _ = read_page(call.query, ORDER_FIELDS, {}, max_id=MAX_UUID)
     part = await call.services.store.schedules.list(call.user_id, page)
     redaction = call.services.redaction
     resources = [schedule_resource(each, redaction) for each in part]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from booper.api.values import LONGEST_TAG
+from booper.api.values import MAX_TAG_LENGTH
 from booper.engine.headers import MAX_NAME_BYTES, MAX_VALUE_BYTES
 from booper.guard.target import MAX_URL_LENGTH
 from booper.model.args import METHODS
@@ -198,7 +198,7 @@ def of_field(field: Field) -> Schema:
         case FieldKind.CHOICE:
             schema = choice(field.choices)
         case FieldKind.TAGS:
-            items = text(LONGEST_TAG)
+            items = text(MAX_TAG_LENGTH)
             schema = {"type": "array", "items": items, "maxItems": field.maximum}
         case kind:
             schema = _KINDS[kind]

@@ -27,15 +27,15 @@ from booper.model.timezones import InvalidTimezone, check_timezone
 
 T = TypeVar("T")
 
-LONGEST_TIMEOUT: Final = CREATE_FIELDS["timeout"].longest or MAX_DURATION
-SHORTEST_INTERVAL: Final = CREATE_FIELDS["repeat_every"].shortest
-MOST_ATTEMPTS: Final = CREATE_FIELDS["max_attempts"].maximum
-MOST_RUNS: Final = CREATE_FIELDS["max_runs"].maximum
-MOST_HEADERS: Final = CREATE_FIELDS["headers"].maximum
-MOST_TAGS: Final = CREATE_FIELDS["tags"].maximum
-MOST_ITEMS: Final = 100
-MOST_PARAMETERS: Final = MAX_URL_LENGTH // 2
-LONGEST_TAG: Final = 64
+MAX_TIMEOUT: Final = CREATE_FIELDS["timeout"].longest or MAX_DURATION
+MIN_INTERVAL: Final = CREATE_FIELDS["repeat_every"].shortest
+MAX_ATTEMPTS: Final = CREATE_FIELDS["max_attempts"].maximum
+MAX_RUNS: Final = CREATE_FIELDS["max_runs"].maximum
+MAX_HEADERS: Final = CREATE_FIELDS["headers"].maximum
+MAX_TAGS: Final = CREATE_FIELDS["tags"].maximum
+MAX_ITEMS: Final = 100
+MAX_PARAMETERS: Final = MAX_URL_LENGTH // 2
+MAX_TAG_LENGTH: Final = 64
 MAX_KEY_LENGTH: Final = CREATE_FIELDS["idempotency_key"].maximum
 MAX_NAME_LENGTH: Final = CREATE_FIELDS["name"].maximum
 MAX_DESCRIPTION_LENGTH: Final = CREATE_FIELDS["description"].maximum
@@ -123,8 +123,8 @@ def read_target_origin(args: Args, check: Check, findings: Findings) -> str:
         return ""
     if args.query is not None:
         count = sum(len(v) if isinstance(v, list) else 1 for v in args.query.values())
-        findings.read("/query", _check_number_of, "parameters", count, MOST_PARAMETERS)
-        if count <= MOST_PARAMETERS and not args.is_recurring:
+        findings.read("/query", _check_number_of, "parameters", count, MAX_PARAMETERS)
+        if count <= MAX_PARAMETERS and not args.is_recurring:
             findings.read("/query", check, with_query(args.url, args.query))
     return target.origin
 
@@ -143,9 +143,9 @@ def read_moment(moment: Moment, now: datetime, timezone: str | None) -> datetime
 
 
 def _check_headers(headers: Mapping[str, Any], findings: Findings) -> None:
-    findings.read("/headers", _check_count, "headers", headers, MOST_HEADERS)
+    findings.read("/headers", _check_count, "headers", headers, MAX_HEADERS)
     spelled: dict[str, str] = {}
-    for name, value in islice(headers.items(), MOST_HEADERS):
+    for name, value in islice(headers.items(), MAX_HEADERS):
         pointer = pointer_to("/headers", name)
         findings.read(pointer, check_header, name, text_of(value))
         first = spelled.setdefault(name.lower(), name)
@@ -155,31 +155,31 @@ def _check_headers(headers: Mapping[str, Any], findings: Findings) -> None:
 
 def _check_delivery(args: Args, findings: Findings) -> None:
     if args.max_attempts is not None:
-        findings.read("/max_attempts", _check_number, args.max_attempts, MOST_ATTEMPTS)
+        findings.read("/max_attempts", _check_number, args.max_attempts, MAX_ATTEMPTS)
     if args.timeout is not None:
         findings.read("/timeout", _check_timeout, args.timeout)
     if args.expect_status is not None:
         _check_statuses(args.expect_status, findings)
     if isinstance(args.backoff, list) and args.backoff:
-        findings.read("/backoff", _check_count, "items", args.backoff, MOST_ITEMS)
-        for index, delay in enumerate(args.backoff[:MOST_ITEMS]):
+        findings.read("/backoff", _check_count, "items", args.backoff, MAX_ITEMS)
+        for index, delay in enumerate(args.backoff[:MAX_ITEMS]):
             findings.read(f"/backoff/{index}", parse_duration, delay)
     elif args.backoff is not None:
         findings.read("/backoff", parse_backoff, args.backoff)
 
 
 def _check_statuses(statuses: list[int | str], findings: Findings) -> None:
-    findings.read("/expect_status", _check_count, "items", statuses, MOST_ITEMS)
+    findings.read("/expect_status", _check_count, "items", statuses, MAX_ITEMS)
     if not statuses:
         findings.add("/expect_status", "must name at least one status")
-    for index, status in enumerate(statuses[:MOST_ITEMS]):
+    for index, status in enumerate(statuses[:MAX_ITEMS]):
         findings.read(f"/expect_status/{index}", _check_status, status)
 
 
 def _check_tags(tags: list[str], findings: Findings) -> None:
-    findings.read("/tags", _check_count, "tags", tags, MOST_TAGS)
-    for index, tag in enumerate(tags[:MOST_TAGS]):
-        findings.read(f"/tags/{index}", _check_text, tag, LONGEST_TAG)
+    findings.read("/tags", _check_count, "tags", tags, MAX_TAGS)
+    for index, tag in enumerate(tags[:MAX_TAGS]):
+        findings.read(f"/tags/{index}", _check_text, tag, MAX_TAG_LENGTH)
 
 
 def _check_conflict(args: Args, findings: Findings) -> None:
@@ -212,7 +212,7 @@ def _check_recurrence(args: Args, now: datetime, findings: Findings) -> None:
         if (choice := getattr(args, field)) is not None:
             findings.read(f"/{field}", _check_choice, choice, choices)
     if args.max_runs is not None:
-        findings.read("/max_runs", _check_number, args.max_runs, MOST_RUNS)
+        findings.read("/max_runs", _check_number, args.max_runs, MAX_RUNS)
     if args.jitter is not None:
         findings.read("/jitter", _check_jitter, args.jitter, every)
     for field in ("starts_at", "ends_at"):
@@ -257,13 +257,13 @@ def _check_choice(text: str, choices: Any) -> None:
 
 def _check_timeout(timeout: Duration) -> None:
     length = parse_duration(timeout)
-    if not timedelta(0) < length <= LONGEST_TIMEOUT:
+    if not timedelta(0) < length <= MAX_TIMEOUT:
         _refuse(f"must be over 0 and at most 15 minutes, got {length.total_seconds():g} seconds")
 
 
 def _check_interval(every: Duration) -> timedelta:
     length = parse_duration(every)
-    if length < SHORTEST_INTERVAL:
+    if length < MIN_INTERVAL:
         _refuse(f"must be at least 1 second, got {length.total_seconds():g}")
     return length
 

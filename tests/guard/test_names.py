@@ -10,8 +10,8 @@ from booper.errors import MalformedURL
 from booper.guard.names import normal_host
 from tests.support.target import FakeTarget
 
-LONGEST_LABEL = "a" * 63
-MAX_NAME_LENGTH = ".".join([LONGEST_LABEL] * 3 + ["b" * 61])  # 3 * 64 + 61 = 253
+MAX_LABEL_LENGTH = "a" * 63
+MAX_NAME_LENGTH = ".".join([MAX_LABEL_LENGTH] * 3 + ["b" * 61])  # 3 * 64 + 61 = 253
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ MAX_NAME_LENGTH = ".".join([LONGEST_LABEL] * 3 + ["b" * 61])  # 3 * 64 + 61 = 25
         ("a--b.example", "a--b.example"),
         ("ab--c.example", "ab--c.example"),
         ("0.example", "0.example"),
-        (LONGEST_LABEL, LONGEST_LABEL),
+        (MAX_LABEL_LENGTH, MAX_LABEL_LENGTH),
         (MAX_NAME_LENGTH, MAX_NAME_LENGTH),
         (MAX_NAME_LENGTH + ".", MAX_NAME_LENGTH),
         # A-labels: of IDNA 2008, of symbols and emoji, of ß and ς
@@ -60,7 +60,7 @@ def test_a_name_that_can_be_asked_for_is_accepted(written: str, host: str) -> No
         "a/b.рф",
         "a@b.рф",
         "a:b.рф",
-        LONGEST_LABEL + "a",
+        MAX_LABEL_LENGTH + "a",
         MAX_NAME_LENGTH + "b",
         "ü" * 64,
         # no Punycode; of a control character; of a capital; of ASCII alone; of nothing

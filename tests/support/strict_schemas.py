@@ -24,16 +24,16 @@ from booper.api.schemas import (
     whole,
 )
 from booper.api.values import (
-    LONGEST_TAG,
-    LONGEST_TIMEOUT,
+    MAX_ATTEMPTS,
     MAX_DESCRIPTION_LENGTH,
+    MAX_HEADERS,
     MAX_KEY_LENGTH,
     MAX_NAME_LENGTH,
-    MOST_ATTEMPTS,
-    MOST_HEADERS,
-    MOST_RUNS,
-    MOST_TAGS,
-    SHORTEST_INTERVAL,
+    MAX_RUNS,
+    MAX_TAG_LENGTH,
+    MAX_TAGS,
+    MAX_TIMEOUT,
+    MIN_INTERVAL,
 )
 from booper.clock import EPOCH
 from booper.engine.headers import MAX_NAME_BYTES, MAX_VALUE_BYTES
@@ -107,7 +107,7 @@ HEADERS: Final[Schema] = {
             {"type": "boolean"},
         ]
     },
-    "maxProperties": MOST_HEADERS,
+    "maxProperties": MAX_HEADERS,
     "description": "Names that frame or route the message are refused: Connection, "
     "Content-Length, Expect, Host, Keep-Alive, Proxy-*, TE, Trailer, Transfer-Encoding, Upgrade. "
     "Names that differ only in letter case are one header, and refused.",
@@ -133,7 +133,7 @@ CREATE: Final[Mapping[str, Schema]] = {
     },
     "callback_url": _URL,
     "webhook_url": _URL,
-    "repeat_every": duration(SHORTEST_INTERVAL),
+    "repeat_every": duration(MIN_INTERVAL),
     "cron": reference("Cron"),
     "timezone": {
         **reference("Timezone"),
@@ -145,7 +145,7 @@ CREATE: Final[Mapping[str, Schema]] = {
         "description": "No run is before it. It anchors the grid of repeat_every, also in the past",
     },
     "ends_at": {**_AT, "description": "Must leave time for at least one run"},
-    "max_runs": whole(1, MOST_RUNS),
+    "max_runs": whole(1, MAX_RUNS),
     "jitter": {
         **_WAIT,
         "description": "Must be shorter than repeat_every, or than the shortest time between two "
@@ -167,16 +167,16 @@ CREATE: Final[Mapping[str, Schema]] = {
         "finished before; a cancelled job frees it. By default what the server's setting says, "
         "which is not at all. A schedule's key needs none.",
     },
-    "tags": {"type": "array", "items": text(LONGEST_TAG), "maxItems": MOST_TAGS},
+    "tags": {"type": "array", "items": text(MAX_TAG_LENGTH), "maxItems": MAX_TAGS},
     "name": text(MAX_NAME_LENGTH),
     "description": text(MAX_DESCRIPTION_LENGTH),
-    "max_attempts": whole(1, MOST_ATTEMPTS),
+    "max_attempts": whole(1, MAX_ATTEMPTS),
     "backoff": {
         "description": "A wait shorter than a second counts as a second, after the hundredth "
         "attempt one shorter than a minute as a minute",
         "anyOf": [{"const": EXPONENTIAL}, {"type": "array", "items": _WAIT, "minItems": 1}],
     },
-    "timeout": duration(timedelta.resolution, LONGEST_TIMEOUT),
+    "timeout": duration(timedelta.resolution, MAX_TIMEOUT),
     "expect_status": {
         "type": "array",
         "items": {"anyOf": [whole(100, 599), matching("[1-5][Xx][Xx]")]},
@@ -213,7 +213,7 @@ FORM_OF_CREATE: Final[Schema] = {
         "timeout": matching("[1-8]?[0-9]?[1-9]"),
         "metadata": _BOOLEAN,
         "follow_redirects": _BOOLEAN,
-        "tags[]": {"anyOf": [text(LONGEST_TAG), {**CREATE["tags"], "minItems": 1}]},
+        "tags[]": {"anyOf": [text(MAX_TAG_LENGTH), {**CREATE["tags"], "minItems": 1}]},
     },
     "patternProperties": {
         r"^(body|query)\[[^\[\]]+\]$": {"type": "string"},
