@@ -176,9 +176,9 @@ class BatchRefused(BooperError):
     status = 422
     title = "Batch refused"
 
-    def __init__(self, answers: Sequence[object]) -> None:
+    def __init__(self, results: Sequence[object]) -> None:
         super().__init__("some jobs of the batch cannot be created")
-        self.answers = answers
+        self.results = results
 
 
 class TooManyRequests(BooperError):

@@ -17,7 +17,7 @@ import msgspec
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.errors import Conflict
-from booper.model.job import Answered, Attempt, Failed, Job, Kind, Outcome, Refused, Request, State
+from booper.model.job import Attempt, Failed, Job, Kind, Outcome, Refused, Request, Responded, State
 
 MAX_KEPT = 1_000
 
@@ -225,7 +225,7 @@ def ran(attempt: Attempt, request: Request | None, outcome: Outcome, job: Job) -
 
 def _result(outcome: Outcome) -> tuple[int | None, str | None, timedelta]:
     match outcome:
-        case Answered(response=response, duration=duration):
+        case Responded(response=response, duration=duration):
             return response.status, None, duration
         case Failed(error=error, duration=duration):
             return None, error, duration

@@ -67,9 +67,9 @@ async def client_of(
 async def made_key(booper: Booper, scope: str) -> str:
     """Make a key of a scope, as an administrator."""
     async with client_of(booper.administration, None) as client:
-        answer = await client.post("/api/keys", json={"name": f"a {scope} key", "scope": scope})
-    assert answer.status_code == 201
-    return str(answer.json()["data"]["key"])
+        response = await client.post("/api/keys", json={"name": f"a {scope} key", "scope": scope})
+    assert response.status_code == 201
+    return str(response.json()["data"]["key"])
 
 
 async def test_a_follower_makes_no_key_of_its_own(follower: Booper) -> None:
@@ -113,15 +113,15 @@ async def test_what_a_follower_is_asked_the_holder_does(
 async def test_a_follower_answers_as_the_holder(
     follower: Booper, holder: Booper, method: str, path: str, content: bytes
 ) -> None:
-    """Status, headers and body of an answer do not tell who was asked."""
-    answers = []
+    """Status, headers and body of a response do not tell who was asked."""
+    responses = []
     for booper in (holder, follower):
         async with client_of(booper.asgi) as client:
-            answer = await client.request(method, path, content=content)
+            response = await client.request(method, path, content=content)
         # A follower has read the body of what it refuses; its connection can go on.
-        answer.headers.pop("connection", None)
-        answers.append((answer.status_code, dict(answer.headers), answer.content))
-    assert answers[0] == answers[1]
+        response.headers.pop("connection", None)
+        responses.append((response.status_code, dict(response.headers), response.content))
+    assert responses[0] == responses[1]
 
 
 GUARDED = [operation for operation in OPERATIONS if operation.access is not Access.OPEN]
@@ -184,9 +184,9 @@ async def test_no_disguise_makes_an_administrator(
             ("POST", "/api/echo"),
             ("POST", "/api/pause"),
         ]:
-            answer = await client.request(method, path, content=body, headers=headers)
-            is_harmless = path == "/api/echo" and answer.status_code in (200, 400, 415)
-            assert is_harmless or answer.status_code in (401, 403, 404, 405), path
+            response = await client.request(method, path, content=body, headers=headers)
+            is_harmless = path == "/api/echo" and response.status_code in (200, 400, 415)
+            assert is_harmless or response.status_code in (401, 403, 404, 405), path
     async with client_of(holder.administration, None) as client:
         names = [key["name"] for key in (await client.get("/api/keys")).json()["data"]]
     assert sorted(names) == ["BOOPER_API_KEY", "a read key"]

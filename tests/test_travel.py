@@ -35,9 +35,9 @@ def travel(booper: Booper, clock: VirtualClock) -> Travel:
 async def create(api: httpx.AsyncClient, path: str = "/", **fields: object) -> dict[str, Any]:
     """Create a job and return it."""
     body = {"method": "post", "url": f"http://target.test{path}", **fields}
-    answer = await api.post("/api/jobs", json=body)
-    assert answer.status_code == 201, answer.text
-    data: dict[str, Any] = answer.json()["data"]
+    response = await api.post("/api/jobs", json=body)
+    assert response.status_code == 201, response.text
+    data: dict[str, Any] = response.json()["data"]
     return data
 
 

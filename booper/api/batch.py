@@ -1,7 +1,7 @@
-"""`POST /api/jobs/batch`: many creates in one request, each with its own answer (contract §10).
+"""`POST /api/jobs/batch`: many creates in one request, each with its own result (contract §10).
 
 Whatever is in a batch, it holds neither the loop nor the writer for long: it is read with pauses,
-written in parts, and what it is answered with does not grow beyond what came in.
+written in parts, and its response does not grow beyond what came in.
 """
 
 from collections.abc import Sequence
@@ -62,8 +62,8 @@ class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     jobs: list[msgspec.Raw]
 
 
-class BatchAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The answer to one create of many: its status, and its data or its problem.
+class BatchResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The result of one create of many: its status, and its data or its problem.
 
     `is_shortened` says that the job was there before, and that its args are left out here.
     """
@@ -74,8 +74,8 @@ class BatchAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     is_shortened: bool = False
 
 
-class Answers:
-    """The answers to a batch, written as they come; of jobs that were there before not too much."""
+class Results:
+    """The results of a batch, written as they come; of jobs that were there before not too much."""
 
     def __init__(self, redaction: Redaction, now: datetime) -> None:
         self._redaction = redaction
@@ -84,29 +84,29 @@ class Answers:
         self._parts: list[bytes] = []
 
     def add(self, item: Created | BooperError) -> None:
-        """Write the answer to the next create."""
-        self._parts.append(msgspec.json.encode(self._answer(item)))
+        """Write the result of the next create."""
+        self._parts.append(msgspec.json.encode(self._result(item)))
 
     def response(self) -> Response:
         """Return the response that has all of them."""
         body = b'{"data":[' + b",".join(self._parts) + b"]}"
         return JSONResponse(msgspec.Raw(body), 201)
 
-    def _answer(self, item: Created | BooperError) -> BatchAnswer:
+    def _result(self, item: Created | BooperError) -> BatchResult:
         if isinstance(item, BooperError):
-            return BatchAnswer(item.status, error=problem_of(item))
+            return BatchResult(item.status, error=problem_of(item))
         if not item.is_duplicate:
-            return BatchAnswer(201, new_job_resource(item.job, self._now))
+            return BatchResult(201, new_job_resource(item.job, self._now))
         # A short create can name a job of a mebibyte, and a thousand can.
         self._room -= len(item.job.args)
         is_shortened = self._room < 0
         job = replace(item.job, args="{}") if is_shortened else item.job
         data = job_resource(job, self._now, self._redaction, has_conflict=True)
-        return BatchAnswer(200, data, is_shortened=is_shortened)
+        return BatchResult(200, data, is_shortened=is_shortened)
 
 
 async def create(call: Call) -> Response:
-    """Accept many jobs, each with its own answer."""
+    """Accept many jobs, each with its own result."""
     services = call.services
     is_atomic = flag(call, "atomic")
     batch = await read_json(call, Batch, services.max_batch_bytes)
@@ -116,10 +116,10 @@ async def create(call: Call) -> Response:
     now = services.clock.now()
     read = await _read(batch.jobs, call, now)
     if is_atomic:
-        await _create_all(read, call, now, answers := Answers(services.redaction, now))
+        await _create_all(read, call, now, results := Results(services.redaction, now))
     else:
-        await _create_each(read, call, now, answers := Answers(services.redaction, now))
-    return answers.response()
+        await _create_each(read, call, now, results := Results(services.redaction, now))
+    return results.response()
 
 
 async def _read(jobs: Sequence[msgspec.Raw], call: Call, now: datetime) -> list[Read]:
@@ -139,15 +139,15 @@ async def _read(jobs: Sequence[msgspec.Raw], call: Call, now: datetime) -> list[
     return read
 
 
-async def _create_each(read: Sequence[Read], call: Call, now: datetime, answers: Answers) -> None:
+async def _create_each(read: Sequence[Read], call: Call, now: datetime, found: Results) -> None:
     """Create the good ones, each by itself. Raises: StoreUnavailable, if none can be written."""
     good = [item for item in read if isinstance(item, Creation)]
     async with aclosing(call.services.commands.create_each(good, now)) as results:
         for item in read:
-            answers.add(await anext(results) if isinstance(item, Creation) else item)
+            found.add(await anext(results) if isinstance(item, Creation) else item)
 
 
-async def _create_all(read: Sequence[Read], call: Call, now: datetime, answers: Answers) -> None:
+async def _create_all(read: Sequence[Read], call: Call, now: datetime, results: Results) -> None:
     """Create all or none. Raises: InvalidRequest."""
     _refuse_any(read)
     good = [item for item in read if isinstance(item, Creation)]
@@ -158,10 +158,10 @@ async def _create_all(read: Sequence[Read], call: Call, now: datetime, answers: 
     try:
         made = await call.services.commands.create_all(good, now)
     except BatchRefused as refused:
-        _refuse_any(refused.answers)
+        _refuse_any(refused.results)
         raise
     for created in made:
-        answers.add(created)
+        results.add(created)
 
 
 def _refuse_any(read: Sequence[object]) -> None:
@@ -198,8 +198,8 @@ _BATCH = Documentation(
     body=DescribedBody(Batch, {"two": {"jobs": [{"url": "https://example.com/"}, {}]}}),
     responses={
         201: DescribedResponse(
-            "An answer to each, in order",
-            (Data(BatchAnswer, is_list=True),),
+            "A result for each, in order",
+            (Data(BatchResult, is_list=True),),
             {"data": [{"status": 201, "data": JOB}, {"status": 422, "error": _REFUSED}]},
         )
     },

@@ -53,7 +53,7 @@ async def read_body(request: Incoming, max_bytes: int) -> bytes:
     while is_more:
         message = await request.receive()
         if message["type"] == "http.disconnect":
-            # Nobody reads the answer, and it is no fault of booper's.
+            # Nobody reads the response, and it is no fault of booper's.
             raise MalformedBody("the client went away before the end of the body")
         chunk = message.get("body", b"")
         room -= len(chunk)

@@ -3,10 +3,10 @@
 from typing import Final
 
 MAX_ERRORS: Final = 100
-"""How many errors one create is answered with."""
+"""How many errors the response to one create has."""
 
 MAX_BATCH_ERRORS: Final = 1_000
-"""How many errors a batch is answered with; a further item that is wrong has one."""
+"""How many errors the response to a batch has; a further item that is wrong has one."""
 
 MAX_HINTS: Final = 10
 """How many words are compared with the known ones: each takes up to some milliseconds."""

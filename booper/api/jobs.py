@@ -121,7 +121,7 @@ EXAMPLES = {
         "schedule_in": [10, "seconds"],
         "repeat_every": [5, "minutes"],
     },
-    "with the last answer": {
+    "with the last response": {
         "method": "post",
         "url": "https://example.com/stories",
         "body": {"min": 200, "exclude": "$previous.sent"},

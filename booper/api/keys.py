@@ -51,7 +51,7 @@ class KeyPage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 async def issue(create: CreateKey, asked: KeyRequest, now: datetime) -> NewKeyResource:
-    """Make a key; the answer is the only place where it ever stands.
+    """Make a key; the response is the only place where it ever stands.
 
     Raises:
         InvalidRequest: a name is empty or too long.

@@ -25,7 +25,7 @@ class ManyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dry_run: bool = False
 
 
-class ManyAnswer(msgspec.Struct, frozen=True):
+class ManyResult(msgspec.Struct, frozen=True):
     """How many jobs matched and could change, and how many did."""
 
     matched: int
@@ -37,7 +37,7 @@ async def cancel(call: Call) -> Response:
     asked, now = await read_json(call, ManyBody), call.services.clock.now()
     wanted, commands = body_filter(_filter(asked), now), call.services.commands
     changed = await commands.cancel_many(call.user_id, wanted, now, dry_run=asked.dry_run)
-    return JSONResponse({"data": ManyAnswer(changed.matched, changed.changed)})
+    return JSONResponse({"data": ManyResult(changed.matched, changed.changed)})
 
 
 async def retry(call: Call) -> Response:
@@ -45,7 +45,7 @@ async def retry(call: Call) -> Response:
     asked, now = await read_json(call, ManyBody), call.services.clock.now()
     wanted, commands = body_filter(_filter(asked), now), call.services.commands
     changed = await commands.retry_many(call.user_id, wanted, now, dry_run=asked.dry_run)
-    return JSONResponse({"data": ManyAnswer(changed.matched, changed.changed)})
+    return JSONResponse({"data": ManyResult(changed.matched, changed.changed)})
 
 
 _MANY = Documentation(
@@ -59,7 +59,7 @@ _MANY = Documentation(
     ),
     responses={
         200: DescribedResponse(
-            "How many", (Data(ManyAnswer),), {"data": {"matched": 3, "changed": 0}}
+            "How many", (Data(ManyResult),), {"data": {"matched": 3, "changed": 0}}
         )
     },
 )

@@ -1,7 +1,8 @@
 """The API described as an OpenAPI 3.1 document, out of the operations and the types they read.
 
-It is pure: operations go in, a document comes out. What an operation may answer follows from what
-it is (its access, parameters and body) as far as it can; the tables of operations say the rest.
+It is pure: operations go in, a document comes out. What an operation may respond with follows
+from what it is (its access, parameters and body) as far as it can; the tables of operations say
+the rest.
 """
 
 import re
@@ -73,8 +74,8 @@ def _types(operation: Operation) -> Iterator[type]:
     yield Problem
     if documentation.body is not None and isinstance(documentation.body.kind, type):
         yield documentation.body.kind
-    for answer in documentation.responses.values():
-        for kind in answer.kinds:
+    for response in documentation.responses.values():
+        for kind in response.kinds:
             if isinstance(kind, type | Data):
                 yield kind.kind if isinstance(kind, Data) else kind
 
@@ -106,7 +107,7 @@ def _operation(operation: Operation, now: datetime) -> Schema:
         "security": [] if operation.access is Access.OPEN else [{"key": []}],
         "parameters": [_parameter(each, operation.template) for each in documentation.parameters],
         "responses": {
-            **{str(status): _answer(each) for status, each in documentation.responses.items()},
+            **{str(status): _response(each) for status, each in documentation.responses.items()},
             **{
                 str(error.status): {"$ref": f"#/components/responses/{error.__name__}"}
                 for error in errors_of(operation)
@@ -150,13 +151,13 @@ def _examples(examples: Mapping[str, Any]) -> Schema:
     return {name: {"value": value} for name, value in examples.items()}
 
 
-def _answer(answer: DescribedResponse) -> Schema:
-    described: Schema = {"description": answer.description}
-    if answer.kinds:
-        schemas = [_schema(kind) for kind in answer.kinds]
+def _response(response: DescribedResponse) -> Schema:
+    described: Schema = {"description": response.description}
+    if response.kinds:
+        schemas = [_schema(kind) for kind in response.kinds]
         schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
-        content = {"schema": schema, "example": answer.example}
-        described["content"] = {answer.media_type: content}
-    if answer.headers:
-        described["headers"] = {name: header_reference(name) for name in answer.headers}
+        content = {"schema": schema, "example": response.example}
+        described["content"] = {response.media_type: content}
+    if response.headers:
+        described["headers"] = {name: header_reference(name) for name in response.headers}
     return described

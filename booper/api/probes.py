@@ -18,7 +18,7 @@ async def ping(call: Call) -> Response:
 
 
 async def echo(call: Call) -> Response:
-    """Answer the posted JSON."""
+    """Respond with the posted JSON."""
     body = await read_body(call, call.services.max_body_bytes)
     if media_type(call) == FORM:
         return JSONResponse(decode_form(body))

@@ -58,7 +58,7 @@ class FaultResponse(ProblemResponse):
     """
 
     def __init__(self, fault: Exception) -> None:
-        super().__init__(BooperError("booper failed to answer this request; its log says why"))
+        super().__init__(BooperError("booper failed to respond to this request; its log says why"))
         self._fault = fault
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

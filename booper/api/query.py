@@ -11,7 +11,7 @@ from booper.errors import FieldError, InvalidRequest, pointer_to
 
 _LISTED = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<index>\d{0,3})\])?")
 _MAX_UNKNOWN: Final = 10
-"""How many unknown parameters are answered with one that may be meant."""
+"""How many unknown parameters get a hint at one that may be meant."""
 
 
 def check_query(

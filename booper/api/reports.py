@@ -133,7 +133,7 @@ _REPORTS: Final[Sequence[tuple[str, str, Schema, Any]]] = (
     ),
     (
         RESPONSE,
-        "What the target answered, with whatever status",
+        "What the target responded, with whatever status",
         _event(RESPONSE, _CAME, without=_CAME_OPTIONAL),
         _example(RESPONSE, 3, _RESPONSE_EXAMPLE),
     ),
@@ -142,7 +142,9 @@ _REPORTS: Final[Sequence[tuple[str, str, Schema, Any]]] = (
         "Why an attempt has no response",
         _event(ERROR, _FAILED, without=["duration_ms"]),
         _example(
-            ERROR, 3, {"error": "timeout", "message": "no answer in time", "duration_ms": 30_000.0}
+            ERROR,
+            3,
+            {"error": "timeout", "message": "no response in time", "duration_ms": 30_000.0},
         ),
     ),
     (

@@ -72,7 +72,7 @@ async def show(config: Config, delay: timedelta, say: Callable[[str], None]) -> 
         late = (received_at - job.scheduled_at).total_seconds()
         say(f"arrived   {arrived.body}, {late * 1e3:.1f} ms late")
         duration = result.duration.total_seconds() * 1e3
-        say(f"answered  {result.status} after {duration:.1f} ms: the job is {result.state}")
+        say(f"responded {result.status} after {duration:.1f} ms: the job is {result.state}")
         return Shown(
             url=target,
             scheduled_at=job.scheduled_at,

@@ -12,7 +12,7 @@ import msgspec
 
 from booper.dev.layout import clean
 from booper.model.args import Args, decode_args
-from booper.model.job import Answered, Attempt, Failed, Job, Kind, Outcome, Refused, Request, State
+from booper.model.job import Attempt, Failed, Job, Kind, Outcome, Refused, Request, Responded, State
 from booper.travel import Ran
 
 _SECOND = timedelta(seconds=1)
@@ -147,7 +147,7 @@ def _failure(outcome: Outcome, job: Job) -> list[str]:
     if job.state is State.COMPLETED:
         return []
     match outcome:
-        case Answered(response=response):
+        case Responded(response=response):
             text = _text(response.body)
             short = text if len(text) <= _MAX_BODY else text[: _MAX_BODY - 1] + "…"
             return [clean(short)] if text else []

@@ -231,7 +231,7 @@ _SEEN: dict[str, Any] = {
     "query": "respond=500,200",
     "headers": {"content-type": "application/json"},
     "body": "{}",
-    "answer": "500",
+    "response": "500",
 }
 _TAG = "dev"
 _REQUESTS = {

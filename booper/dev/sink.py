@@ -43,7 +43,7 @@ class Arrived(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     query: str
     headers: dict[str, str]
     body: str
-    answer: str
+    response: str
 
 
 class InvalidScript(ValueError):
@@ -53,7 +53,7 @@ class InvalidScript(ValueError):
 class Step(msgspec.Struct, frozen=True):
     """One response of a script: a status and headers, or `hang`, or `close`."""
 
-    answer: str
+    response: str
     headers: Mapping[str, str] = {}
 
 
@@ -85,11 +85,11 @@ class Sink:
             step, delay = Step("422"), timedelta(0)
             shown = {"detail": str(error)}
         else:
-            shown = {"answer": step.answer}
+            shown = {"response": step.response}
         self._record(request, body, step)
         if delay:
             await SystemClock().pause(delay)
-        match step.answer:
+        match step.response:
             case "hang":
                 await _disconnected(receive)
             case "close":
@@ -119,7 +119,7 @@ class Sink:
                 query=request.url.query,
                 headers=dict(request.headers),
                 body=body.decode(errors="replace"),
-                answer=step.answer,
+                response=step.response,
             )
         )
 

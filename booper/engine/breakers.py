@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from booper.model.job import Answered, Failed, Outcome, Refused
+from booper.model.job import Failed, Outcome, Refused, Responded
 
 log = logging.getLogger("booper")
 
@@ -60,9 +60,9 @@ class Breakers:
     def record(self, origin: str, path: int, outcome: Outcome, now: datetime) -> None:
         """Note what a request to an origin brought: any response but a few shows that it lives."""
         match outcome:
-            case Answered(response=response) if response.status in _FAILING:
+            case Responded(response=response) if response.status in _FAILING:
                 self._failed(origin, path, now)
-            case Answered():
+            case Responded():
                 self.close(origin)
             case Failed(error=error) if error not in _OURS:
                 self._failed(origin, path, now)

@@ -28,7 +28,7 @@ from booper.http.base import Client
 from booper.http.body import read_body
 from booper.http.errors import ConnectError, SendError
 from booper.http.headers import decode_headers, encode_headers
-from booper.model.job import Answered, Failed, Outcome, Refused, Request, Response
+from booper.model.job import Failed, Outcome, Refused, Request, Responded, Response
 from booper.model.redaction import ALWAYS
 from booper.shortage import shortage_of
 
@@ -75,7 +75,7 @@ class Delivery:
         job_id: int = 0,
         follow_redirects: bool = False,
     ) -> Outcome:
-        """Send one request of a job and read its answer.
+        """Send one request of a job and read the response.
 
         `timeout` bounds the whole exchange, look-up, redirects and body included: a target that
         drips a byte now and then never trips a timeout per read.
@@ -89,7 +89,7 @@ class Delivery:
                 hops = MAX_HOPS if follow_redirects else 0
                 response = await self._follow(request, job_id, hops)
         except TimeoutError:
-            return Failed("timeout", f"no answer within {timeout.total_seconds():g} s", timeout)
+            return Failed("timeout", f"no response within {timeout.total_seconds():g} s", timeout)
         except AddressRefused as error:
             return Failed("guard", str(error), timedelta(seconds=monotonic() - started))
         except TargetRefused as error:
@@ -106,12 +106,12 @@ class Delivery:
             elapsed = timedelta(seconds=monotonic() - started)
             kind = error.kind if isinstance(error, SendError) else SendError.kind
             return Failed(kind, message, elapsed)
-        return Answered(response, timedelta(seconds=monotonic() - started))
+        return Responded(response, timedelta(seconds=monotonic() - started))
 
     async def _follow(self, request: Request, job_id: int, hops: int) -> Response:
-        """Exchange, and go where the answer points for as many hops as are left.
+        """Exchange, and go where the response points for as many hops as are left.
 
-        Whose job may name the program around booper was judged when it was stored; no answer may
+        Whose job may name the program around booper was judged when it was stored; no response may
         lead there, nor from there elsewhere.
         """
         target = self._guard.check_own(self._mapped(request.url))

@@ -29,7 +29,6 @@ from booper.model.duration import parse_duration
 from booper.model.dynamic import RenderError
 from booper.model.event import entries_of
 from booper.model.job import (
-    Answered,
     Attempt,
     Failed,
     Job,
@@ -38,6 +37,7 @@ from booper.model.job import (
     Outcome,
     Refused,
     Request,
+    Responded,
     State,
 )
 from booper.model.redaction import Redaction
@@ -217,7 +217,7 @@ def _schedule_outputs(settled: Job, outcome: Outcome) -> tuple[str | None, dict[
     """Return what a completed run's response gives its schedule: `$previous` and `$set`."""
     if settled.schedule_id is None or settled.state is not State.COMPLETED:
         return None, None
-    assert isinstance(outcome, Answered)
+    assert isinstance(outcome, Responded)
     content: Any = {}
     response = outcome.response
     if not response.is_cut and not response.fault:
@@ -234,8 +234,8 @@ def _log_attempt(attempt: Attempt, outcome: Outcome, written: Job) -> None:
     A failure names method and origin, and no path, query, header or body: they may hold secrets.
     """
     match outcome:
-        case Answered(response=response, duration=duration):
-            what, took = f"answered {response.status}", duration
+        case Responded(response=response, duration=duration):
+            what, took = f"responded {response.status}", duration
         case Failed(error=error, duration=duration):
             what, took = f"failed ({error})", duration
         case Refused():

@@ -21,7 +21,6 @@ from booper.model.event import (
 from booper.model.job import (
     FINISHED,
     OWN_KINDS,
-    Answered,
     Attempt,
     Failed,
     Job,
@@ -30,6 +29,7 @@ from booper.model.job import (
     Outcome,
     Refused,
     Request,
+    Responded,
     State,
 )
 from booper.model.origin import path_key
@@ -110,7 +110,7 @@ class Reports:
 
     def _outcome_event(self, attempt: Attempt, outcome: Outcome, now: datetime) -> NewJob:
         match outcome:
-            case Answered(response=response, duration=duration):
+            case Responded(response=response, duration=duration):
                 data = response_payload(response, duration, self._redaction)
                 return self._event(attempt, RESPONSE, data, now)
             case Failed() | Refused():
@@ -148,7 +148,7 @@ class Reports:
             "request": self._shown(request) if request is not None else None,
         }
         match outcome:
-            case Answered(response=response, duration=duration):
+            case Responded(response=response, duration=duration):
                 body["response"] = response_payload(response, duration, self._redaction)
             case Failed() | Refused():
                 body["error"] = error_payload(outcome)

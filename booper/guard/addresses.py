@@ -11,7 +11,7 @@ Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 
 
-# RFC 6052 §2.1: what DNS64 answers for a name that has IPv4 addresses alone.
+# RFC 6052 §2.1: what DNS64 gives for a name that has IPv4 addresses alone.
 _NAT64 = ip_network("64:ff9b::/96")
 
 

@@ -197,12 +197,12 @@ class Guard:
         if literal is not None:
             return [literal]
         try:
-            answers = await resolve(target.host, target.port)
+            texts = await resolve(target.host, target.port)
         except OSError as error:
             raise UnresolvableHost(f"host {target.host} does not resolve: {error}") from error
-        if not answers:
+        if not texts:
             raise UnresolvableHost(f"host {target.host} resolves to no address")
-        return [_parse_answer(target.host, answer) for answer in answers]
+        return [_parse_address(target.host, text) for text in texts]
 
     def _vet(self, address: Address, source: str, entry: str) -> None:
         """Check an address; `entry` is what to add to allow. Raises: TargetRefused."""
@@ -277,8 +277,8 @@ def _is_localhost(host: str) -> bool:
     return host == "localhost" or host.endswith(".localhost")
 
 
-def _parse_answer(host: str, answer: str) -> Address:
+def _parse_address(host: str, text: str) -> Address:
     try:
-        return ip_address(answer)
+        return ip_address(text)
     except ValueError:
         raise AddressRefused(f"host {host} must resolve to IP addresses") from None

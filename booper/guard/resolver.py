@@ -2,8 +2,8 @@
 
 The event loop's own look-ups share a pool of a few threads, and a look-up cannot be cancelled: a
 handful of names whose servers are dead would stop all. Here each name has a thread of its own while
-it is looked up, and whoever asks for the same name meanwhile shares its answer. The threads are
-bounded; some of them are for names that have been answered before, so that any number of new names
+it is looked up, and whoever asks for the same name meanwhile shares its result. The threads are
+bounded; some of them are for names that were resolved before, so that any number of new names
 whose servers hang cannot take them all.
 """
 
@@ -24,7 +24,7 @@ LookUp = Callable[[str, int], Sequence[str]]
 # thread takes a few KB.
 MAX_THREADS = 256
 
-# How many names are remembered as answered, 200 bytes each.
+# How many names are remembered as resolved, 200 bytes each.
 MAX_KNOWN = 4_096
 
 # How long a look-up waits for a thread: healthy ones take milliseconds.
@@ -35,7 +35,7 @@ class Resolver:
     """A resolver with one look-up at a time for each name and port.
 
     `look_up` blocks its thread and returns addresses as texts; the operating system's by default.
-    At most `max_threads` run at a time, a quarter of them kept for names that were answered before.
+    At most `max_threads` run at a time, a quarter of them kept for names that were resolved before.
     """
 
     def __init__(
@@ -62,20 +62,20 @@ class Resolver:
             Shortage: there is no thread, or no file descriptor, to look it up with.
         """
         names = (host, port)
-        answer = self._running.get(names)
-        if answer is None or answer.done():
-            answer = self._begin(names)
-        return await asyncio.shield(answer)
+        result = self._running.get(names)
+        if result is None or result.done():
+            result = self._begin(names)
+        return await asyncio.shield(result)
 
     def _begin(self, names: Names) -> "asyncio.Future[tuple[str, ...]]":
         loop = asyncio.get_running_loop()
-        answer = self._running[names] = loop.create_future()
-        answer.add_done_callback(lambda done: self._forget(names, done))
+        result = self._running[names] = loop.create_future()
+        result.add_done_callback(lambda done: self._forget(names, done))
         self._waiting.append(names)
         self._start_waiting()
         if names in self._waiting:
-            loop.call_later(self._max_wait_seconds, self._give_up, names, answer)
-        return answer
+            loop.call_later(self._max_wait_seconds, self._give_up, names, result)
+        return result
 
     def _start_waiting(self) -> None:
         """Start look-ups that wait for a thread, the first first."""
@@ -89,49 +89,49 @@ class Resolver:
         self._waiting.extendleft(reversed(left))
 
     def _start(self, names: Names) -> None:
-        answer = self._running[names]
+        result = self._running[names]
         # A daemon: a look-up that hangs must not keep the process from ending.
-        arguments = (self._look_up, names, answer, self._ended)
+        arguments = (self._look_up, names, result, self._ended)
         try:
             threading.Thread(target=_run, args=arguments, daemon=True).start()
         except (RuntimeError, MemoryError) as error:
-            answer.set_exception(shortage_of(error) or error)
+            result.set_exception(shortage_of(error) or error)
         else:
             self._busy.add(names)
 
     def _ended(self, names: Names, outcome: "tuple[str, ...] | Exception") -> None:
         """Take a thread's result, on the event loop."""
         self._busy.discard(names)
-        answer = self._running.get(names)
+        result = self._running.get(names)
         if isinstance(outcome, Exception):
             self._known.pop(names, None)
-            if answer is not None:
-                answer.set_exception(outcome)
+            if result is not None:
+                result.set_exception(outcome)
         else:
             self._remember(names)
-            if answer is not None:
-                answer.set_result(outcome)
+            if result is not None:
+                result.set_result(outcome)
         self._start_waiting()
 
     def _remember(self, names: Names) -> None:
         self._known.pop(names, None)
-        self._known[names] = None  # the last one is the one answered last
+        self._known[names] = None  # the last one is the one resolved last
         if len(self._known) > MAX_KNOWN:
             del self._known[next(iter(self._known))]
 
-    def _give_up(self, names: Names, answer: "asyncio.Future[tuple[str, ...]]") -> None:
+    def _give_up(self, names: Names, result: "asyncio.Future[tuple[str, ...]]") -> None:
         """End a look-up that has found no thread."""
-        if names in self._waiting and self._running.get(names) is answer:
+        if names in self._waiting and self._running.get(names) is result:
             self._waiting.remove(names)
-            answer.set_exception(
+            result.set_exception(
                 Shortage(f"{len(self._busy)} look-ups of names hang, and no more may run at a time")
             )
 
-    def _forget(self, names: Names, answer: "asyncio.Future[tuple[str, ...]]") -> None:
-        if self._running.get(names) is answer:
+    def _forget(self, names: Names, result: "asyncio.Future[tuple[str, ...]]") -> None:
+        if self._running.get(names) is result:
             del self._running[names]
-        if not answer.cancelled():
-            answer.exception()  # it may be that nobody waits for it any more
+        if not result.cancelled():
+            result.exception()  # it may be that nobody waits for it any more
 
 
 def system_look_up(host: str, port: int) -> Sequence[str]:
@@ -152,7 +152,7 @@ def system_look_up(host: str, port: int) -> Sequence[str]:
 def _run(
     look_up: LookUp,
     names: Names,
-    answer: "asyncio.Future[tuple[str, ...]]",
+    result: "asyncio.Future[tuple[str, ...]]",
     ended: "Callable[[Names, tuple[str, ...] | Exception], None]",
 ) -> None:
     outcome: tuple[str, ...] | Exception
@@ -161,4 +161,4 @@ def _run(
     except (OSError, Shortage, MemoryError) as error:
         outcome = error
     with suppress(RuntimeError):  # the loop has ended meanwhile
-        answer.get_loop().call_soon_threadsafe(ended, names, outcome)
+        result.get_loop().call_soon_threadsafe(ended, names, outcome)

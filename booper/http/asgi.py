@@ -34,7 +34,7 @@ class AppTransport:
 
     `host` is the Host header of all of them, None if each has its own.
 
-    An application that raises has answered 500, as with any server. One whose caller does not wait
+    An application that raises has responded 500, as with any server. One whose caller does not wait
     for it any more is cut off; one whose response is not read to its end is told so, and goes on.
     What it does after its response has `grace_seconds` at the close.
     """

@@ -14,7 +14,7 @@ _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r\n]")
 
 
 class ProxyRefused(OSError):
-    """A proxy does not connect to where it should; the text says what it answered."""
+    """A proxy does not connect to where it should; the text says what it responded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +82,11 @@ class _Reply(asyncio.Protocol):
         if not end and len(head) <= MAX_REPLY_BYTES:
             return
         if status is None:
-            self._fail("the proxy answered no HTTP")
+            self._fail("the proxy did not speak HTTP")
         elif not end or not status[1].startswith(b"2"):
-            self._fail(f"the proxy answered {status[1].decode()}")
+            self._fail(f"the proxy responded {status[1].decode()}")
         elif rest:
-            self._fail("the proxy answered 200 and more")
+            self._fail("the proxy responded 200 and more")
         else:
             self.done.set_result(None)
 

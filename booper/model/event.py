@@ -10,7 +10,6 @@ import msgspec
 from booper.model import json_text
 from booper.model.charset import in_utf8, text_of
 from booper.model.job import (
-    Answered,
     Attempt,
     Failed,
     Job,
@@ -18,6 +17,7 @@ from booper.model.job import (
     Outcome,
     Refused,
     Request,
+    Responded,
     Response,
 )
 from booper.model.redaction import Redaction
@@ -70,7 +70,7 @@ def entries_of(
         payload = request_payload(request, redaction)
         sent = (_entry(attempt, REQUEST, started, payload),)
     match outcome:
-        case Answered(response=response, duration=duration):
+        case Responded(response=response, duration=duration):
             payload = response_payload(response, duration, redaction)
             return *sent, _entry(attempt, RESPONSE, now, payload)
         case Failed() | Refused():

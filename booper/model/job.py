@@ -157,7 +157,7 @@ class Response(msgspec.Struct, frozen=True, gc=False):
     fault: str = ""
 
 
-class Answered(msgspec.Struct, frozen=True, gc=False):
+class Responded(msgspec.Struct, frozen=True, gc=False):
     """The target responded, with whatever status."""
 
     response: Response
@@ -178,7 +178,7 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
     message: str
 
 
-Outcome = Answered | Failed | Refused
+Outcome = Responded | Failed | Refused
 
 
 class Attempt(msgspec.Struct, frozen=True, gc=False):

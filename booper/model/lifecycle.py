@@ -24,12 +24,12 @@ from msgspec.structs import replace
 from booper.model.job import (
     FINISHED,
     WAITING,
-    Answered,
     Attempt,
     Failed,
     Job,
     Outcome,
     Refused,
+    Responded,
     State,
 )
 from booper.model.retry import Backoff, parse_backoff, parse_retry_after
@@ -153,7 +153,7 @@ def settle(
     """
     job = attempt.job
     match outcome:
-        case Answered(response=response) if _is_expected(response.status, attempt):
+        case Responded(response=response) if _is_expected(response.status, attempt):
             return _move(
                 job,
                 State.COMPLETED,
@@ -162,11 +162,11 @@ def settle(
                 interruptions=0,
                 last_error=None,
             )
-        case Answered(response=response) if response.status == _GONE:
-            return discard(job, now, "the target is gone: it answered 410")
-        case Answered(response=response):
+        case Responded(response=response) if response.status == _GONE:
+            return discard(job, now, "the target is gone: it responded 410")
+        case Responded(response=response):
             retry_after = response.headers.get("retry-after")
-            error = f"the target answered {response.status}"
+            error = f"the target responded {response.status}"
             return _fail(attempt, error, retry_after, now=now, backoff=backoff, random=random)
         case Failed(error=error, message=message):
             error = f"{error}: {message}"

@@ -34,14 +34,14 @@ MAX_HEADER_BYTES = 64 << 10
 class Bounds:
     """How long a call waits, and how much of them.
 
-    `holder_seconds` is for somebody to be there: a takeover is over well before. An answer takes
-    milliseconds; where it takes `answer_seconds` the holder hangs, or its disk does. Bodies are
+    `holder_seconds` is for somebody to be there: a takeover is over well before. A response takes
+    milliseconds; where it takes `response_seconds` the holder hangs, or its disk does. Bodies are
     read to their ends before they are handed on; a large one is refused where all of them together
     have `waiting_bytes`.
     """
 
     holder_seconds: float = 5.0
-    answer_seconds: float = 30.0
+    response_seconds: float = 30.0
     small_bytes: int = 64 << 10
     waiting_bytes: int = 64 << 20
 
@@ -87,18 +87,18 @@ class Relay:
     def hand_over(self, successor: ASGIApp) -> None:
         """Pass what comes and what waits to this process's own application.
 
-        A process forked from the dead one may keep its connections open: nobody answers there.
+        A process forked from the dead one may keep its connections open: nobody responds there.
         """
         self._successor = successor
         self._succeeded.set()
         self.close()
 
     def close(self) -> None:
-        """Close all connections; who waits for an answer on one gets none."""
+        """Close all connections; who waits for a response on one gets none."""
         self._client.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a call as the holder does, or say that there is none."""
+        """Respond to a call as the holder does, or say that there is none."""
         if self._successor is not None:
             await self._successor(scope, receive, send)
             return
@@ -108,15 +108,15 @@ class Relay:
         request = Request(scope, receive)
         try:
             async with self._body(request) as body:
-                answered = await self._ask(request, body)
+                response = await self._ask(request, body)
         except BooperError as error:
             await ProblemResponse(error)(scope, receive, send)
             return
-        match answered:
-            case Answered():
-                await _pass_on(answered, send)
+        match response:
+            case WholeResponse():
+                await _pass_on(response, send)
             case Response():
-                await _stream_on(answered, receive, send)
+                await _stream_on(response, receive, send)
             case successor:
                 await successor(scope, _again(body, receive), send)
 
@@ -146,20 +146,20 @@ class Relay:
         finally:
             self._waiting_bytes -= size
 
-    async def _ask(self, request: Request, body: bytes) -> "Answered | Response | ASGIApp":
-        """Return an answer, a response that is a stream, or who is here to answer now.
+    async def _ask(self, request: Request, body: bytes) -> "WholeResponse | Response | ASGIApp":
+        """Return a whole response, one that is a stream, or who serves here by now.
 
         What may have been carried out is not sent again, unless it only reads.
 
         Raises:
-            HolderUnreachable: nobody holds the database, or who does has not answered.
+            HolderUnreachable: nobody holds the database, or who does has not responded.
             MalformedRequest: the request cannot be handed on.
         """
         deadline = monotonic() + self._bounds.holder_seconds
         while self._successor is None:
             try:
-                async with asyncio.timeout(self._bounds.answer_seconds):
-                    return await self._answer(request, body)
+                async with asyncio.timeout(self._bounds.response_seconds):
+                    return await self._exchange(request, body)
             except (ConnectError, Shortage):  # nothing was sent
                 if monotonic() > deadline:
                     raise HolderUnreachable(
@@ -170,14 +170,14 @@ class Relay:
             except (TimeoutError, SendError):
                 if request.method not in _SAFE_METHODS or monotonic() > deadline:
                     raise HolderUnreachable(
-                        "the process that serves the database has not answered; this may have "
+                        "the process that serves the database has not responded; this may have "
                         "been carried out or not"
                     ) from None
             await self._nap()
         return self._successor
 
-    async def _answer(self, request: Request, body: bytes) -> "Answered | Response":
-        """Wait for the holder: for all of an answer that has a length, of a stream for the head.
+    async def _exchange(self, request: Request, body: bytes) -> "WholeResponse | Response":
+        """Wait for the holder: for all of a response that has a length, of a stream for the head.
 
         Raises:
             SendError: it did not come.
@@ -199,7 +199,7 @@ class Relay:
         if not any(name == b"content-length" for name, _ in headers):
             return Response(response.status, headers, response.stream)
         content = b"".join([piece async for piece in response.stream])
-        return Answered(response.status, headers, content)
+        return WholeResponse(response.status, headers, content)
 
     async def _nap(self) -> None:
         with suppress(TimeoutError):
@@ -208,17 +208,17 @@ class Relay:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """An answer that is all there."""
+class WholeResponse:
+    """A response that is all there."""
 
     status: int
     headers: Headers
     body: bytes
 
 
-async def _pass_on(answered: Answered, send: Send) -> None:
-    await send(_start(answered.status, answered.headers))
-    await send({"type": "http.response.body", "body": answered.body})
+async def _pass_on(response: WholeResponse, send: Send) -> None:
+    await send(_start(response.status, response.headers))
+    await send({"type": "http.response.body", "body": response.body})
 
 
 async def _stream_on(response: Response, receive: Receive, send: Send) -> None:

@@ -53,7 +53,7 @@ class Jobs(Protocol):
     async def create_many(
         self, creations: Sequence[Creation], now: datetime, *, atomic: bool
     ) -> Sequence[Created | BooperError]:
-        """Store many in one transaction, each with its answer; all or none if `atomic`.
+        """Store many in one transaction, each with its result; all or none if `atomic`.
 
         Raises: BatchRefused, if `atomic` and one cannot be made.
         """

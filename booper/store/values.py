@@ -100,7 +100,7 @@ class Creation(msgspec.Struct, frozen=True, gc=False):
 
 
 class Created(msgspec.Struct, frozen=True, gc=False):
-    """A create's answer: the new job (a schedule's first run), or the one that holds the key."""
+    """A create's result: the new job (a schedule's first run), or the one that holds the key."""
 
     job: Job
     is_duplicate: bool

@@ -265,10 +265,10 @@ class _Bridge(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return await anyio.to_thread.run_sync(self.handle_request, request)
 
     async def _exchange(self, request: httpx.Request) -> httpx.Response:
-        answer = await self._inside.handle_async_request(request)
-        stream = answer.stream
+        response = await self._inside.handle_async_request(request)
+        stream = response.stream
         assert isinstance(stream, httpx.AsyncByteStream)
         content = b"".join([chunk async for chunk in stream])
         return httpx.Response(
-            answer.status_code, headers=answer.headers, stream=httpx.ByteStream(content)
+            response.status_code, headers=response.headers, stream=httpx.ByteStream(content)
         )

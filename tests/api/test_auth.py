@@ -99,11 +99,11 @@ async def stranger(booper: Booper) -> AsyncIterator[Api]:
         yield client
 
 
-def problem(answer: httpx.Response, status: int) -> Any:
-    """Return the problem details of an answer (RFC 9457 §3)."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    details = answer.json()
+def problem(response: httpx.Response, status: int) -> Any:
+    """Return the problem details of a response (RFC 9457 §3)."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    details = response.json()
     assert {"type", "title", "status", "detail"} <= set(details)
     assert details["status"] == status
     assert all(isinstance(details[name], str) for name in ("type", "title", "detail"))
@@ -129,9 +129,9 @@ def is_taken(path: str, method: str) -> bool:
 
 async def key_of_scope(admin: Api, scope: str) -> dict[str, str]:
     """Return the headers of a new key of this scope."""
-    answer = await admin.post("/api/keys", json={"name": scope, "scope": scope})
-    assert answer.status_code == 201, answer.text
-    return {"Authorization": f"Bearer {answer.json()['data']['key']}"}
+    response = await admin.post("/api/keys", json={"name": scope, "scope": scope})
+    assert response.status_code == 201, response.text
+    return {"Authorization": f"Bearer {response.json()['data']['key']}"}
 
 
 def test_the_table_of_needs_is_complete() -> None:
@@ -141,25 +141,25 @@ def test_the_table_of_needs_is_complete() -> None:
 
 
 async def test_an_operation_without_a_key_is_401(stranger: Api) -> None:
-    """Without a key the answer is 401 and says how to send one."""
+    """Without a key the response is 401 and says how to send one."""
     for method, path in CLOSED:
-        answer = await stranger.request(method, filled(path))
-        problem(answer, 401)
-        assert answer.headers["www-authenticate"].startswith("Bearer")
+        response = await stranger.request(method, filled(path))
+        problem(response, 401)
+        assert response.headers["www-authenticate"].startswith("Bearer")
 
 
 async def test_no_bad_key_opens_an_operation(stranger: Api) -> None:
-    """A malformed or unknown key is 401 at every operation, and is not repeated in the answer."""
+    """A malformed or unknown key is 401 at every operation, and is not repeated in the response."""
     for method, path in CLOSED:
         for case, value in BAD_AUTHORIZATIONS.items():
-            answer = await stranger.request(
+            response = await stranger.request(
                 method, filled(path), headers=[(b"Authorization", value)]
             )
-            assert answer.status_code == 401, case
-            problem(answer, 401)
-            assert answer.headers["www-authenticate"].startswith("Bearer"), case
-            assert len(answer.content) < 1_000, case
-            assert KEY not in answer.text, case
+            assert response.status_code == 401, case
+            problem(response, 401)
+            assert response.headers["www-authenticate"].startswith("Bearer"), case
+            assert len(response.content) < 1_000, case
+            assert KEY not in response.text, case
 
 
 async def test_a_revoked_key_is_401_everywhere(stranger: Api, admin: Api) -> None:
@@ -169,9 +169,9 @@ async def test_a_revoked_key_is_401_everywhere(stranger: Api, admin: Api) -> Non
         headers = {"Authorization": f"Bearer {made['key']}"}
         assert (await stranger.request(method, filled(path), headers=headers)).status_code != 401
         await admin.delete(f"/api/keys/{made['id']}")
-        answer = await stranger.request(method, filled(path), headers=headers)
-        problem(answer, 401)
-        assert answer.headers["www-authenticate"].startswith("Bearer")
+        response = await stranger.request(method, filled(path), headers=headers)
+        problem(response, 401)
+        assert response.headers["www-authenticate"].startswith("Bearer")
 
 
 async def test_a_users_key_opens_the_operations_of_users(stranger: Api) -> None:
@@ -179,8 +179,8 @@ async def test_a_users_key_opens_the_operations_of_users(stranger: Api) -> None:
     for method, path in USERS:
         for scheme in ("Bearer ", "Token ", "bearer ", "TOKEN ", "Bearer  "):
             headers = {"Authorization": scheme + KEY}
-            answer = await stranger.request(method, filled(path), headers=headers)
-            assert answer.status_code not in (401, 403), scheme
+            response = await stranger.request(method, filled(path), headers=headers)
+            assert response.status_code not in (401, 403), scheme
 
 
 async def test_the_fixed_key_administers(api: Api) -> None:
@@ -211,8 +211,8 @@ async def test_every_key_reads(stranger: Api, admin: Api) -> None:
     for method, path in READERS:
         for scope in ("read", "write", "admin"):
             headers = await key_of_scope(admin, scope)
-            answer = await stranger.request(method, filled(path), headers=headers)
-            assert answer.status_code not in (401, 403), scope
+            response = await stranger.request(method, filled(path), headers=headers)
+            assert response.status_code not in (401, 403), scope
 
 
 async def test_keys_that_write_and_administer_write(stranger: Api, admin: Api) -> None:
@@ -220,8 +220,8 @@ async def test_keys_that_write_and_administer_write(stranger: Api, admin: Api) -
     for method, path in WRITERS:
         for scope in ("write", "admin"):
             headers = await key_of_scope(admin, scope)
-            answer = await stranger.request(method, filled(path), headers=headers)
-            assert answer.status_code not in (401, 403), scope
+            response = await stranger.request(method, filled(path), headers=headers)
+            assert response.status_code not in (401, 403), scope
 
 
 # How an operation shows that it reaches nothing of another user; `{…_id}` in a path is one way.
@@ -282,11 +282,11 @@ async def test_what_is_another_users_is_404(
         address = path.format(**anns)
         problem(await stranger.request(method, address, headers=headers, json=body), 404)
     for method, path in LISTS:
-        answer = await stranger.request(method, path, headers=headers)
-        assert (answer.status_code, answer.json()["data"]) == (200, [])
+        response = await stranger.request(method, path, headers=headers)
+        assert (response.status_code, response.json()["data"]) == (200, [])
     for method, path in MANY if scope != "read" else []:
-        answer = await stranger.request(method, path, headers=headers, json={"all": True})
-        assert answer.json()["data"] == {"matched": 0, "changed": 0}
+        response = await stranger.request(method, path, headers=headers, json={"all": True})
+        assert response.json()["data"] == {"matched": 0, "changed": 0}
     assert await everything(api) == before
 
 
@@ -296,8 +296,8 @@ async def test_what_is_ones_own_is_there(
 ) -> None:
     """The 404s above are about the user: the owner's own request finds the object."""
     body = {"name": "x"} if method == "PATCH" else None
-    answer = await api.request(method, path.format(**anns), json=body)
-    assert answer.status_code in (200, 201, 204, 409)
+    response = await api.request(method, path.format(**anns), json=body)
+    assert response.status_code in (200, 201, 204, 409)
 
 
 async def test_the_first_key_administers(
@@ -369,8 +369,8 @@ async def test_authentication_comes_before_the_body(stranger: Api) -> None:
             pulled += 1
             yield b"x" * 65_536
 
-    answer = await stranger.post("/api/jobs", content=chunks())
-    assert answer.status_code == 401
+    response = await stranger.post("/api/jobs", content=chunks())
+    assert response.status_code == 401
     assert pulled == 0
 
 
@@ -379,10 +379,10 @@ async def test_ping_and_echo_need_no_key(stranger: Api) -> None:
     assert (await stranger.get("/api/ping")).json() == {"message": "Pong"}
     values: list[object] = [{"a": [1, None, "é"]}, [], "text", 5, None, False]
     for value in values:
-        answer = await stranger.post("/api/echo", content=json.dumps(value))
-        assert answer.status_code == 200
-        assert answer.headers["content-type"] == "application/json"
-        assert answer.json() == value
+        response = await stranger.post("/api/echo", content=json.dumps(value))
+        assert response.status_code == 200
+        assert response.headers["content-type"] == "application/json"
+        assert response.json() == value
 
 
 async def test_ping_and_echo_do_not_mind_a_bad_key(stranger: Api) -> None:
@@ -405,9 +405,9 @@ async def test_another_method_is_405_and_names_those_there_are(api: Api, path: s
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"} - known:
         if is_taken(path, method):  # `/api/jobs/batch` may be a job's number to GET
             continue
-        answer = await api.request(method, filled(path))
-        problem(answer, 405)
-        assert {name.strip() for name in answer.headers["allow"].split(",")} == known
+        response = await api.request(method, filled(path))
+        problem(response, 405)
+        assert {name.strip() for name in response.headers["allow"].split(",")} == known
 
 
 @pytest.mark.parametrize(
@@ -440,10 +440,10 @@ async def test_another_method_is_405_and_names_those_there_are(api: Api, path: s
 async def test_another_path_is_404(api: Api, path: str) -> None:
     """What is not there is 404 as problem details, never a redirect, whoever asks and however."""
     for method in ("GET", "POST", "DELETE"):
-        answer = await api.request(method, path)
-        problem(answer, 404)
-        assert "x-injected" not in answer.headers
-        assert len(answer.content) < 2_000
+        response = await api.request(method, path)
+        problem(response, 404)
+        assert "x-injected" not in response.headers
+        assert len(response.content) < 2_000
 
 
 @pytest.mark.parametrize(
@@ -492,9 +492,9 @@ async def test_a_reference_to_nothing_is_404(api: Api, admin: Api, reference: st
         (api, "GET", f"/api/logs/{reference}"),
         (admin, "DELETE", f"/api/keys/{reference}"),
     ):
-        answer = await client.request(method, path)
-        problem(answer, 404)
-        assert len(answer.content) < 2_000
+        response = await client.request(method, path)
+        problem(response, 404)
+        assert len(response.content) < 2_000
 
 
 @pytest.mark.parametrize(

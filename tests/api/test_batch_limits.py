@@ -1,4 +1,4 @@
-"""A batch costs no more than what came in: errors, hints, its answers, its transactions."""
+"""A batch costs no more than what came in: errors, hints, its responses, its transactions."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ COUNT = 1_000
 MIB = 1 << 20
 
 
-async def answers(api: httpx.AsyncClient, jobs: list[Any], query: str = "") -> list[Any]:
-    """Post a batch and return its answers."""
-    answer = await api.post(f"/api/jobs/batch{query}", json={"jobs": jobs})
-    assert answer.status_code == 201, answer.text[:300]
-    found: list[Any] = answer.json()["data"]
+async def responses(api: httpx.AsyncClient, jobs: list[Any], query: str = "") -> list[Any]:
+    """Post a batch and return its responses."""
+    response = await api.post(f"/api/jobs/batch{query}", json={"jobs": jobs})
+    assert response.status_code == 201, response.text[:300]
+    found: list[Any] = response.json()["data"]
     return found
 
 
@@ -44,7 +44,7 @@ async def test_what_may_be_meant_is_looked_for_a_few_times_in_a_batch(
         {"url": URL, **{name.format(n=n): _filled(value, n) for name, value in job.items()}}
         for n in range(COUNT)
     ]
-    found = await answers(api, jobs)
+    found = await responses(api, jobs)
     assert [item["error"]["errors"][0]["pointer"] for item in found] == [
         pointer.format(n=n) for n in range(COUNT)
     ]
@@ -62,7 +62,7 @@ async def test_the_errors_of_a_batch_are_bounded(api: httpx.AsyncClient) -> None
     Ten hundreds are `MAX_BATCH_ERRORS`.
     """
     jobs = [{"url": URL, **{f"u{n}": 1 for n in range(101)}} for _ in range(COUNT)]
-    found = await answers(api, jobs)
+    found = await responses(api, jobs)
     counts = [len(item["error"]["errors"]) for item in found]
     assert counts == [100] * (MAX_BATCH_ERRORS // 100) + [1] * (COUNT - MAX_BATCH_ERRORS // 100)
 
@@ -71,7 +71,7 @@ async def test_jobs_that_were_there_are_shown_in_full_up_to_4_mib(api: httpx.Asy
     """A thousand short creates that name one large job are not answered with a gigabyte."""
     large = {"url": URL, "body": "x" * (MIB - 1_000), "schedule_in": 60, "idempotency_key": "key"}
     assert (await api.post("/api/jobs", json=large)).status_code == 201
-    found = await answers(api, [{"url": URL, "idempotency_key": "key"}] * 100)
+    found = await responses(api, [{"url": URL, "idempotency_key": "key"}] * 100)
     assert [item["status"] for item in found] == [200] * 100
     assert [item.get("is_shortened", False) for item in found] == [False] * 4 + [True] * 96
     assert {item["data"]["job_id"] for item in found} == {found[0]["data"]["job_id"]}
@@ -81,14 +81,14 @@ async def test_jobs_that_were_there_are_shown_in_full_up_to_4_mib(api: httpx.Asy
 async def test_an_atomic_batch_has_up_to_4_mib(api: httpx.AsyncClient) -> None:
     """It is one transaction, which others wait for; without `atomic` the same jobs are taken."""
     jobs = [{"url": URL, "body": "x" * (MIB - 1_000), "schedule_in": 60}] * 5
-    answer = await api.post("/api/jobs/batch?atomic=true", json={"jobs": jobs})
-    assert answer.status_code == 422
-    [error] = answer.json()["errors"]
+    response = await api.post("/api/jobs/batch?atomic=true", json={"jobs": jobs})
+    assert response.status_code == 422
+    [error] = response.json()["errors"]
     assert error["pointer"] == "/jobs"
     assert "at most 4194304 bytes" in error["detail"]
     assert (await api.get("/api/jobs")).json()["data"] == []
-    assert {item["status"] for item in await answers(api, jobs[:3], "?atomic=true")} == {201}
-    assert {item["status"] for item in await answers(api, jobs)} == {201}
+    assert {item["status"] for item in await responses(api, jobs[:3], "?atomic=true")} == {201}
+    assert {item["status"] for item in await responses(api, jobs)} == {201}
 
 
 async def test_a_batch_of_every_kind_is_answered_in_order(api: httpx.AsyncClient) -> None:
@@ -102,7 +102,7 @@ async def test_a_batch_of_every_kind_is_answered_in_order(api: httpx.AsyncClient
         ({"schedule_in": 60, "body": "x" * 70_000}, 201),
     ]
     jobs = [{"url": f"{URL}{n}", **fields} for n in range(50) for fields, _ in kinds]
-    found = await answers(api, jobs)
+    found = await responses(api, jobs)
     expected = [status for _ in range(50) for _, status in kinds]
     expected[2] = 201
     assert [item["status"] for item in found] == expected
@@ -125,8 +125,8 @@ async def test_a_query_that_no_url_could_hold_is_refused(
     api: httpx.AsyncClient, query: Any, detail: str, more: dict[str, Any]
 ) -> None:
     """A URL has at most 8,192 characters, a parameter at least two."""
-    answer = await api.post("/api/jobs", json={"url": URL, "query": query, **more})
-    assert answer.status_code == 422
-    [error] = answer.json()["errors"]
+    response = await api.post("/api/jobs", json={"url": URL, "query": query, **more})
+    assert response.status_code == 422
+    [error] = response.json()["errors"]
     assert error["pointer"] == "/query"
     assert detail in error["detail"]

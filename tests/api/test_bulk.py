@@ -28,36 +28,36 @@ async def batch(api: Api, jobs: object, query: str = "") -> httpx.Response:
 async def change(api: Api, verb: str, **body: object) -> Any:
     """Cancel or retry by filter and return the counts; a change that never ends is a fault."""
     async with asyncio.timeout(2):
-        answer = await api.post(f"/api/jobs/{verb}", json=body)
-    assert answer.status_code == 200, answer.text
-    assert set(answer.json()) == {"data"}
-    return answer.json()["data"]
+        response = await api.post(f"/api/jobs/{verb}", json=body)
+    assert response.status_code == 200, response.text
+    assert set(response.json()) == {"data"}
+    return response.json()["data"]
 
 
 async def listed(api: Api, query: str) -> set[int]:
     """Return the numbers of the jobs that a filter lets through."""
-    answer = await api.get(f"/api/jobs?limit=100&{query}")
-    assert answer.status_code == 200, answer.text
-    return {entry["job_id"] for entry in answer.json()["data"]}
+    response = await api.get(f"/api/jobs?limit=100&{query}")
+    assert response.status_code == 200, response.text
+    return {entry["job_id"] for entry in response.json()["data"]}
 
 
-def problem(answer: httpx.Response, status: int) -> Any:
-    """Return the problem details of an answer."""
-    assert answer.status_code == status, answer.text[:500]
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["status"] == status
-    return answer.json()
+def problem(response: httpx.Response, status: int) -> Any:
+    """Return the problem details of a response."""
+    assert response.status_code == status, response.text[:500]
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["status"] == status
+    return response.json()
 
 
-def pointers(answer: httpx.Response) -> list[str]:
+def pointers(response: httpx.Response) -> list[str]:
     """Return where the errors of a 422 point."""
-    return [error["pointer"] for error in problem(answer, 422)["errors"]]
+    return [error["pointer"] for error in problem(response, 422)["errors"]]
 
 
 async def other_user(admin: Api) -> dict[str, str]:
     """Return the headers of another user."""
-    answer = await admin.post("/api/keys", json={"name": "second", "user": "somebody else"})
-    return {"Authorization": f"Bearer {answer.json()['data']['key']}"}
+    response = await admin.post("/api/keys", json={"name": "second", "user": "somebody else"})
+    return {"Authorization": f"Bearer {response.json()['data']['key']}"}
 
 
 async def arrivals(target: FakeTarget, count: int) -> None:
@@ -70,10 +70,10 @@ async def arrivals(target: FakeTarget, count: int) -> None:
 # Batches.
 
 
-async def test_each_item_of_a_batch_gets_its_answer_in_order(
+async def test_each_item_of_a_batch_gets_its_response_in_order(
     api: Api, booper: Booper, target: FakeTarget
 ) -> None:
-    """A bad item does not stop the others: 201, and one answer per item."""
+    """A bad item does not stop the others: 201, and one response per item."""
     items: list[object] = [
         {"url": URL, "name": "first"},
         {"url": "ftp://target.test/", "method": "fetch"},
@@ -83,9 +83,9 @@ async def test_each_item_of_a_batch_gets_its_answer_in_order(
         {"url": URL, "idempotency_key": "k", "schedule_in": 60},
         {"url": URL, "idempotency_key": "k", "on_conflict": "reject"},
     ]
-    answer = await batch(api, items)
-    assert answer.status_code == 201
-    results = answer.json()["data"]
+    response = await batch(api, items)
+    assert response.status_code == 201
+    results = response.json()["data"]
     assert [result["status"] for result in results] == [201, 422, 201, 422, 201, 200, 409]
     for result in results:
         assert set(result) == {"status", "data" if result["status"] < 400 else "error"}
@@ -107,7 +107,7 @@ async def test_each_item_of_a_batch_gets_its_answer_in_order(
 
 
 async def test_a_batch_shows_secrets_in_its_own_answer_alone(api: Api) -> None:
-    """A batch is a create: its answer shows `args` as they came, later ones hide secrets (§4)."""
+    """A batch is a create: its response shows `args` as they came, later ones hide secrets (§4)."""
     item = {"url": URL, "schedule_in": 60, "headers": {"Authorization": "Bearer hidden"}}
     [made] = (await batch(api, [item])).json()["data"]
     assert made["data"]["args"] == item
@@ -118,11 +118,11 @@ async def test_an_atomic_batch_is_all_or_nothing(api: Api) -> None:
     """With `atomic=true` one bad item refuses the batch, pointed at by its index (§10)."""
     good: dict[str, object] = {"url": URL, "schedule_in": 60}
     bad = {"url": URL, "schedule_in": [1, "moment"], "method": "fetch"}
-    answer = await batch(api, [good, bad, good, 5], "?atomic=true")
-    assert sorted(pointers(answer)) == ["/jobs/1/method", "/jobs/1/schedule_in/1", "/jobs/3"]
+    response = await batch(api, [good, bad, good, 5], "?atomic=true")
+    assert sorted(pointers(response)) == ["/jobs/1/method", "/jobs/1/schedule_in/1", "/jobs/3"]
     assert await listed(api, "") == set()
-    answer = await batch(api, [good, good], "?atomic=true")
-    assert [item["status"] for item in answer.json()["data"]] == [201, 201]
+    response = await batch(api, [good, good], "?atomic=true")
+    assert [item["status"] for item in response.json()["data"]] == [201, 201]
     assert len(await listed(api, "")) == 2
 
 
@@ -138,15 +138,15 @@ async def test_a_conflict_refuses_an_atomic_batch(api: Api) -> None:
 async def test_a_duplicate_does_not_refuse_an_atomic_batch(api: Api) -> None:
     """An ignored duplicate is no error, with `atomic` neither."""
     item = {"url": URL, "schedule_in": 60, "idempotency_key": "k"}
-    answer = await batch(api, [item, item], "?atomic=true")
-    assert [result["status"] for result in answer.json()["data"]] == [201, 200]
+    response = await batch(api, [item, item], "?atomic=true")
+    assert [result["status"] for result in response.json()["data"]] == [201, 200]
 
 
 @pytest.mark.parametrize("query", ["?atomic=false", ""])
 async def test_a_batch_is_not_atomic_unless_asked(api: Api, query: str) -> None:
     """Good items are kept beside a bad one."""
-    answer = await batch(api, [{"url": URL, "schedule_in": 60}, {}], query)
-    assert [result["status"] for result in answer.json()["data"]] == [201, 422]
+    response = await batch(api, [{"url": URL, "schedule_in": 60}, {}], query)
+    assert [result["status"] for result in response.json()["data"]] == [201, 422]
     assert len(await listed(api, "")) == 1
 
 
@@ -156,17 +156,17 @@ async def test_a_batch_is_not_atomic_unless_asked(api: Api, query: str) -> None:
 )
 async def test_a_wrong_parameter_of_a_batch_is_refused(api: Api, query: str, pointer: str) -> None:
     """A misspelt `atomic` must not make half a batch."""
-    answer = await batch(api, [{"url": URL, "schedule_in": 60}, {}], query)
-    assert pointers(answer) == [pointer]
+    response = await batch(api, [{"url": URL, "schedule_in": 60}, {}], query)
+    assert pointers(response) == [pointer]
     assert await listed(api, "") == set()
 
 
 async def test_a_batch_has_up_to_a_thousand_jobs(api: Api) -> None:
     """A thousand are taken in one transaction; one more, or none, is 422 (§10)."""
     item = {"url": URL, "schedule_in": 60}
-    answer = await batch(api, [item] * 1_000)
-    assert answer.status_code == 201
-    numbers = [result["data"]["job_id"] for result in answer.json()["data"]]
+    response = await batch(api, [item] * 1_000)
+    assert response.status_code == 201
+    numbers = [result["data"]["job_id"] for result in response.json()["data"]]
     assert len(set(numbers)) == 1_000
     assert numbers == sorted(numbers)
     assert pointers(await batch(api, [item] * 1_001)) == ["/jobs"]
@@ -178,8 +178,8 @@ async def test_a_batch_may_have_16_mib(api: Api) -> None:
     start, end = b'{"jobs": [{"url": "https://target.test/", "schedule_in": 60}', b"]}"
     exact = start + b" " * (BATCH_LIMIT - len(start) - len(end)) + end
     assert (await api.post("/api/jobs/batch", content=exact, headers=JSON)).status_code == 201
-    answer = await api.post("/api/jobs/batch", content=exact + b" ", headers=JSON)
-    problem(answer, 413)
+    response = await api.post("/api/jobs/batch", content=exact + b" ", headers=JSON)
+    problem(response, 413)
     assert len(await listed(api, "")) == 1
 
 
@@ -197,20 +197,20 @@ async def test_a_batch_may_have_16_mib(api: Api) -> None:
 )
 async def test_a_batch_of_another_shape_is_refused(api: Api, body: str, pointer: str) -> None:
     """What is no list of creates is 422 as a whole."""
-    answer = await api.post("/api/jobs/batch", content=body, headers=JSON)
-    assert pointers(answer) == [pointer]
+    response = await api.post("/api/jobs/batch", content=body, headers=JSON)
+    assert pointers(response) == [pointer]
 
 
 async def test_a_malformed_batch_is_400_and_a_form_is_415(api: Api) -> None:
     """A batch is JSON."""
     for body in (b"", b'{"jobs": [', b'{"jobs": [\xff]}', b'{"jobs": [NaN]}'):
         problem(await api.post("/api/jobs/batch", content=body, headers=JSON), 400)
-    answer = await api.post(
+    response = await api.post(
         "/api/jobs/batch",
         content="jobs[]=1",
         headers={"Content-Type": "application/x-www-form-urlencoded"},
     )
-    problem(answer, 415)
+    problem(response, 415)
 
 
 async def test_an_item_of_a_batch_may_hold_what_its_json_holds(api: Api) -> None:
@@ -218,13 +218,13 @@ async def test_an_item_of_a_batch_may_hold_what_its_json_holds(api: Api) -> None
     good = f'{{"url": "{URL}", "schedule_in": 60}}'
     deep = f'{{"url": "{URL}", "body": {"[" * 5_000}{"]" * 5_000}}}'
     body = f'{{"jobs": [{good}, {deep}, {good}]}}'
-    answer = await api.post("/api/jobs/batch", content=body, headers=JSON)
-    if answer.status_code == 201:  # or the whole is refused as nested too deeply
-        statuses = [result["status"] for result in answer.json()["data"]]
+    response = await api.post("/api/jobs/batch", content=body, headers=JSON)
+    if response.status_code == 201:  # or the whole is refused as nested too deeply
+        statuses = [result["status"] for result in response.json()["data"]]
         assert (statuses[0], statuses[2]) == (201, 201)
         assert statuses[1] in (400, 422)
     else:
-        problem(answer, 400)
+        problem(response, 400)
 
 
 # Filters of the list.
@@ -405,8 +405,8 @@ async def test_a_cursor_of_another_order_is_refused(api: Api) -> None:
     await api.create(schedule_in=60)
     cursor = (await api.get("/api/jobs?limit=1")).json()["next_cursor"]
     for order in ("inserted_at,asc", "scheduled_at", "id"):
-        answer = await api.get(f"/api/jobs?limit=1&order_by={order}&cursor={cursor}")
-        assert pointers(answer) == ["/cursor"]
+        response = await api.get(f"/api/jobs?limit=1&order_by={order}&cursor={cursor}")
+        assert pointers(response) == ["/cursor"]
 
 
 @pytest.mark.parametrize("path", ["/api/logs", "/api/schedules"])
@@ -419,11 +419,11 @@ async def test_other_lists_follow_a_cursor_or_refuse_it(
     await booper.wait_idle()
     cursor = (await api.get("/api/jobs?limit=1")).json()["next_cursor"]
     first = (await api.get(f"{path}?limit=1")).json()
-    answer = await api.get(f"{path}?limit=1&cursor={first.get('next_cursor', cursor)}")
+    response = await api.get(f"{path}?limit=1&cursor={first.get('next_cursor', cursor)}")
     if "next_cursor" in first:
-        assert answer.json()["data"] != first["data"]
+        assert response.json()["data"] != first["data"]
     else:
-        assert pointers(answer) == ["/cursor"]
+        assert pointers(response) == ["/cursor"]
 
 
 # Cancel and retry by filter.
@@ -491,12 +491,12 @@ async def test_users_change_their_own_jobs_alone(api: Api, admin: Api) -> None:
     """`{"all": true}` is all of one's own."""
     job = await api.create(schedule_in=60)
     theirs = await other_user(admin)
-    answer = await api.post("/api/jobs/cancel", json={"all": True}, headers=theirs)
-    assert answer.json() == {"data": {"matched": 0, "changed": 0}}
+    response = await api.post("/api/jobs/cancel", json={"all": True}, headers=theirs)
+    assert response.json() == {"data": {"matched": 0, "changed": 0}}
     assert (await api.job(job["job_id"]))["state"] == "scheduled"
     await api.post(f"/api/jobs/{job['job_id']}/cancel")
-    answer = await api.post("/api/jobs/retry", json={"all": True}, headers=theirs)
-    assert answer.json() == {"data": {"matched": 0, "changed": 0}}
+    response = await api.post("/api/jobs/retry", json={"all": True}, headers=theirs)
+    assert response.json() == {"data": {"matched": 0, "changed": 0}}
 
 
 # a body that names no jobs, and where the error points
@@ -535,8 +535,8 @@ async def test_a_filter_that_says_nothing_changes_nothing(api: Api, verb: str) -
     await api.delete(f"/api/jobs/{cancelled['job_id']}")
     misses = []
     for body, expected in NO_FILTERS:
-        answer = await api.post(f"/api/jobs/{verb}", content=json.dumps(body), headers=JSON)
-        found = pointers(answer) if answer.status_code == 422 else answer.status_code
+        response = await api.post(f"/api/jobs/{verb}", content=json.dumps(body), headers=JSON)
+        found = pointers(response) if response.status_code == 422 else response.status_code
         if not isinstance(found, list) or [each[: len(expected)] for each in found] != [expected]:
             misses.append((body, expected, found))
     assert misses == []
@@ -552,8 +552,8 @@ async def test_all_beside_a_filter_does_not_widen_it(api: Api, verb: str, all_: 
     cancelled = await api.create(schedule_in=60)
     await api.delete(f"/api/jobs/{cancelled['job_id']}")
     body = {"filter": {"tag": "a"}, "all": all_}
-    answer = await api.post(f"/api/jobs/{verb}", json=body)
-    assert answer.status_code in (200, 422)
+    response = await api.post(f"/api/jobs/{verb}", json=body)
+    assert response.status_code in (200, 422)
     assert (await api.job(waiting["job_id"]))["state"] == "scheduled"
     assert (await api.job(cancelled["job_id"]))["state"] == "cancelled"
 
@@ -591,9 +591,9 @@ async def test_one_that_cannot_go_again_does_not_stop_the_others(api: Api) -> No
 async def test_a_waiting_job_runs_now(api: Api, booper: Booper, target: FakeTarget) -> None:
     """`run` sends a scheduled or a retryable job at once; the planned time stays what it was."""
     job = await api.create(schedule_in=[1, "hour"])
-    answer = await api.post(f"/api/jobs/{job['job_id']}/run")
-    assert answer.status_code == 200
-    assert answer.json()["data"]["job"]["scheduled_at"] == "2030-01-01T12:00:00.000000Z"
+    response = await api.post(f"/api/jobs/{job['job_id']}/run")
+    assert response.status_code == 200
+    assert response.json()["data"]["job"]["scheduled_at"] == "2030-01-01T12:00:00.000000Z"
     target.respond(httpx.Response(500))
     await booper.wait_idle()
     assert (await api.job(job["job_id"]))["state"] == "retryable"
@@ -673,9 +673,9 @@ async def test_a_discarded_job_gets_one_attempt_more(
     number = (await api.create(max_attempts=1))["job_id"]
     await booper.wait_idle()
     for attempt, state in [(2, "discarded"), (3, "completed")]:
-        answer = await api.post(f"/api/jobs/{number}/retry")
-        assert answer.status_code == 200
-        inner = answer.json()["data"]["job"]
+        response = await api.post(f"/api/jobs/{number}/retry")
+        assert response.status_code == 200
+        inner = response.json()["data"]["job"]
         assert (inner["discarded_at"], inner["completed_at"]) == (None, None)
         assert inner["scheduled_at"] == "2030-01-01T12:00:00.000000Z"
         await booper.wait_idle()
@@ -709,9 +709,9 @@ async def test_another_users_job_is_neither_run_nor_retried(api: Api, admin: Api
 
 async def paused(api: Api, verb: str, **body: object) -> list[str]:
     """Pause or resume and return what is paused then."""
-    answer = await api.post(f"/api/{verb}", json=body)
-    assert answer.status_code == 200, answer.text
-    found: list[str] = answer.json()["data"]["paused"]
+    response = await api.post(f"/api/{verb}", json=body)
+    assert response.status_code == 200, response.text
+    found: list[str] = response.json()["data"]["paused"]
     return found
 
 
@@ -851,9 +851,9 @@ async def test_a_run_that_a_pause_held_back_briefly_is_not_missed(
 )
 async def test_a_wrong_host_is_refused(api: Api, verb: str, body: str, pointer: str) -> None:
     """What names no host must not come to mean all of them."""
-    answer = await api.post(f"/api/{verb}", content=body, headers=JSON)
-    assert pointers(answer) == [pointer]
-    assert len(answer.content) < 2_000
+    response = await api.post(f"/api/{verb}", content=body, headers=JSON)
+    assert pointers(response) == [pointer]
+    assert len(response.content) < 2_000
 
 
 @pytest.mark.parametrize("verb", ["pause", "resume"])

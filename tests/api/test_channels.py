@@ -79,7 +79,7 @@ class Stream:
         return {"type": "http.disconnect"}
 
     async def start(self) -> tuple[int, dict[str, str]]:
-        """Return the answer's status and headers."""
+        """Return the response's status and headers."""
         event = await self._next("http.response.start")
         headers = {name.decode(): value.decode() for name, value in event["headers"]}
         return event["status"], headers
@@ -378,11 +378,11 @@ class TestEventStream:
 
         app = Starlette(routes=[Route("/", endpoint)], exception_handlers={BooperError: refuse})
         async with Api(app) as client:
-            answer = await client.get("/")
-        assert answer.status_code == 503
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert answer.headers["retry-after"] == "1"
-        assert answer.json()["title"] == "Feed unavailable"
+            response = await client.get("/")
+        assert response.status_code == 503
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.headers["retry-after"] == "1"
+        assert response.json()["title"] == "Feed unavailable"
 
 
 @pytest.mark.parametrize("path", ["/api/broadcast", "/api/channels/demo"])
@@ -402,16 +402,16 @@ class TestPosting:
         self, api: Api, path: str, body: dict[str, Any]
     ) -> None:
         """No envelope and no defaults; a run's metadata is no unknown field."""
-        answer = await api.post(path, json=body)
-        assert answer.status_code == 200
-        assert answer.headers["content-type"] == "application/json"
-        assert answer.json() == body
+        response = await api.post(path, json=body)
+        assert response.status_code == 200
+        assert response.headers["content-type"] == "application/json"
+        assert response.json() == body
 
     async def test_a_form_is_as_good(self, api: Api, path: str) -> None:
         """A form is echoed as JSON."""
-        answer = await api.post(path, data={"content": "Hi there", "author": "Ann"})
-        assert answer.status_code == 200
-        assert answer.json() == {"content": "Hi there", "author": "Ann"}
+        response = await api.post(path, data={"content": "Hi there", "author": "Ann"})
+        assert response.status_code == 200
+        assert response.json() == {"content": "Hi there", "author": "Ann"}
 
     @pytest.mark.parametrize(
         ("body", "pointers"),
@@ -432,14 +432,14 @@ class TestPosting:
         self, api: Api, path: str, body: Any, pointers: list[str]
     ) -> None:
         """Every wrong field is pointed at, and nothing is sent."""
-        answer = await api.post(path, json=body)
-        assert answer.status_code == 422
-        assert [error["pointer"] for error in answer.json()["errors"]] == pointers
+        response = await api.post(path, json=body)
+        assert response.status_code == 422
+        assert [error["pointer"] for error in response.json()["errors"]] == pointers
 
     async def test_an_unknown_field_gets_a_hint(self, api: Api, path: str) -> None:
         """A typo is told with the name that may be meant."""
-        answer = await api.post(path, json={"content": "Hi", "autor": "Ann"})
-        assert "did you mean 'author'?" in answer.json()["errors"][0]["detail"]
+        response = await api.post(path, json={"content": "Hi", "autor": "Ann"})
+        assert "did you mean 'author'?" in response.json()["errors"][0]["detail"]
 
     async def test_what_cannot_be_read_is_malformed(self, api: Api, path: str) -> None:
         """400 for what is not JSON, in the keys that are ignored as well."""
@@ -448,8 +448,8 @@ class TestPosting:
 
     async def test_strangers_may_not_post(self, stranger: Api, path: str) -> None:
         """Without a key this would be an open relay."""
-        answer = await stranger.post(path, json={"content": "spam"})
-        assert answer.status_code == 401
+        response = await stranger.post(path, json={"content": "spam"})
+        assert response.status_code == 401
 
 
 class TestEndpoints:
@@ -457,40 +457,40 @@ class TestEndpoints:
 
     async def test_ping_needs_no_key(self, stranger: Api) -> None:
         """The older form of ping answers as ping does."""
-        answer = await stranger.get("/api/channels/ping")
-        assert (answer.status_code, answer.json()) == (200, {"message": "Pong"})
+        response = await stranger.get("/api/channels/ping")
+        assert (response.status_code, response.json()) == (200, {"message": "Pong"})
 
     async def test_the_path_of_ping_is_no_channels(self, api: Api) -> None:
         """As `/api/jobs/batch` is no job: a path of its own has its own methods (405 + Allow)."""
-        answer = await api.post("/api/channels/ping", json={"content": "Hi"})
-        assert answer.status_code == 405
-        assert "GET" in answer.headers["allow"]
+        response = await api.post("/api/channels/ping", json={"content": "Hi"})
+        assert response.status_code == 405
+        assert "GET" in response.headers["allow"]
         broadcast = await api.post("/api/broadcast", json={"content": "Hi", "channel": "ping"})
         assert broadcast.status_code == 200
 
     @pytest.mark.parametrize("name", ["a b", "a.b", "ä", "x" * 65, "a\n"])
     async def test_a_bad_name_is_no_channel(self, api: Api, name: str) -> None:
         """422 where the body names it, 404 where the path does; both state the rule."""
-        answer = await api.post("/api/broadcast", json={"content": "Hi", "channel": name})
-        assert answer.status_code == 422
-        [error] = answer.json()["errors"]
+        response = await api.post("/api/broadcast", json={"content": "Hi", "channel": name})
+        assert response.status_code == 422
+        [error] = response.json()["errors"]
         assert error["pointer"] == "/channel"
         assert "1 to 64 letters" in error["detail"]
         url = httpx.URL("http://booper.test/api/channels/").join(
             "/api/channels/" + "".join(f"%{byte:02X}" for byte in name.encode())
         )
-        for answer in (
+        for response in (
             await api.post(url, json={"content": "Hi"}),
             await api.get(httpx.URL(f"{url}/events")),
         ):
-            assert answer.status_code == 404
-            assert "1 to 64 letters" in answer.json()["detail"]
+            assert response.status_code == 404
+            assert "1 to 64 letters" in response.json()["detail"]
 
     async def test_the_path_names_the_channel(self, api: Api) -> None:
         """In the older form a `channel` in the body is an unknown field."""
-        answer = await api.post("/api/channels/demo", json={"content": "Hi", "channel": "toast"})
-        assert answer.status_code == 422
-        assert answer.json()["errors"][0]["pointer"] == "/channel"
+        response = await api.post("/api/channels/demo", json={"content": "Hi", "channel": "toast"})
+        assert response.status_code == 422
+        assert response.json()["errors"][0]["pointer"] == "/channel"
 
     @pytest.mark.parametrize(
         ("path", "body", "channel"),
@@ -542,10 +542,10 @@ class TestEndpoints:
     async def test_head_of_a_feed_ends(self, api: Api) -> None:
         """HEAD answers the headers of the stream, without one."""
         async with asyncio.timeout(PATIENCE_SECONDS):
-            answer = await api.head("/api/channels/demo/events")
-        assert answer.status_code == 200
-        assert answer.headers["content-type"] == "text/event-stream"
-        assert "content-length" not in answer.headers
+            response = await api.head("/api/channels/demo/events")
+        assert response.status_code == 200
+        assert response.headers["content-type"] == "text/event-stream"
+        assert "content-length" not in response.headers
 
     @pytest.mark.parametrize(
         ("path", "extra"),

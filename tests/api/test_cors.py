@@ -50,12 +50,12 @@ async def test_a_listed_page_may_call_with_a_key(config: Config, method: str) ->
     """The preflight allows the method, and the headers that carry a key and JSON."""
     asked = {**ASKED_WITH_KEY, "Access-Control-Request-Method": method}
     async with serving(config, "https://other.example.com", PAGE) as client:
-        answer = await client.options("/api/jobs", headers=asked)
-    assert (answer.status_code, allowed(answer)) == (200, PAGE)
-    assert method in answer.headers["access-control-allow-methods"].split(", ")
-    names = answer.headers["access-control-allow-headers"].lower().split(", ")
+        response = await client.options("/api/jobs", headers=asked)
+    assert (response.status_code, allowed(response)) == (200, PAGE)
+    assert method in response.headers["access-control-allow-methods"].split(", ")
+    names = response.headers["access-control-allow-headers"].lower().split(", ")
     assert {"authorization", "content-type"} <= set(names)
-    assert "Origin" in answer.headers["vary"]
+    assert "Origin" in response.headers["vary"]
 
 
 async def test_a_listed_page_reads_every_response(config: Config) -> None:
@@ -66,18 +66,18 @@ async def test_a_listed_page_reads_every_response(config: Config) -> None:
         wrong = await client.post("/api/jobs", json={}, headers=key)
         nowhere = await client.get("/nowhere", headers=key)
         keyless = await client.get("/api/jobs", headers={"Origin": PAGE})
-    for answer, status in ((made, 201), (wrong, 422), (nowhere, 404), (keyless, 401)):
-        assert (answer.status_code, allowed(answer)) == (status, PAGE)
-        assert "Location" in answer.headers["access-control-expose-headers"]
-        assert "Origin" in answer.headers["vary"]
+    for response, status in ((made, 201), (wrong, 422), (nowhere, 404), (keyless, 401)):
+        assert (response.status_code, allowed(response)) == (status, PAGE)
+        assert "Location" in response.headers["access-control-expose-headers"]
+        assert "Origin" in response.headers["vary"]
 
 
 async def test_other_pages_stay_outside(config: Config) -> None:
     """Their preflight fails, and what they get they may not read; other clients are untouched."""
     async with serving(config, PAGE) as client:
         for other in ("https://evil.example.com", "http://app.example.com", "null", PAGE + ":8443"):
-            answer = await client.options("/api/jobs", headers={**ASKED, "Origin": other})
-            assert (answer.status_code, allowed(answer)) == (400, None)
+            response = await client.options("/api/jobs", headers={**ASKED, "Origin": other})
+            assert (response.status_code, allowed(response)) == (400, None)
             assert allowed(await client.get("/api/ping", headers={"Origin": other})) is None
         plain = await client.get("/api/ping")
         assert (plain.status_code, allowed(plain)) == (200, None)
@@ -93,5 +93,5 @@ async def test_all_pages_may_be_let_in(config: Config) -> None:
 async def test_a_page_needs_a_key_like_anyone(config: Config) -> None:
     """Being listed lets nobody in."""
     async with serving(config, PAGE) as client:
-        answer = await client.post("/api/jobs", json={}, headers={"Origin": PAGE})
-    assert answer.status_code == 401
+        response = await client.post("/api/jobs", json={}, headers={"Origin": PAGE})
+    assert response.status_code == 401

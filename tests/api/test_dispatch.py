@@ -81,9 +81,9 @@ async def test_a_job_is_created_under_a_prefix(booper: Booper, api: httpx.AsyncC
 @pytest.mark.parametrize("path", ["/api/jobs/", "/API/jobs", "//api/jobs", "/booper/api/jobs", "/"])
 async def test_another_spelling_of_a_path_is_not_there(api: httpx.AsyncClient, path: str) -> None:
     """Paths are compared as they are (RFC 9110 §4.2.3)."""
-    answer = await api.post(path, json={})
-    assert answer.status_code == 404
-    assert answer.headers["content-type"] == "application/problem+json"
+    response = await api.post(path, json={})
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "application/problem+json"
 
 
 PATTERNS = (
@@ -177,14 +177,14 @@ async def test_a_fault_of_boopers_own_is_told_and_logged(
         async with httpx.AsyncClient(
             transport=transport, base_url="http://booper.test", headers=headers
         ) as api:
-            answer = await api.post(path, json=body)
+            response = await api.post(path, json=body)
             transport.raise_app_exceptions = True
             with pytest.raises(Fault):
                 await api.post(path, json=body)
-    assert answer.status_code == 500
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["title"] == "Internal error"
-    assert "secret" not in answer.text
+    assert response.status_code == 500
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["title"] == "Internal error"
+    assert "secret" not in response.text
 
 
 JOB = b'{"url": "http://target.test/", "method": "post", "body": {"a": [1]}}'
@@ -256,9 +256,9 @@ async def test_a_create_with_a_query_is_judged_by_it(api: httpx.AsyncClient) -> 
     assert (await api.get("/api/jobs")).json()["data"] == []
 
 
-def _without_identity(answer: httpx.Response) -> object:
-    """Return an answer's JSON without what no two jobs share."""
-    content = answer.json()
+def _without_identity(response: httpx.Response) -> object:
+    """Return a response's JSON without what no two jobs share."""
+    content = response.json()
     if "data" in content:
         for key in ("id", "job_id", "schedule_id"):
             content["data"].pop(key)

@@ -41,11 +41,11 @@ NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
 async def dry_run(api: Api, **fields: object) -> Any:
     """Post a dry run and return what would happen."""
-    answer = await api.post("/api/jobs?dry_run=true", json={"url": URL, **fields})
-    assert answer.status_code == 200, answer.text
-    assert "location" not in answer.headers
-    assert set(answer.json()) == {"data"}
-    data = answer.json()["data"]
+    response = await api.post("/api/jobs?dry_run=true", json={"url": URL, **fields})
+    assert response.status_code == 200, response.text
+    assert "location" not in response.headers
+    assert set(response.json()) == {"data"}
+    data = response.json()["data"]
     assert set(data) == {"request", "next_runs", "retries", "conflict", "guard", "held_by"}
     return data
 
@@ -56,10 +56,10 @@ def after(*seconds: float) -> list[str]:
     return [time.strftime("%Y-%m-%dT%H:%M:%S.%fZ") for time in times]
 
 
-def pointers(answer: httpx.Response) -> list[str]:
+def pointers(response: httpx.Response) -> list[str]:
     """Return where the errors of a 422 point."""
-    assert answer.status_code == 422, answer.text
-    return [error["pointer"] for error in answer.json()["errors"]]
+    assert response.status_code == 422, response.text
+    return [error["pointer"] for error in response.json()["errors"]]
 
 
 @pytest.mark.parametrize(
@@ -117,23 +117,23 @@ async def test_a_wrong_create_is_refused_as_it_would_be(api: Api) -> None:
         dry = await api.post("/api/jobs?dry_run=true", json=body)
         assert dry.status_code == status
         assert dry.json() == wet.json()
-    answer = await api.post(
+    response = await api.post(
         "/api/jobs?dry_run=true", content=b"{", headers={"Content-Type": "application/json"}
     )
-    assert answer.status_code == 400
+    assert response.status_code == 400
 
 
 async def test_a_form_is_tried_as_well(api: Api) -> None:
     """The daily standup's form of §11."""
     form = f"method=post&url={URL}&body[content]=Time for standup!&cron=0 9 * * 1-5"
-    answer = await api.post(
+    response = await api.post(
         "/api/jobs?dry_run=true",
         content=form,
         headers={"Content-Type": "application/x-www-form-urlencoded"},
     )
-    assert answer.status_code == 200
+    assert response.status_code == 200
     # The clock stands at noon of Tuesday 2030-01-01; the 5th and 6th are a weekend.
-    assert [at[:16] for at in answer.json()["data"]["next_runs"]] == [
+    assert [at[:16] for at in response.json()["data"]["next_runs"]] == [
         "2030-01-02T09:00",
         "2030-01-03T09:00",
         "2030-01-04T09:00",
@@ -185,9 +185,9 @@ async def test_a_bare_request_has_no_body(api: Api) -> None:
 async def test_the_request_hides_secrets(api: Api) -> None:
     """`Authorization` and `Cookie` are hidden as in any log (§4)."""
     headers = {"Authorization": "Bearer hidden", "cookie": "hidden=1", "X-A": "b"}
-    answer = await api.post("/api/jobs?dry_run=true", json={"url": URL, "headers": headers})
-    assert "hidden" not in answer.text
-    shown = answer.json()["data"]["request"]["headers"]
+    response = await api.post("/api/jobs?dry_run=true", json={"url": URL, "headers": headers})
+    assert "hidden" not in response.text
+    shown = response.json()["data"]["request"]["headers"]
     assert (shown["Authorization"], shown["cookie"]) == ("[redacted]", "[redacted]")
     assert shown["X-A"] == "b"
 
@@ -323,8 +323,8 @@ async def test_a_conflict_shows_no_other_users_job(api: Api, admin: Api) -> None
     made = await admin.post("/api/keys", json={"name": "second", "user": "somebody else"})
     theirs = {"Authorization": f"Bearer {made.json()['data']['key']}"}
     body = {"url": URL, "idempotency_key": "k"}
-    answer = await api.post("/api/jobs?dry_run=true", json=body, headers=theirs)
-    assert answer.json()["data"]["conflict"] is None
+    response = await api.post("/api/jobs?dry_run=true", json=body, headers=theirs)
+    assert response.json()["data"]["conflict"] is None
 
 
 # The guard.
@@ -352,8 +352,8 @@ async def test_what_the_url_shows_is_422_and_what_allow_names_is_let_out(
         for url in ("http://10.1.2.3/", "https://10.1.2.3/", "https://1.1.1.1/"):
             assert (await dry_run(api, url=url))["guard"] == {"allowed": True, "reason": None}
         for url in ("https://10.2.0.1/", "http://1.1.1.1/", "https://169.254.169.254/"):
-            answer = await api.post("/api/jobs?dry_run=true", json={"url": url})
-            assert pointers(answer) == ["/url"], url
+            response = await api.post("/api/jobs?dry_run=true", json={"url": url})
+            assert pointers(response) == ["/url"], url
 
 
 # What a name server would answer to the names of the tests below.

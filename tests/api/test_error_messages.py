@@ -150,19 +150,19 @@ async def test_a_wrong_shape_is_told_in_words_of_json(
     api: httpx.AsyncClient, path: str, body: object, pointer: str, detail: str
 ) -> None:
     """The error names the field, what it takes, and what came."""
-    answer = await api.post(path, content=json.dumps(body))
-    assert answer.status_code == 422, answer.text
-    assert {"pointer": pointer, "detail": detail} in answer.json()["errors"]
+    response = await api.post(path, content=json.dumps(body))
+    assert response.status_code == 422, response.text
+    assert {"pointer": pointer, "detail": detail} in response.json()["errors"]
 
 
 @pytest.mark.parametrize("field", sorted({field for field, _, _ in WRONG}))
 async def test_no_error_of_a_create_speaks_of_types(api: httpx.AsyncClient, field: str) -> None:
     """Whatever is wrong with a field, its error is in words of JSON."""
     for _, value, _ in [row for row in WRONG if row[0] == field]:
-        answer = await api.post(
+        response = await api.post(
             "/api/jobs", json={"url": URL, **BESIDE.get(field, {}), field: value}
         )
-        for error in answer.json()["errors"]:
+        for error in response.json()["errors"]:
             own_words = error["detail"].partition(" got ")[0]
             assert not JARGON.search(own_words), (value, own_words)
 
@@ -254,8 +254,8 @@ async def test_a_field_of_another_scheduler_is_answered_with_ours(
     api: httpx.AsyncClient, name: str, meant: str
 ) -> None:
     """What looks alike but means something else is never suggested."""
-    answer = await api.post("/api/jobs", json={"url": URL, name: 1})
-    [error] = answer.json()["errors"]
+    response = await api.post("/api/jobs", json={"url": URL, name: 1})
+    [error] = response.json()["errors"]
     assert error["pointer"] == f"/{name}"
     assert re.fullmatch(rf"unknown field; did you mean .*'{meant}'.*\?", error["detail"])
 
@@ -301,18 +301,20 @@ async def test_a_parameter_of_another_api_is_answered_with_ours(
     "path", ["/api/jobs", "/api/jobs?dry_run=true", "/api/jobs/batch", "/api/echo"]
 )
 async def test_a_compressed_body_is_415(api: httpx.AsyncClient, path: str, encoding: str) -> None:
-    """RFC 9110 §15.5.16: the answer says which encodings are taken."""
-    answer = await api.post(path, content=b"\x1f\x8b", headers={"Content-Encoding": encoding})
-    assert (answer.status_code, answer.headers.get("accept-encoding")) == (415, "identity")
-    assert f"Content-Encoding must not be set, got '{encoding.lower()}'" in answer.json()["detail"]
+    """RFC 9110 §15.5.16: the response says which encodings are taken."""
+    response = await api.post(path, content=b"\x1f\x8b", headers={"Content-Encoding": encoding})
+    assert (response.status_code, response.headers.get("accept-encoding")) == (415, "identity")
+    assert (
+        f"Content-Encoding must not be set, got '{encoding.lower()}'" in response.json()["detail"]
+    )
 
 
 async def test_identity_is_no_encoding(api: httpx.AsyncClient) -> None:
     """RFC 9110 §8.4.1: it is what a body has without one."""
-    answer = await api.post(
+    response = await api.post(
         "/api/jobs", json={"url": URL}, headers={"Content-Encoding": "identity"}
     )
-    assert answer.status_code == 201
+    assert response.status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -330,9 +332,11 @@ async def test_a_body_that_is_no_json_is_told_why(
     api: httpx.AsyncClient, body: bytes, detail: str
 ) -> None:
     """RFC 8259 §8.1: JSON is UTF-8 without a byte order mark."""
-    answer = await api.post("/api/jobs", content=body, headers={"Content-Type": "application/json"})
-    assert answer.status_code == 400
-    assert answer.json()["detail"].startswith(detail)
+    response = await api.post(
+        "/api/jobs", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert response.status_code == 400
+    assert response.json()["detail"].startswith(detail)
 
 
 # --- paths ----------------------------------------------------------------------------------------
@@ -361,9 +365,9 @@ async def test_a_path_that_is_not_there_is_answered_with_the_near_one(
     api: httpx.AsyncClient, path: str, meant: str
 ) -> None:
     """A slash at the end, a missing or doubled prefix, a typo."""
-    answer = await api.get(httpx.URL(f"http://booper.test{path}"))
-    assert answer.status_code == 404
-    assert answer.json()["detail"].endswith(f"did you mean {meant}?")
+    response = await api.get(httpx.URL(f"http://booper.test{path}"))
+    assert response.status_code == 404
+    assert response.json()["detail"].endswith(f"did you mean {meant}?")
 
 
 @pytest.mark.parametrize("path", ["/", "/api", "/nothing", "/api/nothing/at/all", "/a" * 100])
@@ -371,17 +375,17 @@ async def test_a_path_near_nothing_is_answered_with_where_all_are(
     api: httpx.AsyncClient, path: str
 ) -> None:
     """What is near nothing gets no guess."""
-    answer = await api.get(path)
-    assert answer.status_code == 404
-    assert answer.json()["detail"].endswith("all paths are in /openapi.json")
+    response = await api.get(path)
+    assert response.status_code == 404
+    assert response.json()["detail"].endswith("all paths are in /openapi.json")
 
 
 async def test_a_wrong_method_is_answered_with_the_right_ones(api: httpx.AsyncClient) -> None:
     """In words as in the header `Allow`."""
-    answer = await api.put("/api/jobs", json={})
-    assert answer.status_code == 405
-    assert answer.json()["detail"].endswith(f"; expected {answer.headers['allow']}")
-    assert answer.headers["allow"] == "POST, GET, HEAD"
+    response = await api.put("/api/jobs", json={})
+    assert response.status_code == 405
+    assert response.json()["detail"].endswith(f"; expected {response.headers['allow']}")
+    assert response.headers["allow"] == "POST, GET, HEAD"
 
 
 async def test_a_base_url_that_ends_in_api_is_told_so(booper: Booper) -> None:

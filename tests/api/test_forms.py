@@ -27,16 +27,16 @@ async def post(
 
 async def args_of(api: httpx.AsyncClient, form: str) -> Any:
     """Post a form and return the echoed args of the job it made."""
-    answer = await post(api, form)
-    assert answer.status_code == 201, answer.text
-    return answer.json()["data"]["args"]
+    response = await post(api, form)
+    assert response.status_code == 201, response.text
+    return response.json()["data"]["args"]
 
 
 async def echoed(api: httpx.AsyncClient, form: str) -> Any:
     """Return what `echo` makes of a form."""
-    answer = await post(api, form, "/api/echo")
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+    response = await post(api, form, "/api/echo")
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 async def test_the_published_form_makes_its_schedule(
@@ -44,9 +44,9 @@ async def test_the_published_form_makes_its_schedule(
 ) -> None:
     """The daily standup's form, raw spaces and all, runs at 9 on working days (§11)."""
     form = f"method=post&url={URL}&body[content]=Time for standup!&cron=0 9 * * 1-5"
-    answer = await post(api, form)
-    assert answer.status_code == 201
-    data = answer.json()["data"]
+    response = await post(api, form)
+    assert response.status_code == 201
+    data = response.json()["data"]
     assert data["args"] == {
         "method": "post",
         "url": URL,
@@ -243,18 +243,18 @@ async def test_brackets_nest(api: httpx.AsyncClient, form: str, value: object) -
 async def test_malformed_brackets_are_400(api: httpx.AsyncClient, form: str) -> None:
     """A name that is no path, or contradicts another, is refused rather than guessed at."""
     for path in ("/api/jobs", "/api/echo"):
-        answer = await post(api, form, path)
-        assert answer.status_code == 400, answer.text
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert len(answer.content) < 2_000
+        response = await post(api, form, path)
+        assert response.status_code == 400, response.text
+        assert response.headers["content-type"] == "application/problem+json"
+        assert len(response.content) < 2_000
 
 
 async def test_json_sent_as_a_form_gets_a_hint(api: httpx.AsyncClient) -> None:
     """curl's default content type is a form's; who posts JSON under it is told how to."""
     for text in (f'{{"url": "{URL}"}}', f'  \n{{"url": "{URL}"}}'):
-        answer = await post(api, text)
-        assert answer.status_code == 400
-        assert "Content-Type: application/json" in answer.json()["detail"]
+        response = await post(api, text)
+        assert response.status_code == 400
+        assert "Content-Type: application/json" in response.json()["detail"]
 
 
 @pytest.mark.parametrize("form", [b"a=\xff", b"\xff=1", b"a=%ff", b"%c0%af=1", b"a=%ed%a0%80"])
@@ -312,6 +312,6 @@ async def test_a_forms_wrong_fields_are_pointed_at(
     api: httpx.AsyncClient, form: str, pointers: list[str]
 ) -> None:
     """A form is checked as JSON is: 422 with a pointer for each wrong field."""
-    answer = await post(api, form)
-    assert answer.status_code == 422, answer.text
-    assert sorted(error["pointer"] for error in answer.json()["errors"]) == pointers
+    response = await post(api, form)
+    assert response.status_code == 422, response.text
+    assert sorted(error["pointer"] for error in response.json()["errors"]) == pointers

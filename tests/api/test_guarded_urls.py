@@ -53,12 +53,12 @@ async def api(config: Config, clock: VirtualClock, target: FakeTarget) -> AsyncI
         yield client
 
 
-def refused(answer: httpx.Response, pointer: str) -> None:
-    """Check that an answer is 422 and points at nothing but this field."""
-    assert answer.status_code == 422, answer.text
-    problem = answer.json()
+def refused(response: httpx.Response, pointer: str) -> None:
+    """Check that a response is 422 and points at nothing but this field."""
+    assert response.status_code == 422, response.text
+    problem = response.json()
     assert [error["pointer"] for error in problem["errors"]] == [pointer]
-    assert "secret" not in answer.text
+    assert "secret" not in response.text
 
 
 def test_every_field_that_holds_a_url_is_tried() -> None:
@@ -77,8 +77,8 @@ async def test_no_way_in_takes_a_url_that_the_guard_refuses(
     refused(await api.post("/api/jobs", json=fields), f"/{field}")
     refused(await api.post("/api/jobs", content=urlencode(fields), headers=FORM), f"/{field}")
     refused(await api.post("/api/jobs?dry_run=true", json=fields), f"/{field}")
-    [answer] = (await api.post("/api/jobs/batch", json={"jobs": [fields]})).json()["data"]
-    assert (answer["status"], answer["error"]["errors"][0]["pointer"]) == (422, f"/{field}")
+    [response] = (await api.post("/api/jobs/batch", json={"jobs": [fields]})).json()["data"]
+    assert (response["status"], response["error"]["errors"][0]["pointer"]) == (422, f"/{field}")
     made = await api.post(
         "/api/jobs", json={"url": GOOD, "schedule_in": 3600, "repeat_every": 3600}
     )

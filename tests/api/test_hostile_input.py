@@ -1,4 +1,4 @@
-"""Hostile input: whatever is posted or asked for, the answer is the client's fault, never a 5xx."""
+"""Hostile input: whatever is posted or read, the response is the client's fault, never a 5xx."""
 
 import json
 from collections.abc import AsyncIterator
@@ -68,17 +68,17 @@ async def post(api: httpx.AsyncClient, **fields: object) -> httpx.Response:
     return await api.post("/api/jobs", content=json.dumps({"url": URL, **fields}), headers=JSON)
 
 
-def problem(answer: httpx.Response, status: int) -> Any:
-    """Return the problem details of an answer."""
-    assert answer.status_code == status, answer.text[:500]
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["status"] == status
-    return answer.json()
+def problem(response: httpx.Response, status: int) -> Any:
+    """Return the problem details of a response."""
+    assert response.status_code == status, response.text[:500]
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["status"] == status
+    return response.json()
 
 
-def pointers(answer: httpx.Response) -> list[str]:
+def pointers(response: httpx.Response) -> list[str]:
     """Return where the errors of a 422 point."""
-    errors = problem(answer, 422)["errors"]
+    errors = problem(response, 422)["errors"]
     assert all(set(error) == {"pointer", "detail"} for error in errors)
     return [error["pointer"] for error in errors]
 
@@ -136,13 +136,13 @@ async def test_malformed_json_is_400_wherever_it_stands(
         start + b'"body": {"deeper": [' + text + b"]}}",
     ]
     for body in whole:
-        answer = await api.post("/api/jobs", content=body, headers=JSON)
+        response = await api.post("/api/jobs", content=body, headers=JSON)
         # As the whole body, what begins as another type than an object may be told as that.
-        if body is text and answer.status_code == 422:
-            assert pointers(answer) == [""]
+        if body is text and response.status_code == 422:
+            assert pointers(response) == [""]
         else:
-            problem(answer, 400)
-        assert len(answer.content) < 2_000
+            problem(response, 400)
+        assert len(response.content) < 2_000
     problem(await api.post("/api/echo", content=text, headers=JSON), 400)
     assert (await api.get("/api/jobs")).json() == {"data": []}
 
@@ -185,21 +185,21 @@ async def test_nesting_of_any_depth_is_taken_or_refused(
     for nested in ("[" * depth + "]" * depth, '{"a":' * depth + "1" + "}" * depth):
         for name, value in (("body", nested), ("query", f'{{"q": {nested}}}')):
             text = f'{{"url": "{URL}", "method": "post", "{name}": {value}}}'
-            answer = await api.post("/api/jobs", content=text, headers=JSON)
-            assert answer.status_code in (201, 400, 422), answer.text[:500]
-            if answer.status_code == 201 and name == "body":
+            response = await api.post("/api/jobs", content=text, headers=JSON)
+            assert response.status_code in (201, 400, 422), response.text[:500]
+            if response.status_code == 201 and name == "body":
                 await booper.wait_idle()
                 assert target.received[-1].read().decode() == value
-                number = answer.json()["data"]["job_id"]
+                number = response.json()["data"]["job_id"]
                 assert value in (await api.get(f"/api/jobs/{number}")).text
 
 
 async def test_of_duplicate_keys_the_last_counts(api: httpx.AsyncClient) -> None:
     """RFC 8259 §4 leaves it open; what is checked, stored and echoed is the same one."""
     body = '{"url": "ftp://first.test/", "name": "a", "url": "https://last.test/", "name": "b"}'
-    answer = await api.post("/api/jobs", content=body, headers=JSON)
-    assert answer.status_code == 201
-    assert answer.json()["data"]["args"] == {"url": "https://last.test/", "name": "b"}
+    response = await api.post("/api/jobs", content=body, headers=JSON)
+    assert response.status_code == 201
+    assert response.json()["data"]["args"] == {"url": "https://last.test/", "name": "b"}
 
 
 HUGE = 10**400  # past what a float can hold
@@ -430,13 +430,13 @@ async def test_a_wrong_value_is_422_at_its_pointer(api: httpx.AsyncClient, field
     misses = []
     for _, value, pointer in [row for row in WRONG if row[0] == field]:
         try:
-            answer = await post(api, **BESIDE.get(field, {}), **{field: value})
+            response = await post(api, **BESIDE.get(field, {}), **{field: value})
         except Exception as error:  # a fault of booper's comes through the client as it is
             misses.append((repr(value)[:40], pointer, repr(error)[:100]))
             continue
-        found = pointers(answer) if answer.status_code == 422 else answer.status_code
-        if found != [pointer] or len(answer.content) > 2_000:
-            misses.append((repr(value)[:40], pointer, f"{found}, {len(answer.content)} bytes"))
+        found = pointers(response) if response.status_code == 422 else response.status_code
+        if found != [pointer] or len(response.content) > 2_000:
+            misses.append((repr(value)[:40], pointer, f"{found}, {len(response.content)} bytes"))
     assert misses == []
     assert (await api.get("/api/jobs")).json() == {"data": []}
 
@@ -446,9 +446,9 @@ async def test_every_field_has_right_values(
     api: httpx.AsyncClient, fields: dict[str, object]
 ) -> None:
     """The additions of §3 are accepted and echoed as they were sent."""
-    answer = await post(api, schedule_in=3_600, **fields)
-    assert answer.status_code == 201, answer.text
-    assert answer.json()["data"]["args"] == {"url": URL, "schedule_in": 3_600, **fields}
+    response = await post(api, schedule_in=3_600, **fields)
+    assert response.status_code == 201, response.text
+    assert response.json()["data"]["args"] == {"url": URL, "schedule_in": 3_600, **fields}
 
 
 @pytest.mark.parametrize(("field", "value"), WITHOUT_MEANING.items())
@@ -505,10 +505,10 @@ async def test_a_typo_is_answered_with_the_near_field(
     api: httpx.AsyncClient, typo: str, near: str
 ) -> None:
     """Unknown fields are 422 with a did-you-mean (§3)."""
-    answer = await post(api, **{typo: 1})
-    assert pointers(answer) == [f"/{typo}"]
+    response = await post(api, **{typo: 1})
+    assert pointers(response) == [f"/{typo}"]
     if near != "url":  # "URL" shares no letter with "url"
-        assert f"'{near}'" in answer.json()["errors"][0]["detail"]
+        assert f"'{near}'" in response.json()["errors"][0]["detail"]
 
 
 @pytest.mark.parametrize("name", ["", "a/b~c", "\x00", "é", "__proto__", "x" * 100_000])
@@ -516,18 +516,18 @@ async def test_an_unknown_field_is_pointed_at_whatever_its_name(
     api: httpx.AsyncClient, name: str
 ) -> None:
     """The pointer escapes the name (RFC 6901 §3), and a long one is cut."""
-    answer = await post(api, **{name: 1})
+    response = await post(api, **{name: 1})
     escaped = name.replace("~", "~0").replace("/", "~1")
-    [pointer] = pointers(answer)
+    [pointer] = pointers(response)
     assert f"/{escaped}".startswith(pointer)
     assert len(pointer) > min(len(name), 50)
-    assert len(answer.content) < 2_000
+    assert len(response.content) < 2_000
 
 
 async def test_conflicting_times_are_refused(api: httpx.AsyncClient) -> None:
     """`schedule_in` with `scheduled_at` is 422 (§3)."""
-    answer = await post(api, schedule_in=5, scheduled_at="2030-01-02T00:00:00Z")
-    [pointer] = pointers(answer)
+    response = await post(api, schedule_in=5, scheduled_at="2030-01-02T00:00:00Z")
+    [pointer] = pointers(response)
     assert pointer in ("/schedule_in", "/scheduled_at")
 
 
@@ -600,14 +600,14 @@ async def test_conflicting_times_are_refused(api: httpx.AsyncClient) -> None:
 async def test_all_errors_are_told_at_once(
     api: httpx.AsyncClient, fields: dict[str, object], expected: list[str]
 ) -> None:
-    """Who fixes what one answer names has nothing left to fix."""
+    """Who fixes what one response names has nothing left to fix."""
     assert sorted(pointers(await post(api, **fields))) == expected
 
 
 async def test_a_missing_url_is_told_beside_other_errors(api: httpx.AsyncClient) -> None:
     """The one required field is missed together with what else is wrong."""
-    answer = await api.post("/api/jobs", json={"metod": "get", "timeout": "x"})
-    assert sorted(pointers(answer)) == ["/metod", "/timeout", "/url"]
+    response = await api.post("/api/jobs", json={"metod": "get", "timeout": "x"})
+    assert sorted(pointers(response)) == ["/metod", "/timeout", "/url"]
 
 
 @pytest.mark.parametrize(
@@ -619,13 +619,13 @@ async def test_a_missing_url_is_told_beside_other_errors(api: httpx.AsyncClient)
     ],
     ids=["unknown fields", "statuses", "headers"],
 )
-async def test_very_many_errors_make_no_very_long_answer(
+async def test_very_many_errors_make_no_very_long_response(
     api: httpx.AsyncClient, fields: dict[str, object]
 ) -> None:
-    """A body full of errors is 422, and its answer is no larger than a body may be."""
-    answer = await post(api, **fields)
-    assert pointers(answer)
-    assert len(answer.content) < MIB
+    """A body full of errors is 422, and its response is no larger than a body may be."""
+    response = await post(api, **fields)
+    assert pointers(response)
+    assert len(response.content) < MIB
 
 
 @pytest.mark.parametrize("digits", [20, 400, 4_300, 4_301, 100_000])
@@ -636,13 +636,13 @@ async def test_integers_of_any_length_are_taken_or_refused(
     number = "9" * digits
     start = f'{{"url": "{URL}", "method": "post", '
     for rest in (f'"body": {number}}}', f'"body": [{number}]}}', f'"query": {{"q": {number}}}}}'):
-        answer = await api.post("/api/jobs", content=start + rest, headers=JSON)
-        assert answer.status_code in (201, 400, 422), answer.text[:500]
-        if answer.status_code == 201 and "body" in rest:
+        response = await api.post("/api/jobs", content=start + rest, headers=JSON)
+        assert response.status_code in (201, 400, 422), response.text[:500]
+        if response.status_code == 201 and "body" in rest:
             await booper.wait_idle()
             assert number in target.received[-1].read().decode()
-    answer = await api.post("/api/echo", content=number, headers=JSON)
-    assert answer.status_code in (200, 400, 422)
+    response = await api.post("/api/echo", content=number, headers=JSON)
+    assert response.status_code in (200, 400, 422)
 
 
 @pytest.mark.parametrize("field", ["idempotency_key", "name", "description"])
@@ -651,11 +651,11 @@ async def test_odd_text_comes_back_as_it_was_or_is_refused(
     api: httpx.AsyncClient, field: str, text: str
 ) -> None:
     """NUL, control characters and astral ones are kept whole wherever they are accepted."""
-    answer = await post(api, schedule_in=60, **{field: text})
-    if answer.status_code == 422:
-        assert pointers(answer) == [f"/{field}"]
+    response = await post(api, schedule_in=60, **{field: text})
+    if response.status_code == 422:
+        assert pointers(response) == [f"/{field}"]
         return
-    data = answer.json()["data"]
+    data = response.json()["data"]
     assert (data[field], data["args"][field]) == (text, text)
     assert (await api.get(f"/api/jobs/{data['job_id']}")).json()["data"] == data
 
@@ -665,8 +665,8 @@ async def test_odd_text_in_query_and_body_arrives(
 ) -> None:
     """NUL and reserved characters are sent percent-encoded, and a body as it was."""
     query = {"a\x00&=#/?": "b\x00&=#/?+ é\r\nX-A: b"}
-    answer = await post(api, method="post", query=query, body="a\x00\u2028")
-    assert answer.status_code == 201
+    response = await post(api, method="post", query=query, body="a\x00\u2028")
+    assert response.status_code == 201
     await booper.wait_idle()
     [sent] = target.received
     assert dict(sent.url.params) == query
@@ -678,12 +678,12 @@ async def test_a_megabyte_of_body_arrives(
     api: httpx.AsyncClient, booper: Booper, target: FakeTarget
 ) -> None:
     """A body just under the limit of 1 MiB is accepted, echoed, sent and read back."""
-    answer = await post(api, method="post", body=LONG)
-    assert answer.status_code == 201
+    response = await post(api, method="post", body=LONG)
+    assert response.status_code == 201
     await booper.wait_idle()
     [sent] = target.received
     assert sent.read() == json.dumps(LONG).encode()
-    number = answer.json()["data"]["job_id"]
+    number = response.json()["data"]["job_id"]
     assert (await api.get(f"/api/jobs/{number}")).json()["data"]["args"]["body"] == LONG
 
 
@@ -717,8 +717,8 @@ async def test_a_stream_over_the_limit_is_413_without_reading_on(
             pulled += 1
             yield b" " * 65_536
 
-    answer = await api.post(path, content=chunks(), headers=JSON)
-    problem(answer, 413)
+    response = await api.post(path, content=chunks(), headers=JSON)
+    problem(response, 413)
     # 16 chunks of 64 KiB are just 1 MiB; the 17th is too much, and one may be on its way.
     assert pulled <= 18
 
@@ -742,8 +742,8 @@ async def test_a_nonsensical_length_is_no_fault(api: httpx.AsyncClient, length: 
         yield b"{}"
 
     headers = [(b"Content-Length", length), (b"Content-Type", b"application/json")]
-    answer = await api.post("/api/jobs", content=chunks(), headers=headers)
-    assert answer.status_code < 500
+    response = await api.post("/api/jobs", content=chunks(), headers=headers)
+    assert response.status_code < 500
 
 
 async def test_a_body_of_exactly_the_limit_is_read(api: httpx.AsyncClient) -> None:
@@ -767,9 +767,9 @@ async def test_a_body_of_exactly_the_limit_is_read(api: httpx.AsyncClient) -> No
 async def test_json_may_be_announced_with_parameters(api: httpx.AsyncClient, kind: str) -> None:
     """Letter case and parameters do not make another type of it (RFC 9110 §8.3.1)."""
     body = f'{{"url": "{URL}", "name": "é"}}'.encode()
-    answer = await api.post("/api/jobs", content=body, headers={"Content-Type": kind})
-    assert answer.status_code == 201
-    assert answer.json()["data"]["name"] == "é"
+    response = await api.post("/api/jobs", content=body, headers={"Content-Type": kind})
+    assert response.status_code == 201
+    assert response.json()["data"]["name"] == "é"
 
 
 @pytest.mark.parametrize(
@@ -788,9 +788,9 @@ async def test_json_may_be_announced_with_parameters(api: httpx.AsyncClient, kin
 @pytest.mark.parametrize("path", ["/api/jobs", "/api/echo"])
 async def test_another_content_type_is_415(api: httpx.AsyncClient, path: str, kind: str) -> None:
     """What is neither JSON nor a form is not guessed at."""
-    answer = await api.post(path, content=b'{"url": "x"}', headers={"Content-Type": kind})
-    problem(answer, 415)
-    assert len(answer.content) < 2_000
+    response = await api.post(path, content=b'{"url": "x"}', headers={"Content-Type": kind})
+    problem(response, 415)
+    assert len(response.content) < 2_000
 
 
 JSON_VALUES = st.recursive(
@@ -864,10 +864,10 @@ async def test_any_object_is_taken_or_refused(
     api: httpx.AsyncClient, booper: Booper, fields: dict[str, Any]
 ) -> None:
     """No JSON object makes a 5xx, and what was accepted is read back with the args it had."""
-    answer = await api.post("/api/jobs", content=json.dumps(fields), headers=JSON)
-    assert answer.status_code in (200, 201, 400, 422), answer.text
-    if answer.status_code == 201:
-        data = answer.json()["data"]
+    response = await api.post("/api/jobs", content=json.dumps(fields), headers=JSON)
+    assert response.status_code in (200, 201, 400, 422), response.text
+    if response.status_code == 201:
+        data = response.json()["data"]
         assert data["args"] == {name: v for name, v in fields.items() if v is not None}
         await booper.wait_idle()
         found = await api.get(f"/api/jobs/{data['job_id']}")
@@ -885,8 +885,8 @@ async def test_any_bytes_are_taken_or_refused(
 ) -> None:
     """No bytes make a 5xx, as JSON or as a form, for a create or for `echo`."""
     for path in ("/api/jobs", "/api/echo"):
-        answer = await api.post(path, content=body, headers={"Content-Type": kind})
-        assert answer.status_code in (200, 201, 400, 422), answer.text
+        response = await api.post(path, content=body, headers={"Content-Type": kind})
+        assert response.status_code in (200, 201, 400, 422), response.text
 
 
 @bounded
@@ -906,5 +906,5 @@ async def test_any_query_is_answered_or_refused(
     api: httpx.AsyncClient, path: str, query: str
 ) -> None:
     """No query string makes a 5xx: a list comes, or 422."""
-    answer = await api.get(f"{path}?{query}")
-    assert answer.status_code in (200, 422), answer.text
+    response = await api.get(f"{path}?{query}")
+    assert response.status_code in (200, 422), response.text

@@ -36,34 +36,34 @@ async def post(api: Api, **fields: object) -> httpx.Response:
 
 async def create_keyed(api: Api, **fields: object) -> Any:
     """Create something new with the key `k` and return its resource."""
-    answer = await post(api, **fields)
-    assert answer.status_code == 201, answer.text
-    assert answer.json()["data"]["job"]["has_confict"] is False
-    return answer.json()["data"]
+    response = await post(api, **fields)
+    assert response.status_code == 201, response.text
+    assert response.json()["data"]["job"]["has_confict"] is False
+    return response.json()["data"]
 
 
 async def duplicate(api: Api, **fields: object) -> Any:
     """Post a create that finds its key taken, and return the resource it got."""
-    answer = await post(api, **fields)
-    assert answer.status_code == 200, answer.text
-    assert "location" not in answer.headers
-    return answer.json()["data"]
+    response = await post(api, **fields)
+    assert response.status_code == 200, response.text
+    assert "location" not in response.headers
+    return response.json()["data"]
 
 
 async def conflict(api: Api, **fields: object) -> str:
     """Post a create that is refused with 409, and return what that says."""
-    answer = await post(api, **fields)
-    assert answer.status_code == 409, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["status"] == 409
-    return str(answer.json()["detail"])
+    response = await post(api, **fields)
+    assert response.status_code == 409, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["status"] == 409
+    return str(response.json()["detail"])
 
 
 async def read(api: Api, number: int) -> Any:
     """Return a job's resource."""
-    answer = await api.get(f"/api/jobs/{number}")
-    assert answer.status_code == 200, answer.text
-    return answer.json()["data"]
+    response = await api.get(f"/api/jobs/{number}")
+    assert response.status_code == 200, response.text
+    return response.json()["data"]
 
 
 async def count(api: Api) -> int:
@@ -164,10 +164,10 @@ async def test_cancelling_an_executing_job_frees_its_key_at_once(
 async def test_fifty_simultaneous_creates_make_one_job(
     api: Api, booper: Booper, target: FakeTarget
 ) -> None:
-    """Of fifty equal creates one is 201, and all answers show the one job."""
-    answers = await asyncio.gather(*(post(api, **LATER) for _ in range(50)))
-    assert sorted(answer.status_code for answer in answers) == [200] * 49 + [201]
-    assert len({answer.json()["data"]["id"] for answer in answers}) == 1
+    """Of fifty equal creates one is 201, and all responses show the one job."""
+    responses = await asyncio.gather(*(post(api, **LATER) for _ in range(50)))
+    assert sorted(response.status_code for response in responses) == [200] * 49 + [201]
+    assert len({response.json()["data"]["id"] for response in responses}) == 1
     assert await count(api) == 1
 
 
@@ -176,11 +176,11 @@ async def test_fifty_simultaneous_creates_make_one_job_in_other_ways_too(
     api: Api, on_conflict: str
 ) -> None:
     """`reject` refuses the other 49; `replace` changes the one job 49 times."""
-    answers = await asyncio.gather(
+    responses = await asyncio.gather(
         *(post(api, **LATER, on_conflict=on_conflict) for _ in range(50))
     )
     others = {"replace": 200, "reject": 409}[on_conflict]
-    assert sorted(answer.status_code for answer in answers) == sorted([others] * 49 + [201])
+    assert sorted(response.status_code for response in responses) == sorted([others] * 49 + [201])
     assert await count(api) == 1
 
 
@@ -188,9 +188,9 @@ async def test_fifty_simultaneous_recurring_creates_make_one_schedule(
     api: Api,
 ) -> None:
     """A redeploy of fifty programs adds one schedule with one waiting run."""
-    answers = await asyncio.gather(*(post(api, **HOURLY) for _ in range(50)))
-    assert sorted(answer.status_code for answer in answers) == [200] * 49 + [201]
-    assert len({answer.json()["data"]["schedule_id"] for answer in answers}) == 1
+    responses = await asyncio.gather(*(post(api, **HOURLY) for _ in range(50)))
+    assert sorted(response.status_code for response in responses) == [200] * 49 + [201]
+    assert len({response.json()["data"]["schedule_id"] for response in responses}) == 1
     assert (len(await schedules(api)), await count(api)) == (1, 1)
 
 
@@ -202,12 +202,12 @@ async def test_a_duplicate_is_checked_all_the_same(api: Api) -> None:
 
 async def test_users_hold_keys_of_their_own(api: Api, admin: Api) -> None:
     """The same key of another user is another key, for jobs and for schedules."""
-    answer = await admin.post("/api/keys", json={"name": "second", "user": "somebody else"})
-    theirs = {"Authorization": f"Bearer {answer.json()['data']['key']}"}
+    response = await admin.post("/api/keys", json={"name": "second", "user": "somebody else"})
+    theirs = {"Authorization": f"Bearer {response.json()['data']['key']}"}
     await create_keyed(api, **LATER)
     for fields, status in [(LATER, 201), (HOURLY, 200)]:
-        answer = await api.post("/api/jobs", json={"url": URL, **KEY, **fields}, headers=theirs)
-        assert answer.status_code == status
+        response = await api.post("/api/jobs", json={"url": URL, **KEY, **fields}, headers=theirs)
+        assert response.status_code == status
     assert await schedules(api) == []
 
 
@@ -470,8 +470,8 @@ async def test_a_jobs_own_ttl_goes_over_the_servers(
         await booper.wait_idle()
         for minutes in (2, 118):
             clock.advance(timedelta(minutes=minutes))
-            answer = await api.post("/api/jobs?dry_run=true", json={"url": URL, **KEY})
-            assert (answer.json()["data"]["conflict"] is not None) is is_taken
+            response = await api.post("/api/jobs?dry_run=true", json={"url": URL, **KEY})
+            assert (response.json()["data"]["conflict"] is not None) is is_taken
 
 
 async def test_the_servers_ttl_is_nothing_to_jobs_without_a_key(
@@ -638,8 +638,8 @@ async def test_extra_runs_do_not_meet_their_own_schedules_key(
     """`POST …/run` beside the waiting run is no duplicate of it."""
     first = await create_keyed(api, **HOURLY)
     for _ in range(2):
-        answer = await api.post(f"/api/schedules/{first['schedule_id']}/run")
-        assert answer.status_code == 201
+        response = await api.post(f"/api/schedules/{first['schedule_id']}/run")
+        assert response.status_code == 201
     await booper.wait_idle()
     assert len(target.received) == 2
 

@@ -57,8 +57,8 @@ PUBLISHED_REQUEST = """{"method": "post", "url": "https://scheduler.booper.dev/a
 
 async def other_user(api: Api, admin: Api) -> dict[str, str]:
     """Return the headers of another user."""
-    answer = await admin.post("/api/keys", json={"name": "second", "user": "somebody else"})
-    return {"Authorization": f"Bearer {answer.json()['data']['key']}"}
+    response = await admin.post("/api/keys", json={"name": "second", "user": "somebody else"})
+    return {"Authorization": f"Bearer {response.json()['data']['key']}"}
 
 
 async def arrivals(target: FakeTarget, count: int) -> None:
@@ -107,7 +107,7 @@ async def test_the_published_request_makes_the_published_resource(
             transport=httpx.ASGITransport(booper.asgi), base_url="http://127.0.0.1:2667"
         ) as client,
     ):
-        answer = await client.post(
+        response = await client.post(
             "/api/jobs",
             content=PUBLISHED_REQUEST,
             headers={
@@ -117,11 +117,11 @@ async def test_the_published_request_makes_the_published_resource(
         )
         clock.advance(timedelta(seconds=30))
         await booper.wait_idle()
-    assert answer.status_code == 201
-    assert answer.headers["content-type"] == "application/json"
-    assert set(answer.json()) == {"data"}
-    data = answer.json()["data"]
-    assert answer.headers["location"] == f"/api/jobs/{data['job_id']}"
+    assert response.status_code == 201
+    assert response.headers["content-type"] == "application/json"
+    assert set(response.json()) == {"data"}
+    data = response.json()["data"]
+    assert response.headers["location"] == f"/api/jobs/{data['job_id']}"
     assert set(data) == OUTER_KEYS
     assert re.fullmatch(UUID, data["id"])
     assert re.fullmatch(UUID, data["user_id"])
@@ -191,17 +191,17 @@ async def test_the_welcome_mail_arrives_once_with_exactly_its_body_and_header(
 async def test_a_body_arrives_as_the_json_that_was_posted(
     api: Api, booper: Booper, target: FakeTarget, text: str
 ) -> None:
-    """A target receives the very JSON text of the body, and the answers echo it."""
+    """A target receives the very JSON text of the body, and the responses echo it."""
     content = f'{{"url": "{URL}", "method": "post", "body": {text}}}'.encode()
-    answer = await api.post(
+    response = await api.post(
         "/api/jobs", content=content, headers={"Content-Type": "application/json"}
     )
-    assert answer.status_code == 201, answer.text
+    assert response.status_code == 201, response.text
     await booper.wait_idle()
     [sent] = target.received
     assert sent.read() == text.encode()
     assert sent.headers["content-type"] == "application/json"
-    found = await api.read(f"/api/jobs/{answer.json()['data']['job_id']}")
+    found = await api.read(f"/api/jobs/{response.json()['data']['job_id']}")
     assert found["args"]["body"] == json.loads(text)
 
 
@@ -351,14 +351,14 @@ async def test_a_job_of_another_user_is_not_there(api: Api, admin: Api) -> None:
     theirs = await other_user(api, admin)
     for reference in (data["job_id"], data["id"]):
         for method, path in [("GET", ""), ("DELETE", ""), ("POST", "/cancel")]:
-            answer = await api.request(method, f"/api/jobs/{reference}{path}", headers=theirs)
-            assert answer.status_code == 404
-            assert answer.headers["content-type"] == "application/problem+json"
+            response = await api.request(method, f"/api/jobs/{reference}{path}", headers=theirs)
+            assert response.status_code == 404
+            assert response.headers["content-type"] == "application/problem+json"
     assert await api.read(f"/api/jobs/{data['job_id']}") == data
 
 
 async def test_a_missing_job_of_somebody_and_of_nobody_look_alike(api: Api, admin: Api) -> None:
-    """The answer for another user's job tells no more than that for a job that never was."""
+    """The response for another user's job tells no more than that for a job that never was."""
     data = await api.create(schedule_in=60)
     theirs = await other_user(api, admin)
     existing = await api.get(f"/api/jobs/{data['job_id']}", headers=theirs)
@@ -371,11 +371,11 @@ async def test_a_duplicate_gets_the_first_jobs_resource(
 ) -> None:
     """A second create with the key is ignored: 200, the first job, `has_confict` true (§5)."""
     first = await api.create(idempotency_key="k", schedule_in=60, body={"first": True})
-    answer = await api.post(
+    response = await api.post(
         "/api/jobs", json={"url": "https://other.test/", "idempotency_key": "k", "schedule_in": 5}
     )
-    assert answer.status_code == 200
-    data = answer.json()["data"]
+    assert response.status_code == 200
+    data = response.json()["data"]
     assert data["job"].pop("has_confict") is True
     assert first["job"].pop("has_confict") is False
     assert data == first
@@ -390,10 +390,10 @@ async def test_an_unfinished_job_holds_its_key(
 ) -> None:
     """The key stays taken while its job waits, runs or is to be retried (§5)."""
     first = await reach(state, api, booper, target, idempotency_key="k")
-    answer = await api.post("/api/jobs", json={"url": URL, "idempotency_key": "k"})
+    response = await api.post("/api/jobs", json={"url": URL, "idempotency_key": "k"})
     target.release()
-    assert answer.status_code == 200
-    data = answer.json()["data"]
+    assert response.status_code == 200
+    data = response.json()["data"]
     assert (data["id"], data["job"]["state"], data["job"]["has_confict"]) == (
         first["id"],
         state,
@@ -408,11 +408,11 @@ async def test_a_job_waiting_for_a_slot_holds_its_key(api: Api, target: FakeTarg
         await api.create()
     first = await api.create(idempotency_key="k")
     await arrivals(target, 16)
-    answer = await api.post("/api/jobs", json={"url": URL, "idempotency_key": "k"})
+    response = await api.post("/api/jobs", json={"url": URL, "idempotency_key": "k"})
     target.release()
-    assert answer.status_code == 200
-    assert answer.json()["data"]["id"] == first["id"]
-    assert answer.json()["data"]["job"]["state"] == "available"
+    assert response.status_code == 200
+    assert response.json()["data"]["id"] == first["id"]
+    assert response.json()["data"]["job"]["state"] == "available"
 
 
 @pytest.mark.parametrize("state", ["completed", "discarded", "cancelled"])
@@ -441,24 +441,24 @@ async def test_users_do_not_share_idempotency_keys(api: Api, admin: Api) -> None
     """The same key of another user makes that user's own job (§5)."""
     first = await api.create(idempotency_key="k", schedule_in=60)
     theirs = await other_user(api, admin)
-    answer = await api.post(
+    response = await api.post(
         "/api/jobs", json={"url": URL, "idempotency_key": "k", "schedule_in": 60}, headers=theirs
     )
-    assert answer.status_code == 201
-    assert answer.json()["data"]["id"] != first["id"]
-    assert answer.json()["data"]["user_id"] != first["user_id"]
+    assert response.status_code == 201
+    assert response.json()["data"]["id"] != first["id"]
+    assert response.json()["data"]["user_id"] != first["user_id"]
 
 
 @pytest.mark.parametrize("pair", [("k", "K"), ("k", "k "), ("é", "e\u0301"), ("a", "a\u0000")])
 async def test_idempotency_keys_are_compared_exactly(api: Api, pair: tuple[str, str]) -> None:
     """Keys that differ in case, space, normal form or a NUL are different keys, or refused."""
     first = await api.create(idempotency_key=pair[0], schedule_in=60)
-    answer = await api.post(
+    response = await api.post(
         "/api/jobs", json={"url": URL, "idempotency_key": pair[1], "schedule_in": 60}
     )
-    assert answer.status_code in (201, 422)
-    if answer.status_code == 201:
-        assert answer.json()["data"]["id"] != first["id"]
+    assert response.status_code in (201, 422)
+    if response.status_code == 201:
+        assert response.json()["data"]["id"] != first["id"]
 
 
 async def test_jobs_without_a_key_are_never_duplicates(api: Api) -> None:
@@ -472,12 +472,12 @@ async def test_fifty_simultaneous_creates_make_one_job(
 ) -> None:
     """Fifty equal creates at once: one 201, the others get the same job with 200 (§5)."""
     body = {"url": URL, "idempotency_key": "k", "schedule_in": 60}
-    answers = await asyncio.gather(*(api.post("/api/jobs", json=body) for _ in range(50)))
-    assert sorted(answer.status_code for answer in answers) == [200] * 49 + [201]
-    assert len({answer.json()["data"]["id"] for answer in answers}) == 1
-    for answer in answers:
-        is_duplicate = answer.status_code == 200
-        assert answer.json()["data"]["job"]["has_confict"] is is_duplicate
+    responses = await asyncio.gather(*(api.post("/api/jobs", json=body) for _ in range(50)))
+    assert sorted(response.status_code for response in responses) == [200] * 49 + [201]
+    assert len({response.json()["data"]["id"] for response in responses}) == 1
+    for response in responses:
+        is_duplicate = response.status_code == 200
+        assert response.json()["data"]["job"]["has_confict"] is is_duplicate
     clock.advance(timedelta(seconds=60))
     await booper.wait_idle()
     assert len(target.received) == 1
@@ -496,9 +496,9 @@ async def test_a_cancelled_waiting_job_is_never_sent(
     """Cancelling, in either spelling, ends a job that waits for its time or its next attempt."""
     job = await reach(state, api, booper, target)
     before = len(target.received)
-    answer = await cancel(api, job["job_id"], spelling)
-    assert answer.status_code == 200
-    data = answer.json()["data"]
+    response = await cancel(api, job["job_id"], spelling)
+    assert response.status_code == 200
+    data = response.json()["data"]
     assert set(data) == OUTER_KEYS
     assert data["job"]["state"] == "cancelled"
     assert data["job"]["cancelled_at"] == "2030-01-01T12:00:00.000000Z"
@@ -543,9 +543,9 @@ async def test_cancelling_a_finished_job_returns_it_unchanged(
     job = await reach(state, api, booper, target)
     assert [at for at in ENDS if job["job"][at] is not None] == [f"{state}_at"]
     clock.advance(timedelta(hours=1))
-    answer = await cancel(api, job["job_id"], spelling)
-    assert answer.status_code == 200
-    assert answer.json()["data"] == job
+    response = await cancel(api, job["job_id"], spelling)
+    assert response.status_code == 200
+    assert response.json()["data"] == job
     assert await api.read(f"/api/jobs/{job['job_id']}") == job
 
 
@@ -580,7 +580,7 @@ REDACTED = {"Authorization": "[redacted]", "COOKIE": "[redacted]", "X-Plain": "s
 async def test_secret_headers_are_hidden_after_the_create(
     api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
 ) -> None:
-    """Only the create's own answer shows `Authorization` and `Cookie`; the target gets them."""
+    """Only the create's own response shows `Authorization` and `Cookie`; the target gets them."""
     fields = {"headers": SECRETS, "schedule_in": 60, "idempotency_key": "k"}
     first = await api.create(**fields)
     assert first["args"]["headers"] == SECRETS
@@ -593,8 +593,8 @@ async def test_secret_headers_are_hidden_after_the_create(
     clock.advance(timedelta(seconds=60))
     await booper.wait_idle()
     later.append(await api.post(f"/api/jobs/{number}/cancel"))
-    for answer in later:
-        assert answer.json()["data"]["args"] == {"url": URL, **fields, "headers": REDACTED}
+    for response in later:
+        assert response.json()["data"]["args"] == {"url": URL, **fields, "headers": REDACTED}
     [listed] = (await api.get("/api/jobs")).json()["data"]
     assert listed["args"]["headers"] == REDACTED
     logs = await api.get("/api/logs")

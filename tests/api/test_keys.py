@@ -21,15 +21,15 @@ def bearer(key: str) -> dict[str, str]:
 
 async def make(admin: httpx.AsyncClient, **fields: object) -> Any:
     """Create a key and return the response's data."""
-    answer = await admin.post("/api/keys", json=fields)
-    assert answer.status_code == 201, answer.text
-    return answer.json()["data"]
+    response = await admin.post("/api/keys", json=fields)
+    assert response.status_code == 201, response.text
+    return response.json()["data"]
 
 
 async def test_a_new_key_is_shown_once_and_works(
     admin: httpx.AsyncClient, api: httpx.AsyncClient
 ) -> None:
-    """Only the create's answer holds the key, which begins with `sk_`; lists never do."""
+    """Only the create's response holds the key, which begins with `sk_`; lists never do."""
     made = await make(admin, name="laptop")
     assert made["key"].startswith("sk_")
     assert (await api.get("/api/jobs", headers=bearer(made["key"]))).status_code == 200
@@ -67,12 +67,12 @@ async def test_pages_of_keys_lead_on(
         expected.reverse()
     found, query = list[str](), {"limit": str(limit), "order_by": order, "offset": "1"}
     while True:
-        answer = (await admin.get("/api/keys", params=query)).json()
-        found += [key["name"] for key in answer["data"]]
-        if "next_cursor" not in answer:
+        response = (await admin.get("/api/keys", params=query)).json()
+        found += [key["name"] for key in response["data"]]
+        if "next_cursor" not in response:
             break
-        assert len(answer["data"]) == limit
-        query = {**query, "cursor": answer["next_cursor"], "offset": "0"}
+        assert len(response["data"]) == limit
+        query = {**query, "cursor": response["next_cursor"], "offset": "0"}
     assert found == expected[1:]
 
 
@@ -96,9 +96,9 @@ async def test_a_users_administering_key_makes_and_revokes_keys(
 ) -> None:
     """A key of scope `admin` manages keys on the public door, whichever user it belongs to."""
     theirs = await make(admin, name="theirs", user="other", scope="admin")
-    answer = await api.post("/api/keys", json={"name": "new"}, headers=bearer(theirs["key"]))
-    assert answer.status_code == 201
-    made = answer.json()["data"]
+    response = await api.post("/api/keys", json={"name": "new"}, headers=bearer(theirs["key"]))
+    assert response.status_code == 201
+    made = response.json()["data"]
     gone = await api.delete(f"/api/keys/{made['id']}", headers=bearer(theirs["key"]))
     assert gone.status_code == 200
     assert (await api.get("/api/jobs", headers=bearer(made["key"]))).status_code == 401
@@ -148,10 +148,10 @@ async def test_revoking_what_is_not_there_is_404(admin: httpx.AsyncClient) -> No
 async def test_the_admin_door_serves_a_user_who_sends_a_key(admin: httpx.AsyncClient) -> None:
     """With a key the administration door is that user's API as well."""
     made = await make(admin, name="laptop")
-    answer = await admin.post(
+    response = await admin.post(
         "/api/jobs", json={"url": URL, "schedule_in": 60}, headers=bearer(made["key"])
     )
-    assert answer.status_code == 201
+    assert response.status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -182,25 +182,25 @@ async def test_a_wrong_field_of_a_key_is_pointed_at(
     admin: httpx.AsyncClient, fields: object, pointer: str
 ) -> None:
     """A wrong field is 422 with its JSON Pointer, as everywhere (§1)."""
-    answer = await admin.post("/api/keys", content=json.dumps(fields))
-    assert answer.status_code == 422
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
-    assert len(answer.content) < 2_000
+    response = await admin.post("/api/keys", content=json.dumps(fields))
+    assert response.status_code == 422
+    assert response.headers["content-type"] == "application/problem+json"
+    assert [error["pointer"] for error in response.json()["errors"]] == [pointer]
+    assert len(response.content) < 2_000
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"name": "\\ud800"}'])
 async def test_a_malformed_create_of_a_key_is_400(admin: httpx.AsyncClient, body: bytes) -> None:
     """What is not JSON is 400 here as well."""
-    answer = await admin.post(
+    response = await admin.post(
         "/api/keys", content=body, headers={"Content-Type": "application/json"}
     )
-    assert answer.status_code == 400
+    assert response.status_code == 400
 
 
 async def test_a_key_is_not_made_from_another_content_type(admin: httpx.AsyncClient) -> None:
     """Text is 415, as for every posted body (§1)."""
-    answer = await admin.post(
+    response = await admin.post(
         "/api/keys", content=b'{"name": "a"}', headers={"Content-Type": "text/plain"}
     )
-    assert answer.status_code == 415
+    assert response.status_code == 415

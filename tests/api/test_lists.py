@@ -22,10 +22,10 @@ LISTS = ["/api/jobs", "/api/logs"]
 
 async def entries(api: Api, path: str, query: str = "") -> Any:
     """Return a list's entries."""
-    answer = await api.get(f"{path}?{query}")
-    assert answer.status_code == 200, answer.text
-    assert set(answer.json()) - {"next_cursor"} == {"data"}
-    return answer.json()["data"]
+    response = await api.get(f"{path}?{query}")
+    assert response.status_code == 200, response.text
+    assert set(response.json()) - {"next_cursor"} == {"data"}
+    return response.json()["data"]
 
 
 async def numbers(api: Api, query: str = "") -> list[int]:
@@ -35,15 +35,15 @@ async def numbers(api: Api, query: str = "") -> list[int]:
 
 async def other_user(admin: Api) -> dict[str, str]:
     """Return the headers of another user."""
-    answer = await admin.post("/api/keys", json={"name": "second", "user": "somebody else"})
-    return {"Authorization": f"Bearer {answer.json()['data']['key']}"}
+    response = await admin.post("/api/keys", json={"name": "second", "user": "somebody else"})
+    return {"Authorization": f"Bearer {response.json()['data']['key']}"}
 
 
-def pointers(answer: httpx.Response) -> list[str]:
+def pointers(response: httpx.Response) -> list[str]:
     """Return where the errors of a 422 point."""
-    assert answer.status_code == 422, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    return [error["pointer"] for error in answer.json()["errors"]]
+    assert response.status_code == 422, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    return [error["pointer"] for error in response.json()["errors"]]
 
 
 @pytest.fixture
@@ -117,9 +117,9 @@ async def test_jobs_are_listed_in_the_order_asked_for(
 async def test_another_order_is_refused(api: Api, value: str) -> None:
     """A field or a direction that a list does not know is 422, never a guess."""
     for path in LISTS:
-        answer = await api.get(path, params={"order_by": value})
-        assert pointers(answer) == ["/order_by"]
-        assert len(answer.content) < 2_000
+        response = await api.get(path, params={"order_by": value})
+        assert pointers(response) == ["/order_by"]
+        assert len(response.content) < 2_000
 
 
 async def test_pages_follow_each_other(api: Api) -> None:
@@ -168,33 +168,33 @@ BAD_NUMBERS = [
 async def test_a_limit_out_of_bounds_is_refused(api: Api, value: str) -> None:
     """`limit` is a number from 1 to 100; anything else is 422 (§2)."""
     for path in LISTS:
-        answer = await api.get(path, params={"limit": value})
-        assert pointers(answer) == ["/limit"]
-        assert len(answer.content) < 2_000
+        response = await api.get(path, params={"limit": value})
+        assert pointers(response) == ["/limit"]
+        assert len(response.content) < 2_000
 
 
 @pytest.mark.parametrize("value", ["10001", *BAD_NUMBERS])
 async def test_an_offset_out_of_bounds_is_refused(api: Api, value: str) -> None:
     """`offset` is a number from 0 to 10,000; anything else is 422 (§2)."""
     for path in LISTS:
-        answer = await api.get(path, params={"offset": value})
-        assert pointers(answer) == ["/offset"]
-        assert len(answer.content) < 2_000
+        response = await api.get(path, params={"offset": value})
+        assert pointers(response) == ["/offset"]
+        assert len(response.content) < 2_000
 
 
 async def test_an_offset_too_far_names_the_cursor(api: Api) -> None:
     """Whoever pages past 10,000 is told how to go on (§2)."""
-    answer = await api.get("/api/jobs", params={"offset": "10001"})
-    assert pointers(answer) == ["/offset"]
-    assert "cursor" in answer.json()["errors"][0]["detail"]
+    response = await api.get("/api/jobs", params={"offset": "10001"})
+    assert pointers(response) == ["/offset"]
+    assert "cursor" in response.json()["errors"][0]["detail"]
 
 
 @pytest.mark.parametrize("path", LISTS)
 async def test_an_unknown_parameter_is_refused_with_the_near_one(api: Api, path: str) -> None:
     """A typo in a parameter is 422 with a did-you-mean, not a silently different list."""
-    answer = await api.get(path, params={"limmit": "5"})
-    assert pointers(answer) == ["/limmit"]
-    assert "'limit'" in answer.json()["errors"][0]["detail"]
+    response = await api.get(path, params={"limmit": "5"})
+    assert pointers(response) == ["/limmit"]
+    assert "'limit'" in response.json()["errors"][0]["detail"]
 
 
 @pytest.mark.parametrize("path", LISTS)
@@ -205,20 +205,20 @@ async def test_a_pointer_escapes_what_json_pointer_reserves(api: Api, path: str)
 
 @pytest.mark.parametrize("path", LISTS)
 async def test_all_wrong_parameters_are_told_at_once(api: Api, path: str) -> None:
-    """One answer names every unknown parameter, another every wrong value."""
-    answer = await api.get(path, params={"limit": "0", "nonsense": "1", "rubbish": "2"})
-    assert sorted(pointers(answer)) == ["/nonsense", "/rubbish"]
-    answer = await api.get(path, params={"limit": "0", "offset": "x", "order_by": "y"})
-    assert sorted(pointers(answer)) == ["/limit", "/offset", "/order_by"]
+    """One response names every unknown parameter, another every wrong value."""
+    response = await api.get(path, params={"limit": "0", "nonsense": "1", "rubbish": "2"})
+    assert sorted(pointers(response)) == ["/nonsense", "/rubbish"]
+    response = await api.get(path, params={"limit": "0", "offset": "x", "order_by": "y"})
+    assert sorted(pointers(response)) == ["/limit", "/offset", "/order_by"]
 
 
 @pytest.mark.parametrize(
     ("path", "name"), [("/api/jobs", "state"), ("/api/logs", "event"), ("/api/logs", "job_id")]
 )
 async def test_a_wrong_filter_is_told_beside_a_wrong_page(api: Api, path: str, name: str) -> None:
-    """One answer names a wrong filter together with a wrong limit."""
-    answer = await api.get(path, params={"limit": "0", name: "nonsense"})
-    assert sorted(pointers(answer)) == sorted(["/limit", f"/{name}"])
+    """One response names a wrong filter together with a wrong limit."""
+    response = await api.get(path, params={"limit": "0", name: "nonsense"})
+    assert sorted(pointers(response)) == sorted(["/limit", f"/{name}"])
 
 
 @pytest.fixture
@@ -289,10 +289,10 @@ async def test_a_scheduled_job_becomes_available_when_its_time_has_come(
 @pytest.mark.parametrize("value", ["", "done", "Scheduled", ",", "\x00", "x" * 10_000])
 async def test_another_state_is_refused(api: Api, value: str) -> None:
     """A state that no job can have is 422 and names those there are."""
-    answer = await api.get("/api/jobs", params={"state": value})
-    assert pointers(answer) == ["/state"]
-    assert "available" in answer.json()["errors"][0]["detail"]
-    assert len(answer.content) < 2_000
+    response = await api.get("/api/jobs", params={"state": value})
+    assert pointers(response) == ["/state"]
+    assert "available" in response.json()["errors"][0]["detail"]
+    assert len(response.content) < 2_000
 
 
 async def test_lists_show_nothing_of_other_users(api: Api, admin: Api, booper: Booper) -> None:
@@ -303,8 +303,8 @@ async def test_lists_show_nothing_of_other_users(api: Api, admin: Api, booper: B
     for path in ("/api/jobs", "/api/logs", f"/api/logs?job_id={number}"):
         assert (await api.get(path, headers=theirs)).json() == {"data": []}
     [entry, _] = await entries(api, "/api/logs")
-    answer = await api.get(f"/api/logs/{entry['id']}", headers=theirs)
-    assert answer.status_code == 404
+    response = await api.get(f"/api/logs/{entry['id']}", headers=theirs)
+    assert response.status_code == 404
 
 
 async def test_log_entries_have_exactly_the_documented_keys(
@@ -349,7 +349,7 @@ async def test_a_bare_request_is_logged_with_empty_objects(api: Api, booper: Boo
 async def test_a_network_error_is_logged_as_such(
     api: Api, booper: Booper, target: FakeTarget
 ) -> None:
-    """An attempt without an answer leaves `worker.http.error` with its three payload keys."""
+    """An attempt without a response leaves `worker.http.error` with its three payload keys."""
     target.respond(httpx.ConnectError("refused"))
     await api.create_id(max_attempts=1)
     await booper.wait_idle()
@@ -421,20 +421,20 @@ async def test_a_job_filter_that_is_no_number_is_refused(api: Api, value: str) -
 @pytest.mark.parametrize("value", ["", "worker", "WORKER.HTTP.REQUEST", "\x00", "x" * 10_000])
 async def test_an_event_that_is_never_logged_is_refused(api: Api, value: str) -> None:
     """`event` is one of the events of §7; anything else is 422."""
-    answer = await api.get("/api/logs", params={"event": value})
-    assert pointers(answer) == ["/event"]
-    assert len(answer.content) < 2_000
+    response = await api.get("/api/logs", params={"event": value})
+    assert pointers(response) == ["/event"]
+    assert len(response.content) < 2_000
 
 
 async def paged(api: Api, path: str, query: str) -> list[list[str]]:
     """Return the ids of each page of a list, from the first to the last, led on by cursors."""
     pages, cursor = list[list[str]](), ""
     while len(pages) < 20:
-        answer = (await api.get(f"{path}?{query}{cursor}")).json()
-        pages.append([item["id"] for item in answer["data"]])
-        if "next_cursor" not in answer:
+        response = (await api.get(f"{path}?{query}{cursor}")).json()
+        pages.append([item["id"] for item in response["data"]])
+        if "next_cursor" not in response:
             return pages
-        cursor = f"&cursor={answer['next_cursor']}"
+        cursor = f"&cursor={response['next_cursor']}"
     raise AssertionError("the pages do not end")
 
 
@@ -474,9 +474,9 @@ async def test_a_cursor_that_no_page_has_carried_is_refused(api: Api, path: str)
 @pytest.mark.parametrize("path", ["/api/logs", "/api/schedules"])
 async def test_an_offset_too_far_names_the_cursor_of_every_list(api: Api, path: str) -> None:
     """Whoever pages past 10,000 is told how to go on (§2)."""
-    answer = await api.get(path, params={"offset": "10001"})
-    assert pointers(answer) == ["/offset"]
-    assert "cursor" in answer.json()["errors"][0]["detail"]
+    response = await api.get(path, params={"offset": "10001"})
+    assert pointers(response) == ["/offset"]
+    assert "cursor" in response.json()["errors"][0]["detail"]
 
 
 @pytest.mark.parametrize(
@@ -500,10 +500,10 @@ async def test_jobs_are_found_by_their_host(api: Api, host: str, found: set[int]
     """A host means all its origins; a default port is the one of its scheme (RFC 9110 4.2)."""
     urls = ("https://a.example/x", "https://a.example:8443/", "http://a.example/")
     for url in (*urls, "https://b.example/", "https://a.example.org/"):
-        answer = await api.post("/api/jobs", json={"url": url, "schedule_in": 60})
-        assert answer.status_code == 201, answer.text
-    answer = await api.get("/api/jobs", params={"host": host})
-    assert {job["job_id"] for job in answer.json()["data"]} == found
+        response = await api.post("/api/jobs", json={"url": url, "schedule_in": 60})
+        assert response.status_code == 201, response.text
+    response = await api.get("/api/jobs", params={"host": host})
+    assert {job["job_id"] for job in response.json()["data"]} == found
     dry = {"filter": {"host": host.removesuffix("/")}, "dry_run": True}
     changed = (await api.post("/api/jobs/cancel", json=dry)).json()["data"]["matched"]
     assert changed == len(found)

@@ -13,14 +13,14 @@ pytestmark = pytest.mark.anyio
 
 async def document(api: httpx.AsyncClient) -> dict[str, Any]:
     """Return the document as anybody can read it, without a key."""
-    answer = await api.get("/openapi.json", headers={"Authorization": ""})
-    assert answer.status_code == 200, answer.text
-    described: dict[str, Any] = answer.json()
+    response = await api.get("/openapi.json", headers={"Authorization": ""})
+    assert response.status_code == 200, response.text
+    described: dict[str, Any] = response.json()
     return described
 
 
 async def test_the_document_holds_every_operation(api: httpx.AsyncClient) -> None:
-    """Each method of each path is described, with what it does and its answers."""
+    """Each method of each path is described, with what it does and its responses."""
     described = await document(api)
     assert described["openapi"].startswith("3.1.")
     found = {
@@ -42,8 +42,8 @@ async def test_what_needs_a_key_says_so(api: httpx.AsyncClient) -> None:
     described = await document(api)
     for operation in OPERATIONS:
         if operation.access is not Access.OPEN:
-            answers = described["paths"][operation.path][operation.method.lower()]["responses"]
-            assert "401" in answers, operation.path
+            responses = described["paths"][operation.path][operation.method.lower()]["responses"]
+            assert "401" in responses, operation.path
 
 
 async def test_every_reference_is_there(api: httpx.AsyncClient) -> None:

@@ -130,15 +130,15 @@ async def test_every_published_request_is_accepted_at_any_date(
                     if path.endswith(("/retry", "/{log_id}")) and "{job_id}" in path:
                         await client.post(f"/api/jobs/{ids['job_id']}/cancel")
                     url = path.format_map(ids)
-                    answer = await client.request(
+                    response = await client.request(
                         method, url, params=query, content=body, headers=headers
                     )
-                    described = operation["responses"].get(str(answer.status_code))
-                    if not answer.is_success or described is None:
-                        refused.append((method, url, query, body, answer.text[:200]))
+                    described = operation["responses"].get(str(response.status_code))
+                    if not response.is_success or described is None:
+                        refused.append((method, url, query, body, response.text[:200]))
                     elif "content" in described:
                         shape = described["content"]["application/json"]["schema"]
-                        check(document, shape, answer.json())
+                        check(document, shape, response.json())
         assert refused == []
 
 

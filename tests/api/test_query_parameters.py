@@ -26,10 +26,10 @@ OTHERS = [
 """What is asked to see whether something is there, with parameters against caches as well."""
 
 
-def detail(answer: httpx.Response) -> Any:
+def detail(response: httpx.Response) -> Any:
     """Return the one error of a 422."""
-    assert answer.status_code == 422, answer.text
-    [error] = answer.json()["errors"]
+    assert response.status_code == 422, response.text
+    [error] = response.json()["errors"]
     return error
 
 
@@ -53,8 +53,8 @@ async def test_an_unknown_parameter_is_422_on_every_route(
     api: httpx.AsyncClient, operation: Operation
 ) -> None:
     """The error names it; nothing is done before, not even reading the body."""
-    answer = await api.request(operation.method, f"{a_path_of(operation)}?colour=red")
-    error = detail(answer)
+    response = await api.request(operation.method, f"{a_path_of(operation)}?colour=red")
+    error = detail(response)
     assert error["pointer"] == "/colour"
     assert error["detail"].startswith("unknown parameter; ")
 
@@ -63,10 +63,10 @@ async def test_an_unknown_parameter_is_422_on_every_route(
 async def test_a_probe_takes_any_query(api: httpx.AsyncClient, path: str) -> None:
     """Monitors add a number against caches; a job that tries an echo may have a query."""
     method = "POST" if path == "/api/echo" else "GET"
-    answer = await api.request(
+    response = await api.request(
         method, f"{path}?t=1&colour=red", content=b"{}" if "echo" in path else b""
     )
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
 async def test_a_field_in_the_query_is_told_to_belong_in_the_body(api: httpx.AsyncClient) -> None:
@@ -76,10 +76,10 @@ async def test_a_field_in_the_query_is_told_to_belong_in_the_body(api: httpx.Asy
         "detail": "unknown parameter; 'host' is a field of the body",
     }
     for path in ("/api/pause", "/api/resume"):
-        answer = await api.post(f"{path}?host=foo.example", json={"host": "foo.example"})
-        assert detail(answer)["pointer"] == "/host"
-    answer = await api.post("/api/jobs?schedule_in=60", json={"url": URL})
-    assert "is a field of the body" in detail(answer)["detail"]
+        response = await api.post(f"{path}?host=foo.example", json={"host": "foo.example"})
+        assert detail(response)["pointer"] == "/host"
+    response = await api.post("/api/jobs?schedule_in=60", json={"url": URL})
+    assert "is a field of the body" in detail(response)["detail"]
     assert (await api.get("/api/jobs")).json()["data"] == []
 
 
@@ -96,8 +96,8 @@ async def test_a_misspelled_dry_run_stores_nothing(
     api: httpx.AsyncClient, path: str, name: str, meant: str
 ) -> None:
     """A create that was to be tried only is not made."""
-    answer = await api.post(f"{path}?{name}=true", json={"url": URL})
-    assert detail(answer)["detail"] == f"unknown parameter; did you mean '{meant}'?"
+    response = await api.post(f"{path}?{name}=true", json={"url": URL})
+    assert detail(response)["detail"] == f"unknown parameter; did you mean '{meant}'?"
     assert (await api.get("/api/jobs")).json()["data"] == []
 
 
@@ -129,7 +129,7 @@ async def test_a_list_is_spelled_as_forms_spell_one(api: httpx.AsyncClient, quer
     """With commas, repeated, with empty brackets, and with numbers, as PHP and qs write."""
     for wait in (60, 30):
         await api.post("/api/jobs", json={"url": URL, "schedule_in": wait})
-    answer = await api.get(f"/api/jobs?{query}")
-    assert answer.status_code == 200, answer.text
-    waits = [job["args"]["schedule_in"] for job in answer.json()["data"]]
+    response = await api.get(f"/api/jobs?{query}")
+    assert response.status_code == 200, response.text
+    waits = [job["args"]["schedule_in"] for job in response.json()["data"]]
     assert waits == [30, 60], query

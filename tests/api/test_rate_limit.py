@@ -111,15 +111,15 @@ async def strict(config: Config, clock: VirtualClock, target: FakeTarget) -> Asy
 
 
 async def test_a_key_that_asks_too_often_is_429(strict: Api) -> None:
-    """Every operation counts; the answer says when to come again (RFC 6585 §4)."""
+    """Every operation counts; the response says when to come again (RFC 6585 §4)."""
     headers = {"Authorization": f"Bearer {KEY}"}
     assert (await strict.get("/api/jobs", headers=headers)).status_code == 200
     assert (await strict.get("/api/keys", headers=headers)).status_code == 200
     body = {"url": "https://target.test/"}
-    answer = await strict.post("/api/jobs", headers=headers, json=body)
-    assert answer.status_code == 429
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert 999 <= int(answer.headers["retry-after"]) <= 1_000
+    response = await strict.post("/api/jobs", headers=headers, json=body)
+    assert response.status_code == 429
+    assert response.headers["content-type"] == "application/problem+json"
+    assert 999 <= int(response.headers["retry-after"]) <= 1_000
 
 
 async def test_what_needs_no_key_and_wrong_keys_are_not_counted(

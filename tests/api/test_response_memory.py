@@ -75,8 +75,8 @@ async def fill(api: httpx.AsyncClient) -> None:
     """Create jobs of which five make more than a page."""
     for _ in range(5):
         job = {"method": "post", "url": "https://target.test/hook", "body": BODY}
-        answer = await api.post("/api/jobs", json={**job, "schedule_in": 3_600})
-        assert answer.status_code == 201
+        response = await api.post("/api/jobs", json={**job, "schedule_in": 3_600})
+        assert response.status_code == 201
 
 
 async def test_pages_wait_for_the_memory_of_those_that_are_not_read(

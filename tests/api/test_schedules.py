@@ -35,24 +35,24 @@ UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 async def patch(api: Api, path: str, **fields: object) -> Any:
     """Change a schedule and return its resource."""
-    answer = await api.patch(path, json=fields)
-    assert answer.status_code == 200, answer.text
-    return answer.json()["data"]
+    response = await api.patch(path, json=fields)
+    assert response.status_code == 200, response.text
+    return response.json()["data"]
 
 
 async def post(api: Api, path: str, verb: str) -> Any:
     """Disable or enable a schedule and return its resource."""
-    answer = await api.post(f"{path}/{verb}")
-    assert answer.status_code == 200, answer.text
-    return answer.json()["data"]
+    response = await api.post(f"{path}/{verb}")
+    assert response.status_code == 200, response.text
+    return response.json()["data"]
 
 
 async def runs(api: Api, path: str, query: str = "") -> Any:
     """Return a schedule's jobs, oldest first."""
     schedule_id = path.rpartition("/")[2]
     order = "order_by=id,asc&limit=100"
-    answer = await api.get(f"/api/jobs?schedule_id={schedule_id}&{order}&{query}")
-    return answer.json()["data"]
+    response = await api.get(f"/api/jobs?schedule_id={schedule_id}&{order}&{query}")
+    return response.json()["data"]
 
 
 async def waiting(api: Api, path: str) -> list[str]:
@@ -63,8 +63,8 @@ async def waiting(api: Api, path: str) -> list[str]:
 
 async def skipped(api: Api) -> list[Any]:
     """Return what was skipped, newest first."""
-    answer = await api.get("/api/logs?event=schedule.skipped")
-    return [entry["payload"] for entry in answer.json()["data"]]
+    response = await api.get("/api/logs?event=schedule.skipped")
+    return [entry["payload"] for entry in response.json()["data"]]
 
 
 def at(*times: str, day: str = "2030-01-01") -> list[str]:
@@ -77,11 +77,11 @@ def sent_at(target: FakeTarget) -> list[str]:
     return [request.headers["booper-scheduled-at"] for request in target.received]
 
 
-def pointers(answer: httpx.Response) -> list[str]:
+def pointers(response: httpx.Response) -> list[str]:
     """Return where the errors of a 422 point."""
-    assert answer.status_code == 422, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    return [error["pointer"] for error in answer.json()["errors"]]
+    assert response.status_code == 422, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    return [error["pointer"] for error in response.json()["errors"]]
 
 
 async def run_until(booper: Booper, clock: VirtualClock, minutes: int, step: int = 1) -> None:
@@ -95,7 +95,7 @@ async def run_until(booper: Booper, clock: VirtualClock, minutes: int, step: int
 
 
 async def test_a_recurring_create_returns_its_first_run(api: Api) -> None:
-    """The answer is the first run's job, with its schedule's id (§4)."""
+    """The response is the first run's job, with its schedule's id (§4)."""
     data = await api.create(repeat_every=[1, "hour"], schedule_in=60, name="n", description="d")
     assert re.fullmatch(UUID, data["schedule_id"])
     assert data["schedule_id"] != data["id"]
@@ -152,19 +152,19 @@ async def test_times_stand_in_their_three_styles(api: Api) -> None:
 
 
 async def test_a_schedule_hides_the_secrets_of_its_args(api: Api) -> None:
-    """`Authorization` and `Cookie` show in the create's answer alone; runs still send them."""
+    """`Authorization` and `Cookie` show in the create's response alone; runs still send them."""
     headers = {"Authorization": "Bearer hidden", "Cookie": "hidden=1", "X-A": "shown"}
     path = await api.create_schedule(headers=headers, schedule_in=60)
-    answers = [
+    responses = [
         await api.get(path),
         await api.get("/api/schedules"),
         await api.patch(path, json={"name": "n"}),
         await api.post(f"{path}/disable"),
         await api.post(f"{path}/enable"),
     ]
-    for answer in answers:
-        assert "hidden" not in answer.text
-        assert "shown" in answer.text
+    for response in responses:
+        assert "hidden" not in response.text
+        assert "shown" in response.text
 
 
 async def test_schedules_are_listed_newest_first_in_pages(api: Api, clock: VirtualClock) -> None:
@@ -177,9 +177,9 @@ async def test_schedules_are_listed_newest_first_in_pages(api: Api, clock: Virtu
         clock.advance(timedelta(seconds=1))
 
     async def ids(query: str = "") -> list[str]:
-        answer = await api.get(f"/api/schedules?{query}")
-        assert answer.status_code == 200, answer.text
-        return [each["id"] for each in answer.json()["data"]]
+        response = await api.get(f"/api/schedules?{query}")
+        assert response.status_code == 200, response.text
+        return [each["id"] for each in response.json()["data"]]
 
     assert await ids() == made[:1:-1]
     assert await ids("limit=100") == made[::-1]
@@ -210,8 +210,8 @@ async def test_a_schedule_of_another_user_is_not_there(api: Api, admin: Api) -> 
     """404 for each operation, an empty list, and the schedule stays as it was (§1)."""
     path = await api.create_schedule(schedule_in=60)
     before = await api.read(path)
-    answer = await admin.post("/api/keys", json={"name": "second", "user": "somebody else"})
-    theirs = {"Authorization": f"Bearer {answer.json()['data']['key']}"}
+    response = await admin.post("/api/keys", json={"name": "second", "user": "somebody else"})
+    theirs = {"Authorization": f"Bearer {response.json()['data']['key']}"}
     for method, suffix in [
         ("GET", ""),
         ("PATCH", ""),
@@ -221,9 +221,9 @@ async def test_a_schedule_of_another_user_is_not_there(api: Api, admin: Api) -> 
         ("POST", "/run"),
     ]:
         body = {"name": "theirs"} if method == "PATCH" else None
-        answer = await api.request(method, path + suffix, json=body, headers=theirs)
-        assert answer.status_code == 404, method + suffix
-        assert answer.headers["content-type"] == "application/problem+json"
+        response = await api.request(method, path + suffix, json=body, headers=theirs)
+        assert response.status_code == 404, method + suffix
+        assert response.headers["content-type"] == "application/problem+json"
     assert (await api.get("/api/schedules", headers=theirs)).json() == {"data": []}
     assert await api.read(path) == before
     assert len(await runs(api, path)) == 1
@@ -260,7 +260,7 @@ async def test_next_runs_and_after_say_how_many_and_from_when(
 
 
 async def test_a_hundred_runs_can_be_asked_for(api: Api) -> None:
-    """The most there are in one answer; they are an hour apart."""
+    """The most there are in one response; they are an hour apart."""
     shown = await api.read(await api.create_schedule(cron="0 * * * *"), "next_runs=100")
     assert len(shown["next_runs"]) == len(shown["next_runs_local"]) == 100
     assert len(set(shown["next_runs"])) == 100
@@ -511,8 +511,8 @@ async def test_a_wrong_patch_changes_nothing(
     """A change is checked as a create is: 422 with pointers, and the schedule stays."""
     path = await api.create_schedule(schedule_in=60, idempotency_key="k")
     before = await api.read(path)
-    answer = await api.patch(path, json=fields)
-    assert sorted(pointers(answer)) == expected
+    response = await api.patch(path, json=fields)
+    assert sorted(pointers(response)) == expected
     assert await api.read(path) == before
     assert await waiting(api, path) == at("12:01")
 
@@ -537,8 +537,8 @@ async def test_a_patch_that_is_no_object_is_refused(api: Api, body: bytes, statu
 async def test_a_patch_of_another_content_type_is_415(api: Api) -> None:
     """Changes are JSON (§1)."""
     path = await api.create_schedule()
-    answer = await api.patch(path, content=b"<a/>", headers={"Content-Type": "text/xml"})
-    assert answer.status_code == 415
+    response = await api.patch(path, content=b"<a/>", headers={"Content-Type": "text/xml"})
+    assert response.status_code == 415
 
 
 # Disable, enable, delete.
@@ -635,8 +635,8 @@ async def test_a_cancelled_run_of_a_disabled_schedule_starts_nothing(
     path = await api.create_schedule(schedule_in=60, repeat_every=60)
     await post(api, path, "disable")
     [cancelled] = await runs(api, path)
-    answer = await api.post(f"/api/jobs/{cancelled['job_id']}/retry")
-    assert answer.status_code in (200, 409)
+    response = await api.post(f"/api/jobs/{cancelled['job_id']}/retry")
+    assert response.status_code in (200, 409)
     await run_until(booper, clock, 5)
     assert len(target.received) <= 1
     assert await waiting(api, path) == []
@@ -648,9 +648,9 @@ async def test_a_deleted_schedule_is_gone_and_its_jobs_stay(
     """204 without a body; the waiting run is cancelled, past jobs are still listed (§6)."""
     path = await api.create_schedule(repeat_every=60)
     await booper.wait_idle()
-    answer = await api.delete(path)
-    assert (answer.status_code, answer.content) == (204, b"")
-    assert "content-type" not in answer.headers
+    response = await api.delete(path)
+    assert (response.status_code, response.content) == (204, b"")
+    assert "content-type" not in response.headers
     assert [each["job"]["state"] for each in await runs(api, path)] == ["completed", "cancelled"]
     assert (await api.get("/api/schedules")).json() == {"data": []}
     for method, suffix in [("GET", ""), ("DELETE", ""), ("POST", "/enable"), ("POST", "/run")]:
@@ -687,10 +687,10 @@ async def test_run_now_adds_a_run_beside_the_plan(
 ) -> None:
     """201 with the new job; the plan and the count of runs stay as they were (§10)."""
     path = await api.create_schedule(method="post", body={"a": 1}, schedule_in=60, max_runs=2)
-    answer = await api.post(f"{path}/run")
-    assert answer.status_code == 201
-    data = answer.json()["data"]
-    assert answer.headers["location"] == f"/api/jobs/{data['job_id']}"
+    response = await api.post(f"{path}/run")
+    assert response.status_code == 201
+    data = response.json()["data"]
+    assert response.headers["location"] == f"/api/jobs/{data['job_id']}"
     assert data["schedule_id"] == path.rpartition("/")[2]
     assert data["job"]["scheduled_at"] == at("12:00")[0]
     await booper.wait_idle()
@@ -710,8 +710,8 @@ async def test_run_now_takes_another_body_for_once(
     target.respond(httpx.Response(200, json={"$set": {"n": [1]}}))
     path = await api.create_schedule(method="post", body={"a": 1}, repeat_every=60)
     await booper.wait_idle()
-    answer = await api.post(f"{path}/run", json={"body": {"b": "$state.n"}})
-    assert answer.json()["data"]["args"]["body"] == {"b": "$state.n"}
+    response = await api.post(f"{path}/run", json={"body": {"b": "$state.n"}})
+    assert response.json()["data"]["args"]["body"] == {"b": "$state.n"}
     await booper.wait_idle()
     await run_until(booper, clock, 1)
     bodies = [json.loads(request.read()) for request in target.received]
@@ -726,8 +726,8 @@ async def test_run_now_without_a_body_is_the_schedules_own(
 ) -> None:
     """No override is no change."""
     path = await api.create_schedule(method="put", body=[1], schedule_in=60)
-    answer = await api.post(f"{path}/run", content=content, headers=JSON)
-    assert answer.status_code == 201
+    response = await api.post(f"{path}/run", content=content, headers=JSON)
+    assert response.status_code == 201
     await booper.wait_idle()
     assert [json.loads(request.read()) for request in target.received] == [[1]]
 
@@ -758,8 +758,8 @@ async def test_a_wrong_override_runs_nothing(
 ) -> None:
     """Only `body` can be overridden."""
     path = await api.create_schedule(schedule_in=60)
-    answer = await api.post(f"{path}/run", content=content, headers=JSON)
-    assert answer.status_code == status
+    response = await api.post(f"{path}/run", content=content, headers=JSON)
+    assert response.status_code == status
     await booper.wait_idle()
     assert target.received == []
 
@@ -839,9 +839,9 @@ REFUSED_CRONS = {
 async def test_a_cron_that_the_contract_refuses_is_422(api: Api) -> None:
     """Each refused form of §6 points at `/cron` and says which part is wrong."""
     for cron, word in REFUSED_CRONS.items():
-        answer = await api.post("/api/jobs", json={"url": URL, "cron": cron})
-        assert pointers(answer) == ["/cron"], cron
-        assert word in answer.json()["errors"][0]["detail"], cron
+        response = await api.post("/api/jobs", json={"url": URL, "cron": cron})
+        assert pointers(response) == ["/cron"], cron
+        assert word in response.json()["errors"][0]["detail"], cron
     assert (await api.get("/api/schedules")).json() == {"data": []}
 
 
@@ -885,8 +885,8 @@ async def test_a_time_without_a_zone_is_in_the_timezone(
         ("2030-01-02T09:00:00-05:00", "2030-01-02T14:00:00.000000Z"),
     ]:
         fields = {"scheduled_at": text, "timezone": "Europe/Berlin", **recurring}
-        answer = await api.post("/api/jobs", json={"url": URL, **fields})
-        assert answer.json()["data"]["job"]["scheduled_at"] == due, text
+        response = await api.post("/api/jobs", json={"url": URL, **fields})
+        assert response.json()["data"]["job"]["scheduled_at"] == due, text
 
 
 async def test_starts_at_opens_the_window(
@@ -1053,12 +1053,12 @@ async def test_a_cancelled_run_is_not_among_the_next(api: Api, how: str, count: 
         (job,) = (await api.get("/api/jobs?state=scheduled")).json()["data"]
         match how:
             case "one":
-                answer = await api.post(f"/api/jobs/{job['job_id']}/cancel")
+                response = await api.post(f"/api/jobs/{job['job_id']}/cancel")
             case "DELETE":
-                answer = await api.delete(f"/api/jobs/{job['job_id']}")
+                response = await api.delete(f"/api/jobs/{job['job_id']}")
             case _:
-                answer = await api.post("/api/jobs/cancel", json={"all": True})
-        assert answer.status_code == 200
+                response = await api.post("/api/jobs/cancel", json={"all": True})
+        assert response.status_code == 200
     expected = at("12:30", "13:00", "13:30", "14:00")[count:]
     assert (await api.read(path, "next_runs=4"))["next_runs"][: len(expected)] == expected
     earlier = await api.read(path, "next_runs=1&after=2030-01-01T12:00:00Z")

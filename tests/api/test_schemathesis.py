@@ -134,7 +134,7 @@ SCHEMA.app = SERVED
 
 @SCHEMA.parametrize()
 def test_an_operation_does_what_the_document_says(case: schemathesis.Case[Any]) -> None:
-    """Data that fits is accepted, other data refused, and every answer is as it is described."""
+    """Data that fits is accepted, other data refused, and every response is as it is described."""
     if case.meta is not None and not case.meta.is_negative_at(ParameterLocation.PATH):
         asked = {name: SERVED.known.get(name, it) for name, it in case.path_parameters.items()}
         case.path_parameters.update(asked)

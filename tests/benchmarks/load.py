@@ -56,7 +56,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """What came of a load: how long it took in all, and the milliseconds of each answer."""
+    """What came of a load: how long it took in all, and the milliseconds of each response."""
 
     seconds: float
     statuses: dict[int, int]
@@ -80,7 +80,7 @@ def start(load: Load) -> "subprocess.Popen[bytes]":
 
 
 def finish(process: "subprocess.Popen[bytes]") -> Measured:
-    """Wait until a load has been answered. Raises: RuntimeError if any answer was no success."""
+    """Wait until a load has been answered. Raises: RuntimeError if any response was no success."""
     with process:
         output, _ = process.communicate(timeout=PROCESS_SECONDS)
     measured = msgspec.json.decode(output, type=Measured)
@@ -95,7 +95,7 @@ def run(load: Load) -> Measured:
 
 
 class Connection(asyncio.Protocol):
-    """One connection with one request on its way; reads no more of an answer than it must."""
+    """One connection with one request on its way; reads no more of a response than it must."""
 
     def __init__(self, generator: "Generator") -> None:
         self._generator = generator
@@ -109,7 +109,7 @@ class Connection(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]  # uvloop's is not a subclass
 
     def send(self, request: bytes) -> None:
-        """Send a request; the generator is told when its answer is complete."""
+        """Send a request; the generator is told when its response is complete."""
         self._sent_at = perf_counter()
         self._transport.write(request)
 
@@ -160,7 +160,7 @@ class Generator:
         return Measured(perf_counter() - started, dict(self._statuses), self._milliseconds)
 
     def answered(self, connection: Connection, status: int, seconds: float) -> None:
-        """Note an answer; the connection is free again."""
+        """Note a response; the connection is free again."""
         self._statuses[status] += 1
         self._milliseconds.append(seconds * 1000)
         self._idle.append(connection)

@@ -18,7 +18,7 @@ from booper.guard.policy import Guard
 from booper.guard.target import parse_target
 from booper.http.body import read_body
 from booper.http.client import SocketClient
-from booper.model.job import Answered, Request
+from booper.model.job import Request, Responded
 from tests.benchmarks.jobs import PAYLOAD, fill_in, microseconds
 from tests.benchmarks.load import PROCESS_SECONDS
 
@@ -40,9 +40,9 @@ async def _aiohttp(url: str, stack: AsyncExitStack) -> Send:
     session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
 
     async def send(body: str) -> int:
-        async with session.post(url, data=body) as answer:
-            await answer.read()
-            return answer.status
+        async with session.post(url, data=body) as response:
+            await response.read()
+            return response.status
 
     return send
 
@@ -73,7 +73,7 @@ async def _delivery(url: str, stack: AsyncExitStack) -> Send:
         outcome = await delivery.send(
             Request("POST", url, {}, body.encode(), {}, {}), timedelta(seconds=30)
         )
-        assert isinstance(outcome, Answered)
+        assert isinstance(outcome, Responded)
         return outcome.response.status
 
     return send

@@ -30,7 +30,7 @@ async def test_how_late_it_was_is_the_difference_of_two_times(tmp_path: Path) ->
     shown = await show(throwaway(tmp_path / "booper.db", "127.0.0.1", 0), SOON, lines.append)
     assert (shown.received_at - shown.scheduled_at).total_seconds() == shown.late_seconds >= 0
     assert shown.status == 200
-    assert [line.split()[0] for line in lines] == ["started", "created", "arrived", "answered"]
+    assert [line.split()[0] for line in lines] == ["started", "created", "arrived", "responded"]
     assert lines[2] == f'arrived   {{"content":"Hello"}}, {shown.late_seconds * 1e3:.1f} ms late'
 
 

@@ -68,8 +68,8 @@ def test_a_first_start_on_a_terminal_shows_its_key_once_and_writes_none(tmp_path
         text = until(lambda: shown() if "api/logs" in shown() else "", "the greeting is shown")
         (key,) = re.findall(r"sk_\S+", text)
         url = re.findall(r"http://[\d.]+:\d+", text)[0]
-        answer = httpx.get(f"{url}/api/jobs", headers=bearer(key), trust_env=False)
-        assert answer.status_code == 200
+        response = httpx.get(f"{url}/api/jobs", headers=bearer(key), trust_env=False)
+        assert response.status_code == 200
         assert not (tmp_path / "booper.db.first-key").exists()
     with on_a_terminal(tmp_path, "serve", "--port", "0") as shown:
         text = until(lambda: shown() if "\n" in shown() else "", "where it listens is shown")

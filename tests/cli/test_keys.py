@@ -51,8 +51,8 @@ def test_a_key_made_while_booper_serves_works_at_once(daemon: Daemon) -> None:
     """A key of the first user, made beside the daemon, sees what the first key sees."""
     number = daemon.post(f"{daemon.url}/api/echo", schedule_in=3600)
     key = create(daemon.folder, "second")
-    answer = daemon.api.get(f"/api/jobs/{number}", headers=bearer(key))
-    assert answer.status_code == 200
+    response = daemon.api.get(f"/api/jobs/{number}", headers=bearer(key))
+    assert response.status_code == 200
 
 
 def test_more_keys_than_a_page_has_are_all_listed(daemon: Daemon) -> None:

@@ -43,11 +43,11 @@ def test_each_address_is_listened_on_and_no_other(case: str) -> None:
         ports = {port for _, port in bound_addresses(sockets)}
         assert len(ports) == 1
         (port,) = ports
-        there = {host for host in ("127.0.0.1", "127.0.0.2", "::1") if answers(host, port)}
+        there = {host for host in ("127.0.0.1", "127.0.0.2", "::1") if responses(host, port)}
     assert there == reached
 
 
-def answers(host: str, port: int) -> bool:
+def responses(host: str, port: int) -> bool:
     """Return whether something listens there."""
     try:
         socket.create_connection((host, port), timeout=DEADLINE_SECONDS).close()

@@ -315,7 +315,7 @@ def test_a_job_shows_what_its_last_attempt_sent_and_received(
     assert "received  401, after" in text
     assert "Unauthenticated" in text
     row = next(line for line in booper("jobs", "list").stdout.splitlines() if "refused" in line)
-    assert "the target answered 401" in row
+    assert "the target responded 401" in row
 
 
 def test_a_job_without_a_response_says_so_in_words(booper: Booper) -> None:
@@ -450,7 +450,7 @@ def test_what_is_wrong_is_told_in_a_line(
 
 
 def test_a_wrong_key_and_a_silent_server_are_told(booper: Booper) -> None:
-    """3 means that no answer came; both say what to do next."""
+    """3 means that no response came; both say what to do next."""
     refused = booper("jobs", "list", "--key", "sk_nobody_0123456789", code=1).stderr
     assert "BOOPER_API_KEY" in refused
     assert "sk_nobody" not in refused

@@ -109,7 +109,7 @@ def test_the_printed_commands_work_as_they_stand(first: Daemon) -> None:
 def test_the_log_tells_attempts_and_no_secrets(first: Daemon) -> None:
     """Standard error has a line for each attempt; the key and the bodies stay out of it."""
     number = first.post(f"{first.url}/api/echo", method="post", body={"content": "a secret"})
-    until(lambda: f"job {number} attempt 1: answered 200" in first.log, "the attempt is logged")
+    until(lambda: f"job {number} attempt 1: responded 200" in first.log, "the attempt is logged")
     assert "a secret" not in first.log
     assert str(first.key) not in first.log
 

@@ -131,7 +131,7 @@ async def test_a_job_is_created_read_listed_and_called_off(client: AsyncClient) 
 async def test_a_job_that_waits_can_be_sent_now_and_found_in_the_logs(
     client: AsyncClient, booper: Booper
 ) -> None:
-    """Its request and the answer are two entries."""
+    """Its request and the response are two entries."""
     job = await client.jobs.create(url=URL, schedule_in=(3, "days"))
     await client.jobs.run(job.id)
     await booper.wait_idle()
@@ -146,9 +146,9 @@ async def test_a_job_that_waits_can_be_sent_now_and_found_in_the_logs(
 async def test_all_pages_are_iterated_over(client: AsyncClient) -> None:
     """205 jobs are three pages of at most 100, and each comes once."""
     made = await client.jobs.create_many([{"url": URL, "schedule_in": 60}] * 205)
-    assert {answer.status for answer in made} == {201}
+    assert {response.status for response in made} == {201}
     ids = [job.job_id async for job in client.jobs.iterate(order_by="id,asc")]
-    assert ids == [answer.data.job_id for answer in made if answer.data is not None]
+    assert ids == [response.data.job_id for response in made if response.data is not None]
     assert (await client.jobs.cancel_many(state="scheduled")).changed == 205
     assert (await client.jobs.retry_many(all=True, dry_run=True)).matched == 205
     with pytest.raises(Invalid, match="every job"):
@@ -248,8 +248,10 @@ async def test_the_blocking_client_does_the_same(booper: Booper) -> None:
             request.method, request.url, headers=request.headers, content=request.read()
         )
         async with httpx.AsyncClient(transport=httpx.ASGITransport(booper.asgi)) as http:
-            answer = await http.send(inside)
-        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+            response = await http.send(inside)
+        return httpx.Response(
+            response.status_code, headers=response.headers, content=response.content
+        )
 
     def work() -> list[int]:
         with Client("http://booper.test", KEY, transport=Bridge()) as client:
@@ -303,7 +305,7 @@ class Script:
 
 
 def refused(status: int, **headers: str) -> httpx.Response:
-    """Return an answer that says no."""
+    """Return a response that says no."""
     return httpx.Response(status, headers={k.replace("_", "-"): v for k, v in headers.items()})
 
 
@@ -376,11 +378,11 @@ async def test_a_create_whose_answer_is_lost_makes_one_job(booper: Booper) -> No
 
     class Lossy(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            answer = await inside.handle_async_request(request)
-            if request.method == "POST" and answer.status_code == 201:
+            response = await inside.handle_async_request(request)
+            if request.method == "POST" and response.status_code == 201:
                 await booper.wait_idle()
                 raise httpx.ReadError("reset")
-            return answer
+            return response
 
     async def no_time(seconds: float) -> None: ...
 
@@ -433,7 +435,7 @@ def test_each_refusal_has_its_error(status: int, kind: type[ClientError]) -> Non
     assert script.pauses == []
 
 
-def test_an_answer_that_is_not_boopers_is_told() -> None:
+def test_a_response_that_is_not_boopers_is_told() -> None:
     """A page of something else that listens there is no job."""
     with pytest.raises(Unreadable, match="is it booper"):
         Script(httpx.Response(200, text="<html>")).client.jobs.get(1)

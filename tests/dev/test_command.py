@@ -302,13 +302,13 @@ def test_a_configuration_signs_callbacks_and_what_is_ignored_is_told(tmp_path: P
     with piped(tmp_path, "--config", str(tmp_path / "booper.toml")) as (out, api, _):
         body = {"url": f"{api.base_url}/dev/sink/job?respond=500", "backoff": [0.1]}
         sink = f"{api.base_url}/dev/sink/callback".replace("//dev", "/dev")
-        answer = api.post("/api/jobs", json={**body, "callback_url": sink})
-        assert answer.status_code == 201, answer.text
+        response = api.post("/api/jobs", json={**body, "callback_url": sink})
+        assert response.status_code == 201, response.text
         (caught,) = until(
             lambda: api.get("/api/dev/sink/callback").json()["data"], "the callback came"
         )
         Webhook(SECRET).verify(caught["body"], caught["headers"])
-        assert answer.json()["data"]["job"]["max_attempts"] == 3
+        assert response.json()["data"]["job"]["max_attempts"] == 3
     ignored = "Ignored by booper dev: "
     assert f"{ignored}[server] port, [database] path, [targets] allow." in out.read_text()
     assert SECRET not in out.read_text()

@@ -15,13 +15,13 @@ from booper.dev.entries import spelled
 from booper.dev.layout import MAX_TEXT, clean, columns, shorten, wrap
 from booper.model.args import decode_args
 from booper.model.job import (
-    Answered,
     Attempt,
     Failed,
     Job,
     Kind,
     Outcome,
     Request,
+    Responded,
     Response,
     State,
 )
@@ -89,9 +89,9 @@ class Watched:
         self.console.settled(Attempt(claimed, args), request, outcome, after)
 
 
-def answered(status: int, body: bytes = b"") -> Answered:
+def answered(status: int, body: bytes = b"") -> Responded:
     """Return a response of a target after 12 ms."""
-    return Answered(Response(status, {}, body, is_cut=False), 12 * MILLISECOND)
+    return Responded(Response(status, {}, body, is_cut=False), 12 * MILLISECOND)
 
 
 def failing(**changes: Any) -> Job:

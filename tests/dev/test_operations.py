@@ -69,20 +69,20 @@ async def dev(bench: Bench) -> AsyncIterator[httpx.AsyncClient]:
 
 async def create(dev: httpx.AsyncClient, url: str = "http://a.test/", **fields: object) -> None:
     """Create a job."""
-    answer = await dev.post("/api/jobs", json={"method": "post", "url": url, **fields})
-    assert answer.status_code == 201, answer.text
+    response = await dev.post("/api/jobs", json={"method": "post", "url": url, **fields})
+    assert response.status_code == 201, response.text
 
 
 async def move(dev: httpx.AsyncClient, **fields: object) -> dict[str, Any]:
     """Move the clock and return what is told of that."""
-    answer = await dev.post("/api/dev/clock", json=fields)
-    assert answer.status_code == 200, answer.text
-    data: dict[str, Any] = answer.json()["data"]
+    response = await dev.post("/api/dev/clock", json=fields)
+    assert response.status_code == 200, response.text
+    data: dict[str, Any] = response.json()["data"]
     return data
 
 
 async def test_a_journey_tells_what_ran(dev: httpx.AsyncClient, target: FakeTarget) -> None:
-    """Each attempt with its job, its times, its answer and the job's state."""
+    """Each attempt with its job, its times, its response and the job's state."""
     target.respond(httpx.Response(500))
     await create(dev, schedule_in=[1, "day"], backoff=[60])
 
@@ -134,18 +134,18 @@ async def test_the_clock_refuses_a_text_that_is_no_one_time(
     dev: httpx.AsyncClient, text: str
 ) -> None:
     """`{"to": …}` is read as any other time."""
-    answer = await dev.post("/api/dev/clock", json={"to": text})
-    assert answer.status_code == 422
-    assert text in answer.json()["errors"][0]["detail"]
+    response = await dev.post("/api/dev/clock", json={"to": text})
+    assert response.status_code == 422
+    assert text in response.json()["errors"][0]["detail"]
 
 
 async def test_a_moment_that_has_passed_is_refused(dev: httpx.AsyncClient) -> None:
     """The problem says what time it is and what was asked for."""
-    answer = await dev.post("/api/dev/clock", json={"to": "2029-01-01T00:00:00Z"})
-    assert answer.status_code == 409
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert "2030-01-01T12:00:00" in answer.json()["detail"]
-    assert "2029-01-01T00:00:00" in answer.json()["detail"]
+    response = await dev.post("/api/dev/clock", json={"to": "2029-01-01T00:00:00Z"})
+    assert response.status_code == 409
+    assert response.headers["content-type"] == "application/problem+json"
+    assert "2030-01-01T12:00:00" in response.json()["detail"]
+    assert "2029-01-01T00:00:00" in response.json()["detail"]
 
 
 async def test_what_is_wrong_with_all_of_a_body_needs_no_pointer(dev: httpx.AsyncClient) -> None:
@@ -206,8 +206,8 @@ async def test_these_operations_need_a_key_and_stand_in_the_document(
     """The API describes them like all others."""
     for method, path in PATHS:
         if path.startswith("/api"):
-            answer = await dev.request(method, path, headers={"Authorization": "Bearer sk_no"})
-            assert answer.status_code == 401
+            response = await dev.request(method, path, headers={"Authorization": "Bearer sk_no"})
+            assert response.status_code == 401
     paths = (await dev.get("/openapi.json")).json()["paths"]
     assert {path for path in paths if path.startswith("/api/dev")} == {
         "/api/dev/clock",
@@ -250,11 +250,11 @@ async def test_a_message_to_a_channel_needs_no_key(
     channel = body.get("channel", path.rpartition("/")[2] if "channels" in path else "demo")
     user = (await dev.get("/api/keys")).json()["data"][0]["user_id"]
     async with bench.booper._channels.subscribe(UUID(user), channel) as feed:
-        answer = await dev.post(path, json=body, headers={"Authorization": ""})
-        assert answer.status_code == 401, "an empty key is a wrong one"
+        response = await dev.post(path, json=body, headers={"Authorization": ""})
+        assert response.status_code == 401, "an empty key is a wrong one"
         del dev.headers["Authorization"]
-        answer = await dev.post(path, json=body)
-        assert (answer.status_code, answer.json()) == (200, body)
+        response = await dev.post(path, json=body)
+        assert (response.status_code, response.json()) == (200, body)
         message = await anext(feed)
         assert isinstance(message, Message)
         assert message.content == "Testing 123"
@@ -274,8 +274,8 @@ async def test_a_page_of_another_origin_needs_a_key(
 ) -> None:
     """Any page that is open in a browser here can post a form without being asked."""
     del dev.headers["Authorization"]
-    answer = await dev.post("/api/broadcast", data={"content": "x"}, headers={"Origin": origin})
-    assert answer.status_code == status
+    response = await dev.post("/api/broadcast", data={"content": "x"}, headers={"Origin": origin})
+    assert response.status_code == status
 
 
 @pytest.mark.parametrize(
@@ -291,19 +291,19 @@ async def test_all_else_needs_a_key(dev: httpx.AsyncClient, method: str, path: s
 @pytest.mark.parametrize(("method", "path"), [each for each in PATHS if "/api/" in each[1]])
 async def test_an_unknown_parameter_is_422(dev: httpx.AsyncClient, method: str, path: str) -> None:
     """Of the clock and the reset as of the rest of the API."""
-    answer = await dev.request(method, path, params={"colour": "red"})
-    assert answer.status_code == 422
-    assert [error["pointer"] for error in answer.json()["errors"]] == ["/colour"]
+    response = await dev.request(method, path, params={"colour": "red"})
+    assert response.status_code == 422
+    assert [error["pointer"] for error in response.json()["errors"]] == ["/colour"]
 
 
 @pytest.mark.parametrize("path", ["/api/dev/sink", "/api/dev/sink/hello"])
 async def test_no_parameter_picks_a_part_of_what_the_sink_caught(
     dev: httpx.AsyncClient, path: str
 ) -> None:
-    """One that was ignored would make the answer seem to be that part."""
-    answer = await dev.get(path, params={"path": "/hello"})
-    assert answer.status_code == 422
-    assert answer.json()["errors"] == [
+    """One that was ignored would make the response seem to be that part."""
+    response = await dev.get(path, params={"path": "/hello"})
+    assert response.status_code == 422
+    assert response.json()["errors"] == [
         {"pointer": "/path", "detail": "unknown parameter; there are no parameters here"}
     ]
 
@@ -313,8 +313,8 @@ async def test_no_other_booper_has_any_of_it(api: httpx.AsyncClient) -> None:
     for method, path in PATHS:
         assert (await api.request(method, path, json={})).status_code == 404
     assert "/dev/" not in (await api.get("/openapi.json")).text
-    answer = await api.get("/api/jobs", headers={"Authorization": f"Bearer {PUBLIC_KEY}"})
-    assert answer.status_code == 401
+    response = await api.get("/api/jobs", headers={"Authorization": f"Bearer {PUBLIC_KEY}"})
+    assert response.status_code == 401
 
 
 async def test_the_console_has_a_line_for_each_step_of_a_job(
@@ -401,9 +401,9 @@ async def test_a_wrong_move_is_told_by_its_field(
     dev: httpx.AsyncClient, body: object, pointer: str, told: str
 ) -> None:
     """The problem points to the field and says its value; the clock stays."""
-    answer = await dev.post("/api/dev/clock", json=body)
-    assert answer.status_code == 422, answer.text
-    error = answer.json()["errors"][0]
+    response = await dev.post("/api/dev/clock", json=body)
+    assert response.status_code == 422, response.text
+    error = response.json()["errors"][0]
     # The unit of a duration has a pointer of its own.
     assert error["pointer"].startswith(pointer)
     assert told in error["detail"]
@@ -414,9 +414,9 @@ async def test_time_ends_with_the_year_8999(dev: httpx.AsyncClient) -> None:
     """Centuries on, the clock stops where what is planned still has a date; a reset helps."""
     for century in range(21, 90):
         await move(dev, to=f"{century}29-01-01T00:00:00Z")
-    answer = await dev.post("/api/dev/clock", json={"advance": [36_525, "days"]})
-    assert answer.status_code == 409
-    assert "time ends with the year 8999" in answer.json()["detail"]
+    response = await dev.post("/api/dev/clock", json={"advance": [36_525, "days"]})
+    assert response.status_code == 409
+    assert "time ends with the year 8999" in response.json()["detail"]
     await create(dev, cron="0 0 1 1 *")
     assert (await move(dev, run="next"))["now"] == "8930-01-01T00:00:00.000000Z"
     await dev.post("/api/dev/reset")
@@ -470,5 +470,5 @@ async def test_names_of_others_are_not_answered(
 ) -> None:
     """A web page that leads its own name here does not get to use the key everybody knows."""
     for path in ("/api/jobs", "/dev/sink/hello"):
-        answer = await dev.get(path, headers={"Host": host})
-        assert answer.status_code == status
+        response = await dev.get(path, headers={"Host": host})
+        assert response.status_code == status

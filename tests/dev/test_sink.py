@@ -41,8 +41,8 @@ async def test_each_request_gets_the_next_answer_and_the_last_one_again_and_agai
 
 async def test_answers_carry_their_headers(client: httpx.AsyncClient) -> None:
     """A status may name several, each after a colon."""
-    answer = await client.get("/dev/sink/?respond=429:Retry-After=2:X-More=a b")
-    assert (answer.headers["retry-after"], answer.headers["x-more"]) == ("2", "a b")
+    response = await client.get("/dev/sink/?respond=429:Retry-After=2:X-More=a b")
+    assert (response.headers["retry-after"], response.headers["x-more"]) == ("2", "a b")
 
 
 async def test_paths_have_scripts_of_their_own(client: httpx.AsyncClient) -> None:
@@ -102,21 +102,21 @@ async def test_parameters_that_cannot_be_read_are_a_422_that_says_so(
     client: httpx.AsyncClient, sink: Sink, query: str, wrong: str, right: str
 ) -> None:
     """The detail names the parameter, its value and what is right; the request is recorded."""
-    answer = await client.get(f"/dev/sink/?{query}")
-    assert answer.status_code == 422
-    assert wrong in answer.json()["detail"]
-    assert right in answer.json()["detail"]
-    assert [one.answer for one in sink.arrived()] == ["422"]
+    response = await client.get(f"/dev/sink/?{query}")
+    assert response.status_code == 422
+    assert wrong in response.json()["detail"]
+    assert right in response.json()["detail"]
+    assert [one.response for one in sink.arrived()] == ["422"]
 
 
 async def test_what_arrives_is_recorded(client: httpx.AsyncClient, sink: Sink) -> None:
-    """Whatever the method: path, query, headers, body, the clock's time and the answer."""
+    """Whatever the method: path, query, headers, body, the clock's time and the response."""
     await client.request("PURGE", "/dev/sink/a/b?respond=503", content="hi", headers={"X-A": "1"})
     await client.get("/dev/sink/c")
 
     (first, second) = sink.arrived()
     assert (first.method, first.path, first.query) == ("PURGE", "/a/b", "respond=503")
-    assert (first.headers["x-a"], first.body, first.answer) == ("1", "hi", "503")
+    assert (first.headers["x-a"], first.body, first.response) == ("1", "hi", "503")
     assert first.received_at == "2030-01-01T12:00:00.000000Z"
     assert sink.arrived("/c") == [second]
 

@@ -97,10 +97,10 @@ async def delivered(
     booper: Booper, own: Api, url: str = INSIDE, **fields: object
 ) -> dict[str, Any]:
     """Create a job as the program does, let it be sent, and return its inner state."""
-    answer = await own.post("/api/jobs", json={"url": url, "max_attempts": 1, **fields})
-    assert answer.status_code == 201, answer.text
+    response = await own.post("/api/jobs", json={"url": url, "max_attempts": 1, **fields})
+    assert response.status_code == 201, response.text
     await booper.wait_idle()
-    shown = await own.get(f"/api/jobs/{answer.json()['data']['job_id']}")
+    shown = await own.get(f"/api/jobs/{response.json()['data']['job_id']}")
     job: dict[str, Any] = shown.json()["data"]["job"]
     return job
 
@@ -202,15 +202,15 @@ async def test_a_path_that_the_program_does_not_have_is_in_its_log(
 ) -> None:
     """A typo in `app:/…` is a warning that names job, method and path, without the query."""
 
-    async def answer(request: Request) -> Response:
+    async def response(request: Request) -> Response:
         return Response(status_code=status)
 
-    program.handler = answer
+    program.handler = response
     job = await delivered(booper, own, "app:/taks?key=secret", method="post", max_attempts=2)
-    [line] = [each for each in caplog.records if "answered" in each.getMessage()]
+    [line] = [each for each in caplog.records if "responded" in each.getMessage()]
     assert line.levelno == logging.WARNING
     assert line.getMessage().startswith(
-        f"job {job['id']} attempt 1: POST app:/taks answered {status} in "
+        f"job {job['id']} attempt 1: POST app:/taks responded {status} in "
     )
     assert "secret" not in caplog.text
 
@@ -231,8 +231,8 @@ async def test_what_was_delivered_is_logged(booper: Booper, own: Api, program: P
     """Request and answer are log entries like any other's."""
     await delivered(booper, own)
     assert (await entry(own, "worker.http.request"))["url"] == "app:/tasks"
-    answer = await entry(own, "worker.http.response")
-    assert (answer["status"], answer["body"]) == (200, {"done": True})
+    response = await entry(own, "worker.http.response")
+    assert (response["status"], response["body"]) == (200, {"done": True})
 
 
 async def test_the_program_can_tell_its_own_jobs(
@@ -287,7 +287,7 @@ async def test_a_failure_is_tried_again(
 
     program.handler = fail_once
     job = await delivered(booper, own, max_attempts=2, backoff=[10])
-    assert (job["state"], job["last_error"]) == ("retryable", "the target answered 500")
+    assert (job["state"], job["last_error"]) == ("retryable", "the target responded 500")
     clock.advance(timedelta(seconds=10))
     await booper.wait_idle()
     headers = [request.headers for request, _ in program.received]
@@ -315,14 +315,14 @@ async def test_a_program_that_does_not_answer_has_answered_500(
     ):
         with caplog.at_level(logging.ERROR):
             job = await delivered(booper, own)
-    assert job["last_error"] == "the target answered 500"
+    assert job["last_error"] == "the target responded 500"
     assert ("a mistake" in caplog.text) == (app is raising)
 
 
-async def test_an_answer_that_breaks_off_is_a_failure(
+async def test_a_response_that_breaks_off_is_a_failure(
     booper: Booper, own: Api, program: Program
 ) -> None:
-    """Half an answer is none."""
+    """Half a response is none."""
 
     async def half() -> AsyncIterator[bytes]:
         yield b"half"
@@ -351,12 +351,12 @@ async def test_a_timeout_cuts_the_program_off(booper: Booper, own: Api, program:
 
     program.handler = hang
     job = await delivered(booper, own, timeout=0.05)
-    assert job["last_error"] == "timeout: no answer within 0.05 s"
+    assert job["last_error"] == "timeout: no response within 0.05 s"
     await ended.wait()
 
 
 async def test_a_timeout_holds_for_the_body_too(booper: Booper, own: Api, program: Program) -> None:
-    """An answer that begins and then stands still is cut off as well."""
+    """A response that begins and then stands still is cut off as well."""
     ended = asyncio.Event()
 
     async def stand_still() -> AsyncIterator[bytes]:
@@ -371,11 +371,11 @@ async def test_a_timeout_holds_for_the_body_too(booper: Booper, own: Api, progra
 
     program.handler = begin
     job = await delivered(booper, own, timeout=0.05)
-    assert job["last_error"] == "timeout: no answer within 0.05 s"
+    assert job["last_error"] == "timeout: no response within 0.05 s"
     await ended.wait()
 
 
-async def test_an_answer_without_end_is_cut(
+async def test_a_response_without_end_is_cut(
     booper: Booper,
     own: Api,
     program: Program,
@@ -402,13 +402,13 @@ async def test_an_answer_without_end_is_cut(
     program.handler = stream
     job = await delivered(booper, own)
     assert job["state"] == "completed"
-    answer = await entry(own, "worker.http.response")
-    assert len(answer["body"]) == config.delivery.max_response_bytes
+    response = await entry(own, "worker.http.response")
+    assert len(response["body"]) == config.delivery.max_response_bytes
     await ended.wait()
     assert "the app raised" not in caplog.text
 
 
-async def test_what_follows_an_answer_is_done(booper: Booper, own: Api, program: Program) -> None:
+async def test_what_follows_a_response_is_done(booper: Booper, own: Api, program: Program) -> None:
     """A background task goes on after the job has ended, and holds up nothing."""
     go, done = asyncio.Event(), asyncio.Event()
 
@@ -426,7 +426,7 @@ async def test_what_follows_an_answer_is_done(booper: Booper, own: Api, program:
     await done.wait()
 
 
-async def test_a_stop_waits_for_what_follows_an_answer(
+async def test_a_stop_waits_for_what_follows_a_response(
     config: Config, clock: VirtualClock, program: Program
 ) -> None:
     """It has the grace of any attempt; what it still asks of booper is done."""
@@ -436,8 +436,8 @@ async def test_a_stop_waits_for_what_follows_an_answer(
 
     async def afterwards() -> None:
         await go.wait()
-        answer = await own.post("/api/jobs", json={"url": GOOD, "schedule_in": 60})
-        assert answer.status_code == 201
+        response = await own.post("/api/jobs", json={"url": GOOD, "schedule_in": 60})
+        assert response.status_code == 201
         done.set()
 
     async def answer_first(request: Request) -> Response:
@@ -481,10 +481,10 @@ async def test_the_program_can_be_paused(
 # --- who may --------------------------------------------------------------------------------------
 
 
-def refused(answer: httpx.Response, pointer: str) -> None:
-    """Check that a URL was refused, and that the answer says what would be right."""
-    assert answer.status_code == 422, answer.text
-    [error] = answer.json()["errors"]
+def refused(response: httpx.Response, pointer: str) -> None:
+    """Check that a URL was refused, and that the response says what would be right."""
+    assert response.status_code == 422, response.text
+    [error] = response.json()["errors"]
     assert error["pointer"] == pointer
     assert "Booper(config, app=…)" in error["detail"]
     assert "https://" in error["detail"]
@@ -506,8 +506,8 @@ async def test_nobody_from_outside_reaches_the_program(
     ) as api:
         refused(await api.post("/api/jobs", json=fields), f"/{field}")
         refused(await api.post("/api/jobs?dry_run=true", json=fields), f"/{field}")
-        [answer] = (await api.post("/api/jobs/batch", json={"jobs": [fields]})).json()["data"]
-        assert answer["error"]["errors"][0]["pointer"] == f"/{field}"
+        [response] = (await api.post("/api/jobs/batch", json={"jobs": [fields]})).json()["data"]
+        assert response["error"]["errors"][0]["pointer"] == f"/{field}"
         made = await api.post("/api/jobs", json=fields | {field: GOOD, "repeat_every": 3600})
         schedule = f"/api/schedules/{made.json()['data']['schedule_id']}"
         refused(await api.patch(schedule, json={field: INSIDE}), f"/{field}")
@@ -555,14 +555,14 @@ async def test_a_redirect_never_leads_into_the_program(
 async def test_a_redirect_of_the_program_is_not_followed(
     booper: Booper, own: Api, program: Program, target: FakeTarget, location: str
 ) -> None:
-    """It is an answer that is not 2xx; the program says itself where its jobs go."""
+    """It is a response that is not 2xx; the program says itself where its jobs go."""
 
     async def redirect(request: Request) -> Response:
         return RedirectResponse(location)
 
     program.handler = redirect
     job = await delivered(booper, own, follow_redirects=True)
-    assert job["last_error"] == "the target answered 307"
+    assert job["last_error"] == "the target responded 307"
     assert (len(program.received), target.received) == (1, [])
 
 
@@ -571,15 +571,15 @@ async def test_a_redirect_of_the_program_is_not_followed(
 )
 async def test_a_url_inside_is_a_path(own: Api, url: str) -> None:
     """There is one program, and so no host; a path begins with a slash."""
-    answer = await own.post("/api/jobs", json={"url": url})
-    assert answer.status_code == 422
-    assert [error["pointer"] for error in answer.json()["errors"]] == ["/url"]
+    response = await own.post("/api/jobs", json={"url": url})
+    assert response.status_code == 422
+    assert [error["pointer"] for error in response.json()["errors"]] == ["/url"]
 
 
 async def test_a_dry_run_tells_what_would_arrive(own: Api, program: Program) -> None:
     """The guard lets it in, and looks no name up."""
-    answer = await own.post("/api/jobs?dry_run=true", json={"url": "APP:/tasks"})
-    shown = answer.json()["data"]
+    response = await own.post("/api/jobs?dry_run=true", json={"url": "APP:/tasks"})
+    shown = response.json()["data"]
     assert shown["guard"] == {"allowed": True, "reason": None}
     assert program.received == []
 
@@ -606,8 +606,8 @@ async def test_a_job_waits_for_the_program_to_be_back(
         Booper(config, clock=clock, transport=FakeTarget(), app=program.app) as booper,
         inside(booper.administration) as own,
     ):
-        answer = await own.post("/api/jobs", json={"url": INSIDE, "schedule_in": 1})
-        path = answer.headers["location"]
+        response = await own.post("/api/jobs", json={"url": INSIDE, "schedule_in": 1})
+        path = response.headers["location"]
     clock.advance(timedelta(seconds=1))
     async with (
         Booper(config, clock=clock, transport=FakeTarget()) as booper,

@@ -23,28 +23,28 @@ ROWS: list[tuple[str, dict[str, Any], Sequence[Script], list[tuple[str, str]]]] 
         "what succeeds is INFO",
         {},
         [httpx.Response(204)],
-        [("INFO", "job 1 attempt 1: answered 204, now completed")],
+        [("INFO", "job 1 attempt 1: responded 204, now completed")],
     ),
     (
         "what is tried again is a WARNING",
         {"max_attempts": 2, "backoff": [1]},
         [httpx.Response(503, text="secret"), httpx.Response(200)],
         [
-            ("WARNING", f"job 1 attempt 1: POST {ORIGIN} answered 503, now retryable"),
-            ("INFO", "job 1 attempt 2: answered 200, now completed"),
+            ("WARNING", f"job 1 attempt 1: POST {ORIGIN} responded 503, now retryable"),
+            ("INFO", "job 1 attempt 2: responded 200, now completed"),
         ],
     ),
     (
         "what is given up is an ERROR",
         {"max_attempts": 1},
         [httpx.Response(500)],
-        [("ERROR", f"job 1 attempt 1: POST {ORIGIN} answered 500, now discarded")],
+        [("ERROR", f"job 1 attempt 1: POST {ORIGIN} responded 500, now discarded")],
     ),
     (
         "410 gives up at once",
         {},
         [httpx.Response(410)],
-        [("ERROR", f"job 1 attempt 1: POST {ORIGIN} answered 410, now discarded")],
+        [("ERROR", f"job 1 attempt 1: POST {ORIGIN} responded 410, now discarded")],
     ),
     (
         "no response is a failure",
@@ -56,7 +56,7 @@ ROWS: list[tuple[str, dict[str, Any], Sequence[Script], list[tuple[str, str]]]] 
         "a status that was expected is none",
         {"expect_status": ["4xx"]},
         [httpx.Response(404)],
-        [("INFO", "job 1 attempt 1: answered 404, now completed")],
+        [("INFO", "job 1 attempt 1: responded 404, now completed")],
     ),
 ]
 

@@ -16,7 +16,7 @@ from booper.engine.breakers import (
     Breakers,
     rests,
 )
-from booper.model.job import Answered, Failed, Outcome, Refused, Response
+from booper.model.job import Failed, Outcome, Refused, Responded, Response
 from tests.conftest import START
 from tests.support.target import FakeTarget
 
@@ -26,9 +26,9 @@ PATH = 1
 DOWN = Failed("connect", "refused", timedelta(0))
 
 
-def answered(status: int) -> Answered:
-    """Return an answer of this status."""
-    return Answered(Response(status, {}, b"", False), timedelta(0))
+def answered(status: int) -> Responded:
+    """Return a response of this status."""
+    return Responded(Response(status, {}, b"", False), timedelta(0))
 
 
 def opened() -> Breakers:
@@ -58,7 +58,7 @@ def test_twenty_failures_in_a_row_make_a_host_be_spared(failure: Outcome) -> Non
 
 @pytest.mark.parametrize("status", [200, 301, 404, 410, 500, 501])
 def test_any_other_answer_shows_that_the_host_lives(status: int) -> None:
-    """It begins to count anew: nineteen failures, an answer, nineteen failures spare nobody."""
+    """It begins to count anew: nineteen failures, a response, nineteen failures spare nobody."""
     breakers = Breakers()
     for _ in range(19):
         breakers.record(ORIGIN, PATH, DOWN, START)
@@ -103,7 +103,7 @@ def test_what_was_under_way_when_the_host_was_spared_is_no_probe() -> None:
     assert breaker.failures == 35
 
 
-def test_an_answer_to_a_probe_gives_all_slots_back() -> None:
+def test_a_response_to_a_probe_gives_all_slots_back() -> None:
     """The host has recovered: nothing of its failures is left."""
     breakers = opened()
     breakers.record(ORIGIN, PATH, answered(200), START + FIRST_REST)

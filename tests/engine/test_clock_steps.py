@@ -148,8 +148,8 @@ async def test_what_a_user_does_meanwhile_does_not_silence_it_either(
         case "patch":
             assert (await api.patch(path, json={"name": "n"})).status_code == 200
         case _:
-            answer = await api.post("/api/jobs", json={"url": URL, "name": "n", **create})
-            assert answer.status_code == 200
+            response = await api.post("/api/jobs", json={"url": URL, "name": "n", **create})
+            assert response.status_code == 200
     if when == "ahead":
         await booper.wait_idle()
         await step(booper, clock, -STEP)
@@ -324,8 +324,8 @@ async def test_a_zone_that_is_gone_is_told_and_stops_nobody_else(
         assert "Asia/Atlantis" in refused.json()["detail"]
         for found in (await api.get("/api/jobs", params={"state": "scheduled"})).json()["data"]:
             if f"/api/schedules/{found['schedule_id']}" == waiting:
-                answer = await api.post(f"/api/jobs/{found['job_id']}/cancel")
-                assert answer.status_code == 200
+                response = await api.post(f"/api/jobs/{found['job_id']}/cancel")
+                assert response.status_code == 200
         for path in (lost, waiting):
             assert (await api.patch(path, json={"timezone": "Asia/Tokyo"})).status_code == 200
             assert (await api.post(f"{path}/enable")).status_code == 200
@@ -342,8 +342,8 @@ async def test_a_change_of_a_disabled_schedule_logs_no_time_twice(
     await api.post(f"/api/schedules/{made}/disable")
     for minute in (10, 20):
         clock.advance(timedelta(minutes=10))
-        answer = await api.patch(f"/api/schedules/{made}", json={"name": f"after {minute}"})
-        assert answer.status_code == 200, answer.text
+        response = await api.patch(f"/api/schedules/{made}", json={"name": f"after {minute}"})
+        assert response.status_code == 200, response.text
     await api.post(f"/api/schedules/{made}/enable")
     entries = (await api.get("/api/logs", params={"event": "schedule.skipped"})).json()["data"]
     assert [entry["payload"]["count"] for entry in entries] == [20]

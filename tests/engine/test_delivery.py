@@ -9,7 +9,7 @@ import pytest
 from booper.engine.delivery import Delivery
 from booper.guard.policy import Guard
 from booper.http.adapter import HttpxClient
-from booper.model.job import Answered, Failed, Refused, Request, Response
+from booper.model.job import Failed, Refused, Request, Responded, Response
 from tests.support.target import FakeTarget
 
 URL = "https://203.0.113.7/work"
@@ -47,14 +47,14 @@ async def test_an_error_whose_text_is_no_unicode_is_an_outcome() -> None:
 
 
 async def answered(response: httpx.Response) -> Response:
-    """Send a request to a target that answers so, and return what is kept of the answer."""
+    """Send a request to a target that answers so, and return what is kept of the response."""
     target = FakeTarget()
     target.respond(response)
     guard = Guard(require_https=True, allow_private_networks=False, allow=["203.0.113.7"], own=())
     outcome = await Delivery(HttpxClient(target), guard, LIMIT).send(
         Request("GET", URL, {}, b"", {}, {}), timedelta(seconds=5)
     )
-    assert isinstance(outcome, Answered)
+    assert isinstance(outcome, Responded)
     return outcome.response
 
 
@@ -93,7 +93,7 @@ async def test_headers_are_kept_under_lower_case_names(
 async def test_a_body_is_read_to_the_limit_and_its_stream_closed(
     pieces: list[bytes], body: bytes, *, is_cut: bool
 ) -> None:
-    """What is beyond the limit is not kept, and the answer is marked as cut."""
+    """What is beyond the limit is not kept, and the response is marked as cut."""
     stream = Chunks(*pieces)
     response = await answered(httpx.Response(200, stream=stream))
     assert (response.body, response.is_cut) == (body, is_cut)
@@ -111,7 +111,7 @@ class VettedTarget(FakeTarget):
 
 async def sent_by_name(
     url: str, answers: dict[str, list[str]], *responses: httpx.Response
-) -> Answered | Failed | Refused:
+) -> Responded | Failed | Refused:
     """Send a request while the name servers answer so, under the default policy."""
 
     async def resolve(host: str, port: int) -> Sequence[str]:
@@ -154,10 +154,10 @@ async def test_a_forbidden_address_of_a_name_fails_the_attempt_and_is_no_refusal
 
 
 async def test_a_redirect_to_a_name_with_a_forbidden_address_fails_the_attempt() -> None:
-    """The same answer about the next hop is the same trouble."""
-    answers = {"first.example": ["8.8.8.8"], "next.example": ["0.0.0.0"]}
+    """The same response about the next hop is the same trouble."""
+    responses = {"first.example": ["8.8.8.8"], "next.example": ["0.0.0.0"]}
     hop = httpx.Response(302, headers={"Location": "https://next.example/"})
-    outcome = await sent_by_name("https://first.example/", answers, hop)
+    outcome = await sent_by_name("https://first.example/", responses, hop)
     assert isinstance(outcome, Failed)
     assert outcome.error == "guard"
     assert "next.example resolves to an address that is 'this network'" in outcome.message

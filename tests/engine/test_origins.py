@@ -221,8 +221,8 @@ async def test_a_pause_means_an_origin_a_port_a_host_or_everything(
     held: set[int | None],
 ) -> None:
     """A host without scheme and port means all its origins; `GET /api/pause` lists it too."""
-    answer = await admin.post("/api/pause", json=body)
-    assert answer.json() == {"data": {"paused": [name]}}
+    response = await admin.post("/api/pause", json=body)
+    assert response.json() == {"data": {"paused": [name]}}
     assert (await admin.get("/api/pause")).json() == (await admin.get("/api/pauses")).json()
     for url in ("https://target.test/", "https://target.test:8443/", "https://other.test:7/"):
         await api.create_id(url=url, backoff=[1])
@@ -253,9 +253,9 @@ async def test_a_target_that_is_none_is_refused(
     admin: Api, path: str, body: dict[str, str], pointer: str, says: str
 ) -> None:
     """422, with what it was and what would be right; nothing is paused by it."""
-    answer = await admin.post(f"/api/{path}", json=body)
-    assert answer.status_code == 422
-    (error,) = answer.json()["errors"]
+    response = await admin.post(f"/api/{path}", json=body)
+    assert response.status_code == 422
+    (error,) = response.json()["errors"]
     assert error["pointer"] == pointer
     assert says in error["detail"]
     assert (await admin.get("/api/pauses")).json() == {"data": []}

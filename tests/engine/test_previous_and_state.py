@@ -94,8 +94,8 @@ async def test_references_work_in_query_and_headers(
     booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:
     """What is not there is left out; what is goes as text, a list as one parameter per item."""
-    answer = {"cursor": "a b", "$set": {"ids": [1, 2], "token": "t"}}
-    target.respond(httpx.Response(200, json=answer))
+    response = {"cursor": "a b", "$set": {"ids": [1, 2], "token": "t"}}
+    target.respond(httpx.Response(200, json=response))
     await api.create(
         query={"cursor": "$previous.cursor", "id": "$state.ids", "limit": 5},
         headers={"X-Token": "$state.token", "X-Price": "$$5"},

@@ -188,7 +188,7 @@ async def test_each_attempt_has_its_events_and_the_job_one_end(
     target: Hosts,
     hooks: Receiver,
 ) -> None:
-    """Attempts that get a 500, no answer and a 200 are told apart by number and place."""
+    """Attempts that get a 500, no response and a 200 are told apart by number and place."""
     target.respond(httpx.Response(500), httpx.ConnectError("refused"))
     brought = [("job.response", 500), ("job.error", None), ("job.response", 200)]
     await api.create(webhook_url=HOOK, backoff=[60])
@@ -407,7 +407,7 @@ async def test_the_callback_comes_once_after_the_last_attempt(
 async def test_the_callback_of_a_discarded_job_says_why(
     booper: Booper, api: Api, clock: VirtualClock, target: Hosts, callbacks: Receiver
 ) -> None:
-    """Without an answer in the last attempt there is an error in its place."""
+    """Without a response in the last attempt there is an error in its place."""
     target.respond(httpx.Response(500), httpx.ReadError("reset"))
     await api.create(callback_url=CALLBACK, backoff=[60], max_attempts=2)
     await pass_through(booper, clock, [START, *minutes(60)])
@@ -515,8 +515,8 @@ async def test_cancelling_every_job_spares_reports(
     hooks.refused = ["job.finished"]
     await api.create(webhook_url=HOOK)
     await booper.wait_idle()
-    answer = await api.post("/api/jobs/cancel", json={"filter": {"all": True}})
-    assert answer.json()["data"] == {"matched": 0, "changed": 0}
+    response = await api.post("/api/jobs/cancel", json={"filter": {"all": True}})
+    assert response.json()["data"] == {"matched": 0, "changed": 0}
     await pass_through(booper, clock, minutes(1))
     assert hooks.sequences() == [1, 2, 3, 4]
 
@@ -661,9 +661,9 @@ async def test_a_report_to_where_no_job_may_go_is_refused_at_the_create(
 ) -> None:
     """The URL of a report passes the guard like any target's: 422, and nothing is stored."""
     async with running(strict(config), clock, target) as (_, api):
-        answer = await api.post("/api/jobs", json={"url": URL, field: url})
-        assert answer.status_code == 422
-        assert [error["pointer"] for error in answer.json()["errors"]] == [f"/{field}"]
+        response = await api.post("/api/jobs", json={"url": URL, field: url})
+        assert response.status_code == 422
+        assert [error["pointer"] for error in response.json()["errors"]] == [f"/{field}"]
         assert await api.read("/api/jobs") == []
 
 
@@ -809,7 +809,7 @@ async def test_the_events_of_an_attempt_that_a_crash_cut_off(
 
 
 def test_a_callback_survives_a_kill(tmp_path: Path) -> None:
-    """Killed between the target's answer and the callback's, booper sends it at the next start."""
+    """Killed between a target's response and the callback's, booper sends it at the next start."""
     allow_local_targets(tmp_path, f'[webhooks]\nsecret = "{OLD_SECRET}"\n')
     with listening_target() as target:
         target.hold()

@@ -199,14 +199,14 @@ class World:
 
     async def create(self, plan: Plan) -> None:
         """Post the schedule; what it sends comes to one host."""
-        answer = await self.post("/api/jobs", {"url": "https://target.test/", **plan.fields()})
-        self.schedule = f"/api/schedules/{answer.json()['data']['schedule_id']}"
+        response = await self.post("/api/jobs", {"url": "https://target.test/", **plan.fields()})
+        self.schedule = f"/api/schedules/{response.json()['data']['schedule_id']}"
 
     async def post(self, path: str, body: object = None) -> httpx.Response:
         """Post to the API, which may find that it comes too late."""
-        answer = await self._api.post(path, json=body)
-        assert answer.status_code in (200, 201, 409), answer.text
-        return answer
+        response = await self._api.post(path, json=body)
+        assert response.status_code in (200, 201, 409), response.text
+        return response
 
     async def step(self, step: str | int) -> None:
         """Play a random step, and everything that follows from it."""
@@ -284,8 +284,8 @@ class World:
         return waiting[-1] if waiting else None
 
     async def _cancel(self, job: Job) -> None:
-        answer = await self.post(f"/api/jobs/{job.id}/cancel")
-        state = answer.json()["data"]["job"]
+        response = await self.post(f"/api/jobs/{job.id}/cancel")
+        state = response.json()["data"]["job"]
         if state["state"] == "cancelled" and state["attempt"] == 0:
             self.cancelled.add(job.id)
 

@@ -55,7 +55,7 @@ async def test_a_failed_attempt_is_made_again_after_its_backoff(
     await booper.wait_idle()
     waiting = await api.job(number)
     assert (waiting["state"], waiting["attempt"]) == ("retryable", 1)
-    assert waiting["last_error"] == "the target answered 500"
+    assert waiting["last_error"] == "the target responded 500"
     clock.advance(timedelta(seconds=16.9))
     await booper.wait_idle()
     assert len(target.received) == 1
@@ -149,12 +149,12 @@ async def test_a_slow_host_does_not_hold_up_another(
 async def test_what_is_cancelled_while_executing_stays_cancelled(
     booper: Booper, api: Api, target: FakeTarget
 ) -> None:
-    """The answer to a request whose job was cancelled meanwhile is logged and changes nothing."""
+    """The response to a request whose job was cancelled meanwhile is logged and changes nothing."""
     target.hold()
     number = await api.create_id()
     await target.arrived.wait()
-    answer = await api.post(f"/api/jobs/{number}/cancel")
-    assert answer.json()["data"]["job"]["state"] == "cancelled"
+    response = await api.post(f"/api/jobs/{number}/cancel")
+    assert response.json()["data"]["job"]["state"] == "cancelled"
     target.release()
     await booper.wait_idle()
     assert (await api.job(number))["state"] == "cancelled"

@@ -464,8 +464,8 @@ async def test_times_of_a_disabled_schedule_are_accounted_for_when_it_is_changed
     schedule = f"/api/schedules/{resource['schedule_id']}"
     await api.act(f"{schedule}/disable")
     await pass_through(booper, clock, [noon(210)])
-    answer = await api.patch(schedule, json={"cron": "45 * * * *"})
-    assert answer.status_code == 200, answer.text
+    response = await api.patch(schedule, json={"cron": "45 * * * *"})
+    assert response.status_code == 200, response.text
     await pass_through(booper, clock, [noon(220)])
     await api.act(f"{schedule}/enable")
     await pass_through(booper, clock, [noon(225)])

@@ -235,11 +235,11 @@ asyncio.run(main())
 
 
 def test_a_look_up_whose_thread_cannot_be_started_is_made_again() -> None:
-    """It is a shortage at first, and an answer as soon as there is memory for a thread."""
+    """It is a shortage at first, and a response as soon as there is memory for a thread."""
     done = subprocess.run(
         [sys.executable, "-c", _WITHOUT_THREADS], capture_output=True, text=True, timeout=30
     )
     assert done.stderr == ""
-    shortage, answer = done.stdout.splitlines()
+    shortage, response = done.stdout.splitlines()
     assert "no further thread can be started" in shortage
-    assert answer == "('192.0.2.1',)"
+    assert response == "('192.0.2.1',)"

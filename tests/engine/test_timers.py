@@ -54,7 +54,7 @@ def test_a_job_behind_the_horizon_is_left_to_the_table() -> None:
 
 
 def test_a_job_written_during_a_refill_is_not_lost() -> None:
-    """The table is read, a job is written and armed, then the answer arrives: it is there."""
+    """The table is read, a job is written and armed, then the response arrives: it is there."""
     timers = Timers(window=2)
     timers.read_begins()
     timers.arm(due(4))

@@ -50,7 +50,7 @@ def test_other_prefixes_stay_closed(address: str) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
-    ("answers", "is_reached"),
+    ("responses", "is_reached"),
     [
         (["64:ff9b::5db8:d822"], True),
         (["2606:4700::1", "64:ff9b::5db8:d822"], True),
@@ -58,18 +58,18 @@ def test_other_prefixes_stay_closed(address: str) -> None:
         (["64:ff9b::5db8:d822", "64:ff9b::7f00:1"], False),
     ],
 )
-async def test_names_of_dns64_are_judged_alike(answers: list[str], *, is_reached: bool) -> None:
+async def test_names_of_dns64_are_judged_alike(responses: list[str], *, is_reached: bool) -> None:
     """What name servers with DNS64 answer for an IPv4-only name is connected to."""
 
     async def resolve(host: str, port: int) -> Sequence[str]:
-        return answers
+        return responses
 
     judge = Guard(
         require_https=True, allow_private_networks=False, allow=[], own=(), resolve=resolve
     )
     target = judge.check("https://ipv4only.example/")
     if is_reached:
-        assert await judge.addresses(target) == tuple(answers)
+        assert await judge.addresses(target) == tuple(responses)
     else:
         with pytest.raises(TargetRefused, match="NAT64"):
             await judge.addresses(target)

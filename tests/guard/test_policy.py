@@ -28,10 +28,10 @@ class Resolver:
     async def __call__(self, host: str, port: int) -> Sequence[str]:
         """Answer the next round."""
         self.asked.append((host, port))
-        answer = next(self._rounds)
-        if isinstance(answer, OSError):
-            raise answer
-        return answer
+        response = next(self._rounds)
+        if isinstance(response, OSError):
+            raise response
+        return response
 
 
 def guard(
@@ -373,7 +373,7 @@ async def test_an_ip_literal_is_not_resolved(url: str) -> None:
 
 @pytest.mark.anyio
 async def test_a_rebinding_name_is_caught_at_the_second_look() -> None:
-    """Every call vets what it resolved itself: a good first answer does not vouch for later."""
+    """Every call vets what it resolved itself: a good first response does not vouch for later."""
     resolve = Resolver(["8.8.8.8"], ["127.0.0.1"])
     checked_by = guard(resolve=resolve)
     target = checked_by.check("https://rebind.example/")
@@ -386,7 +386,7 @@ async def test_a_rebinding_name_is_caught_at_the_second_look() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
-    "answers",
+    "responses",
     [
         ["10.0.0.1"],
         ["8.8.8.8", "10.0.0.1"],
@@ -402,9 +402,9 @@ async def test_a_rebinding_name_is_caught_at_the_second_look() -> None:
         [""],
     ],
 )
-async def test_one_forbidden_address_refuses_the_name(answers: list[str]) -> None:
+async def test_one_forbidden_address_refuses_the_name(responses: list[str]) -> None:
     """A name with one forbidden address among good ones is refused as a whole."""
-    checked_by = guard(resolve=Resolver(answers))
+    checked_by = guard(resolve=Resolver(responses))
     target = checked_by.check("https://mixed.example/")
 
     with pytest.raises(TargetRefused, match=r"host mixed\.example"):
@@ -419,10 +419,10 @@ async def test_a_literal_that_was_never_checked_is_vetted_all_the_same() -> None
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("answer", [OSError("no such name"), TimeoutError("slow"), []])
-async def test_a_name_without_address_may_be_retried(answer: list[str] | OSError) -> None:
+@pytest.mark.parametrize("response", [OSError("no such name"), TimeoutError("slow"), []])
+async def test_a_name_without_address_may_be_retried(response: list[str] | OSError) -> None:
     """DNS trouble is no refusal."""
-    checked_by = guard(resolve=Resolver(answer))
+    checked_by = guard(resolve=Resolver(response))
     target = checked_by.check("https://gone.example/")
 
     with pytest.raises(UnresolvableHost, match=r"gone\.example"):
@@ -431,7 +431,7 @@ async def test_a_name_without_address_may_be_retried(answer: list[str] | OSError
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
-    ("allow", "answers", "expected"),
+    ("allow", "responses", "expected"),
     [
         (["hooks.example"], ["10.0.0.1", "127.0.0.1"], "ok"),
         (["hooks.example:443"], ["10.0.0.1"], "ok"),
@@ -445,14 +445,14 @@ async def test_a_name_without_address_may_be_retried(answer: list[str] | OSError
     ],
 )
 async def test_allowed_names_and_networks_vouch_for_addresses(
-    allow: list[str], answers: list[str], expected: str
+    allow: list[str], responses: list[str], expected: str
 ) -> None:
     """A host entry vouches for what it resolves to, a network for its members from any name."""
-    checked_by = guard(allow=allow, resolve=Resolver(answers))
+    checked_by = guard(allow=allow, resolve=Resolver(responses))
     target = checked_by.check("https://hooks.example/")
 
     try:
-        assert await checked_by.addresses(target) == tuple(answers)
+        assert await checked_by.addresses(target) == tuple(responses)
     except TargetRefused as error:
         outcome = str(error)
     else:

@@ -29,10 +29,10 @@ def config(tmp_path: Path) -> Config:
 async def send(booper: Booper, api: httpx.AsyncClient, **fields: object) -> dict[str, Any]:
     """Post a job that follows redirects, let it be sent, and return its inner state."""
     job = {"url": URL, "follow_redirects": True, "max_attempts": 1, **fields}
-    answer = await api.post("/api/jobs", json=job)
-    assert answer.status_code == 201, answer.text
+    response = await api.post("/api/jobs", json=job)
+    assert response.status_code == 201, response.text
     await booper.wait_idle()
-    shown = await api.get(f"/api/jobs/{answer.json()['data']['job_id']}")
+    shown = await api.get(f"/api/jobs/{response.json()['data']['job_id']}")
     inner: dict[str, Any] = shown.json()["data"]["job"]
     return inner
 
@@ -50,11 +50,11 @@ def sent(target: FakeTarget) -> list[tuple[str, str]]:
 async def test_a_redirect_is_not_followed_unless_asked_for(
     booper: Booper, api: httpx.AsyncClient, target: FakeTarget
 ) -> None:
-    """By default a 302 is an answer that is not 2xx: the attempt has failed."""
+    """By default a 302 is a response that is not 2xx: the attempt has failed."""
     target.respond(to("https://second.test/"))
     job = await send(booper, api, follow_redirects=False)
     assert sent(target) == [("GET", URL)]
-    assert (job["state"], job["last_error"]) == ("discarded", "the target answered 302")
+    assert (job["state"], job["last_error"]) == ("discarded", "the target responded 302")
 
 
 async def test_a_job_may_expect_a_redirect(
@@ -240,31 +240,31 @@ async def test_five_redirects_are_followed(
     assert (len(target.received), job["state"]) == (6, "completed")
 
 
-async def test_a_sixth_redirect_is_an_answer_like_any_other(
+async def test_a_sixth_redirect_is_a_response_like_any_other(
     booper: Booper, api: httpx.AsyncClient, target: FakeTarget
 ) -> None:
     """A loop ends after five hops, and the attempt has failed with the last redirect."""
     target.respond(*[to(URL)] * 10)
     job = await send(booper, api)
     assert len(target.received) == 6
-    assert (job["state"], job["last_error"]) == ("discarded", "the target answered 302")
+    assert (job["state"], job["last_error"]) == ("discarded", "the target responded 302")
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [httpx.Response(302), httpx.Response(304, headers={"Location": "/x"}), to("/x", 300)],
     ids=["no location", "304", "300"],
 )
 async def test_what_is_no_redirect_is_not_followed(
-    booper: Booper, api: httpx.AsyncClient, target: FakeTarget, answer: httpx.Response
+    booper: Booper, api: httpx.AsyncClient, target: FakeTarget, response: httpx.Response
 ) -> None:
     """Without a Location, or with another status, there is nowhere to go."""
-    target.respond(answer)
+    target.respond(response)
     job = await send(booper, api)
     assert (len(target.received), job["state"]) == (1, "discarded")
 
 
-async def test_the_log_shows_the_request_as_asked_and_the_last_answer(
+async def test_the_log_shows_the_request_as_asked_and_the_last_response(
     booper: Booper, api: httpx.AsyncClient, target: FakeTarget
 ) -> None:
     """One attempt, two entries, however many hops lay between them."""

@@ -167,8 +167,8 @@ def test_a_reference_is_resolved_as_browsers_do(reference: str, url: str | None)
 @pytest.fixture
 async def server() -> Any:
     """Serve 200 to whatever comes."""
-    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    async with serve(answering_then_waiting(answer)) as running:
+    response = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    async with serve(answering_then_waiting(response)) as running:
         yield running
 
 

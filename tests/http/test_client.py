@@ -187,7 +187,7 @@ async def test_a_target_that_breaks_out_is_refused(target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "answer", "expected"),
+    ("method", "response", "expected"),
     [
         ("GET", b"HTTP/1.1 204 N\r\nContent-Length: 9\r\n\r\n", (204, b"")),
         ("GET", b"HTTP/1.1 304 N\r\nTransfer-Encoding: chunked\r\n\r\n", (304, b"")),
@@ -203,16 +203,16 @@ async def test_a_target_that_breaks_out_is_refused(target: str) -> None:
     ],
     ids=["204", "304", "HEAD", "until close", "interim", "chunked"],
 )
-async def test_an_answer_ends_where_it_should(
-    client: SocketClient, method: str, answer: bytes, expected: tuple[int, bytes]
+async def test_a_response_ends_where_it_should(
+    client: SocketClient, method: str, response: bytes, expected: tuple[int, bytes]
 ) -> None:
     """The body's length follows RFC 9112 §6.3."""
-    async with serve(answering(answer)) as server:
+    async with serve(answering(response)) as server:
         assert await fetch(client, request_to(server, method)) == expected
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         b"HTTP/1.1 101 S\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",
         b"HTTP/1.1 101 S\r\n\r\n",
@@ -230,13 +230,13 @@ async def test_an_answer_ends_where_it_should(
     ids=lambda answer: repr(answer[:60]),
 )
 async def test_what_is_no_whole_response_is_a_protocol_error(
-    client: SocketClient, answer: bytes
+    client: SocketClient, response: bytes
 ) -> None:
     """Without a final status line, or cut off behind it, it fails; never a short body."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
-        writer.write(answer)
+        writer.write(response)
         writer.write_eof()
         await wait_for_eof(reader)
 
@@ -247,8 +247,8 @@ async def test_what_is_no_whole_response_is_a_protocol_error(
             await server.saw_eof.wait()
 
 
-async def test_an_early_answer_wins_over_a_large_upload(client: SocketClient) -> None:
-    """The server answers after the head and closes without reading the body: that is the answer."""
+async def test_an_early_response_wins_over_a_large_upload(client: SocketClient) -> None:
+    """The server responds after the head and closes, the body unread: that response counts."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -313,13 +313,13 @@ async def test_an_unread_body_stops_the_server(client: SocketClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [b"", b"HTTP/1.1 200 OK\r\nContent-Le", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"],
-    ids=["no answer", "in the head", "in the body"],
+    ids=["no response", "in the head", "in the body"],
 )
-async def test_cancelling_closes_the_connection(client: SocketClient, answer: bytes) -> None:
+async def test_cancelling_closes_the_connection(client: SocketClient, response: bytes) -> None:
     """A deadline anywhere in an exchange ends its connection: the server sees the end."""
-    async with serve(answering_then_waiting(answer)) as server:
+    async with serve(answering_then_waiting(response)) as server:
         with pytest.raises(TimeoutError):
             await fetch(client, request_to(server), seconds=0.05)
         async with asyncio.timeout(5):
@@ -390,7 +390,7 @@ async def test_a_connection_serves_many_requests(client: SocketClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "headers"),
+    ("response", "headers"),
     [
         (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", {}),
         (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", {}),
@@ -399,13 +399,13 @@ async def test_a_connection_serves_many_requests(client: SocketClient) -> None:
         (b"HTTP/1.1 204 N\r\nContent-Length: 2\r\n\r\nok", {}),
         (OK, {"Connection": "close"}),
     ],
-    ids=["close", "1.0", "surplus", "second answer", "204 with a body", "we close"],
+    ids=["close", "1.0", "surplus", "second response", "204 with a body", "we close"],
 )
 async def test_some_answers_end_their_connection(
-    client: SocketClient, answer: bytes, headers: dict[str, str]
+    client: SocketClient, response: bytes, headers: dict[str, str]
 ) -> None:
     """A connection is used again only if both sides keep it and nothing else is on it."""
-    first = answering_then_waiting(answer)
+    first = answering_then_waiting(response)
     async with serve(first, answering_then_waiting(OK)) as server:
         await fetch(client, request_to(server, headers=headers))
         assert await fetch(client, request_to(server)) == (200, b"ok")
@@ -414,8 +414,8 @@ async def test_some_answers_end_their_connection(
 
 async def test_http_1_0_keeps_alive_when_it_says_so(client: SocketClient) -> None:
     """RFC 9112 §9.3: a 1.0 answer with `Connection: keep-alive` persists."""
-    answer = b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok"
-    async with serve(answering_then_waiting(answer, answer)) as server:
+    response = b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok"
+    async with serve(answering_then_waiting(response, response)) as server:
         await fetch(client, request_to(server))
         await fetch(client, request_to(server))
         assert server.connections == 1
@@ -425,21 +425,21 @@ async def test_a_connection_that_its_server_soon_closes_is_not_used_again(
     client: SocketClient,
 ) -> None:
     """A server that keeps connections for a second might close this one at any moment."""
-    answer = b"HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 2\r\n\r\nok"
-    async with serve(answering_then_waiting(answer), answering_then_waiting(OK)) as server:
+    response = b"HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 2\r\n\r\nok"
+    async with serve(answering_then_waiting(response), answering_then_waiting(OK)) as server:
         await fetch(client, request_to(server))
         assert await fetch(client, request_to(server, "POST")) == (200, b"ok")
         assert server.connections == 2
 
 
 async def read_then_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer once; take a second request, and close without a byte of an answer."""
+    """Answer once; take a second request, and close without a byte of a response."""
     await answering(OK)(reader, writer)
     await read_request(reader)
 
 
 async def test_a_stale_connection_is_replaced_once(client: SocketClient) -> None:
-    """A reused connection that ends before any answer costs one more try, on a new one."""
+    """A reused connection that ends before any response costs one more try, on a new one."""
     async with serve(read_then_close, answering(OK)) as server:
         await fetch(client, request_to(server))
         assert await fetch(client, request_to(server)) == (200, b"ok")
@@ -563,7 +563,7 @@ async def test_requests_of_one_turn_leave_together() -> None:
     assert [socket.written for socket in sockets] == [[b"GET / HTTP/1.1\r\n\r\n"]] * 2
 
 
-async def test_an_answer_before_the_request_is_none() -> None:
+async def test_a_response_before_the_request_is_none() -> None:
     """Bytes that came before a request has left cannot answer it, and it does not leave then."""
     socket = Socket()
     connection, exchange = await started(socket)
@@ -712,9 +712,9 @@ async def test_large_bodies_pass_through_tls(
     tls_client: SocketClient, authority: trustme.CA
 ) -> None:
     """4 MB up and 4 MB down through TLS's own buffers, twice over one connection."""
-    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\n" + bytes(4_000_000)
+    response = b"HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\n" + bytes(4_000_000)
     context = server_context(authority, "127.0.0.1")
-    async with serve(answering_then_waiting(answer, answer), ssl_context=context) as server:
+    async with serve(answering_then_waiting(response, response), ssl_context=context) as server:
         for _ in range(2):
             url = server.url(scheme="https")
             request = request_to(server, "POST", bytes(4_000_000), url=url)

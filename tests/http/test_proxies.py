@@ -14,7 +14,7 @@ from booper.config import Config, Delivery, Origin, Targets
 from booper.engine.delivery import Delivery as Sending
 from booper.guard.policy import Guard
 from booper.http.client import SocketClient
-from booper.model.job import Answered, Failed, Outcome, Refused, Request
+from booper.model.job import Failed, Outcome, Refused, Request, Responded
 from booper.model.proxy import ProxyURL
 from booper.origins import ways_of
 from tests.conftest import KEY
@@ -45,7 +45,7 @@ async def proxy() -> AsyncIterator[FakeProxy]:
 async def send(
     url: str,
     settings: Delivery,
-    answers: Sequence[str] = ("127.0.0.1",),
+    responses: Sequence[str] = ("127.0.0.1",),
     *,
     allow: Sequence[str] = ("127.0.0.0/8",),
     asked: list[str] | None = None,
@@ -55,7 +55,7 @@ async def send(
     async def resolve(host: str, port: int) -> Sequence[str]:
         if asked is not None:
             asked.append(host)
-        return answers
+        return responses
 
     ways = ways_of(Config(delivery=settings), ())
     guard = Guard(
@@ -77,7 +77,7 @@ async def send(
 
 def status(outcome: Outcome) -> int:
     """Return the status of a response."""
-    assert isinstance(outcome, Answered), outcome
+    assert isinstance(outcome, Responded), outcome
     return outcome.response.status
 
 
@@ -200,8 +200,8 @@ async def test_booper_itself_is_never_reached_through_a_proxy(
     proxy: FakeProxy, config: Config, clock: VirtualClock
 ) -> None:
     """What goes to its helper paths has a secret that no proxy may see."""
-    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-    async with serve(answering_then_waiting(answer)) as server:
+    response = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    async with serve(answering_then_waiting(response)) as server:
         settings = replace(
             config, targets=Targets(), delivery=Delivery(proxy=proxy.url, proxy_resolves=True)
         )

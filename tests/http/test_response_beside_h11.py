@@ -1,4 +1,4 @@
-"""Our reading of answers beside h11's: the same outcome, or a difference listed here with a reason.
+"""Our reading of responses beside h11's: the same outcome, or a difference listed with a reason.
 
 Both get the same bytes, split anywhere, then the end of the connection. An outcome is (status,
 headers with lower-case names, body), or REFUSED.
@@ -25,22 +25,22 @@ CHUNKED = LINE + b"Transfer-Encoding: chunked\r\n\r\n"
 
 def read_with_ours(method: bytes, pieces: list[bytes]) -> Outcome:
     """Read with `ResponseReader`; a status that stands in spite of a fault counts as refused."""
-    answer = ResponseReader(is_head=method == b"HEAD", max_header_bytes=16384)
+    response = ResponseReader(is_head=method == b"HEAD", max_header_bytes=16384)
     try:
         for piece in pieces:
-            answer.feed(piece)
-            if answer.phase is DONE:
+            response.feed(piece)
+            if response.phase is DONE:
                 break
-        answer.feed_eof()
+        response.feed_eof()
     except ProtocolError:
         return REFUSED
-    if answer.fault:
+    if response.fault:
         return REFUSED
-    headers = [(name.lower(), value) for name, value in answer.headers]
+    headers = [(name.lower(), value) for name, value in response.headers]
     # h11 hands on the transfer coding in lower case: it is a case-insensitive name.
     coding = b"transfer-encoding"
     headers = [(name, v.lower() if name == coding else v) for name, v in headers]
-    return answer.status, headers, answer.take()
+    return response.status, headers, response.take()
 
 
 def read_with_h11(method: bytes, pieces: list[bytes]) -> Outcome:
@@ -76,7 +76,7 @@ def read_with_h11(method: bytes, pieces: list[bytes]) -> Outcome:
 
 @dataclass(frozen=True)
 class Difference:
-    """Where the two part, why ours is meant, and an answer (to a GET) that shows it."""
+    """Where the two part, why ours is meant, and a response (to a GET) that shows it."""
 
     name: str
     reason: str
@@ -264,7 +264,7 @@ END_OF_LINE = st.sampled_from([b"\r\n"] * 24 + [b"\n"])
 
 
 @st.composite
-def answers(draw: st.DrawFn) -> bytes:
+def responses(draw: st.DrawFn) -> bytes:
     """A response: mostly sound, with one or another part broken, perhaps cut or garbled."""
     status = draw(st.sampled_from(STATUSES * 4 + BAD_STATUSES))
     reason = draw(st.sampled_from([b" OK"] * 6 + [b"", b" ", b" \xe9", b" a\0"]))
@@ -297,7 +297,7 @@ def split(data: bytes, points: list[int]) -> list[bytes]:
 )
 @given(
     method=st.sampled_from([b"GET", b"GET", b"POST", b"HEAD"]),
-    data=answers(),
+    data=responses(),
     points=st.lists(st.integers(0, 400), max_size=6),
 )
 @example(method=b"HEAD", data=LINE + b"Content-Length: 5\r\n\r\nabcde", points=[])

@@ -131,9 +131,11 @@ ENDLESS = b"HTTP/1.1 200 OK\r\n\r\nok"
 
 
 @pytest.mark.parametrize("is_notified", [True, False], ids=["close_notify", "cut"])
-@pytest.mark.parametrize("answer", [OK, CHUNKED, ENDLESS], ids=["length", "chunks", "until close"])
+@pytest.mark.parametrize(
+    "response", [OK, CHUNKED, ENDLESS], ids=["length", "chunks", "until close"]
+)
 async def test_only_an_announced_end_is_the_end_of_a_body(
-    client: SocketClient, authority: trustme.CA, answer: bytes, is_notified: bool
+    client: SocketClient, authority: trustme.CA, response: bytes, is_notified: bool
 ) -> None:
     """A body that ends with its TLS connection is whole only after close_notify (RFC 9112 §9.8).
 
@@ -142,7 +144,7 @@ async def test_only_an_announced_end_is_the_end_of_a_body(
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
-        writer.write(answer)
+        writer.write(response)
         await writer.drain()
         if is_notified:
             writer.close()
@@ -155,5 +157,5 @@ async def test_only_an_announced_end_is_the_end_of_a_body(
     async with serve(script, ssl_context=context_for(authority, "127.0.0.1")) as server:
         body = await fetch(client, server.url(scheme="https"))
     assert body.content == b"ok"
-    is_cut = answer is ENDLESS and not is_notified
+    is_cut = response is ENDLESS and not is_notified
     assert (body.is_cut, "close_notify" in body.fault) == (is_cut, is_cut)

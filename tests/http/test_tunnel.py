@@ -162,10 +162,10 @@ async def test_tls_goes_through_the_proxy() -> None:
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
-        (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "the proxy answered 407"),
-        (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", "the proxy answered 403"),
-        (b"HTTP/1.1 200 OK\r\n\r\nspeaks first", "the proxy answered 200 and more"),
-        (b"SSH-2.0\r\n\r\n", "the proxy answered no HTTP"),
+        (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "the proxy responded 407"),
+        (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", "the proxy responded 403"),
+        (b"HTTP/1.1 200 OK\r\n\r\nspeaks first", "the proxy responded 200 and more"),
+        (b"SSH-2.0\r\n\r\n", "the proxy did not speak HTTP"),
         (b"", "the proxy closed the connection"),
     ],
     ids=["407", "403", "more", "no HTTP", "closed"],

@@ -89,12 +89,12 @@ def test_the_published_examples_get_null_first_and_their_memory_later(
 
 
 def test_the_announcement_reads_back_what_its_target_set() -> None:
-    """The `$set` of one run is the `$state` of the next, beside the rest of the answer."""
-    answer = {"email": {"to": "all"}, "$set": {"last_sent_release": "v1.5.0"}}
-    changes = take_set(answer)
+    """The `$set` of one run is the `$state` of the next, beside the rest of the response."""
+    response = {"email": {"to": "all"}, "$set": {"last_sent_release": "v1.5.0"}}
+    changes = take_set(response)
     assert changes == {"last_sent_release": "v1.5.0"}
     state = merge_state({"last_sent_release": "v1.4.0", "kept": True}, changes)
-    next_run = Context(job={"id": 2}, previous=take_previous(answer), state=state)
+    next_run = Context(job={"id": 2}, previous=take_previous(response), state=state)
     assert render("$state", next_run) == {"last_sent_release": "v1.5.0", "kept": True}
     assert render("$previous.email.to", next_run) == "all"
 
@@ -216,7 +216,7 @@ def test_references_are_found_at_any_depth_but_not_in_keys() -> None:
     }
 
 
-def test_a_targets_answer_is_never_rendered() -> None:
+def test_a_targets_response_is_never_rendered() -> None:
     """A target cannot read the state by answering with a reference to it."""
     context = Context({"id": 1}, {"a": "$state.secret", "b": ["$$x"]}, {"secret": "s3cret"})
     assert render(["$previous", "$previous.a"], context) == [
@@ -239,8 +239,8 @@ def test_a_deeply_nested_body_is_rendered() -> None:
 
 
 def test_references_cannot_multiply_a_response_without_bound() -> None:
-    """A small body that repeats a large answer fails the attempt instead of filling the memory."""
-    # With its two quotes the answer is a quarter of the limit: four fit, and then not a byte.
+    """A small body repeating a large response fails the attempt instead of filling the memory."""
+    # With its two quotes the response is a quarter of the limit: four fit, and then not a byte.
     context = Context({}, "x" * (SUBSTITUTED_LIMIT_BYTES // 4 - 2), {"n": 7})
     assert render(["$previous"] * 4, context) == [context.previous] * 4
     with pytest.raises(RenderError, match="at most 1048576 bytes"):
@@ -296,7 +296,7 @@ def test_a_header_without_a_value_is_not_sent(value: Any) -> None:
     ],
 )
 def test_a_header_with_control_characters_fails_the_attempt(text: str, named: str) -> None:
-    """A target's answer cannot add header lines; the error names the header but not its value."""
+    """A target's response cannot add header lines; the error names the header but not its value."""
     context = Context({}, {"cursor": text + "private"}, {})
     with pytest.raises(RenderError, match=f"'X-Cursor' .*{named}") as caught:
         render_headers({"X-Cursor": "$previous.cursor"}, context)
@@ -508,11 +508,11 @@ def test_any_text_can_be_sent_by_escaping_it(text: str, context: Context) -> Non
 
 @settings(max_examples=60)
 @given(ANY_JSON, ANY_JSON)
-def test_what_a_target_answered_arrives_unchanged(answer: Any, other: Any) -> None:
-    """A reference to the whole answer gives the same JSON, whatever strings it holds."""
-    context = Context({}, answer, {"x": other})
+def test_what_a_target_answered_arrives_unchanged(response: Any, other: Any) -> None:
+    """A reference to the whole response gives the same JSON, whatever strings it holds."""
+    context = Context({}, response, {"x": other})
     sent = msgspec.json.encode(render({"p": "$previous", "q": ["$state.x"]}, context))
-    assert sent == msgspec.json.encode({"p": answer, "q": [other]})
+    assert sent == msgspec.json.encode({"p": response, "q": [other]})
 
 
 @settings(max_examples=60)

@@ -20,13 +20,13 @@ from booper.model.event import (
     state_rejected,
 )
 from booper.model.job import (
-    Answered,
     Attempt,
     Failed,
     Job,
     Kind,
     Outcome,
     Refused,
+    Responded,
     Response,
     State,
 )
@@ -65,10 +65,10 @@ def attempt_of(**fields: object) -> Attempt:
 
 def answered(
     body: bytes = b"", kind: str | None = None, *, status: int = 200, is_cut: bool = False
-) -> Answered:
-    """Return an answer that took 12,345 µs."""
+) -> Responded:
+    """Return a response that took 12,345 µs."""
     headers = {} if kind is None else {"content-type": kind}
-    return Answered(Response(status, headers, body, is_cut), timedelta(microseconds=12_345))
+    return Responded(Response(status, headers, body, is_cut), timedelta(microseconds=12_345))
 
 
 def entries(attempt: Attempt, outcome: Outcome) -> tuple[NewEntry, ...]:
@@ -88,9 +88,9 @@ def request_payload(**fields: object) -> dict[str, Any]:
     return payload_of(entries(attempt_of(**fields), answered())[0])
 
 
-def response_payload(answer: Answered) -> dict[str, Any]:
-    """Return the payload that an answer leaves."""
-    return payload_of(entries(attempt_of(), answer)[1])
+def response_payload(response: Responded) -> dict[str, Any]:
+    """Return the payload that a response leaves."""
+    return payload_of(entries(attempt_of(), response)[1])
 
 
 def test_an_entry_has_exactly_the_keys_of_the_contract() -> None:
@@ -103,7 +103,7 @@ OUTCOMES: list[tuple[Outcome, list[tuple[str, datetime]]]] = [
     (answered(), [("worker.http.request", STARTED), ("worker.http.response", NOW)]),
     (answered(status=500), [("worker.http.request", STARTED), ("worker.http.response", NOW)]),
     (
-        Failed("timeout", "no answer within 30 s", timedelta(seconds=30)),
+        Failed("timeout", "no response within 30 s", timedelta(seconds=30)),
         [("worker.http.request", STARTED), ("worker.http.error", NOW)],
     ),
     (Refused("10.0.0.1 is in a private network"), [("worker.http.error", NOW)]),
@@ -218,8 +218,8 @@ def test_a_response_shows_status_headers_body_and_duration() -> None:
 
 def test_a_responses_cookies_are_hidden() -> None:
     """What logs a target's users in does not belong into a log."""
-    answer = Answered(Response(200, {"set-cookie": "session=s3cret"}, b"", False), timedelta(0))
-    assert response_payload(answer)["headers"] == {"set-cookie": "[redacted]"}
+    response = Responded(Response(200, {"set-cookie": "session=s3cret"}, b"", False), timedelta(0))
+    assert response_payload(response)["headers"] == {"set-cookie": "[redacted]"}
 
 
 BODIES = [
@@ -252,7 +252,7 @@ BODIES = [
 def test_a_body_is_shown_as_json_where_it_is_json_and_as_text_otherwise(
     body: bytes, kind: str | None, shown: object
 ) -> None:
-    """What calls itself JSON and is not is text; no answer can make a log entry fail."""
+    """What calls itself JSON and is not is text; no response can make a log entry fail."""
     assert response_payload(answered(body, kind))["body"] == shown
 
 
@@ -346,7 +346,7 @@ def test_a_whole_response_does_not_mention_truncation() -> None:
     st.sampled_from([JSON, "application/x+json", "text/html", ""]),
     st.booleans(),
 )
-def test_no_answer_makes_a_payload_that_is_not_json(body: bytes, kind: str, is_cut: bool) -> None:
+def test_no_response_makes_a_payload_that_is_not_json(body: bytes, kind: str, is_cut: bool) -> None:
     """Whatever a target sends, its log entry is UTF-8 and JSON."""
     entry = entries(attempt_of(), answered(body, kind, is_cut=is_cut))[1]
     # A number of thousands of digits is JSON; Python's limit on reading one is not at issue.
@@ -359,10 +359,10 @@ def test_no_answer_makes_a_payload_that_is_not_json(body: bytes, kind: str, is_c
 
 def test_a_failure_shows_its_word_its_sentence_and_its_duration() -> None:
     """`error` is stable for programs, `message` is for people."""
-    outcome = Failed("timeout", "no answer within 30 s", timedelta(seconds=30))
+    outcome = Failed("timeout", "no response within 30 s", timedelta(seconds=30))
     assert payload_of(entries(attempt_of(), outcome)[1]) == {
         "error": "timeout",
-        "message": "no answer within 30 s",
+        "message": "no response within 30 s",
         "duration_ms": 30_000,
     }
 

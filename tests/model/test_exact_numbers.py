@@ -54,9 +54,9 @@ def test_every_number_keeps_its_text(number: float) -> None:
 
 async def post(api: httpx.AsyncClient, path: str, text: str) -> dict[str, Any]:
     """Post JSON text as it is; return what was made."""
-    answer = await api.post(path, content=text, headers=JSON)
-    assert answer.is_success, answer.text
-    data: dict[str, Any] = answer.json()["data"]
+    response = await api.post(path, content=text, headers=JSON)
+    assert response.is_success, response.text
+    data: dict[str, Any] = response.json()["data"]
     return data
 
 
@@ -99,8 +99,8 @@ async def test_what_a_target_answers_comes_back_as_it_was(
     booper: Booper, api: httpx.AsyncClient, clock: VirtualClock, target: FakeTarget, number: str
 ) -> None:
     """`$previous` and `$state` keep the text too, by reference and as metadata, and when merged."""
-    answer = f'{{"n":{number},"$set":{{"kept":{number}}}}}'
-    target.respond(httpx.Response(200, content=answer.encode()))
+    response = f'{{"n":{number},"$set":{{"kept":{number}}}}}'
+    target.respond(httpx.Response(200, content=response.encode()))
     text = f'{{"method":"post","url":"{URL}","repeat_every":60,'
     text += '"body":{"p":"$previous.n","s":"$state.kept"},"query":{"q":"$previous.n"}}'
     await post(api, "/api/jobs", text)
@@ -110,7 +110,7 @@ async def test_what_a_target_answers_comes_back_as_it_was(
     await booper.wait_idle()
     sent = target.received[1]
     assert f'"p":{number},"s":{number}' in sent.read().decode()
-    assert f'"$previous":{answer},"$state":{{"kept":{number}}}' in sent.read().decode()
+    assert f'"$previous":{response},"$state":{{"kept":{number}}}' in sent.read().decode()
     assert sent.url.params["q"] == number
     clock.advance(timedelta(minutes=1))
     await booper.wait_idle()
@@ -132,8 +132,8 @@ async def test_every_way_of_giving_a_body_keeps_it(
     await post(api, "/api/jobs", f'{{{schedule},{key},"body":{{}}}}')
     await booper.wait_idle()
     target.received.clear()
-    answer = await api.patch(path, content=f"{{{body}}}", headers=JSON)
-    assert answer.status_code == 200
+    response = await api.patch(path, content=f"{{{body}}}", headers=JSON)
+    assert response.status_code == 200
     await post(api, "/api/jobs", f"{{{schedule},{key},{body}}}")
     await post(api, f"{path}/run", f"{{{body}}}")
     await booper.wait_idle()
@@ -147,10 +147,10 @@ async def test_every_way_of_giving_a_body_keeps_it(
 async def test_what_no_double_can_hold_is_refused_as_before(
     booper: Booper, api: httpx.AsyncClient, target: FakeTarget, number: str
 ) -> None:
-    """In a create it is malformed; in an answer it leaves `$previous` empty."""
+    """In a create it is malformed; in a response it leaves `$previous` empty."""
     for field in ("body", "query"):
         text = f'{{"url":"{URL}","repeat_every":60,"{field}":{{"n":{number}}}}}'
-        answer = await api.post("/api/jobs", content=text, headers=JSON)
-        assert answer.status_code == 400
+        response = await api.post("/api/jobs", content=text, headers=JSON)
+        assert response.status_code == 400
     with pytest.raises(ValueError):  # noqa: PT011 - msgspec's, whose class matters to nobody
         exact.decode(number)

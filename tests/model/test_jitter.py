@@ -39,9 +39,9 @@ async def test_a_jitter_is_shorter_than_the_time_between_two_runs(
     """A second less is right, as much is not, and the error says how long it may be."""
     assert (await created(api, {**timing, "jitter": seconds - 1})).status_code == 201
     for jitter in (seconds, seconds + 1, [100, "weeks"], 36_525 * DAY):
-        answer = await created(api, {**timing, "jitter": jitter})
-        assert answer.status_code == 422
-        [error] = answer.json()["errors"]
+        response = await created(api, {**timing, "jitter": jitter})
+        assert response.status_code == 422
+        [error] = response.json()["errors"]
         assert error["pointer"] == "/jitter"
         assert f"must be shorter than {float(seconds):g} seconds" in error["detail"]
 

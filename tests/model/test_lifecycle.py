@@ -17,12 +17,12 @@ from booper.model.job import (
     FINISHED,
     SUSPECT_CRASHES,
     WAITING,
-    Answered,
     Attempt,
     Failed,
     Job,
     Outcome,
     Refused,
+    Responded,
     Response,
     State,
 )
@@ -67,10 +67,10 @@ def job_in(state: State, *, attempt: int = 1, max_attempts: int = 15) -> Job:
             return job
 
 
-def answered(status: int, **headers: str) -> Answered:
-    """Return a target's answer; `retry_after=` is its header `retry-after`."""
+def answered(status: int, **headers: str) -> Responded:
+    """Return a target's response; `retry_after=` is its header `retry-after`."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answered(Response(status, named, b"", is_cut=False), TOOK)
+    return Responded(Response(status, named, b"", is_cut=False), TOOK)
 
 
 def settle(
@@ -81,7 +81,7 @@ def settle(
     return lifecycle.settle(attempt, outcome, now=NOW, backoff=backoff, random=Random(1))
 
 
-TIMEOUT = Failed("timeout", "no answer within 30 s", TOOK)
+TIMEOUT = Failed("timeout", "no response within 30 s", TOOK)
 REFUSED = Refused("10.0.0.1 is in a private network")
 
 
@@ -335,9 +335,9 @@ def test_success_clears_the_last_error() -> None:
 
 
 ERRORS: list[tuple[Outcome, str]] = [
-    (answered(503), "the target answered 503"),
-    (answered(410), "the target is gone: it answered 410"),
-    (TIMEOUT, "timeout: no answer within 30 s"),
+    (answered(503), "the target responded 503"),
+    (answered(410), "the target is gone: it responded 410"),
+    (TIMEOUT, "timeout: no response within 30 s"),
     (REFUSED, "refused: 10.0.0.1 is in a private network"),
 ]
 

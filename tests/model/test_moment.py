@@ -201,11 +201,11 @@ async def test_json_and_forms_read_the_same_time(
 ) -> None:
     """`scheduled_at` and `starts_at`, as JSON text and as a form's value."""
     for fields in ({"url": URL, "scheduled_at": text}, {**DAILY, "starts_at": text}):
-        answer = await api.post("/api/jobs", json=fields)
-        assert answer.json()["data"]["job"]["scheduled_at"] == due
+        response = await api.post("/api/jobs", json=fields)
+        assert response.json()["data"]["job"]["scheduled_at"] == due
     for form in ({"scheduled_at": text}, {"repeat_every": "60", "starts_at": text}):
-        answer = await api.post("/api/jobs", data={"url": URL, **form})
-        assert answer.json()["data"]["job"]["scheduled_at"] == due
+        response = await api.post("/api/jobs", data={"url": URL, **form})
+        assert response.json()["data"]["job"]["scheduled_at"] == due
 
 
 @pytest.mark.parametrize("text", WRONG)
@@ -215,7 +215,7 @@ async def test_every_field_and_filter_refuses_the_same_text(
     """Creates (JSON, form, batch), changes, filters in a query and in a body, `after`."""
     made = (await api.post("/api/jobs", json=DAILY)).json()["data"]
     schedule = f"/api/schedules/{made['schedule_id']}"
-    answers = {
+    responses = {
         "/scheduled_at": [
             await api.post("/api/jobs", json={"url": URL, "scheduled_at": text}),
             await api.post("/api/jobs", data={"url": URL, "scheduled_at": text}),
@@ -248,10 +248,10 @@ async def test_every_field_and_filter_refuses_the_same_text(
             await api.post("/api/jobs/retry", json={"filter": {"after": text}, "dry_run": True})
         ],
     }
-    for pointer, told in answers.items():
-        for answer in told:
-            assert answer.status_code == 422, answer.text
-            [error] = answer.json()["errors"]
+    for pointer, told in responses.items():
+        for response in told:
+            assert response.status_code == 422, response.text
+            [error] = response.json()["errors"]
             assert error["pointer"] == pointer
             assert text in error["detail"]
 

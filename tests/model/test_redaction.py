@@ -43,7 +43,7 @@ async def careful(
 async def test_the_operators_headers_are_hidden_after_the_create(
     careful: tuple[Booper, Api], target: FakeTarget, timing: dict[str, object]
 ) -> None:
-    """Only the create's own answer and the target see the values; no list, log or dry run does."""
+    """Only the create's response and the target see the values; no list, log, dry run."""
     booper, api = careful
     target.respond(httpx.Response(200, headers={"X-Signature": CANARY}))
     fields = {"url": "https://target.test/", "headers": HEADERS, "idempotency_key": "k", **timing}

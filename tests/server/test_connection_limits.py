@@ -102,8 +102,8 @@ class Client:
         self.writer.write(data)
         await self.writer.drain()
 
-    async def answer(self) -> Answer:
-        """Read one answer that has a length."""
+    async def response(self) -> Answer:
+        """Read one response that has a length."""
         async with asyncio.timeout(DEADLINE_SECONDS):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
             headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
@@ -136,14 +136,14 @@ class House:
     async def settle(self, count: int) -> None:
         """Return once the listener has this many connections, and all they sent so far."""
         client = await self.connect(GET)
-        await client.answer()
+        await client.response()
         async with asyncio.timeout(DEADLINE_SECONDS):
             while len(self.listener.server_state.connections) != count + 1:
                 await client.send(GET)
-                await client.answer()
+                await client.response()
         # When it sees its own end, the listener has let go of it.
         await client.send(request(b"GET /quick", b"Connection: close"))
-        await client.answer()
+        await client.response()
         await client.end()
 
     async def exactly(self, count: int) -> None:
@@ -194,13 +194,13 @@ async def opened(limits: Limits, is_crowded: Callable[[], bool] = bool) -> Async
             await task
 
 
-def assert_problem(answer: Answer, status: int) -> None:
-    """Check that an answer is problem details of this status, and the connection's last."""
-    assert answer.status == status, answer
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.headers["connection"] == "close"
-    assert "date" in answer.headers
-    problem = json.loads(answer.body)
+def assert_problem(response: Answer, status: int) -> None:
+    """Check that a response is problem details of this status, and the connection's last."""
+    assert response.status == status, response
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["connection"] == "close"
+    assert "date" in response.headers
+    problem = json.loads(response.body)
     assert problem["status"] == status
     assert {"type", "title", "detail"} <= set(problem)
 
@@ -215,7 +215,7 @@ HALF_A_BODY = request(b"POST /body", b"Content-Length: 10") + b"12345"
 MANY_HEADERS = [b"X-%d: y" % number for number in range(LIMITS.headers)]
 CHUNKED = request(b"POST /body", b"Transfer-Encoding: chunked")
 
-# what is sent, the status of the answer (RFC 9110 §15.5, RFC 6585 §5)
+# what is sent, the status of the response (RFC 9110 §15.5, RFC 6585 §5)
 REFUSED = {
     "a long URL": (request(b"GET /" + b"x" * LIMITS.url_bytes), 414),
     "a URL without end": (b"GET /" + b"x" * 70_000, 414),
@@ -250,10 +250,10 @@ REFUSED = {
 async def test_what_is_too_much_is_answered_and_ends_the_connection(
     house: House, case: str
 ) -> None:
-    """The client gets the answer, even one that goes on sending; then nothing is taken from it."""
+    """The client gets the response, even if it goes on sending; nothing more is read."""
     data, status = REFUSED[case]
     client = await house.connect(data)
-    assert_problem(await client.answer(), status)
+    assert_problem(await client.response(), status)
     assert await client.end() == b""
     assert house.application.read == []
 
@@ -263,39 +263,39 @@ async def test_a_head_at_its_limits_passes(house: House) -> None:
     most_headers = request(b"GET /quick", *MANY_HEADERS[: LIMITS.headers - 1])
     for head in (request(b"GET /" + b"x" * (LIMITS.url_bytes - 1)), most_headers):
         client = await house.connect(head)
-        assert (await client.answer()).status == 200
+        assert (await client.response()).status == 200
 
 
 async def test_a_refused_body_is_not_asked_for(house: House) -> None:
     """Who asks before sending (`Expect: 100-continue`) sends nothing that would be refused."""
     ask = (b"Content-Length: 2000000", b"Expect: 100-continue")
     client = await house.connect(request(b"POST /body", *ask))
-    assert_problem(await client.answer(), 413)
+    assert_problem(await client.response(), 413)
 
 
-async def test_an_early_answer_keeps_the_connection_unless_much_follows(house: House) -> None:
+async def test_an_early_response_keeps_the_connection_unless_much_follows(house: House) -> None:
     """A short body that nobody wanted is passed over; a long one ends the connection."""
     body = b"x" * 1_000
     client = await house.connect(request(b"POST /quick", b"Content-Length: 1000"))
-    assert (await client.answer()).status == 200
+    assert (await client.response()).status == 200
     await client.send(body + GET)
-    assert (await client.answer()).status == 200
+    assert (await client.response()).status == 200
     length = b"Content-Length: %d" % (10 * MAX_UNWANTED_BYTES)
     await client.send(request(b"POST /quick", length))
-    assert (await client.answer()).status == 200
+    assert (await client.response()).status == 200
     await client.send(b"x" * (2 * MAX_UNWANTED_BYTES))
     assert await client.end() == b""
 
 
-async def test_what_follows_garbage_does_not_cut_an_answer(house: House) -> None:
+async def test_what_follows_garbage_does_not_cut_a_response(house: House) -> None:
     """A whole request is answered whole; only then does the connection end."""
     client = await house.connect(request(b"GET /slow"))
     await house.application.began.wait()
     await client.send(b"\x00garbage\r\n")
     await house.settle(1)
     house.application.release.set()
-    answer = await client.answer()
-    assert (answer.status, answer.body) == (200, b"slow")
+    response = await client.response()
+    assert (response.status, response.body) == (200, b"slow")
     assert await client.end() == b""
 
 
@@ -311,7 +311,7 @@ async def test_a_client_that_goes_away_is_no_fault(
     assert caplog.messages == []
 
 
-# what a client sends before it goes quiet, seconds it may be quiet, its answer if it gets one
+# what a client sends before it goes quiet, seconds it may be quiet, its response if it gets one
 QUIET = {
     "nothing": (b"", 10, None),
     "half a head": (b"GET /quick HTTP/1.1\r\nHost: boo", 10, 408),
@@ -334,7 +334,7 @@ async def test_a_client_that_keeps_booper_waiting_is_sent_away(house: House, cas
     assert len(house.listener.server_state.connections) == 1
     house.expire(seconds)
     if status is not None:
-        assert_problem(await client.answer(), status)
+        assert_problem(await client.response(), status)
     assert await client.end() == b""
     house.expire(seconds + LIMITS.linger_seconds)
     await house.settle(0)
@@ -342,9 +342,9 @@ async def test_a_client_that_keeps_booper_waiting_is_sent_away(house: House, cas
 
 @pytest.mark.parametrize("drip", [b"", b"\r\n", b"GET /qu"])
 async def test_an_idle_connection_is_closed(house: House, drip: bytes) -> None:
-    """After an answer the next request has to begin soon, and to be there soon after that."""
+    """After a response the next request has to begin soon, and to be there soon after that."""
     client = await house.connect(GET)
-    await client.answer()
+    await client.response()
     await client.send(drip)
     await house.settle(1)
     house.expire(10.1)
@@ -360,7 +360,7 @@ async def test_a_byte_at_a_time_buys_no_time(house: House) -> None:
         await client.send(bytes([byte]))
         await house.settle(1)
     house.expire(10)
-    assert_problem(await client.answer(), 408)
+    assert_problem(await client.response(), 408)
 
 
 async def test_a_body_that_flows_has_the_time_it_needs(house: House) -> None:
@@ -371,11 +371,11 @@ async def test_a_body_that_flows_has_the_time_it_needs(house: House) -> None:
     await house.settle(1)
     house.expire(19)
     await client.send(b"x")
-    assert (await client.answer()).body == b"%d" % (length + 1)
+    assert (await client.response()).body == b"%d" % (length + 1)
 
 
 async def test_a_feed_lives_on(house: House) -> None:
-    """Nobody waits for the client of an endless answer; a day later it still gets it."""
+    """Nobody waits for the client of an endless response; a day later it still gets it."""
     client = await house.connect(request(b"GET /feed"))
     async with asyncio.timeout(DEADLINE_SECONDS):
         await client.reader.readuntil(b"first\r\n")
@@ -385,43 +385,43 @@ async def test_a_feed_lives_on(house: House) -> None:
         await client.reader.readuntil(b"last\r\n")
 
 
-async def test_a_long_answer_is_waited_for(house: House) -> None:
-    """A request that is there is never cut off, however long its answer takes."""
+async def test_a_long_response_is_waited_for(house: House) -> None:
+    """A request that is there is never cut off, however long its response takes."""
     client = await house.connect(request(b"GET /slow"))
     await house.application.began.wait()
     await house.settle(1)
     house.expire(86_400)
     house.application.release.set()
-    assert (await client.answer()).body == b"slow"
+    assert (await client.response()).body == b"slow"
 
 
-async def test_a_body_behind_a_slow_answer_has_its_own_time(house: House) -> None:
+async def test_a_body_behind_a_slow_response_has_its_own_time(house: House) -> None:
     """It is not read before its turn, so nobody waits for it before that."""
     client = await house.connect(SLOW + HALF_A_BODY)
     await house.application.began.wait()
     await house.settle(1)
     house.expire(86_400)
     house.application.release.set()
-    assert (await client.answer()).body == b"slow"
+    assert (await client.response()).body == b"slow"
     await house.settle(1)
     house.expire(LIMITS.body_seconds - 1)
     await client.send(b"67890")
-    assert (await client.answer()).body == b"10"
+    assert (await client.response()).body == b"10"
 
 
-async def test_half_a_request_behind_a_slow_answer_does_not_cut_it(house: House) -> None:
+async def test_half_a_request_behind_a_slow_response_does_not_cut_it(house: House) -> None:
     """A head that does not come is given up; what came before it is answered."""
     client = await house.connect(SLOW + b"GET /quick HT")
     await house.application.began.wait()
     await house.settle(1)
     house.expire(LIMITS.head_seconds + 1)
     house.application.release.set()
-    assert (await client.answer()).body == b"slow"
+    assert (await client.response()).body == b"slow"
     assert await client.end() == b""
 
 
 async def test_a_client_that_does_not_read_is_cut_off(house: House) -> None:
-    """An answer that nobody takes does not hold its connection and its buffers for ever."""
+    """A response that nobody takes does not hold its connection and its buffers for ever."""
     with socket.create_connection(house.address) as client:
         client.sendall(request(b"GET /flood"))
         await house.application.began.wait()
@@ -473,7 +473,7 @@ async def test_the_listener_looks_at_its_deadlines_by_itself() -> None:
     """It wakes once a second for that; here everything is late at once."""
     async with opened(Limits(head_seconds=0, linger_seconds=0)) as house:
         client = await house.connect(b"GET /quick HT")
-        assert_problem(await client.answer(), 408)
+        assert_problem(await client.response(), 408)
         assert await client.end() == b""
 
 
@@ -483,19 +483,19 @@ async def test_too_many_connections_are_told_so(house: House) -> None:
     await house.under_way(LIMITS.connections)
     over = [await house.connect(GET) for _ in range(8)]
     for client in over:
-        answer = await client.answer()
-        assert_problem(answer, 503)
-        assert answer.headers["retry-after"] == "1"
+        response = await client.response()
+        assert_problem(response, 503)
+        assert response.headers["retry-after"] == "1"
     for client in [*over, *held[:5]]:
         client.writer.close()
     house.application.release.set()
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while (await (await house.connect(GET)).answer()).status != 200:
+        while (await (await house.connect(GET)).response()).status != 200:
             pass  # until the listener has seen that they are gone
 
 
 async def test_very_many_connections_are_cut_off(house: House) -> None:
-    """Even the answers to those over the bound are bounded."""
+    """Even the responses to those over the bound are bounded."""
     for _ in range(LIMITS.connections):
         await house.connect(SLOW)
     await house.under_way(LIMITS.connections)
@@ -524,7 +524,7 @@ async def test_who_sends_a_request_goes_before_who_does_not(house: House, case: 
     lazy = [await house.connect(WAITS[case]) for _ in range(LIMITS.connections + 80)]
     for _ in range(20):
         client = await house.connect(GET)
-        assert (await client.answer()).status == 200
+        assert (await client.response()).status == 200
     assert len(house.listener.server_state.connections) <= LIMITS.connections
     for client in lazy:
         client.writer.close()
@@ -537,7 +537,7 @@ async def test_the_longest_idle_connection_makes_room_and_none_that_is_served() 
         await house.application.began.wait()
         sending = await house.connect(HALF_A_BODY)
         idle = await house.connect(GET)
-        assert (await idle.answer()).status == 200
+        assert (await idle.response()).status == 200
         new = await house.connect()
         await house.exactly(4)
         for first_gone in (new, idle, sending):
@@ -545,9 +545,9 @@ async def test_the_longest_idle_connection_makes_room_and_none_that_is_served() 
             assert await first_gone.end() == b""
             await house.exactly(4)
             assert not another.reader.at_eof()
-        assert_problem(await (await house.connect(GET)).answer(), 503)
+        assert_problem(await (await house.connect(GET)).response(), 503)
         house.application.release.set()
-        assert (await served.answer()).body == b"slow"
+        assert (await served.response()).body == b"slow"
 
 
 async def test_five_hundred_idle_and_dripping_connections_hinder_nobody(house: House) -> None:
@@ -561,7 +561,7 @@ async def test_five_hundred_idle_and_dripping_connections_hinder_nobody(house: H
         lazy[4 * (number % 125) + 2].writer.write(b"y")
         began = monotonic()
         await healthy.send(GET)
-        assert (await healthy.answer()).status == 200
+        assert (await healthy.response()).status == 200
         took.append(monotonic() - began)
     assert sorted(took)[int(len(took) * 0.99)] < 0.1
     healthy.writer.close()

@@ -99,13 +99,13 @@ def connected(app: ASGIApp) -> tuple[HTTPProtocol, Wire]:
 
 
 def head(length: int | None) -> Message:
-    """Return the message that begins an answer; None is a stream of no known length."""
+    """Return the message that begins a response; None is a stream of no known length."""
     headers = [] if length is None else [(b"content-length", b"%d" % length)]
     return {"type": "http.response.start", "status": 200, "headers": headers}
 
 
 def body(content: bytes, *, more: bool = False) -> Message:
-    """Return the message of a piece of an answer."""
+    """Return the message of a piece of a response."""
     return {"type": "http.response.body", "body": content, "more_body": more}
 
 
@@ -133,7 +133,7 @@ async def test_uvicorn_still_has_what_the_protocol_uses() -> None:
     protocol.shutdown()
 
 
-async def test_an_answer_is_one_write() -> None:
+async def test_a_response_is_one_write() -> None:
     """Head and body leave together."""
     protocol, wire = connected(hello)
     protocol.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -150,13 +150,13 @@ async def test_a_head_request_is_answered_without_a_body() -> None:
 
 
 async def test_pipelined_requests_are_answered_in_order() -> None:
-    """Each has its own answer."""
+    """Each has its own response."""
     protocol, wire = connected(hello)
     protocol.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
-    answers = b""
-    while answers.count(b"hello") < 2:
-        answers += await wire.next() or b""
-    assert answers == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello" * 2
+    responses = b""
+    while responses.count(b"hello") < 2:
+        responses += await wire.next() or b""
+    assert responses == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello" * 2
 
 
 async def test_a_segment_full_of_requests_is_read_bit_by_bit() -> None:
@@ -185,19 +185,19 @@ async def test_a_segment_full_of_requests_is_read_bit_by_bit() -> None:
     )
     assert len(protocol.pipeline) == MAX_PIPELINED
     release.set()
-    answers, expected = b"", [b"%04d" % number for number in range(count)]
-    while answers.count(b"HTTP/1.1 200 OK") < count or not answers.endswith(expected[-1]):
-        answers += await wire.next() or b""
-    assert [part[-4:] for part in answers.split(b"HTTP/1.1 200 OK")[1:]] == expected
+    responses, expected = b"", [b"%04d" % number for number in range(count)]
+    while responses.count(b"HTTP/1.1 200 OK") < count or not responses.endswith(expected[-1]):
+        responses += await wire.next() or b""
+    assert [part[-4:] for part in responses.split(b"HTTP/1.1 200 OK")[1:]] == expected
     assert begun == [b"/%d" % number for number in range(count)]
 
 
-async def test_a_connection_is_closed_behind_its_answer() -> None:
-    """The whole answer leaves before the close that the client asked for."""
+async def test_a_connection_is_closed_behind_its_response() -> None:
+    """The whole response leaves before the close that the client asked for."""
     protocol, wire = connected(hello)
     protocol.data_received(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-    answer = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello"
-    assert await wire.next() == answer
+    response = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello"
+    assert await wire.next() == response
     assert await wire.next() is None
 
 
@@ -262,12 +262,12 @@ async def test_nothing_is_written_to_a_client_who_has_left() -> None:
     """What was held when the connection ended is dropped, without a word in the log."""
     written = asyncio.Event()
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+    async def response(scope: Scope, receive: Receive, send: Send) -> None:
         await hello(scope, receive, send)
         wire.close()
         written.set()
 
-    protocol, wire = connected(answer)
+    protocol, wire = connected(response)
     protocol.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     async with asyncio.timeout(DEADLINE_SECONDS):
         await written.wait()

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 MAX_BYTES = 100_000
 DEADLINE_SECONDS = 10.0
 # A test that shows how a call is given up waits this long for it.
-SHORT = Bounds(holder_seconds=0.1, answer_seconds=0.1)
+SHORT = Bounds(holder_seconds=0.1, response_seconds=0.1)
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nDate: then\r\nX-Own: 1\r\n\r\nok"
 CUT = b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhalf of it"
@@ -77,7 +77,7 @@ async def request_on(reader: asyncio.StreamReader) -> bytes:
     return head + await reader.readexactly(length)
 
 
-def answer(data: bytes) -> Answering:
+def response(data: bytes) -> Answering:
     """Write this, and wait."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -176,7 +176,7 @@ HERE = Starlette(routes=[Route("/x", told, methods=["GET", "POST"])])
 
 async def test_a_call_is_handed_on(path: Path) -> None:
     """Method, path, query, headers and body arrive; the prefix of the mount does not."""
-    async with holding(path, answer(OK)) as holder, calling(relay_to(path)) as client:
+    async with holding(path, response(OK)) as holder, calling(relay_to(path)) as client:
         answered = await client.post(
             "/booper/a%20b/%C3%BC?q=1&r=%20", content=b"body", headers={"X-Mine": "2"}
         )
@@ -208,7 +208,7 @@ async def test_headers_of_the_connection_are_not_handed_on(path: Path) -> None:
         "Expect": "100-continue",
     }
     body = b"0\r\n\r\nPOST /api/keys HTTP/1.1\r\nHost: b\r\nContent-Length: 0\r\n\r\n"
-    async with holding(path, answer(OK)) as holder, calling(relay_to(path)) as client:
+    async with holding(path, response(OK)) as holder, calling(relay_to(path)) as client:
         assert (await client.post("/booper/x", content=body, headers=lies)).text == "ok"
     head, _, sent = holder.requests[0].partition(b"\r\n\r\n")
     names = [line.partition(b":")[0].lower() for line in head.split(b"\r\n")[1:]]
@@ -230,7 +230,7 @@ async def test_headers_of_the_connection_are_not_handed_on(path: Path) -> None:
 )
 async def test_nothing_breaks_out_of_its_place(path: Path, broken: dict[str, object]) -> None:
     """What would be another request once it is spelled is refused, whoever has let it in."""
-    async with holding(path, answer(OK)) as holder:
+    async with holding(path, response(OK)) as holder:
         task, sent = await called(relay_to(path), asyncio.Event(), **broken)
         await task
     assert sent.get_nowait()["status"] == 400
@@ -248,7 +248,7 @@ async def test_a_path_is_spelled_anew(path: Path) -> None:
 
 async def test_a_body_over_the_limit_is_refused_here(path: Path) -> None:
     """The holder does not see a body that it would not take."""
-    async with holding(path, answer(OK)) as holder, calling(relay_to(path)) as client:
+    async with holding(path, response(OK)) as holder, calling(relay_to(path)) as client:
         answered = await client.post("/booper/x", content=b"x" * (MAX_BYTES + 1))
     assert answered.status_code == 413
     assert holder.requests == []
@@ -278,12 +278,12 @@ async def test_large_bodies_may_not_take_all_memory(path: Path) -> None:
 async def test_a_call_waits_for_a_holder(path: Path, left: str) -> None:
     """While nobody listens nothing was sent, so even a create waits, and arrives once."""
     if left != "nothing":
-        async with holding(path, answer(OK)):
+        async with holding(path, response(OK)):
             pass
     async with calling(relay_to(path)) as client:
         waiting = asyncio.create_task(client.post("/booper/x", content=b"create"))
         await asyncio.wait({waiting}, timeout=0.02)
-        async with holding(path, answer(OK)) as holder:
+        async with holding(path, response(OK)) as holder:
             assert (await waiting).text == "ok"
     assert len(holder.requests) == 1
 
@@ -301,7 +301,7 @@ async def test_a_call_is_given_up_if_no_holder_comes(path: Path) -> None:
 async def test_what_only_reads_is_asked_again(path: Path, cut: bytes) -> None:
     """A GET that a dying holder has not answered to the end is answered by the next one."""
     async with (
-        holding(path, die(cut), answer(OK)) as holder,
+        holding(path, die(cut), response(OK)) as holder,
         calling(relay_to(path)) as client,
     ):
         answered = await client.get("/booper/x")
@@ -314,7 +314,7 @@ async def test_what_only_reads_is_asked_again(path: Path, cut: bytes) -> None:
 async def test_what_changes_is_never_sent_twice(path: Path, method: str, cut: bytes) -> None:
     """A create that a dying holder may have carried out is answered 503, which says so."""
     async with (
-        holding(path, die(cut), answer(OK)) as holder,
+        holding(path, die(cut), response(OK)) as holder,
         calling(relay_to(path)) as client,
     ):
         answered = await client.request(method, "/booper/x")
@@ -328,7 +328,7 @@ async def test_what_changes_is_never_sent_twice(path: Path, method: str, cut: by
 async def test_a_holder_that_hangs_is_given_up(path: Path, method: str) -> None:
     """A call that is not answered in time is answered 503, and its connection closed."""
     async with (
-        holding(path, answer(b"")) as holder,
+        holding(path, response(b"")) as holder,
         calling(relay_to(path, SHORT)) as client,
     ):
         assert (await client.request(method, "/booper/x")).status_code == 503
@@ -349,7 +349,7 @@ async def test_who_waits_is_answered_by_the_successor(path: Path) -> None:
 async def test_the_connections_of_a_dead_holder_end_with_the_takeover(path: Path) -> None:
     """Even if its sockets stay open, as in a process forked from it: a GET is asked again here."""
     relay = relay_to(path)
-    async with holding(path, answer(b"")) as holder, calling(relay) as client:
+    async with holding(path, response(b"")) as holder, calling(relay) as client:
         reading = asyncio.create_task(client.get("/booper/x"))
         await holder.asked.wait()
         holder.asked.clear()
@@ -385,7 +385,7 @@ async def test_a_stream_passes_piece_by_piece(path: Path) -> None:
 async def test_a_reader_that_goes_ends_its_stream(path: Path) -> None:
     """When the client of a stream leaves, the holder's connection is closed."""
     disconnect = asyncio.Event()
-    async with asyncio.timeout(DEADLINE_SECONDS), holding(path, answer(STREAM)) as holder:
+    async with asyncio.timeout(DEADLINE_SECONDS), holding(path, response(STREAM)) as holder:
         task, sent = await called(relay_to(path), disconnect)
         assert (await sent.get())["type"] == "http.response.start"
         disconnect.set()
@@ -395,7 +395,7 @@ async def test_a_reader_that_goes_ends_its_stream(path: Path) -> None:
 
 async def test_a_cancelled_stream_is_closed(path: Path) -> None:
     """When the server gives a stream up, the holder's connection is closed."""
-    async with asyncio.timeout(DEADLINE_SECONDS), holding(path, answer(STREAM)) as holder:
+    async with asyncio.timeout(DEADLINE_SECONDS), holding(path, response(STREAM)) as holder:
         task, sent = await called(relay_to(path), asyncio.Event())
         await sent.get()
         task.cancel()

@@ -196,7 +196,7 @@ async def test_announcements_are_in_the_order_of_the_commits(store: Store, alice
 
 
 async def test_a_job_whose_caller_went_away_is_announced(store: Store, alice: UUID) -> None:
-    """It is written, so it must be sent, whoever still waits for the answer.
+    """It is written, so it must be sent, whoever still waits for the response.
 
     The create goes away while a claim before it is made, in the same commit.
     """

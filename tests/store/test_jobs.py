@@ -100,9 +100,9 @@ async def test_a_new_job_is_what_was_asked_for(store: Store, alice: UUID) -> Non
         name="Nightly",
         description="Every night",
     )
-    answer = await store.jobs.create(Creation(new), START)
-    job = answer.job
-    assert not answer.is_duplicate
+    response = await store.jobs.create(Creation(new), START)
+    job = response.job
+    assert not response.is_duplicate
     assert (job.user_id, job.origin, job.max_attempts) == (alice, "https://target.test", 3)
     assert (job.idempotency_key, job.name, job.description) == ("once", "Nightly", "Every night")
     assert (job.state, job.attempt, job.interruptions) == (State.SCHEDULED, 0, 0)
@@ -172,7 +172,7 @@ async def test_users_do_not_see_each_others_jobs(store: Store, alice: UUID, bob:
 
 
 async def test_one_users_not_found_reads_as_anyones(store: Store, alice: UUID, bob: UUID) -> None:
-    """The answer does not tell another user's job from one that never was."""
+    """The response does not tell another user's job from one that never was."""
     job = await created(store, alice)
     with pytest.raises(NotFound) as foreign:
         await store.jobs.get(bob, job.id)
@@ -246,15 +246,15 @@ async def test_fifty_simultaneous_creates_with_one_key_make_one_job(
     store: Store, alice: UUID
 ) -> None:
     """One create makes the job and 49 get it as a duplicate (contract §5)."""
-    answers = await asyncio.gather(
+    responses = await asyncio.gather(
         *(
             store.jobs.create(Creation(wanted(alice, idempotency="welcome")), START)
             for _ in range(50)
         )
     )
-    assert len({answer.job.uuid for answer in answers}) == 1
-    assert [answer.is_duplicate for answer in answers].count(False) == 1
-    assert await ids(store, alice, page()) == [answers[0].job.id]
+    assert len({response.job.uuid for response in responses}) == 1
+    assert [response.is_duplicate for response in responses].count(False) == 1
+    assert await ids(store, alice, page()) == [responses[0].job.id]
 
 
 @pytest.mark.parametrize("state", STORED)
@@ -351,9 +351,9 @@ async def test_a_waiting_job_can_be_replaced_in_place(
     job = await in_state(store, alice, state, idempotency="key")
     at = START + 2 * HOUR
     new = wanted(alice, at=at, host="b.test", idempotency="key", name="New", max_attempts=3)
-    answer = await store.jobs.create(Creation(new, OnConflict.REPLACE), START)
-    assert answer.is_duplicate
-    assert answer.job == replace(
+    response = await store.jobs.create(Creation(new, OnConflict.REPLACE), START)
+    assert response.is_duplicate
+    assert response.job == replace(
         job,
         args=new.args,
         origin="https://b.test",
@@ -362,7 +362,7 @@ async def test_a_waiting_job_can_be_replaced_in_place(
         scheduled_at=at,
         planned_at=at,
     )
-    assert await store.jobs.get(alice, job.id) == answer.job
+    assert await store.jobs.get(alice, job.id) == response.job
     assert await dues(store, 10) == [Due(at, job.id, "https://b.test")]
 
 
@@ -370,8 +370,8 @@ async def test_a_replaced_job_has_at_least_one_attempt_left(store: Store, alice:
     """After one of many attempts, a replacement with one attempt in all is still sent."""
     job = await in_state(store, alice, State.RETRYABLE, idempotency="key")
     new = wanted(alice, idempotency="key", max_attempts=1)
-    answer = await store.jobs.create(Creation(new, OnConflict.REPLACE), START)
-    assert (answer.job.attempt, answer.job.max_attempts) == (job.attempt, 2)
+    response = await store.jobs.create(Creation(new, OnConflict.REPLACE), START)
+    assert (response.job.attempt, response.job.max_attempts) == (job.attempt, 2)
 
 
 async def test_a_replaced_job_has_the_new_tags(store: Store, alice: UUID) -> None:
@@ -658,8 +658,8 @@ async def test_a_job_that_is_in_a_claim_twice_is_claimed_once(store: Store, alic
 async def test_of_simultaneous_claims_one_wins(store: Store, alice: UUID) -> None:
     """However many ask for a job at once, its attempt begins once."""
     job = await created(store, alice)
-    answers = await asyncio.gather(*(claim(store, [due(job)], START) for _ in range(10)))
-    assert sum(len(answer) for answer in answers) == 1
+    responses = await asyncio.gather(*(claim(store, [due(job)], START) for _ in range(10)))
+    assert sum(len(response) for response in responses) == 1
 
 
 async def test_a_claim_asks_not_whether_the_time_has_come(store: Store, alice: UUID) -> None:
@@ -802,8 +802,8 @@ def event_of(job: Job) -> NewJob:
 async def events(store: Store, job: Job, count: int) -> list[Job]:
     """Store events about a job."""
     asked = [Creation(event_of(job)) for _ in range(count)]
-    answers = await store.jobs.create_many(asked, START, atomic=True)
-    return [answer.job for answer in answers if isinstance(answer, Created)]
+    responses = await store.jobs.create_many(asked, START, atomic=True)
+    return [response.job for response in responses if isinstance(response, Created)]
 
 
 async def test_an_event_waits_until_those_before_it_were_tried(store: Store, alice: UUID) -> None:

@@ -54,8 +54,8 @@ def to(url: str) -> str:
 async def many(store: Store, user: UUID, count: int, **fields: object) -> list[int]:
     """Store equal jobs in one transaction and return their numbers."""
     asked = [Creation(wanted(user, **fields))] * count  # type: ignore[arg-type]
-    answers = await store.jobs.create_many(asked, START, atomic=True)
-    return [answer.job.id for answer in answers if isinstance(answer, Created)]
+    responses = await store.jobs.create_many(asked, START, atomic=True)
+    return [response.job.id for response in responses if isinstance(response, Created)]
 
 
 # --- filters --------------------------------------------------------------------------------------
@@ -256,8 +256,8 @@ async def test_a_cursor_works_within_a_filter(store: Store, alice: UUID) -> None
 # --- creating many --------------------------------------------------------------------------------
 
 
-async def test_many_are_created_in_one_go_each_with_its_answer(store: Store, alice: UUID) -> None:
-    """Jobs, a schedule, a duplicate and a conflict: the answers stand in the order of the asks."""
+async def test_many_are_created_in_one_go_each_with_its_response(store: Store, alice: UUID) -> None:
+    """Jobs, a schedule, a duplicate and a conflict: the responses stand in the order asked."""
     held = wanted(alice, idempotency="held")
     asked = [
         Creation(wanted(alice)),
@@ -279,14 +279,14 @@ async def test_many_are_created_in_one_go_each_with_its_answer(store: Store, ali
 
 
 async def test_all_or_nothing_is_nothing_if_one_is_refused(store: Store, alice: UUID) -> None:
-    """The error carries every answer, and nothing is stored, schedules included."""
+    """The error carries every response, and nothing is stored, schedules included."""
     await store.jobs.create(Creation(wanted(alice, idempotency="held")), START)
     before = await ids(store, alice, page())
     refused = Creation(wanted(alice, idempotency="held"), OnConflict.REJECT)
     asked = [Creation(wanted(alice)), Creation(repeating(alice)), refused, Creation(wanted(alice))]
     with pytest.raises(BatchRefused) as refusal:
         await store.jobs.create_many(asked, START, atomic=True)
-    kinds = [type(answer) for answer in refusal.value.answers]
+    kinds = [type(response) for response in refusal.value.results]
     assert kinds == [Created, Created, Conflict, Created]
     assert await ids(store, alice, page()) == before
     assert len(await store.schedules.list(alice, page())) == 0
@@ -294,7 +294,7 @@ async def test_all_or_nothing_is_nothing_if_one_is_refused(store: Store, alice: 
 
 
 async def test_no_creations_create_nothing(store: Store, alice: UUID) -> None:
-    """Nothing asked for is no answer."""
+    """Nothing asked for is no response."""
     assert list(await store.jobs.create_many([], START, atomic=True)) == []
     assert await ids(store, alice, page()) == []
 

@@ -216,9 +216,9 @@ async def test_a_claim_plans_the_next_run(store: Store, alice: UUID) -> None:
 async def test_of_simultaneous_claims_one_plans_the_next_run(store: Store, alice: UUID) -> None:
     """However often a run is named, in one claim or in many, one attempt begins, one run waits."""
     run = await scheduled(store, alice)
-    answers = await asyncio.gather(*(turns(store, run, run) for _ in range(10)))
-    assert sum(len(answer.begun) for answer in answers) == 1
-    assert sum(len(answer.armed) for answer in answers) == 1
+    responses = await asyncio.gather(*(turns(store, run, run) for _ in range(10)))
+    assert sum(len(response.begun) for response in responses) == 1
+    assert sum(len(response.armed) for response in responses) == 1
     assert (await schedule_of(store, run)).runs == 1
 
 
@@ -499,7 +499,7 @@ async def ran(store: Store, run: Job, **left: Any) -> Job:
 
 
 async def test_a_run_sees_what_the_last_one_left(store: Store, alice: UUID) -> None:
-    """`$previous` is the last answer, `$state` what all of them have set (contract §6)."""
+    """`$previous` is the last response, `$state` what all of them have set (contract §6)."""
     run = await scheduled(store, alice)
     run = await ran(store, run, previous='{"n":1}', changes={"a": {"x": 1}, "b": 1})
     (attempt,) = (await turns(store, run, now=run.scheduled_at)).begun
@@ -538,7 +538,7 @@ def nested(levels: int) -> object:
 async def test_a_state_that_is_too_much_is_rejected_alone(
     store: Store, alice: UUID, changes: dict[str, Any]
 ) -> None:
-    """The run stays completed and leaves its answer, `$state` stays, an entry says so."""
+    """The run stays completed and leaves its response, `$state` stays, an entry says so."""
     run = await ran(store, await scheduled(store, alice), previous="{}", changes={"a": 1})
     executing = await began(store, run, now=run.scheduled_at)
     entries = [entry(executing, RESPONSE, at=run.scheduled_at)]
@@ -823,7 +823,7 @@ async def test_a_change_of_a_disabled_schedule_plans_nothing(store: Store, alice
 async def test_a_change_to_fewer_runs_than_were_made_ends_the_schedule(
     store: Store, alice: UUID
 ) -> None:
-    """One run was made; with `max_runs: 1` nothing waits, and the answer says that it has ended."""
+    """One run was made; with `max_runs: 1` nothing waits, the response says that it ended."""
     run = await ran(store, await scheduled(store, alice))
     new = repeating(alice, max_runs=1)
     altered = await change(store, run, new)
@@ -926,7 +926,7 @@ async def test_a_schedule_holds_its_key_until_it_is_deleted(store: Store, alice:
 
 
 async def test_a_disabled_schedule_still_holds_its_key(store: Store, alice: UUID) -> None:
-    """Its latest run is the answer."""
+    """Its latest run is the response."""
     run = await scheduled(store, alice, idempotency_key="key")
     await disable(store, run)
     again = await store.jobs.create(Creation(repeating(alice, idempotency_key="key")), START)
@@ -949,22 +949,22 @@ async def test_fifty_simultaneous_schedules_with_one_key_make_one(
 ) -> None:
     """One makes the schedule, 49 get its run."""
     asked = Creation(repeating(alice, idempotency_key="key"))
-    answers = await asyncio.gather(*(store.jobs.create(asked, START) for _ in range(50)))
-    assert len({answer.job.id for answer in answers}) == 1
-    assert [answer.is_duplicate for answer in answers].count(False) == 1
+    responses = await asyncio.gather(*(store.jobs.create(asked, START) for _ in range(50)))
+    assert len({response.job.id for response in responses}) == 1
+    assert [response.is_duplicate for response in responses].count(False) == 1
     assert len(await store.schedules.list(alice, page())) == 1
 
 
 async def test_a_schedule_can_be_replaced_in_place(store: Store, alice: UUID) -> None:
-    """It keeps its id and `$state` (contract §5); the answer is its waiting run."""
+    """It keeps its id and `$state` (contract §5); the response is its waiting run."""
     run = await ran(store, await scheduled(store, alice, idempotency_key="key"), changes={"a": 1})
     new = repeating(alice, idempotency_key="key", url="https://target.test/new")
-    answer = await store.jobs.create(Creation(new, OnConflict.REPLACE), START)
-    assert answer.is_duplicate
-    assert (answer.job.schedule_id, answer.job.args) == (run.schedule_id, new.args)
+    response = await store.jobs.create(Creation(new, OnConflict.REPLACE), START)
+    assert response.is_duplicate
+    assert (response.job.schedule_id, response.job.args) == (run.schedule_id, new.args)
     schedule = await schedule_of(store, run)
     assert (schedule.args, schedule.state, schedule.runs) == (new.args, '{"a":1}', 1)
-    assert await waiting(store) == [answer.job.id]
+    assert await waiting(store) == [response.job.id]
 
 
 async def test_a_key_can_be_asked_for_alone(store: Store, alice: UUID) -> None:

@@ -81,23 +81,23 @@ async def wait_for_eof(reader: asyncio.StreamReader) -> None:
     reader.server.saw_eof.set()  # type: ignore[attr-defined]
 
 
-def answering(*answers: bytes) -> Script:
+def answering(*responses: bytes) -> Script:
     """Answer one request after the other with these bytes, then close."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for answer in answers:
+        for response in responses:
             await read_request(reader)
-            writer.write(answer)
+            writer.write(response)
             await writer.drain()
 
     return script
 
 
-def answering_then_waiting(*answers: bytes) -> Script:
+def answering_then_waiting(*responses: bytes) -> Script:
     """Answer as `answering` does, then wait for the client to close."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await answering(*answers)(reader, writer)
+        await answering(*responses)(reader, writer)
         await wait_for_eof(reader)
 
     return script

@@ -124,15 +124,15 @@ class Daemon:
 
     def post(self, url: str, **fields: object) -> int:
         """Create a job, which must succeed, and return its number."""
-        answer = self.api.post("/api/jobs", json={"url": url, **fields})
-        assert answer.status_code == 201, answer.text
-        return int(answer.json()["data"]["job_id"])
+        response = self.api.post("/api/jobs", json={"url": url, **fields})
+        assert response.status_code == 201, response.text
+        return int(response.json()["data"]["job_id"])
 
     def job(self, number: int) -> dict[str, Any]:
         """Return a job's inner state."""
-        answer = self.api.get(f"/api/jobs/{number}")
-        assert answer.status_code == 200, answer.text
-        inner: dict[str, Any] = answer.json()["data"]["job"]
+        response = self.api.get(f"/api/jobs/{number}")
+        assert response.status_code == 200, response.text
+        inner: dict[str, Any] = response.json()["data"]["job"]
         return inner
 
     def tell(self, number: signal.Signals) -> None:
@@ -182,7 +182,7 @@ def serving(
     ):
         daemon = Daemon(folder, process, api, key)
         api.base_url = httpx.URL(_announced_url(daemon))
-        # Its answer comes after its first words, which are then all there.
+        # Its response comes after its first words, which are then all there.
         assert api.get("/healthz").status_code == 200
         daemon.key = daemon.first_key or key
         if daemon.key is not None:
@@ -345,7 +345,7 @@ class _TargetHandler(BaseHTTPRequestHandler):
     timeout = DEADLINE_SECONDS
     server: _TargetServer
 
-    def answer(self) -> None:
+    def response(self) -> None:
         """Record the request; answer 200 once that is allowed."""
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -355,7 +355,7 @@ class _TargetHandler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = response
 
     def log_message(self, format: str, *args: object) -> None:
         """Keep quiet."""

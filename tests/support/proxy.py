@@ -14,7 +14,7 @@ class FakeProxy:
     """
 
     port: int = 0
-    answer: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n"
+    response: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n"
     names: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     asked: list[bytes] = field(default_factory=list)
 
@@ -59,8 +59,8 @@ async def _tunnel(
 ) -> None:
     head = await reader.readuntil(b"\r\n\r\n")
     proxy.asked.append(head)
-    writer.write(proxy.answer)
-    if b" 200 " not in proxy.answer:
+    writer.write(proxy.response)
+    if b" 200 " not in proxy.response:
         return
     authority = head.split(b" ")[1].decode()
     host, _, port = authority.rpartition(":")

@@ -229,12 +229,12 @@ def completed(job: Job, now: datetime = START) -> Job:
 
 def retryable(job: Job, at: datetime) -> Job:
     """Return an executing job as a failure leaves it, to be sent again at `at`."""
-    return replace(job, state=State.RETRYABLE, scheduled_at=at, last_error="timeout: no answer")
+    return replace(job, state=State.RETRYABLE, scheduled_at=at, last_error="timeout: no response")
 
 
 def discarded(job: Job, now: datetime = START) -> Job:
     """Return an executing job as its last failure leaves it."""
-    return replace(job, state=State.DISCARDED, discarded_at=now, last_error="timeout: no answer")
+    return replace(job, state=State.DISCARDED, discarded_at=now, last_error="timeout: no response")
 
 
 async def in_state(store: Store, user: UUID, state: State, **fields: Any) -> Job:

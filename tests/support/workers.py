@@ -46,8 +46,8 @@ class Workers:
 
     def processes(self) -> set[int]:
         """Return the processes that answer: each new connection is taken by one of them."""
-        answers = (httpx.get(f"{self.url}/process", trust_env=False) for _ in range(20))
-        return {answer.json()["process"] for answer in answers}
+        responses = (httpx.get(f"{self.url}/process", trust_env=False) for _ in range(20))
+        return {response.json()["process"] for response in responses}
 
     def client(self) -> httpx.Client:
         """Make a client whose every call is taken by whichever worker is first."""
@@ -123,7 +123,7 @@ class Posting:
     target: str
     jobs: int
     acknowledged: set[str] = field(default_factory=set)
-    answers: dict[int, int] = field(default_factory=dict)
+    responses: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._numbers = iter(range(self.jobs))
@@ -156,7 +156,7 @@ class Posting:
                 self.acknowledged.add(path)
                 return
             with self._lock:
-                self.answers[status] = self.answers.get(status, 0) + 1
+                self.responses[status] = self.responses.get(status, 0) + 1
             nap()
 
     def _next(self) -> int | None:
@@ -175,7 +175,7 @@ class Crash:
     in_flight: set[str]
     received: list[str]
     takeover_seconds: float
-    answers: dict[int, int]
+    responses: dict[int, int]
 
 
 def crash(workers: Workers, target: LocalTarget, jobs: int) -> Crash:
@@ -202,11 +202,11 @@ def crash(workers: Workers, target: LocalTarget, jobs: int) -> Crash:
         in_flight,
         target.paths(),
         taken_over_at - killed_at,
-        posting.answers,
+        posting.responses,
     )
 
 
 def _is_idle(client: httpx.Client) -> bool:
     states = ["scheduled", "available", "executing", "retryable"]
-    answer = client.get("/api/jobs", params={"state": states, "limit": 1})
-    return answer.status_code == 200 and not answer.json()["data"]
+    response = client.get("/api/jobs", params={"state": states, "limit": 1})
+    return response.status_code == 200 and not response.json()["data"]

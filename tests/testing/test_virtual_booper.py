@@ -130,7 +130,7 @@ def test_what_was_sent_can_be_found(booper: VirtualBooper) -> None:
 
 @pytest.mark.parametrize("url", ["https://bare.test", "https://bare.test/", "https://bare.test*"])
 def test_a_url_without_a_path_is_that_with_an_empty_one(booper: VirtualBooper, url: str) -> None:
-    """However it is written in the job, the answer's rule and the matcher."""
+    """However it is written in the job, the response's rule and the matcher."""
     booper.respond(url, 500)
     for written in ("https://bare.test", "https://bare.test/"):
         booper.client.jobs.create(url=written, max_attempts=1)
@@ -178,7 +178,7 @@ def test_a_later_answer_goes_over_an_earlier_one(booper: VirtualBooper) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "answer", "told"),
+    ("url", "response", "told"),
     [
         ("/remind", 500, "expected a URL such as"),
         ("api.example.com/remind", 500, "expected a URL such as"),
@@ -188,15 +188,15 @@ def test_a_later_answer_goes_over_an_earlier_one(booper: VirtualBooper) -> None:
         (URL, TimeoutError, r"TimeoutError\(\)"),
     ],
 )
-def test_an_answer_that_nothing_would_get_is_told_at_once(
-    booper: VirtualBooper, url: str, answer: Any, told: str
+def test_a_response_that_nothing_would_get_is_told_at_once(
+    booper: VirtualBooper, url: str, response: Any, told: str
 ) -> None:
     """Else the test would go on with the 200 that answers what nobody has spoken of."""
     with pytest.raises(ValueError, match=told):
-        booper.respond(url, answer)
+        booper.respond(url, response)
 
 
-def test_a_whole_answer_reaches_the_next_run(booper: VirtualBooper) -> None:
+def test_a_whole_response_reaches_the_next_run(booper: VirtualBooper) -> None:
     """What a run stores by `$set` is in the body of the one after it."""
     booper.respond(URL, httpx.Response(200, json={"$set": {"seen": [1]}}))
     booper.client.jobs.create(
@@ -295,12 +295,12 @@ def test_it_runs_in_a_with_alone(ask: Callable[[VirtualBooper], object]) -> None
 
 def test_a_program_can_call_it_over_http(booper: VirtualBooper) -> None:
     """With the key; the client sees the same jobs. The URL stays."""
-    answer = httpx.post(
+    response = httpx.post(
         f"{booper.url}/api/jobs",
         json={"url": URL, "schedule_in": [3, "days"]},
         headers={"Authorization": f"Bearer {booper.key}"},
     )
-    assert answer.status_code == 201
+    assert response.status_code == 201
     assert httpx.get(f"{booper.url}/api/jobs").status_code == 401
     (job,) = booper.client.jobs.list()
     assert job.scheduled_at == START + 3 * DAY

@@ -96,16 +96,16 @@ class Trial:
             await self._create(api)
             self._target.release()
             for path in ("/api/jobs", "/healthz"):
-                answer = await api.get(path)
-                if answer.status_code != 200:
-                    self.faults.append(f"{path} answered {answer.status_code}")
+                response = await api.get(path)
+                if response.status_code != 200:
+                    self.faults.append(f"{path} answered {response.status_code}")
 
     async def _create(self, api: Api, **fields: object) -> None:
-        answer = await api.post("/api/jobs", json={"url": "https://target.test/", **fields})
-        if answer.status_code == 201 and not fields:
-            self._accepted.add(str(answer.json()["data"]["job_id"]))
-        if answer.status_code not in (201, 503, 507):
-            self.faults.append(f"a create was answered with {answer.status_code}")
+        response = await api.post("/api/jobs", json={"url": "https://target.test/", **fields})
+        if response.status_code == 201 and not fields:
+            self._accepted.add(str(response.json()["data"]["job_id"]))
+        if response.status_code not in (201, 503, 507):
+            self.faults.append(f"a create was answered with {response.status_code}")
 
     async def _recover(self, api: Api) -> None:
         """Wait five seconds; what waits to be written goes before each of these creates.
@@ -122,8 +122,8 @@ class Trial:
                     await self._create(api, schedule_in=[1, "week"])
 
     async def _completed(self, api: Api) -> set[str]:
-        answer = await api.get("/api/jobs", params={"state": "completed", "limit": 100})
-        return {str(job["job_id"]) for job in answer.json()["data"]}
+        response = await api.get("/api/jobs", params={"state": "completed", "limit": 100})
+        return {str(job["job_id"]) for job in response.json()["data"]}
 
     def _look(self) -> None:
         with closing(sqlite3.connect(self._database)) as connection:

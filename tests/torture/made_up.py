@@ -95,10 +95,10 @@ class Capricious(FakeTarget):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer or fail by chance."""
         self.received.append(request)
-        answer = self._random.choice(ANSWERS)
-        if isinstance(answer, Exception):
-            raise answer
-        status, headers, content = answer
+        response = self._random.choice(ANSWERS)
+        if isinstance(response, Exception):
+            raise response
+        status, headers, content = response
         return httpx.Response(status, headers=headers, content=content)
 
 

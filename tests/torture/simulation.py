@@ -69,7 +69,7 @@ FATES: tuple[Callable[[], httpx.Response | Exception], ...] = (
 
 
 class Target(httpx.AsyncBaseTransport):
-    """A target that answers as fate has it, or holds its answers back."""
+    """A target that answers as fate has it, or holds its responses back."""
 
     def __init__(self, world: "World") -> None:
         self.is_gone = False
@@ -198,10 +198,10 @@ class World:
         self._posted += 1
         url = f"https://{self._host()}{path}"
         body = {"method": "post", "url": url, "max_attempts": self._posted % 4 + 1, **fields}
-        answer = await self._post("/api/jobs", body)
-        if answer.status_code != 201:
+        response = await self._post("/api/jobs", body)
+        if response.status_code != 201:
             return {}
-        data: dict[str, Any] = answer.json()["data"]
+        data: dict[str, Any] = response.json()["data"]
         self.accepted[data["job_id"]] = path
         return data
 
@@ -224,9 +224,9 @@ class World:
         if shown.status_code != 200:
             return
         _, _, name = shown.json()["data"]["args"]["url"].rpartition("/")
-        answer = await self._api.patch(path, json={"url": f"https://{self._host()}/{name}"})
-        assert answer.status_code in (200, 409, 503, 507), answer.text
-        self._note(f"{path}: {answer.status_code}")
+        response = await self._api.patch(path, json={"url": f"https://{self._host()}/{name}"})
+        assert response.status_code in (200, 409, 503, 507), response.text
+        self._note(f"{path}: {response.status_code}")
 
     def _host(self) -> str:
         """Return one of three hosts, in no order of their names."""
@@ -242,10 +242,10 @@ class World:
             self.schedules.append(made["schedule_id"])
 
     async def _post(self, path: str, body: object = None) -> httpx.Response:
-        answer = await self._api.post(path, json=body)
-        assert answer.status_code in (200, 201, 409, 503, 507), answer.text
-        self._note(f"{path}: {answer.status_code}")
-        return answer
+        response = await self._api.post(path, json=body)
+        assert response.status_code in (200, 201, 409, 503, 507), response.text
+        self._note(f"{path}: {response.status_code}")
+        return response
 
     def _make_database(self) -> None:
         self.database.parent.mkdir()

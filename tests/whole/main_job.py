@@ -74,7 +74,7 @@ def check_arrival(arrivals: "Queue[Arrival]", number: int) -> None:
 
 
 def check_job(base: str, key: str, number: int) -> None:
-    """Look until the job has completed: its answer is recorded a moment after it was given."""
+    """Look until the job has completed: its response is recorded a moment after it was given."""
     pause = Event()
     for _ in range(LOOKS):
         job = call(base, key, f"/api/jobs/{number}")["job"]
@@ -94,11 +94,11 @@ def check_logs(base: str, key: str, number: int) -> None:
 
 
 def call(base: str, key: str, path: str, fields: dict[str, Any] | None = None) -> Any:
-    """Call the API, which must succeed, and return the answer's data."""
+    """Call the API, which must succeed, and return the response's data."""
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     content = json.dumps(fields).encode() if fields is not None else None
-    with _open(Request(base + path, content, headers), timeout=DEADLINE_SECONDS) as answer:
-        return json.load(answer)["data"]
+    with _open(Request(base + path, content, headers), timeout=DEADLINE_SECONDS) as response:
+        return json.load(response)["data"]
 
 
 @contextmanager

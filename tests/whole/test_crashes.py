@@ -42,7 +42,7 @@ class Posting:
         self.acknowledged: dict[str, int] = {}
         """The job's number by its path, for each create that was answered 201."""
         self.unanswered: set[str] = set()
-        """The paths of creates that the crash left without an answer."""
+        """The paths of creates that the crash left without a response."""
 
     def post_all(self, daemon: Daemon) -> None:
         """Post with several clients at once until all are posted or booper is gone."""
@@ -162,8 +162,8 @@ def everything_ended(daemon: Daemon) -> bool:
 
 def interruptions(daemon: Daemon) -> list[dict[str, Any]]:
     """Return the log entries about errors."""
-    answer = daemon.api.get("/api/logs", params={"event": "worker.http.error", "limit": 100})
-    entries: list[dict[str, Any]] = answer.json()["data"]
+    response = daemon.api.get("/api/logs", params={"event": "worker.http.error", "limit": 100})
+    entries: list[dict[str, Any]] = response.json()["data"]
     return entries
 
 

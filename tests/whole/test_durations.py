@@ -128,9 +128,9 @@ async def test_the_api_reads_them_in_json_and_in_forms(
     api: httpx.AsyncClient, fields: dict[str, Any]
 ) -> None:
     """`args` shows what was sent."""
-    answer = await api.post("/api/jobs", json={"url": URL, **fields})
-    assert answer.status_code == 201, answer.text
-    assert answer.json()["data"]["args"] == {"url": URL, **fields}
+    response = await api.post("/api/jobs", json={"url": URL, **fields})
+    assert response.status_code == 201, response.text
+    assert response.json()["data"]["args"] == {"url": URL, **fields}
     form = {f"{k}[]" if isinstance(v, list) else k: v for k, v in fields.items()}
     again = await api.post("/api/jobs", data={"url": URL, **form})
     assert again.status_code in (200, 201), again.text
@@ -161,9 +161,9 @@ async def test_the_bounds_are_those_of_numbers(
     api: httpx.AsyncClient, fields: dict[str, Any], pointer: str
 ) -> None:
     """A text beyond a field's bounds is refused as its number would be."""
-    answer = await api.post("/api/jobs", json={"url": URL, **fields})
-    assert answer.status_code == 422
-    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+    response = await api.post("/api/jobs", json={"url": URL, **fields})
+    assert response.status_code == 422
+    assert [error["pointer"] for error in response.json()["errors"]] == [pointer]
 
 
 def test_toml_reads_them(tmp_path: Path) -> None:

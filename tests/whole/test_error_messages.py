@@ -159,18 +159,18 @@ def test_a_wrong_setting(tmp_path: Path, row: Row) -> None:
 @pytest.mark.parametrize("row", FIELDS, ids=lambda row: row[0])
 async def test_a_wrong_field(booper: Booper, api: httpx.AsyncClient, row: Row) -> None:
     """422 points at it (RFC 6901)."""
-    answer = await api.post("/api/jobs", json={"url": URL} | json.loads(row[0]))
-    assert answer.status_code == 422
-    errors = [f"{each['pointer']}: {each['detail']}" for each in answer.json()["errors"]]
+    response = await api.post("/api/jobs", json={"url": URL} | json.loads(row[0]))
+    assert response.status_code == 422
+    errors = [f"{each['pointer']}: {each['detail']}" for each in response.json()["errors"]]
     check(next(each for each in errors if each.startswith(row[1])), row)
 
 
 @pytest.mark.parametrize("row", QUERIES, ids=lambda row: row[0])
 async def test_a_wrong_parameter(booper: Booper, api: httpx.AsyncClient, row: Row) -> None:
     """422 points at it, as in a body."""
-    answer = await api.get(f"/api/jobs?{row[0]}")
-    assert answer.status_code == 422
-    (error,) = answer.json()["errors"]
+    response = await api.get(f"/api/jobs?{row[0]}")
+    assert response.status_code == 422
+    (error,) = response.json()["errors"]
     check(f"{error['pointer']}: {error['detail']}", row)
 
 

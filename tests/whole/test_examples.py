@@ -117,7 +117,7 @@ async def test_the_published_request_arrives_after_thirty_seconds(
         ) as booper,
         Api(booper.asgi) as client,
     ):
-        answer = await client.post(
+        response = await client.post(
             "/api/jobs",
             headers={
                 "Content-Type": "application/json",
@@ -127,7 +127,7 @@ async def test_the_published_request_arrives_after_thirty_seconds(
             b'"body": {"content": "Testing 123", "channel": "discord"}, '
             b'"schedule_in": [30, "seconds"]}',
         )
-        assert answer.status_code == 201
+        assert response.status_code == 201
         await pass_through(booper, clock, [START + timedelta(seconds=29)])
         assert target.received == []
         await pass_through(
@@ -250,13 +250,13 @@ async def test_the_standup_is_called_on_working_days(
     1 January 2030 is a Tuesday. January has 23 working days, of which the first is over at noon,
     February 20 and March 21: 22 + 20 + 21 = 63.
     """
-    answer = await api.post(
+    response = await api.post(
         "/api/jobs",
         headers={"Content-Type": "application/x-www-form-urlencoded"},
         content=b"method=post&url=https://discord.com/api/webhooks/1/token"
         b"&body[content]=Time for standup!&cron=0 9 * * 1-5",
     )
-    assert answer.status_code == 201, answer.text
+    assert response.status_code == 201, response.text
     end = datetime(2030, 3, 31, 12, tzinfo=UTC)
     times = days(datetime(2030, 1, 2, 9, tzinfo=UTC), end, weekdays=range(5))
     assert len(times) == 63
@@ -333,9 +333,9 @@ async def test_the_welcome_mail_is_sent_once(
     first = await api.create(**fields)
     for _ in range(3):
         clock.advance(timedelta(minutes=10))
-        answer = await api.post("/api/jobs", json=fields)
-        assert (answer.status_code, answer.json()["data"]["id"]) == (200, first["id"])
-        assert answer.json()["data"]["job"]["has_confict"] is True
+        response = await api.post("/api/jobs", json=fields)
+        assert (response.status_code, response.json()["data"]["id"]) == (200, first["id"])
+        assert response.json()["data"]["job"]["has_confict"] is True
     await pass_through(booper, clock, grid(START + timedelta(minutes=45), DAY, START + 60 * DAY))
     (request,) = target.received
     assert planned_at(request) == START + timedelta(minutes=45)

@@ -46,7 +46,7 @@ async def test_a_create_with_one_header_twice_is_422(
     """As JSON, as a form, as a dry run, as a schedule, and in a batch."""
     job = {"url": URL, "headers": headers}
     form = urlencode({"url": URL} | {f"headers[{name}]": text for name, text in headers.items()})
-    answers = [
+    responses = [
         await api.post("/api/jobs", json=job),
         await api.post("/api/jobs?dry_run=true", json=job),
         await api.post("/api/jobs", json={**job, "repeat_every": 60}),
@@ -56,9 +56,9 @@ async def test_a_create_with_one_header_twice_is_422(
             headers={"Content-Type": "application/x-www-form-urlencoded"},
         ),
     ]
-    for answer in answers:
-        assert answer.status_code == 422, answer.text
-        assert refused(answer.json()["errors"]) == names
+    for response in responses:
+        assert response.status_code == 422, response.text
+        assert refused(response.json()["errors"]) == names
     [one] = (await api.post("/api/jobs/batch", json={"jobs": [job]})).json()["data"]
     assert (one["status"], refused(one["error"]["errors"])) == (422, names)
     assert (await api.get("/api/jobs")).json()["data"] == []
@@ -71,9 +71,9 @@ async def test_a_change_to_one_header_twice_is_422(
     """A change is judged as a create is."""
     made = await api.post("/api/jobs", json={"url": URL, "repeat_every": 60, "schedule_in": 60})
     path = f"/api/schedules/{made.json()['data']['schedule_id']}"
-    answer = await api.patch(path, json={"headers": headers})
-    assert answer.status_code == 422, answer.text
-    assert refused(answer.json()["errors"]) == names
+    response = await api.patch(path, json={"headers": headers})
+    assert response.status_code == 422, response.text
+    assert refused(response.json()["errors"]) == names
 
 
 async def test_a_program_is_refused_one_header_twice(booper: Booper) -> None:

@@ -63,8 +63,8 @@ def test_the_starlette_program_sends_its_mail(tmp_path: Path) -> None:
     program = STARLETTE.replace("minutes=45", "seconds=0.1")
     with uvicorn(tmp_path, program) as (client, log):
         for _ in range(2):
-            answer = client.post("/sign-up", json={"email": "jane@example.com"})
-            assert (answer.status_code, answer.json()) == (202, {"job": 1})
+            response = client.post("/sign-up", json={"email": "jane@example.com"})
+            assert (response.status_code, response.json()) == (202, {"job": 1})
         until(lambda: "a mail to jane@example.com" in log.read_text(), "the mail was sent")
         assert client.post("/tasks/welcome", json={"to": "x"}).status_code == 403
         assert client.get("/booper/api/ping").json() == {"message": "Pong"}

@@ -86,8 +86,8 @@ def test_the_ten_lines_and_what_follows_them(tmp_path: Path) -> None:
         assert created["data"]["idempotency_key"] == "hello"
         following = shell(block("sh", "curl -H"), daemon, tmp_path)
         assert following.count('"data"') == 3
-        answers = shell(recurring, daemon, tmp_path)
-        assert '"frequency":{"cron":"0 9 * * MON-FRI","timezone":"Europe/Berlin"}' in answers
+        responses = shell(recurring, daemon, tmp_path)
+        assert '"frequency":{"cron":"0 9 * * MON-FRI","timezone":"Europe/Berlin"}' in responses
 
 
 def test_the_commands_ask_the_running_booper(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_the_shell_completes_what_is_typed(tmp_path: Path) -> None:
     bash, zsh = block("sh", "eval").splitlines()
     installed = Path(sys.executable).parent
     typed = "COMP_WORDS=(booper jobs ca) COMP_CWORD=2; _booper_completion booper; echo $COMPREPLY"
-    for script, answer in (
+    for script, response in (
         (f"{bash}\n{typed}", "cancel\n"),
         (zsh.replace("eval", "echo"), "compdef"),
     ):
@@ -119,7 +119,7 @@ def test_the_shell_completes_what_is_typed(tmp_path: Path) -> None:
             env={"PATH": f"{installed}:/usr/local/bin:/usr/bin:/bin"},
             check=False,
         )
-        assert answer in done.stdout, done.stderr
+        assert response in done.stdout, done.stderr
 
 
 def test_the_configuration_is_accepted(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from booper.store.sqlite.values import stored
 from booper.store.transaction import OpenGap
 
 # An attempt's request and what came of it are written together: one row has both entries, and is
-# found by an event of its own. Its id is the answer's; the request's differs in the last bit.
+# found by an event of its own. Its id is the outcome's; the request's differs in the last bit.
 TOGETHER = {RESPONSE: "worker.http.answered", ERROR: "worker.http.failed"}
 
 INSERT = """
@@ -65,7 +65,7 @@ class LogRows:
                 rows.append(_row(request, request.event, uuid7_bytes(request.at, random)))
                 request = None
             if request is not None:
-                event, entry_id = TOGETHER[entry.event], answer_id(uuid7_bytes(entry.at, random))
+                event, entry_id = TOGETHER[entry.event], outcome_id(uuid7_bytes(entry.at, random))
                 rows.append(_row(entry, event, entry_id, request.payload, stored(request.at)))
                 request = None
             elif entry.event == REQUEST:
@@ -110,8 +110,8 @@ class LogRows:
                 return
 
 
-def answer_id(entry_id: bytes) -> bytes:
-    """Return the id of the answer in a row, of that of either of its two entries."""
+def outcome_id(entry_id: bytes) -> bytes:
+    """Return the id of the outcome in a row, of that of either of its two entries."""
     return entry_id[:15] + bytes([entry_id[15] | 1])
 
 

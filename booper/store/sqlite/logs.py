@@ -13,7 +13,7 @@ from booper.errors import NotFound
 from booper.model.event import ERROR, EVENTS, REQUEST, RESPONSE, SKIPPED, STATE_REJECTED, LogEntry
 from booper.model.job import OWN_KINDS
 from booper.store.sqlite.connection import Connection
-from booper.store.sqlite.log_rows import TOGETHER, answer_id, request_id
+from booper.store.sqlite.log_rows import TOGETHER, outcome_id, request_id
 from booper.store.sqlite.values import Row, loaded
 from booper.store.values import PAGE_BYTES, Page, Part, Place
 
@@ -62,7 +62,7 @@ ROWS_OF = {
     STATE_REJECTED: (STATE_REJECTED,),
 }
 
-_ANSWERS = {row_event: event for event, row_event in TOGETHER.items()}
+_OUTCOMES = {row_event: event for event, row_event in TOGETHER.items()}
 
 
 class SQLiteLogs:
@@ -74,7 +74,7 @@ class SQLiteLogs:
     async def get(self, user_id: UUID, entry_id: UUID) -> LogEntry:
         """Return a user's log entry. Raises: NotFound."""
         wanted = entry_id.bytes
-        values = {"id": wanted, "row_id": answer_id(wanted), "user_id": user_id.bytes}
+        values = {"id": wanted, "row_id": outcome_id(wanted), "user_id": user_id.bytes}
         rows = await self._reader.run(lambda opened: opened.execute(GET, values).fetchall())
         for row in rows:
             for event, found in _entries(row[0], row[3], descending=False):
@@ -170,7 +170,7 @@ def _after(page: Page) -> bytes | None:
 def _place_values(page: Page, rows: int) -> dict[str, object]:
     """Return the values of a list's SQL: behind which entry it begins, and how many rows it has."""
     after = _after(page)
-    return {"rows": rows, "after": after, "after_row": after and answer_id(after)}
+    return {"rows": rows, "after": after, "after_row": after and outcome_id(after)}
 
 
 def _shown(
@@ -186,10 +186,10 @@ def _shown(
 
 def _entries(row_id: bytes, row_event: str, *, descending: bool) -> list[tuple[str, bytes]]:
     """Return the events and ids of a row's entries, in the order of a list."""
-    answer = _ANSWERS.get(row_event)
-    if answer is None:
+    outcome = _OUTCOMES.get(row_event)
+    if outcome is None:
         return [(row_event, row_id)]
-    entries = [(REQUEST, request_id(row_id)), (answer, row_id)]
+    entries = [(REQUEST, request_id(row_id)), (outcome, row_id)]
     return entries[::-1] if descending else entries
 
 

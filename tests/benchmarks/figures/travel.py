@@ -85,6 +85,6 @@ def _per_second(bench: Bench, advance: Callable[[int], int]) -> float:
 def _post(url: str, body: object) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {PUBLIC_KEY}", "Content-Type": "application/json"}
     request = Request(url, json.dumps(body).encode(), headers)
-    with urlopen(request, timeout=PATIENCE_SECONDS) as answer:
-        data: dict[str, Any] = json.load(answer)["data"]
+    with urlopen(request, timeout=PATIENCE_SECONDS) as response:
+        data: dict[str, Any] = json.load(response)["data"]
         return data

@@ -27,9 +27,9 @@ async def _work(port: int, url: str, in_flight: int) -> None:
                 writer.write(b"reserve\r\n")
                 _, job, size = (await reader.readline()).split()
                 body = (await reader.readexactly(int(size) + 2))[:-2]
-                async with session.post(url, data=body) as answer:
-                    await answer.read()
-                    assert answer.status == 200
+                async with session.post(url, data=body) as response:
+                    await response.read()
+                    assert response.status == 200
                 writer.write(b"delete %b\r\n" % job)
                 assert await reader.readline() == b"DELETED\r\n"
 

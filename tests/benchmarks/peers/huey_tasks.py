@@ -25,9 +25,9 @@ def post(body: str) -> None:
     if not hasattr(local, "connection"):
         local.connection = http.client.HTTPConnection(URL.hostname or "", URL.port)
     local.connection.request("POST", URL.path, body)
-    answer = local.connection.getresponse()
-    answer.read()
-    assert answer.status == 200
+    response = local.connection.getresponse()
+    response.read()
+    assert response.status == 200
 
 
 def work(in_flight: int) -> None:

@@ -224,13 +224,13 @@ async def test_the_api_says_that_a_page_goes_on(api: httpx.AsyncClient) -> None:
     found, cursor = list[int](), ""
     sizes = list[int]()
     while True:
-        answer = (await api.get(f"/api/jobs?limit=100{cursor}")).json()
-        found += [job["job_id"] for job in answer["data"]]
-        sizes.append(len(answer["data"]))
-        assert "is_partial" not in answer
-        if "next_cursor" not in answer:
+        response = (await api.get(f"/api/jobs?limit=100{cursor}")).json()
+        found += [job["job_id"] for job in response["data"]]
+        sizes.append(len(response["data"]))
+        assert "is_partial" not in response
+        if "next_cursor" not in response:
             break
-        cursor = f"&cursor={answer['next_cursor']}"
+        cursor = f"&cursor={response['next_cursor']}"
     assert sizes == [4, 2]
     assert found == sorted(found, reverse=True)
     assert len(found) == 6

@@ -268,7 +268,7 @@ async def test_a_caller_cancelled_during_the_transaction_has_its_change_whole(
 async def test_a_caller_is_told_while_the_next_group_is_committed(
     writer: Writer, connection: Connection
 ) -> None:
-    """A change that came during a commit goes into the next, which holds up no answer."""
+    """A change that came during a commit goes into the next, which holds up no response."""
     loop = asyncio.get_running_loop()
     begun, may_end, told = asyncio.Event(), asyncio.Event(), asyncio.Event()
 

@@ -97,9 +97,11 @@ class Matrix:
         for method, path in operations:
             self.tried[case] += 1
             body = {"name": "x"} if method == "PATCH" else None
-            answer = await self._stranger.request(method, filled(path), headers=headers, json=body)
-            if answer.status_code != int(case[:3]):
-                self.faults.append(f"{case}: {method} {path} answers {answer.status_code}")
+            response = await self._stranger.request(
+                method, filled(path), headers=headers, json=body
+            )
+            if response.status_code != int(case[:3]):
+                self.faults.append(f"{case}: {method} {path} answers {response.status_code}")
 
 
 def _client(booper: Booper) -> Api:
@@ -109,6 +111,6 @@ def _client(booper: Booper) -> Api:
 
 async def _key(admin: Api, name: str, scope: str, **more: str) -> tuple[str, dict[str, str]]:
     """Make a key; return its id and the headers that carry it."""
-    answer = await admin.post("/api/keys", json={"name": name, "scope": scope, **more})
-    made = answer.raise_for_status().json()["data"]
+    response = await admin.post("/api/keys", json={"name": name, "scope": scope, **more})
+    made = response.raise_for_status().json()["data"]
     return made["id"], bearer(made["key"])

@@ -120,8 +120,8 @@ def _sent(target: FakeTarget) -> list[tuple[str, datetime]]:
 
 
 async def _create(api: Api, path: str, **fields: object) -> None:
-    answer = await api.post("/api/jobs", json={"url": f"https://target.test{path}", **fields})
-    answer.raise_for_status()
+    response = await api.post("/api/jobs", json={"url": f"https://target.test{path}", **fields})
+    response.raise_for_status()
 
 
 class JumpingClock(SystemClock):

@@ -87,7 +87,7 @@ def measure(size: Size) -> Line:
         faults.append("too much memory")
     figure = (
         f"{len(ENDLESS) + 1} endless targets: the slowest attempt ended after {slowest:.2f} s with "
-        f"a timeout of {timeout} s; large answers: {grown:.1f} MB more memory at most"
+        f"a timeout of {timeout} s; large responses: {grown:.1f} MB more memory at most"
     )
     return line("deadline", figure, faults + more)
 
@@ -110,7 +110,7 @@ def _endless(daemon: Daemon, timeout: int) -> tuple[float, list[str]]:
         for what, s in took.items()
         if not timeout <= s <= timeout + MARGIN_SECONDS
     ]
-    wanted = f"no answer within {timeout} s"
+    wanted = f"no response within {timeout} s"
     faults += [f"{what}: {error}" for what, error in ended.items() if wanted not in error]
     return max(took.values(), default=0.0), faults
 
@@ -146,7 +146,7 @@ def _black_hole() -> Iterator[int]:
 def _large(daemon: Daemon, size: int, times: int, before: int) -> tuple[float, list[str]]:
     """Request large responses; return by how many megabytes memory has grown at its highest.
 
-    As many answers as are kept whole come `before`: what is stored fills SQLite's page cache,
+    As many responses as are kept whole come `before`: what is stored fills SQLite's page cache,
     which has its own bound.
     """
     with ExitStack() as stack:

@@ -15,7 +15,7 @@ KEY = "sk_torture_torture_torture"
 ASKED = (f"Authorization: Bearer {KEY}".encode(), b"Content-Type: application/json")
 POST = b"POST /api/jobs"
 
-# Nothing at all, a head that drips, bodies of both kinds that drip, silence after an answer; and
+# Nothing at all, a head that drips, bodies of both kinds that drip, silence after a response; and
 # what of it drips.
 STARTS = (
     (b"", b""),

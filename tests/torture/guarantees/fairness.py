@@ -145,8 +145,8 @@ def _moved(daemon: Daemon, sink: Sink, port: int, size: Size) -> tuple[str, list
 
 
 def _create(daemon: Daemon, jobs: list[dict[str, Any]]) -> None:
-    answer = daemon.api.post("/api/jobs/batch", json={"jobs": jobs})
-    assert {item["status"] for item in answer.json()["data"]} == {201}, answer.text[:500]
+    response = daemon.api.post("/api/jobs/batch", json={"jobs": jobs})
+    assert {item["status"] for item in response.json()["data"]} == {201}, response.text[:500]
 
 
 def _wait(is_there: Callable[[], bool]) -> None:

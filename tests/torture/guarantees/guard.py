@@ -99,7 +99,7 @@ def _full_width(character: str) -> str:
 
 async def _resolved(addresses: list[IPv4Address | IPv6Address], judged: Counter[str]) -> list[str]:
     """Return the addresses that get through beside a public one, behind a name that rebinds."""
-    rounds = [answer for address in addresses for answer in ([PUBLIC], [PUBLIC, str(address)])]
+    rounds = [response for address in addresses for response in ([PUBLIC], [PUBLIC, str(address)])]
     judge, faults = guard(resolve=Resolver(*rounds)), list[str]()
     target = judge.check("https://rebind.example/")
     for _ in addresses:

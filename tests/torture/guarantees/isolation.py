@@ -99,8 +99,8 @@ def _healthy(port: int, hosts: int, rounds: int, every: float) -> list[dict[str,
 
 def _create(daemon: Daemon, jobs: list[dict[str, Any]]) -> None:
     for start in range(0, len(jobs), BATCH):
-        answer = daemon.api.post("/api/jobs/batch", json={"jobs": jobs[start : start + BATCH]})
-        assert {item["status"] for item in answer.json()["data"]} == {201}, answer.text[:500]
+        response = daemon.api.post("/api/jobs/batch", json={"jobs": jobs[start : start + BATCH]})
+        assert {item["status"] for item in response.json()["data"]} == {201}, response.text[:500]
 
 
 def _wait(hosts: Hosts, count: int) -> None:

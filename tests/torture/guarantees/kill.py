@@ -1,7 +1,7 @@
 """SIGKILL again and again, under creates and deliveries: nothing accepted is lost.
 
 Each life posts jobs at 50 a second that are due at once or a little later, and ends at a random
-moment, often with the target holding its answers back. After each kill the database says which
+moment, often with the target holding its responses back. After each kill the database says which
 attempts it cut off: only their jobs may reach the target a second time.
 """
 
@@ -35,7 +35,7 @@ POSTERS = 2
 PER_SECOND = 50
 READY_SECONDS = 2.0
 
-# A life after it is ready, and how long of it the target holds its answers back, in seconds.
+# A life after it is ready, and how long of it the target holds its responses back, in seconds.
 SHORTEST, LONGEST = 0.1, 0.6
 HELD = 0.2
 
@@ -128,8 +128,8 @@ def _jobs(folder: Path, target: LocalTarget) -> dict[str, int]:
 
 def _everything_ended(daemon: Daemon) -> bool:
     states = ["scheduled", "available", "executing", "retryable"]
-    answer = daemon.api.get("/api/jobs", params={"state": states, "limit": 1})
-    return not answer.json()["data"]
+    response = daemon.api.get("/api/jobs", params={"state": states, "limit": 1})
+    return not response.json()["data"]
 
 
 def _judged(kills: int, record: Record, target: LocalTarget, present: dict[str, int]) -> Line:

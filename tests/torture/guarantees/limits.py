@@ -20,7 +20,7 @@ LIMITED = f"[server]\nrate_limit = {RATE}\nrate_burst = {BURST}\n"
 DEEP = b"[" * 100_000
 DEEP_HEAD = (b"Content-Type: application/json", b"Content-Length: %d" % len(DEEP))
 
-# what is sent, the status of the answer
+# what is sent, the status of the response
 CASES = {
     **{what: (data.replace(b"/body", b"/api/echo"), to) for what, (data, to) in REFUSED.items()},
     "a deep body": (request(b"POST /api/jobs", *KEY_HEAD, *DEEP_HEAD) + DEEP, 400),
@@ -70,13 +70,13 @@ def _ask_on(daemon: Daemon, seconds: float, faults: list[str]) -> tuple[int, int
     allowed = refused = 0
     begun = monotonic()
     while monotonic() < begun + seconds:
-        answer = daemon.api.get("/api/jobs")
-        if answer.status_code == 200:
+        response = daemon.api.get("/api/jobs")
+        if response.status_code == 200:
             allowed += 1
             continue
         refused += 1
-        if answer.status_code != 429 or int(answer.headers.get("retry-after", 0)) < 1:
-            faults.append(f"answered {answer.status_code} without a time to come again")
+        if response.status_code != 429 or int(response.headers.get("retry-after", 0)) < 1:
+            faults.append(f"answered {response.status_code} without a time to come again")
         if refused % 100 == 0 and daemon.api.get("/api/jobs", headers=other).status_code != 200:
             faults.append("another key had to wait as well")
     return allowed, refused, monotonic() - begun

@@ -155,10 +155,10 @@ async def _send(made_up: list[bytes]) -> tuple[int, int, list[str]]:
         async with running(Path(name) / "booper.db", clock, target, Random(1)) as (booper, api):
             for start in range(0, len(made_up), PART):
                 for body in made_up[start : start + PART]:
-                    answer = await api.post("/api/jobs", content=body, headers=JSON)
-                    accepted += answer.status_code in (200, 201)
-                    if answer.status_code >= 500:
-                        faults.append(f"{answer.status_code} to {body!r}")
+                    response = await api.post("/api/jobs", content=body, headers=JSON)
+                    accepted += response.status_code in (200, 201)
+                    if response.status_code >= 500:
+                        faults.append(f"{response.status_code} to {body!r}")
                 if not await _goes_on(booper, clock):
                     faults.append(f"the loop stopped after {start + PART} jobs")
                     break

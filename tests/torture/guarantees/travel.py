@@ -71,8 +71,8 @@ async def _wait_beyond(api: Api) -> None:
     """Create jobs that are not due in this year."""
     later = {"url": "https://target.test/", "schedule_in": [500, "days"]}
     for _ in range(BEYOND // 1_000):
-        answer = await api.post("/api/jobs/batch", json={"jobs": [later] * 1_000})
-        answer.raise_for_status()
+        response = await api.post("/api/jobs/batch", json={"jobs": [later] * 1_000})
+        response.raise_for_status()
 
 
 def _judged(

@@ -138,13 +138,13 @@ def _back_up(daemon: Daemon, folder: Path, number: int) -> list[str]:
 
 def _create(daemon: Daemon) -> int:
     """Create one job that is due much later; return its number."""
-    answer = httpx.post(
+    response = httpx.post(
         f"http://127.0.0.1:{daemon.port}/api/jobs",
         json={"url": daemon.target.url, "schedule_in": 3600},
         headers=bearer(KEY),
         trust_env=False,
     )
-    return int(answer.raise_for_status().json()["data"]["job_id"])
+    return int(response.raise_for_status().json()["data"]["job_id"])
 
 
 def _start(copy: Path, target: Target) -> list[str]:
