@@ -41,7 +41,6 @@ from booper.follower import Faces, Follower, open_to_others
 from booper.http.asgi import DELIVERED, AppTransport
 from booper.http.base import Client
 from booper.model.duration import parse_duration
-from booper.model.redaction import Redaction
 from booper.model.retry import parse_backoff
 from booper.origins import ways_of
 from booper.parts import (
@@ -57,6 +56,7 @@ from booper.server.files import check_file_limit
 from booper.server.limits import Limits
 from booper.store.base import Store
 from booper.store.sqlite import DatabaseLocked, FirstKeyFile, open_store
+from booper.wire.redaction import Redaction
 
 log = logging.getLogger("booper")
 

@@ -25,11 +25,11 @@ from booper.guard.policy import Guard
 from booper.http.adapter import HttpxClient
 from booper.http.base import Client
 from booper.http.client import SocketClient
-from booper.model.redaction import Redaction
 from booper.model.retry import parse_backoff
 from booper.origins import Ways, slots_of
 from booper.server.files import files_to_spare
 from booper.store.base import Store
+from booper.wire.redaction import Redaction
 
 USER_AGENT = f"booper/{__version__}"
 

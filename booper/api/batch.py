@@ -40,9 +40,9 @@ from booper.errors import (
     FieldError,
     InvalidRequest,
 )
-from booper.model.redaction import Redaction
-from booper.model.resource import JobResource, job_resource, new_job_resource
 from booper.store.values import PAGE_BYTES, Created, Creation
+from booper.wire.job import JobResource, job_resource, new_job_resource
+from booper.wire.redaction import Redaction
 
 MAX_JOBS_OF_BATCH: Final = 1_000
 

@@ -11,7 +11,7 @@ from booper.api.pauses import TARGETS, TargetBody, read_target
 from booper.api.responses import JSONResponse
 from booper.api.schemas import Schema
 from booper.engine.breakers import Breaker
-from booper.model.timestamps import precise_or_none
+from booper.wire.timestamps import precise_or_none
 
 
 class BreakerResource(msgspec.Struct, frozen=True):

@@ -25,7 +25,7 @@ from booper.api.schemas import NOT_BLANK, Schema, matching, text
 from booper.api.shapes import not_an_object, read_struct
 from booper.engine.channels import Dropped, Feed, Message, discord_body
 from booper.errors import FieldError, InvalidRequest, NotFound
-from booper.model.timestamps import precise
+from booper.wire.timestamps import precise
 
 DISCORD: Final = "discord"
 DEFAULTCHANNEL: Final = "demo"

@@ -8,16 +8,16 @@ import msgspec
 from booper.api.pauses import holder as holder_of
 from booper.api.services import Services
 from booper.errors import TargetRefused, UnresolvableHost
-from booper.model import outgoing
 from booper.model.args import Args, decode_args
 from booper.model.duration import MAX_DURATION
 from booper.model.dynamic import RenderError
 from booper.model.identity import uuid7
 from booper.model.job import Attempt, Job, Kind, NewJob, State
-from booper.model.resource import HeldBy, JobResource, job_resource
 from booper.model.retry import Backoff, parse_backoff
 from booper.model.schedule import NewSchedule, Plan
-from booper.model.timestamps import precise
+from booper.wire.job import HeldBy, JobResource, job_resource
+from booper.wire.request import render
+from booper.wire.timestamps import precise
 
 NEXT_RUNS = 5
 MAX_RETRIES_SHOWN = 100
@@ -117,7 +117,7 @@ def _request(
     )
     texts = ("{}", "{}") if isinstance(new, NewSchedule) else (None, None)
     try:
-        request = outgoing.render(Attempt(job, args, *texts), services.user_agent, at)
+        request = render(Attempt(job, args, *texts), services.user_agent, at)
     except RenderError as error:
         return RequestPreview((args.method or "get").upper(), args.url, {}, str(error))
     body = request.content.decode() if request.content else None

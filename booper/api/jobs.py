@@ -27,8 +27,8 @@ from booper.api.schemas import FORM_OF_CREATE
 from booper.errors import Conflict
 from booper.model.args import Args
 from booper.model.job import WAITING
-from booper.model.resource import JobResource, job_resource, new_job_resource
 from booper.store.values import PAGE_BYTES, JobRef
+from booper.wire.job import JobResource, job_resource, new_job_resource
 
 ORDER_FIELDS = ("inserted_at", "scheduled_at", "id")
 _MAX_ID = 2**63 - 1

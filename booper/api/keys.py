@@ -24,10 +24,10 @@ from booper.api.paths import uuid_of
 from booper.api.responses import JSONResponse
 from booper.api.schemas import UUID as UUID_SCHEMA
 from booper.api.shapes import read_struct
-from booper.api.wire import KeyResource, NewKeyResource, key_resource
 from booper.errors import FieldError, InvalidRequest
 from booper.model.key import ApiKey, NewKey, Scope, check_name, digest_of, new_key
 from booper.store.values import Page, Part, Place
+from booper.wire.key import KeyResource, NewKeyResource, key_resource
 
 ORDER_FIELDS = ("inserted_at", "id")
 

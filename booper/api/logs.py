@@ -13,9 +13,9 @@ from booper.api.paths import uuid_of
 from booper.api.responses import JSONResponse
 from booper.api.schemas import UUID as UUID_SCHEMA
 from booper.api.schemas import choice, whole
-from booper.api.wire import LogResource, log_resource
 from booper.model.event import EVENTS
 from booper.store.values import PAGE_BYTES
+from booper.wire.log import LogResource, log_resource
 
 ORDER_FIELDS = ("inserted_at", "id")
 

@@ -14,9 +14,9 @@ from booper.api.services import Services
 from booper.api.shapes import read_struct
 from booper.errors import FieldError, InvalidRequest, TargetRefused
 from booper.guard.target import APP_HOST, parse_host, parse_origin
-from booper.model.resource import HeldBy
-from booper.model.timestamps import precise
 from booper.store.values import ALL_TARGETS
+from booper.wire.job import HeldBy
+from booper.wire.timestamps import precise
 
 
 class TargetBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,11 +3,11 @@
 from datetime import UTC, datetime
 
 from booper.api.call import Call
-from booper.api.wire import ScheduleDetail, schedule_detail
 from booper.errors import FieldError, InvalidRequest
 from booper.model.args import decode_args
 from booper.model.moment import parse_moment
 from booper.model.schedule import Plan, Schedule, zone_of
+from booper.wire.schedule import ScheduleDetail, schedule_detail
 
 DEFAULT_NEXT_RUNS = 5
 MAX_NEXT_RUNS = 100

@@ -35,17 +35,13 @@ from booper.api.schedule_detail import (
 )
 from booper.api.schemas import ANYTHING, CREATE, Schema, optional, whole
 from booper.api.schemas import UUID as UUID_SCHEMA
-from booper.api.wire import (
-    ScheduleDetail,
-    ScheduleResource,
-    schedule_resource,
-)
 from booper.errors import (
     Conflict,
 )
 from booper.model.fields import FIXED_FIELDS
-from booper.model.resource import JobResource, job_resource
 from booper.store.values import PAGE_BYTES
+from booper.wire.job import JobResource, job_resource
+from booper.wire.schedule import ScheduleDetail, ScheduleResource, schedule_resource
 
 ORDER_FIELDS = ("inserted_at", "id")
 

@@ -11,9 +11,9 @@ from booper.engine.channels import Channels
 from booper.engine.commands import Commands
 from booper.engine.scheduler import Scheduler
 from booper.guard.policy import Check, Guard
-from booper.model.redaction import Redaction
 from booper.model.retry import Backoff
 from booper.store.base import Store
+from booper.wire.redaction import Redaction
 
 
 @dataclass(frozen=True, slots=True)

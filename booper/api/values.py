@@ -19,11 +19,11 @@ from booper.model.duration import MAX_DURATION, Duration, InvalidDuration, parse
 from booper.model.dynamic import MAX_DEPTH, is_text_too_deep
 from booper.model.fields import CREATE_FIELDS, Needs, fields_that_need
 from booper.model.moment import Moment, parse_moment
-from booper.model.outgoing import text_of, with_query
 from booper.model.recurrence import Cron
 from booper.model.retry import parse_backoff
 from booper.model.schedule import Conflict, Misfire, Overlap, zone_of
 from booper.model.timezones import InvalidTimezone, check_timezone
+from booper.wire.request import text_of, with_query
 
 T = TypeVar("T")
 

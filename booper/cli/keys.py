@@ -17,7 +17,6 @@ import httpx
 from msgspec import convert
 
 from booper.api.keys import KeyRequest, issue
-from booper.api.wire import key_resource
 from booper.cli.text import to_json
 from booper.client import AsyncClient, AsyncKeys, ClientError, Key, NewKey, Refused, Unreachable
 from booper.clock import SystemClock
@@ -27,6 +26,7 @@ from booper.model.key import ApiKey
 from booper.server.listener import socket_path
 from booper.store.base import Keys
 from booper.store.sqlite import open_store
+from booper.wire.key import key_resource
 
 Scope = Literal["read", "write", "admin"]
 

@@ -26,8 +26,8 @@ from booper.dev.sink import Arrived, Sink
 from booper.errors import Conflict, FieldError, InvalidRequest
 from booper.model.duration import Duration, InvalidDuration, parse_duration
 from booper.model.moment import InvalidMoment, Moment, parse_moment
-from booper.model.timestamps import precise, precise_or_none
 from booper.travel import Journey, Ran, Travel
+from booper.wire.timestamps import precise, precise_or_none
 
 _SINK: Final = "/api/dev/sink"
 

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from booper.clock import Clock, SystemClock
-from booper.model.timestamps import precise
+from booper.wire.timestamps import precise
 
 PREFIX: Final = "/dev/sink"
 MAX_KEPT: Final = 500

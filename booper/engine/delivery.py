@@ -29,8 +29,8 @@ from booper.http.body import read_body
 from booper.http.errors import ConnectError, SendError
 from booper.http.headers import decode_headers, encode_headers
 from booper.model.job import Failed, Outcome, Refused, Request, Responded, Response
-from booper.model.redaction import ALWAYS
 from booper.shortage import shortage_of
+from booper.wire.redaction import ALWAYS
 
 OWN_HEADER: Final = "Booper-Own"
 """Tells booper's own API which job of this very process a request is; never sent elsewhere."""

@@ -23,11 +23,9 @@ from booper.engine.observer import Observers
 from booper.engine.reports import Reports
 from booper.engine.shortages import Shortages
 from booper.errors import Shortage, StoreUnavailable
-from booper.model import dynamic, exact, lifecycle, outgoing
-from booper.model.charset import in_utf8
+from booper.model import dynamic, exact, lifecycle
 from booper.model.duration import parse_duration
 from booper.model.dynamic import RenderError
-from booper.model.event import entries_of
 from booper.model.job import (
     Attempt,
     Failed,
@@ -40,11 +38,14 @@ from booper.model.job import (
     Responded,
     State,
 )
-from booper.model.redaction import Redaction
 from booper.model.retry import Backoff
 from booper.shortage import shortage_of
 from booper.store.base import Queue
 from booper.store.values import Settled, Settlement
+from booper.wire.charset import in_utf8
+from booper.wire.log import entries_of
+from booper.wire.redaction import Redaction
+from booper.wire.request import render
 
 log = logging.getLogger("booper")
 attempts_log = logging.getLogger("booper.attempts")
@@ -178,7 +179,7 @@ class Executor:
         return request, outcome
 
     def _render(self, attempt: Attempt, now: datetime) -> Request:
-        rendered = outgoing.render(attempt, self._defaults.user_agent, now)
+        rendered = render(attempt, self._defaults.user_agent, now)
         return self._delivery.as_sent(rendered)
 
     def _signed(self, job: Job, request: Request) -> Request:

@@ -13,11 +13,6 @@ import msgspec
 from booper.errors import TargetRefused
 from booper.guard.policy import Guard
 from booper.model.args import Args, decode_args, encode_args
-from booper.model.event import (
-    error_payload,
-    request_payload,
-    response_payload,
-)
 from booper.model.job import (
     FINISHED,
     OWN_KINDS,
@@ -33,9 +28,10 @@ from booper.model.job import (
     State,
 )
 from booper.model.origin import path_key
-from booper.model.redaction import Redaction
-from booper.model.resource import job_resource
-from booper.model.timestamps import precise
+from booper.wire.job import job_resource
+from booper.wire.payload import error_payload, request_payload, response_payload
+from booper.wire.redaction import Redaction
+from booper.wire.timestamps import precise
 
 STARTED = "job.started"
 REQUEST = "job.request"

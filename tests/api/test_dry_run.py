@@ -26,9 +26,9 @@ from booper.engine.scheduler import Scheduler
 from booper.guard.policy import Guard
 from booper.http.adapter import HttpxClient
 from booper.model.key import NewKey, digest_of
-from booper.model.redaction import Redaction
 from booper.model.retry import Backoff
 from booper.store.sqlite import open_store
+from booper.wire.redaction import Redaction
 from tests.conftest import KEY
 from tests.support.api import Api
 from tests.support.target import FakeTarget

@@ -1,4 +1,4 @@
-"""Times as users write them, as clients read them, and as identifiers carry them."""
+"""Times as users write them, and as identifiers carry them."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from booper.model.duration import UNITS, Duration, InvalidDuration, parse_duration
 from booper.model.identity import uuid7
 from booper.model.moment import InvalidMoment, Moment, parse_moment
-from booper.model.timestamps import bare, precise, zoned
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, tzinfo=UTC)
 INFINITE = float("inf")
@@ -275,37 +274,6 @@ OFFSETS = st.integers(-1_439, 1_439).map(lambda minutes: timezone(timedelta(minu
 def test_an_iso_time_of_any_offset_is_that_instant(at: datetime) -> None:
     """What `isoformat` writes is read as the same instant."""
     assert parse_moment(at.isoformat(), NOW) == at
-
-
-# --- timestamps (contract §4) ---
-
-# The first is the contract's example of the inner `inserted_at`; its outer one is that, cut.
-STAMPS = [
-    (
-        datetime(2023, 9, 1, 18, 25, 49, 705_161, tzinfo=UTC),
-        ("2023-09-01T18:25:49", "2023-09-01T18:25:49.705161Z", "2023-09-01T18:25:49Z"),
-    ),
-    (
-        datetime(2030, 1, 2, 3, 4, 5, 0, tzinfo=UTC),
-        ("2030-01-02T03:04:05", "2030-01-02T03:04:05.000000Z", "2030-01-02T03:04:05Z"),
-    ),
-    (
-        datetime(2030, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
-        ("2030-12-31T23:59:59", "2030-12-31T23:59:59.999999Z", "2030-12-31T23:59:59Z"),
-    ),
-]
-
-
-@pytest.mark.parametrize(("at", "written"), STAMPS)
-def test_each_place_has_its_own_style(at: datetime, written: tuple[str, str, str]) -> None:
-    """Outer times have no zone, inner ones six digits always, schedules' seconds; none rounds."""
-    assert (bare(at), precise(at), zoned(at)) == written
-
-
-def test_what_is_written_precisely_can_be_posted_again() -> None:
-    """A client may send back a time it was given and means the same instant."""
-    at = datetime(2030, 5, 6, 7, 8, 9, 10, tzinfo=UTC)
-    assert parse_moment(precise(at), NOW) == at
 
 
 # --- identifiers (RFC 9562) ---

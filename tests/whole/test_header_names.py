@@ -14,7 +14,7 @@ from booper.app import Booper
 from booper.cli import main
 from booper.client import AsyncClient, Invalid
 from tests.conftest import KEY
-from tests.model.test_outgoing import request_of
+from tests.wire.test_request import request_of
 
 pytestmark = pytest.mark.anyio
 

@@ -16,7 +16,6 @@ from msgspec.structs import replace
 
 from booper.model import lifecycle
 from booper.model.args import decode_args
-from booper.model.event import unplannable
 from booper.model.job import WAITING, Attempt, Job, Kind
 from booper.model.planning import MISFIRE, DueRun, Hold, MoveOn, Run, decide_run
 from booper.model.schedule import Gap, Misfire, Plan, Schedule
@@ -24,6 +23,7 @@ from booper.store.rules import gaps, scheduling
 from booper.store.rules.upcoming import ENDED, free_time
 from booper.store.transaction import DueSchedule, PartUndone, Transaction
 from booper.store.values import Admit, Announce, Claims, Due, DueJob, Suspect
+from booper.wire.log import unplannable
 
 log = logging.getLogger("booper.store")
 

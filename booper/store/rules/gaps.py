@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from random import Random
 
-from booper.model.event import gap_payload, skipped
 from booper.model.job import WAITING, Job
 from booper.model.schedule import Gap, Plan, Schedule
 from booper.store.transaction import OpenGap, Transaction
+from booper.wire.log import gap_payload, skipped
 
 _INSTANT = timedelta(microseconds=1)
 

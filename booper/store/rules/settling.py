@@ -10,12 +10,12 @@ import msgspec
 from msgspec.structs import replace
 
 from booper.model import dynamic, exact, lifecycle
-from booper.model.event import interruption_of, state_rejected
 from booper.model.job import Attempt, Job, Kind, State
 from booper.model.schedule import Schedule
 from booper.store.rules.scheduling import insert
 from booper.store.transaction import LostRace, Transaction
 from booper.store.values import AnnounceRescue, Settled, Settlement
+from booper.wire.log import interruption_of, state_rejected
 
 TRIMMED_AFTER: Final = 8
 """After how many attempts a job's log is looked at each time: most jobs never are."""

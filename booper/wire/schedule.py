@@ -1,4 +1,4 @@
-"""The shapes that leave, beside the job's: log entries, keys, schedules (contract §6, §7)."""
+"""Schedules as the contract shows them (§6)."""
 
 from datetime import datetime, tzinfo
 from typing import Any
@@ -8,34 +8,9 @@ import msgspec
 
 from booper.model.args import Args, decode_args
 from booper.model.duration import without_text
-from booper.model.event import LogEntry
-from booper.model.key import ApiKey
-from booper.model.redaction import Redaction
 from booper.model.schedule import Plan, Schedule, zone_of
-from booper.model.timestamps import bare, precise, precise_or_none, zoned
-
-
-class LogResource(msgspec.Struct, frozen=True):
-    """A log entry: exactly these keys (§7)."""
-
-    event: str
-    id: UUID
-    inserted_at: str
-    job_id: int
-    payload: msgspec.Raw
-    user_id: UUID
-
-
-class KeyResource(msgspec.Struct, frozen=True):
-    """An API key, without the key."""
-
-    id: UUID
-    name: str
-    user: str
-    user_id: UUID
-    scope: str
-    inserted_at: str
-    revoked_at: str | None
+from booper.wire.redaction import Redaction
+from booper.wire.timestamps import bare, precise, zoned
 
 
 class ScheduleResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -57,41 +32,6 @@ class ScheduleDetail(ScheduleResource, frozen=True, kw_only=True):
 
     next_runs: list[str]
     next_runs_local: list[str]
-
-
-class NewKeyResource(msgspec.Struct, frozen=True):
-    """A key that was just made: the only time it is shown."""
-
-    id: UUID
-    name: str
-    user: str
-    scope: str
-    key: str
-
-
-def log_resource(entry: LogEntry) -> LogResource:
-    """Show a log entry."""
-    return LogResource(
-        entry.event,
-        entry.id,
-        precise(entry.inserted_at),
-        entry.job_id,
-        msgspec.Raw(entry.payload),
-        entry.user_id,
-    )
-
-
-def key_resource(key: ApiKey) -> KeyResource:
-    """Show a key's description."""
-    return KeyResource(
-        key.id,
-        key.name,
-        key.user,
-        key.user_id,
-        key.scope,
-        precise(key.inserted_at),
-        precise_or_none(key.revoked_at),
-    )
 
 
 def schedule_resource(schedule: Schedule, redaction: Redaction) -> ScheduleResource:

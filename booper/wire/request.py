@@ -10,8 +10,8 @@ import msgspec
 from booper.model import dynamic, exact
 from booper.model.args import METHODS_WITH_BODY, Args
 from booper.model.job import Attempt, Job, Request
-from booper.model.resource import job_state
-from booper.model.timestamps import precise
+from booper.wire.job import job_state
+from booper.wire.timestamps import precise
 
 
 def render(attempt: Attempt, user_agent: str, now: datetime) -> Request:

@@ -7,8 +7,8 @@ import msgspec
 from msgspec.structs import replace
 
 from booper.model.job import Job
-from booper.model.redaction import Redaction
-from booper.model.timestamps import bare, precise
+from booper.wire.redaction import Redaction
+from booper.wire.timestamps import bare, precise
 
 
 class HeldBy(msgspec.Struct, frozen=True, gc=False):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config
-from booper.model.redaction import Redaction
+from booper.wire.redaction import Redaction
 from tests.conftest import KEY
 from tests.support.api import Api
 from tests.support.target import FakeTarget

@@ -10,15 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import fields, replace
 
-from booper.model.event import (
-    EVENTS,
-    LogEntry,
-    NewEntry,
-    entries_of,
-    interruption_of,
-    skipped,
-    state_rejected,
-)
+from booper.model.event import EVENTS, LogEntry, NewEntry
 from booper.model.job import (
     Attempt,
     Failed,
@@ -30,9 +22,10 @@ from booper.model.job import (
     Response,
     State,
 )
-from booper.model.outgoing import render
-from booper.model.redaction import REDACTED, Redaction
 from booper.model.schedule import Gap
+from booper.wire.log import entries_of, interruption_of, skipped, state_rejected
+from booper.wire.redaction import REDACTED, Redaction
+from booper.wire.request import render
 
 STARTED = datetime(2030, 1, 1, 12, 0, 0, tzinfo=UTC)
 NOW = STARTED + timedelta(milliseconds=1_500)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from booper.model.args import METHODS
 from booper.model.job import Attempt, Job, Request, State
-from booper.model.outgoing import render
+from booper.wire.request import render
 
 PLANNED = datetime(2030, 1, 1, 12, 0, 0, 250, tzinfo=UTC)
 UNIQUE = "41d7f28b-dfbe-44b8-b716-b91898bb0ce0"

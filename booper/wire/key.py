@@ -1,0 +1,43 @@
+"""API keys as the contract shows them (§2)."""
+
+from uuid import UUID
+
+import msgspec
+
+from booper.model.key import ApiKey
+from booper.wire.timestamps import precise, precise_or_none
+
+
+class KeyResource(msgspec.Struct, frozen=True):
+    """An API key, without the key."""
+
+    id: UUID
+    name: str
+    user: str
+    user_id: UUID
+    scope: str
+    inserted_at: str
+    revoked_at: str | None
+
+
+class NewKeyResource(msgspec.Struct, frozen=True):
+    """A key that was just made: the only time it is shown."""
+
+    id: UUID
+    name: str
+    user: str
+    scope: str
+    key: str
+
+
+def key_resource(key: ApiKey) -> KeyResource:
+    """Show a key's description."""
+    return KeyResource(
+        key.id,
+        key.name,
+        key.user,
+        key.user_id,
+        key.scope,
+        precise(key.inserted_at),
+        precise_or_none(key.revoked_at),
+    )

@@ -1,0 +1,79 @@
+"""What was sent and what came back, as log entries, callbacks and events show it (contract §7)."""
+
+from base64 import b64encode
+from datetime import timedelta
+
+import msgspec
+
+from booper.model import json_text
+from booper.model.job import Failed, Refused, Request, Response
+from booper.wire.charset import in_utf8, text_of
+from booper.wire.redaction import Redaction
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def request_payload(request: Request, redaction: Redaction) -> dict[str, object]:
+    """Return a request, as a log entry's payload; `url` is without what `query` adds."""
+    return {
+        **_sent_body(request),
+        "headers": redaction.headers(request.user_headers),
+        "query": request.query,
+        "url": request.url.removesuffix(request.query_text),
+    }
+
+
+def _sent_body(request: Request) -> dict[str, object]:
+    """Return a body as the JSON it is; a string that went out as it is, as text."""
+    if not request.content:
+        return {"body": None}
+    given = (v for name, v in request.user_headers.items() if name.lower() == "content-type")
+    kind = next(given, "application/json")  # which is what booper writes where its user did not
+    # Its text went out in UTF-8, whatever charset its user has declared.
+    return _shown(request.content, "json" if "json" in kind.lower() else "")
+
+
+def response_payload(
+    response: Response, duration: timedelta, redaction: Redaction
+) -> dict[str, object]:
+    """Return a response, as a log entry's payload."""
+    payload: dict[str, object] = {
+        "status": response.status,
+        "headers": redaction.headers(response.headers),
+        **_shown(response.body, response.headers.get("content-type", ""), is_cut=response.is_cut),
+        "duration_ms": _milliseconds(duration),
+    }
+    if response.is_cut:
+        payload["truncated"] = True
+    if response.fault:
+        payload["fault"] = response.fault
+    return payload
+
+
+def error_payload(outcome: Failed | Refused) -> dict[str, object]:
+    """Return why there was no response, as a log entry's payload."""
+    match outcome:
+        case Failed(error=error, message=message, duration=duration):
+            return {"error": error, "message": message, "duration_ms": _milliseconds(duration)}
+        case Refused(message=message):
+            return {"error": "refused", "message": message, "duration_ms": 0}
+
+
+def _shown(body: bytes, content_type: str, *, is_cut: bool = False) -> dict[str, object]:
+    """Return a JSON body as the JSON it is, other text as text, and bytes in base64."""
+    if "json" in content_type.lower() and not is_cut:
+        content = in_utf8(body, content_type)
+        try:
+            json_text.check(content)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+        else:
+            return {"body": msgspec.Raw(content)}
+    text = text_of(body, content_type, is_cut=is_cut)
+    if text is None:
+        return {"body": b64encode(body).decode(), "body_encoding": "base64"}
+    return {"body": text}
+
+
+def _milliseconds(duration: timedelta) -> float:
+    return duration / _MILLISECOND
