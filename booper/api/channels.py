@@ -23,8 +23,9 @@ from booper.api.operations import (
 from booper.api.responses import JSONResponse
 from booper.api.schemas import NOT_BLANK, Schema, matching, text
 from booper.api.shapes import not_an_object, read_struct
-from booper.engine.channels import Dropped, Feed, Message, discord_body
+from booper.engine.channels import Dropped, Feed, Message
 from booper.errors import FieldError, InvalidRequest, NotFound
+from booper.wire.discord import discord_body
 from booper.wire.timestamps import precise
 
 DISCORD: Final = "discord"
@@ -233,7 +234,8 @@ async def _publish(
     message = services.channels.message(channel, post.content, post.author)
     # First what can fail: a caller who is told so posts again, and no reader sees it twice.
     if channel == DISCORD:
-        await services.commands.forward(user_id, discord_body(message), message.at)
+        body = discord_body(post.content, post.author)
+        await services.commands.forward(user_id, body, message.at)
     services.channels.publish(user_id, message)
     return JSONResponse(msgspec.Raw(posted))
 

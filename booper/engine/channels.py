@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -30,14 +30,6 @@ MAX_FEEDS_OF_KEY: Final = 64
 
 FEED_ROOM: Final = 64
 """Messages kept for one slow subscriber: a burst, not a history."""
-
-# Discord's webhook resource, "Execute Webhook": both limits count code points.
-DISCORD_CONTENT: Final = 2_000
-DISCORD_USERNAME: Final = 80
-
-# Discord refuses the whole message for such a user name ("Usernames and Nicknames").
-_REFUSED_PARTS: Final = ("clyde", "discord")
-_REFUSED_NAMES: Final = ("everyone", "here")
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,26 +184,3 @@ def _kept(feed: Feed, feeds: dict[K, set[Feed]], key: K) -> Iterator[None]:
         found.discard(feed)
         if not found:
             del feeds[key]
-
-
-def discord_body(message: Message) -> dict[str, Any]:
-    """Write a message for Discord's "Execute Webhook", such that it can ping nobody.
-
-    What is too long is cut; a user name that Discord would refuse is left out.
-    """
-    body: dict[str, Any] = {
-        "content": _cut(message.content, DISCORD_CONTENT),
-        "allowed_mentions": {"parse": []},
-    }
-    username = _cut((message.author or "").strip(), DISCORD_USERNAME)
-    if username and not _is_refused(username.lower()):
-        body["username"] = username
-    return body
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _is_refused(username: str) -> bool:
-    return username in _REFUSED_NAMES or any(part in username for part in _REFUSED_PARTS)

@@ -31,7 +31,6 @@ from booper.engine.channels import (
     Feed,
     FeedUnavailable,
     Message,
-    discord_body,
 )
 from booper.errors import BooperError
 from tests.conftest import KEY, START
@@ -248,52 +247,6 @@ class TestChannels:
         with pytest.raises(FeedUnavailable, match="stopping"):
             async with channels.subscribe(ANN, "demo"):
                 pass
-
-
-class TestDiscordBody:
-    """A message as Discord's "Execute Webhook" takes it."""
-
-    def body(self, content: str, author: str | None = None) -> dict[str, Any]:
-        """Return Discord's form of a message."""
-        message = Message(
-            id=UUID(int=1), channel="discord", content=content, author=author, at=START
-        )
-        return discord_body(message)
-
-    def test_it_can_ping_nobody(self) -> None:
-        """Allowed mentions parse nothing, so @everyone stays text; no author, no user name."""
-        assert self.body("Hi @everyone") == {
-            "content": "Hi @everyone",
-            "allowed_mentions": {"parse": []},
-        }
-
-    @pytest.mark.parametrize(
-        ("length", "expected"),
-        [(2_000, "🦊" * 2_000), (2_001, "🦊" * 1_999 + "…"), (4_000, "🦊" * 1_999 + "…")],
-    )
-    def test_long_content_is_cut(self, length: int, expected: str) -> None:
-        """Discord takes 2,000 code points; of more, 1,999 and an ellipsis remain."""
-        assert self.body("🦊" * length)["content"] == expected
-
-    @pytest.mark.parametrize(
-        ("author", "username"),
-        [
-            ("Ann", "Ann"),
-            ("  Ann ", "Ann"),
-            ("a" * 80, "a" * 80),
-            ("a" * 81, "a" * 79 + "…"),
-            ("Groundsphere", "Groundsphere"),
-            ("", None),
-            (" ", None),
-            ("My Discord bot", None),
-            ("Bonnie and CLYDE", None),
-            ("everyone", None),
-            ("Here", None),
-        ],
-    )
-    def test_the_author_is_the_user_name(self, author: str, username: str | None) -> None:
-        """1 to 80 characters; what Discord refuses is left out, rather than the message lost."""
-        assert self.body("Hi", author).get("username") == username
 
 
 class TestEventStream:
