@@ -1,14 +1,14 @@
 """What callbacks and webhook events hold, for the API document's `webhooks` (contract §7).
 
-They are described here and made in `booper.engine.reports`; a test compares the two.
+They are described here and made in `booper.wire.report`; a test compares the two.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from booper.api.schemas import Schema, choice, optional, reference, whole
-from booper.engine.reports import ERROR, FINISHED_EVENT, REQUEST, RESPONSE, STARTED
 from booper.model.job import FINISHED
+from booper.wire.report import JOB_ERROR, JOB_FINISHED, JOB_REQUEST, JOB_RESPONSE, JOB_STARTED
 
 CALLBACK: Final = "callback"
 
@@ -124,34 +124,34 @@ def _example(kind: str, sequence: int, data: Mapping[str, Any]) -> Schema:
 
 
 _REPORTS: Final[Sequence[tuple[str, str, Schema, Any]]] = (
-    (STARTED, "An attempt begins", _event(STARTED, {}), _example(STARTED, 1, {})),
+    (JOB_STARTED, "An attempt begins", _event(JOB_STARTED, {}), _example(JOB_STARTED, 1, {})),
     (
-        REQUEST,
+        JOB_REQUEST,
         "What an attempt sends",
-        _event(REQUEST, _SENT),
-        _example(REQUEST, 2, _REQUEST_EXAMPLE),
+        _event(JOB_REQUEST, _SENT),
+        _example(JOB_REQUEST, 2, _REQUEST_EXAMPLE),
     ),
     (
-        RESPONSE,
+        JOB_RESPONSE,
         "What the target responded, with whatever status",
-        _event(RESPONSE, _CAME, without=_CAME_OPTIONAL),
-        _example(RESPONSE, 3, _RESPONSE_EXAMPLE),
+        _event(JOB_RESPONSE, _CAME, without=_CAME_OPTIONAL),
+        _example(JOB_RESPONSE, 3, _RESPONSE_EXAMPLE),
     ),
     (
-        ERROR,
+        JOB_ERROR,
         "Why an attempt has no response",
-        _event(ERROR, _FAILED, without=["duration_ms"]),
+        _event(JOB_ERROR, _FAILED, without=["duration_ms"]),
         _example(
-            ERROR,
+            JOB_ERROR,
             3,
             {"error": "timeout", "message": "no response in time", "duration_ms": 30_000.0},
         ),
     ),
     (
-        FINISHED_EVENT,
+        JOB_FINISHED,
         "The job has ended; the last of its events",
-        _event(FINISHED_EVENT, _ENDED),
-        _example(FINISHED_EVENT, 4, {"state": "completed", "last_error": None}),
+        _event(JOB_FINISHED, _ENDED),
+        _example(JOB_FINISHED, 4, {"state": "completed", "last_error": None}),
     ),
 )
 

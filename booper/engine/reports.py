@@ -22,28 +22,25 @@ from booper.model.job import (
     Kind,
     NewJob,
     Outcome,
-    Refused,
     Request,
     Responded,
     State,
 )
 from booper.model.origin import path_key
-from booper.wire.job import job_resource
-from booper.wire.payload import error_payload, request_payload, response_payload
+from booper.wire.payload import outcome_payload
 from booper.wire.redaction import Redaction
-from booper.wire.timestamps import precise
-
-STARTED = "job.started"
-REQUEST = "job.request"
-RESPONSE = "job.response"
-ERROR = "job.error"
-FINISHED_EVENT = "job.finished"
-
-# Each attempt has four places: its events come in this order, however many attempts there are.
-_PLACES = {STARTED: -3, REQUEST: -2, RESPONSE: -1, ERROR: -1, FINISHED_EVENT: 0}
+from booper.wire.report import (
+    JOB_ERROR,
+    JOB_FINISHED,
+    JOB_REQUEST,
+    JOB_RESPONSE,
+    JOB_STARTED,
+    callback_body,
+    event_body,
+    sent_request,
+)
 
 _REPORTED_BY_CALLBACK = frozenset({State.COMPLETED, State.DISCARDED})
-
 
 INTERRUPTED = "booper stopped during the attempt"
 NO_TIME = timedelta(0)
@@ -61,9 +58,10 @@ class Reports:
         """Report that an attempt begins, and with which request (None: it cannot be built)."""
         if not _is_watched(attempt):
             return ()
-        events = [self._event(attempt, STARTED, {}, now)]
+        events = [self._event(attempt, JOB_STARTED, {}, now)]
         if request is not None:
-            events.append(self._event(attempt, REQUEST, self._shown(request), now))
+            sent = sent_request(request, self._redaction)
+            events.append(self._event(attempt, JOB_REQUEST, sent, now))
         return events
 
     def cut_off(self, attempt: Attempt, rescued: Job, now: datetime) -> Sequence[NewJob]:
@@ -75,7 +73,7 @@ class Reports:
         if not _is_watched(attempt):
             return ()
         data = {"error": "interrupted", "message": INTERRUPTED}
-        return [self._event(attempt, ERROR, data, now)]
+        return [self._event(attempt, JOB_ERROR, data, now)]
 
     def ended(
         self,
@@ -105,29 +103,19 @@ class Reports:
         return [self._finished(job, args, now)] if args.webhook_url is not None else []
 
     def _outcome_event(self, attempt: Attempt, outcome: Outcome, now: datetime) -> NewJob:
-        match outcome:
-            case Responded(response=response, duration=duration):
-                data = response_payload(response, duration, self._redaction)
-                return self._event(attempt, RESPONSE, data, now)
-            case Failed() | Refused():
-                return self._event(attempt, ERROR, error_payload(outcome), now)
+        event = JOB_RESPONSE if isinstance(outcome, Responded) else JOB_ERROR
+        return self._event(attempt, event, outcome_payload(outcome, self._redaction), now)
 
     def _finished(self, job: Job, args: Args, now: datetime) -> NewJob:
         data = {"state": job.state, "last_error": job.last_error}
-        return self._event(Attempt(job, args), FINISHED_EVENT, data, now)
+        return self._event(Attempt(job, args), JOB_FINISHED, data, now)
 
     def _event(
-        self, attempt: Attempt, kind: str, data: Mapping[str, object], now: datetime
+        self, attempt: Attempt, event: str, data: Mapping[str, object], now: datetime
     ) -> NewJob:
         job, url = attempt.job, attempt.args.webhook_url
         assert url is not None
-        place = {"attempt": job.attempt, "sequence": 4 * job.attempt + _PLACES[kind]}
-        body = {
-            "type": kind,
-            "timestamp": precise(now),
-            "data": {"job_id": job.id, **place, **data},
-        }
-        return self._report(Kind.WEBHOOK, job, url, body, now)
+        return self._report(Kind.WEBHOOK, job, url, event_body(event, job, data, now), now)
 
     def _callback(
         self,
@@ -139,16 +127,7 @@ class Reports:
     ) -> NewJob:
         url = attempt.args.callback_url
         assert url is not None
-        body: dict[str, object] = {
-            "job": job_resource(settled, now, self._redaction),
-            "request": self._shown(request) if request is not None else None,
-        }
-        match outcome:
-            case Responded(response=response, duration=duration):
-                body["response"] = response_payload(response, duration, self._redaction)
-            case Failed() | Refused():
-                body["error"] = error_payload(outcome)
-        body |= {"attempt": settled.attempt, "final": True}
+        body = callback_body(settled, request, outcome, self._redaction, now)
         return self._report(Kind.CALLBACK, settled, url, body, now)
 
     def forward(self, user_id: UUID, url: str, body: Mapping[str, object], now: datetime) -> NewJob:
@@ -181,9 +160,6 @@ class Reports:
             kind=kind,
             parent_id=parent_id,
         )
-
-    def _shown(self, request: Request) -> Mapping[str, object]:
-        return {"method": request.method, **request_payload(request, self._redaction)}
 
     def _origin(self, url: str) -> str:
         """Return whose slots a report takes; one refused by now is discarded when sent."""

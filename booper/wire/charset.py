@@ -42,7 +42,7 @@ _ENCODINGS: Final = frozenset(
 )
 
 
-def text_of(body: bytes, content_type: str, *, is_cut: bool = False) -> str | None:
+def body_text(body: bytes, content_type: str, *, is_cut: bool = False) -> str | None:
     """Return a body as text, None if it is none in its charset, which is UTF-8 by default.
 
     Of a body that `is_cut` half a character at the end is left out.
@@ -57,7 +57,7 @@ def in_utf8(body: bytes, content_type: str) -> bytes:
     """Return a body in UTF-8, as it is where it cannot be read by its charset."""
     if _encoding(content_type) == UTF_8:
         return body
-    text = text_of(body, content_type)
+    text = body_text(body, content_type)
     return body if text is None else text.encode()
 
 

@@ -7,9 +7,9 @@ from uuid import UUID
 import msgspec
 
 from booper.model.event import ERROR, REQUEST, RESPONSE, SKIPPED, STATE_REJECTED, LogEntry, NewEntry
-from booper.model.job import Attempt, Failed, Job, Outcome, Refused, Request, Responded
+from booper.model.job import Attempt, Job, Outcome, Refused, Request, Responded
 from booper.model.schedule import Gap
-from booper.wire.payload import error_payload, request_payload, response_payload
+from booper.wire.payload import outcome_payload, request_payload
 from booper.wire.redaction import Redaction
 from booper.wire.timestamps import precise
 
@@ -32,29 +32,24 @@ def entries_of(
     redaction: Redaction,
     now: datetime,
 ) -> tuple[NewEntry, ...]:
-    """Write down one attempt: its request, unless it was kept in, and what came of it."""
+    """Return the entries of an attempt: its request, unless none was sent, and its outcome."""
     started = attempt.job.attempted_at or now
     sent: tuple[NewEntry, ...] = ()
     if request is not None and not isinstance(outcome, Refused):
         payload = request_payload(request, redaction)
-        sent = (_entry(attempt, REQUEST, started, payload),)
-    match outcome:
-        case Responded(response=response, duration=duration):
-            payload = response_payload(response, duration, redaction)
-            return *sent, _entry(attempt, RESPONSE, now, payload)
-        case Failed() | Refused():
-            return *sent, _entry(attempt, ERROR, now, error_payload(outcome))
+        sent = (_entry(attempt.job, REQUEST, started, payload),)
+    event = RESPONSE if isinstance(outcome, Responded) else ERROR
+    return *sent, _entry(attempt.job, event, now, outcome_payload(outcome, redaction))
 
 
 def interruption_of(job: Job, now: datetime) -> NewEntry:
-    """Write down that the process died while this job's request was on its way."""
+    """Return the entry of an attempt during which the process died."""
     message = "booper stopped during the attempt; whether the request arrived is unknown"
-    payload = {"error": "interrupted", "message": message, "duration_ms": None}
-    return NewEntry(job.user_id, job.id, job.kind, ERROR, now, _json(payload))
+    return _error(job, "interrupted", message, now)
 
 
 def skipped(job: Job, gap: Gap, now: datetime) -> NewEntry:
-    """Write down planned times that were not run; `job` is the run that waited at their end."""
+    """Return the entry of planned times that were not run; `job` is the run that waited last."""
     return NewEntry(job.user_id, job.id, job.kind, SKIPPED, now, gap_payload(gap))
 
 
@@ -71,19 +66,18 @@ def gap_payload(gap: Gap) -> str:
 
 
 def state_rejected(job: Job, reason: str, now: datetime) -> NewEntry:
-    """Write down that a run's `$set` was not taken over."""
-    return NewEntry(job.user_id, job.id, job.kind, STATE_REJECTED, now, _json({"reason": reason}))
+    """Return the entry of a run whose `$set` was not taken over."""
+    return _entry(job, STATE_REJECTED, now, {"reason": reason})
 
 
 def unplannable(job: Job, reason: str, now: datetime) -> NewEntry:
-    """Write down that the rules of a run's schedule cannot be read, so that it was disabled."""
+    """Return the entry of a run whose schedule was disabled, since its rules cannot be read."""
     message = f"schedule {job.schedule_id} is disabled: {reason}"
-    payload = {"error": "schedule", "message": message, "duration_ms": None}
-    return NewEntry(job.user_id, job.id, job.kind, ERROR, now, _json(payload))
+    return _error(job, "schedule", message, now)
 
 
 def log_resource(entry: LogEntry) -> LogResource:
-    """Show a log entry."""
+    """Return a stored entry as the contract shows it."""
     return LogResource(
         entry.event,
         entry.id,
@@ -94,8 +88,12 @@ def log_resource(entry: LogEntry) -> LogResource:
     )
 
 
-def _entry(attempt: Attempt, event: str, at: datetime, payload: dict[str, object]) -> NewEntry:
-    job = attempt.job
+def _error(job: Job, error: str, message: str, now: datetime) -> NewEntry:
+    """Return an entry of an attempt that nobody has timed."""
+    return _entry(job, ERROR, now, {"error": error, "message": message, "duration_ms": None})
+
+
+def _entry(job: Job, event: str, at: datetime, payload: Mapping[str, object]) -> NewEntry:
     return NewEntry(job.user_id, job.id, job.kind, event, at, _json(payload))
 
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 import msgspec
 
 from booper.model import json_text
-from booper.model.job import Failed, Refused, Request, Response
-from booper.wire.charset import in_utf8, text_of
+from booper.model.job import Failed, Outcome, Refused, Request, Responded, Response
+from booper.wire.charset import body_text, in_utf8
 from booper.wire.redaction import Redaction
 
 _MILLISECOND = timedelta(milliseconds=1)
@@ -33,10 +33,20 @@ def _sent_body(request: Request) -> dict[str, object]:
     return _shown(request.content, "json" if "json" in kind.lower() else "")
 
 
-def response_payload(
+def outcome_payload(outcome: Outcome, redaction: Redaction) -> dict[str, object]:
+    """Return what an attempt brought: the response, or why there is none."""
+    match outcome:
+        case Responded(response=response, duration=duration):
+            return _response_payload(response, duration, redaction)
+        case Failed(error=error, message=message, duration=duration):
+            return {"error": error, "message": message, "duration_ms": _milliseconds(duration)}
+        case Refused(message=message):
+            return {"error": "refused", "message": message, "duration_ms": 0}
+
+
+def _response_payload(
     response: Response, duration: timedelta, redaction: Redaction
 ) -> dict[str, object]:
-    """Return a response, as a log entry's payload."""
     payload: dict[str, object] = {
         "status": response.status,
         "headers": redaction.headers(response.headers),
@@ -50,15 +60,6 @@ def response_payload(
     return payload
 
 
-def error_payload(outcome: Failed | Refused) -> dict[str, object]:
-    """Return why there was no response, as a log entry's payload."""
-    match outcome:
-        case Failed(error=error, message=message, duration=duration):
-            return {"error": error, "message": message, "duration_ms": _milliseconds(duration)}
-        case Refused(message=message):
-            return {"error": "refused", "message": message, "duration_ms": 0}
-
-
 def _shown(body: bytes, content_type: str, *, is_cut: bool = False) -> dict[str, object]:
     """Return a JSON body as the JSON it is, other text as text, and bytes in base64."""
     if "json" in content_type.lower() and not is_cut:
@@ -69,7 +70,7 @@ def _shown(body: bytes, content_type: str, *, is_cut: bool = False) -> dict[str,
             pass
         else:
             return {"body": msgspec.Raw(content)}
-    text = text_of(body, content_type, is_cut=is_cut)
+    text = body_text(body, content_type, is_cut=is_cut)
     if text is None:
         return {"body": b64encode(body).decode(), "body_encoding": "base64"}
     return {"body": text}
