@@ -1,4 +1,4 @@
-"""Reading the text of a body by the charset that its `Content-Type` declares."""
+"""The text of bodies, by the charset that their `Content-Type` declares (RFC 9110 §8.3.2)."""
 
 import codecs
 import re
@@ -43,9 +43,9 @@ _ENCODINGS: Final = frozenset(
 
 
 def body_text(body: bytes, content_type: str, *, is_cut: bool = False) -> str | None:
-    """Return a body as text, None if it is none in its charset, which is UTF-8 by default.
+    """Return a body as text, None if it is not valid in its charset, which is UTF-8 by default.
 
-    Of a body that `is_cut` half a character at the end is left out.
+    If the body `is_cut`, half a character at its end is left out.
     """
     try:
         return codecs.getincrementaldecoder(_encoding(content_type))().decode(body, not is_cut)
@@ -54,7 +54,7 @@ def body_text(body: bytes, content_type: str, *, is_cut: bool = False) -> str | 
 
 
 def in_utf8(body: bytes, content_type: str) -> bytes:
-    """Return a body in UTF-8, as it is where it cannot be read by its charset."""
+    """Return a body in UTF-8, or unchanged if it is not valid in its charset."""
     if _encoding(content_type) == UTF_8:
         return body
     text = body_text(body, content_type)

@@ -1,4 +1,4 @@
-"""A job as the contract shows it (§4): in responses, in callbacks, and as `$job` to its target."""
+"""Jobs as the contract shows them (§4): in responses, in callbacks, and as `$job` to a target."""
 
 from datetime import datetime
 from uuid import UUID
@@ -12,10 +12,7 @@ from booper.wire.timestamps import bare, precise
 
 
 class HeldBy(msgspec.Struct, frozen=True, gc=False):
-    """What holds a waiting job back: a pause, or the breaker of an origin that fails; since when.
-
-    `reason` is "pause" or "breaker".
-    """
+    """What holds a waiting job back, and since when; `reason` is "pause" or "breaker"."""
 
     reason: str
     target: str
@@ -56,7 +53,7 @@ class JobResource(msgspec.Struct, frozen=True, gc=False):
 
 
 def new_job_resource(job: Job, now: datetime) -> JobResource:
-    """Show a job to whoever has just created it: its args as they came."""
+    """Return a job as its creator sees it: its args as they came."""
     return _job_resource(job, now, job.args, has_conflict=False)
 
 
@@ -68,7 +65,7 @@ def job_resource(
     has_conflict: bool = False,
     held_by: HeldBy | None = None,
 ) -> JobResource:
-    """Show a stored job: the values of secret headers are hidden."""
+    """Return a stored job as it is shown: the values of secret headers are hidden."""
     shown = _job_resource(job, now, redaction.args(job.args), has_conflict=has_conflict)
     return shown if held_by is None else replace(shown, job=replace(shown.job, held_by=held_by))
 
@@ -90,7 +87,7 @@ def _job_resource(job: Job, now: datetime, args: str, *, has_conflict: bool) -> 
 
 
 def job_state(job: Job, now: datetime, *, has_conflict: bool = False) -> JobState:
-    """Show how far a job has come."""
+    """Return how far a job has come."""
     return JobState(
         attempted_at=precise(job.attempted_at) if job.attempted_at else None,
         cancelled_at=precise(job.cancelled_at) if job.cancelled_at else None,

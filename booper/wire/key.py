@@ -9,7 +9,7 @@ from booper.wire.timestamps import precise, precise_or_none
 
 
 class KeyResource(msgspec.Struct, frozen=True):
-    """An API key, without the key."""
+    """An API key without its secret."""
 
     id: UUID
     name: str
@@ -21,7 +21,7 @@ class KeyResource(msgspec.Struct, frozen=True):
 
 
 class NewKeyResource(msgspec.Struct, frozen=True):
-    """A key that was just made: the only time it is shown."""
+    """A new key with its secret, which is shown this once."""
 
     id: UUID
     name: str
@@ -31,7 +31,7 @@ class NewKeyResource(msgspec.Struct, frozen=True):
 
 
 def key_resource(key: ApiKey) -> KeyResource:
-    """Show a key's description."""
+    """Return a key as it is shown: without its secret."""
     return KeyResource(
         key.id,
         key.name,

@@ -15,7 +15,7 @@ from booper.wire.timestamps import precise
 
 
 class LogResource(msgspec.Struct, frozen=True):
-    """A log entry: exactly these keys (§7)."""
+    """A log entry with exactly the keys of the contract (§7)."""
 
     event: str
     id: UUID
@@ -54,7 +54,7 @@ def skipped(job: Job, gap: Gap, now: datetime) -> NewEntry:
 
 
 def gap_payload(gap: Gap) -> str:
-    """Return a gap as a log entry's payload."""
+    """Return a gap as the payload of its entry, which grows with it."""
     return _json(
         {
             "reason": gap.reason,
@@ -77,7 +77,7 @@ def unplannable(job: Job, reason: str, now: datetime) -> NewEntry:
 
 
 def log_resource(entry: LogEntry) -> LogResource:
-    """Return a stored entry as the contract shows it."""
+    """Return a stored entry as it is shown."""
     return LogResource(
         entry.event,
         entry.id,
@@ -89,7 +89,7 @@ def log_resource(entry: LogEntry) -> LogResource:
 
 
 def _error(job: Job, error: str, message: str, now: datetime) -> NewEntry:
-    """Return an entry of an attempt that nobody has timed."""
+    """Return the entry of an error whose duration is unknown."""
     return _entry(job, ERROR, now, {"error": error, "message": message, "duration_ms": None})
 
 

@@ -1,4 +1,4 @@
-"""What was sent and what came back, as log entries, callbacks and events show it (contract §7)."""
+"""Requests and outcomes as log entries, callbacks and webhook events show them (contract §7)."""
 
 from base64 import b64encode
 from datetime import timedelta
@@ -14,7 +14,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def request_payload(request: Request, redaction: Redaction) -> dict[str, object]:
-    """Return a request, as a log entry's payload; `url` is without what `query` adds."""
+    """Return a request as it is shown; its `url` is without the parameters of `query`."""
     return {
         **_sent_body(request),
         "headers": redaction.headers(request.user_headers),
@@ -24,17 +24,17 @@ def request_payload(request: Request, redaction: Redaction) -> dict[str, object]
 
 
 def _sent_body(request: Request) -> dict[str, object]:
-    """Return a body as the JSON it is; a string that went out as it is, as text."""
+    """Return a body as the JSON that it is, or as the text that a string was sent as."""
     if not request.content:
         return {"body": None}
     given = (v for name, v in request.user_headers.items() if name.lower() == "content-type")
-    kind = next(given, "application/json")  # which is what booper writes where its user did not
-    # Its text went out in UTF-8, whatever charset its user has declared.
+    kind = next(given, "application/json")  # what booper writes if its user did not
+    # A string is sent in UTF-8, whatever charset its user declares.
     return _shown(request.content, "json" if "json" in kind.lower() else "")
 
 
 def outcome_payload(outcome: Outcome, redaction: Redaction) -> dict[str, object]:
-    """Return what an attempt brought: the response, or why there is none."""
+    """Return an outcome as it is shown: the response, or why there is none."""
     match outcome:
         case Responded(response=response, duration=duration):
             return _response_payload(response, duration, redaction)

@@ -1,4 +1,4 @@
-"""Which headers carry secrets, and hiding their values wherever a person may read them (§4)."""
+"""Redaction: the values of secret headers are hidden wherever a person may read them (§4)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Redaction:
 
     @classmethod
     def of(cls, more: Iterable[str]) -> "Redaction":
-        """Hide further headers beside those that are always hidden, in any letter case."""
+        """Return a redaction of further headers, in any letter case, beside those always hidden."""
         return cls(ALWAYS | {name.lower() for name in more})
 
     def headers(self, headers: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,7 +33,7 @@ class Redaction:
         }
 
     def args(self, args: str) -> str:
-        """Return stored args that may be shown; most have no secret and are left as they are."""
+        """Return a copy of stored args that may be shown; most have no secret to hide."""
         if '"headers"' not in args:
             return args
         fields: dict[str, msgspec.Raw] = msgspec.json.decode(args, type=dict[str, msgspec.Raw])

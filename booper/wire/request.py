@@ -1,4 +1,4 @@
-"""What a target receives: one attempt's request, from what its user asked for (contract §6, §8)."""
+"""What a target receives: the request of an attempt, by what its user asked for (§6, §8)."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,10 +15,10 @@ from booper.wire.timestamps import precise
 
 
 def render(attempt: Attempt, user_agent: str, now: datetime) -> Request:
-    """Build an attempt's request; headers of the user win over booper's own of the same name.
+    """Return an attempt's request; a header of the user replaces booper's own of that name.
 
     Raises:
-        dynamic.RenderError: what a run refers to cannot be put where it should go.
+        dynamic.RenderError: the value of a reference cannot stand where it is used.
     """
     args, context = attempt.args, _context(attempt, now)
     method = (args.method or "get").upper()
@@ -37,7 +37,7 @@ def render(attempt: Attempt, user_agent: str, now: datetime) -> Request:
 
 
 def text_of(value: object) -> str:
-    """Write a header's or a parameter's value: text as it is, all else as JSON."""
+    """Return the value of a header or a parameter as text: text as it is, all else as JSON."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
@@ -95,13 +95,13 @@ def _own_headers(job: Job, user_agent: str, *, has_body: bool) -> dict[str, str]
 
 
 def with_query(url: str, query: Mapping[str, Any]) -> str:
-    """Add query parameters to a URL: a list repeats its name, null leaves it out."""
+    """Return a URL with query parameters: a list repeats its name, null leaves it out."""
     base, added = _url_and_query(url, query)
     return base + added
 
 
 def _url_and_query(url: str, query: Mapping[str, Any]) -> tuple[str, str]:
-    """Return a URL, without its fragment where something is added, and what is added to it."""
+    """Return a URL and the text that a query adds to it; a fragment goes if any is added."""
     if not query:
         return url, ""
     pairs = [

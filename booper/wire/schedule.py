@@ -14,7 +14,7 @@ from booper.wire.timestamps import bare, precise, zoned
 
 
 class ScheduleResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A schedule (§6); `error` is there where no run of it can be planned."""
+    """A schedule (§6); `error` says why no run can be planned, and is absent otherwise."""
 
     id: UUID
     name: str | None
@@ -35,14 +35,14 @@ class ScheduleDetail(ScheduleResource, frozen=True, kw_only=True):
 
 
 def schedule_resource(schedule: Schedule, redaction: Redaction) -> ScheduleResource:
-    """Show a schedule."""
+    """Return a schedule as it is shown."""
     return ScheduleResource(**_schedule_fields(schedule, redaction))
 
 
 def schedule_detail(
     schedule: Schedule, redaction: Redaction, times: list[datetime], zone: tzinfo
 ) -> ScheduleDetail:
-    """Show a schedule and its next times."""
+    """Return a schedule as it is shown, with its next times; `zone` is its own."""
     return ScheduleDetail(
         **_schedule_fields(schedule, redaction),
         next_runs=[precise(at) for at in times],
@@ -65,7 +65,7 @@ def _schedule_fields(schedule: Schedule, redaction: Redaction) -> dict[str, Any]
 
 
 def _error(schedule: Schedule) -> str | msgspec.UnsetType:
-    """Return why no run can be planned: its zone is no longer known, for example."""
+    """Return why no run can be planned, such as a time zone that is no longer known."""
     try:
         Plan.of_schedule(schedule)
         zone_of(decode_args(schedule.args).timezone)

@@ -1,4 +1,4 @@
-"""The three styles in which times stand on the wire; clients parse them, so all are kept (§4)."""
+"""The three formats of times that clients parse (§4)."""
 
 from datetime import datetime
 
@@ -6,26 +6,26 @@ import msgspec
 
 
 def bare(at: datetime) -> str:
-    """Write whole seconds without a zone: the outer `inserted_at` of jobs and schedules."""
+    """Return whole seconds without a zone: the outer `inserted_at` of jobs and schedules."""
     return _text(at)[:19]
 
 
 def precise(at: datetime) -> str:
-    """Write six digits and `Z`: all times inside `job`, and those of log entries."""
+    """Return microseconds and `Z`: all times inside `job`, and those of log entries."""
     return _text(at) if at.microsecond else bare(at) + ".000000Z"
 
 
 def zoned(at: datetime) -> str:
-    """Write whole seconds and `Z`: a schedule's `disabled_at`."""
+    """Return whole seconds and `Z`: a schedule's `disabled_at`."""
     return bare(at) + "Z"
 
 
 def precise_or_none(at: datetime | None) -> str | None:
-    """Write a time precisely, None as null."""
+    """Return the precise form of a time, None of None."""
     return None if at is None else precise(at)
 
 
 def _text(at: datetime) -> str:
-    """Write ISO 8601 with `Z`; a fraction of zero is left out (0.16 µs; isoformat takes 1.5)."""
+    """Return ISO 8601 with `Z`; a fraction of zero is left out (0.16 µs; isoformat takes 1.5)."""
     text: str = msgspec.to_builtins(at)
     return text
