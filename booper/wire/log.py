@@ -65,6 +65,11 @@ def gap_payload(gap: Gap) -> str:
     )
 
 
+def gap_in(payload: str) -> Gap:
+    """Return the gap that the payload of an entry shows."""
+    return msgspec.json.decode(payload, type=Gap)
+
+
 def state_rejected(job: Job, reason: str, now: datetime) -> NewEntry:
     """Return the entry of a run whose `$set` was not taken over."""
     return _entry(job, STATE_REJECTED, now, {"reason": reason})

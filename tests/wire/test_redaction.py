@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config
-from booper.wire.redaction import Redaction
+from booper.wire.redaction import REDACTED, Redaction
 from tests.conftest import KEY
 from tests.support.api import Api
 from tests.support.target import FakeTarget
@@ -83,3 +83,10 @@ def test_names_are_matched_in_any_letter_case(name: str) -> None:
     assert redaction.headers({name: "v"}) == {name: shown}
     args = json.dumps({"url": "https://a.test/", "headers": {name: "v"}})
     assert json.loads(redaction.args(args))["headers"] == {name: shown}
+
+
+def test_redacting_makes_a_copy() -> None:
+    """The headers that are about to be sent are not the ones that are hidden."""
+    headers = {"Cookie": "session=1"}
+    assert Redaction().headers(headers) == {"Cookie": REDACTED}
+    assert headers == {"Cookie": "session=1"}

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, urlsplit
-from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -12,39 +11,17 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from booper.model.args import METHODS
-from booper.model.job import Attempt, Job, Request, State
+from booper.model.job import Attempt, Request
 from booper.wire.request import render
+from tests.support.jobs import UNIQUE, URL, executing
 
 PLANNED = datetime(2030, 1, 1, 12, 0, 0, 250, tzinfo=UTC)
-UNIQUE = "41d7f28b-dfbe-44b8-b716-b91898bb0ce0"
-URL = "https://target.test/hook"
 AGENT = "booper/1.2.3"
-
-
-def executing(fields: dict[str, object]) -> Job:
-    """Return an executing job, in its first attempt, that was created with these fields."""
-    return Job(
-        id=29180,
-        uuid=UUID(UNIQUE),
-        user_id=UUID("bd2aa099-6eb7-4dbb-9178-32141def1355"),
-        idempotency_key="jane@example.com:welcome",
-        name=None,
-        description=None,
-        origin="target.test",
-        args=json.dumps({"url": URL, **fields}),
-        state=State.EXECUTING,
-        attempt=1,
-        max_attempts=15,
-        inserted_at=PLANNED,
-        scheduled_at=PLANNED,
-        planned_at=PLANNED,
-        attempted_at=PLANNED,
-    )
 
 
 def request_of(**fields: object) -> Request:
     """Render the first attempt of a job that was created with these fields."""
-    return render(Attempt.of(executing(fields)), AGENT, PLANNED)
+    return render(Attempt.of(executing(PLANNED, **fields)), AGENT, PLANNED)
 
 
 def test_a_plain_job_brings_booper_headers_and_no_body() -> None:
@@ -57,7 +34,7 @@ def test_a_plain_job_brings_booper_headers_and_no_body() -> None:
             "Booper-Job-Id": "29180",
             "Booper-Attempt": "1",
             "Booper-Scheduled-At": "2030-01-01T12:00:00.000250Z",
-            "Idempotency-Key": UNIQUE,
+            "Idempotency-Key": str(UNIQUE),
             "Accept-Encoding": "identity",
         },
         b"",
@@ -185,7 +162,7 @@ def test_a_json_body_goes_out_as_it_came(body: object, content: bytes) -> None:
 def test_numbers_keep_digits_that_no_float_has() -> None:
     """The body is not read and written anew: long numbers and key order survive."""
     body = '{"z":1.10,"a":123456789012345678901234567890}'
-    job = replace(executing({}), args=f'{{"url":"{URL}","body":{body}}}')
+    job = replace(executing(PLANNED), args=f'{{"url":"{URL}","body":{body}}}')
     assert render(Attempt.of(job), AGENT, PLANNED).content == body.encode()
 
 
@@ -278,18 +255,18 @@ def test_a_users_own_headers_are_sent_as_written() -> None:
 
 def test_the_idempotency_key_is_the_jobs_uuid_on_every_attempt() -> None:
     """A target can tell a repeated attempt; the create's own `idempotency_key` is another thing."""
-    job = executing({"idempotency_key": "jane@example.com:welcome"})
+    job = executing(PLANNED, idempotency_key="jane@example.com:welcome")
     attempts = [
         render(Attempt.of(replace(job, attempt=n)), AGENT, PLANNED).headers for n in (1, 2, 15)
     ]
-    assert [headers["Idempotency-Key"] for headers in attempts] == [UNIQUE] * 3
+    assert [headers["Idempotency-Key"] for headers in attempts] == [str(UNIQUE)] * 3
     assert [headers["Booper-Attempt"] for headers in attempts] == ["1", "2", "15"]
     assert {headers["Booper-Job-Id"] for headers in attempts} == {"29180"}
 
 
 def test_the_scheduled_time_is_the_planned_one_whatever_retries_did() -> None:
     """A retry moves `scheduled_at`; the target is told the time that was planned (contract §8)."""
-    job = executing({})
+    job = executing(PLANNED)
     for late in (timedelta(0), timedelta(minutes=5), timedelta(days=12)):
         moved = replace(job, scheduled_at=PLANNED + late, attempted_at=PLANNED + late)
         headers = render(Attempt.of(moved), AGENT, PLANNED).headers
@@ -298,7 +275,7 @@ def test_the_scheduled_time_is_the_planned_one_whatever_retries_did() -> None:
 
 def test_two_renderings_of_an_attempt_are_equal() -> None:
     """Nothing in a request depends on when it is built."""
-    attempt = Attempt.of(executing({"method": "post", "body": {"a": 1}, "query": {"b": 2}}))
+    attempt = Attempt.of(executing(PLANNED, method="post", body={"a": 1}, query={"b": 2}))
     assert render(attempt, AGENT, PLANNED) == render(attempt, AGENT, PLANNED)
 
 
@@ -310,7 +287,7 @@ KEPT = '{"sent": [3], "token": "$previous.n"}'
 
 def run_of(*, previous: str = PREVIOUS, state: str = KEPT, **fields: object) -> Request:
     """Render the first attempt of a schedule's run."""
-    return render(Attempt.of(executing(fields), previous, state), AGENT, PLANNED)
+    return render(Attempt.of(executing(PLANNED, **fields), previous, state), AGENT, PLANNED)
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch"])

@@ -6,14 +6,13 @@ from random import Random
 from typing import Final
 from uuid import UUID
 
-import msgspec
-
 from booper.model.event import ERROR, REQUEST, RESPONSE, NewEntry
 from booper.model.identity import uuid7_bytes
-from booper.model.schedule import Gap, Schedule
+from booper.model.schedule import Schedule
 from booper.store.sqlite import bulk
 from booper.store.sqlite.values import stored
 from booper.store.transaction import OpenGap
+from booper.wire.log import gap_in
 
 # An attempt's request and what came of it are written together: one row has both entries, and is
 # found by an event of its own. Its id is the outcome's; the request's differs in the last bit.
@@ -93,10 +92,7 @@ class LogRows:
     def gaps(self, schedule: Schedule) -> list[OpenGap]:
         """Return what a schedule did not run, as the entries of its newest runs say."""
         found = self._connection.execute(GAPS, {"id": schedule.id.bytes}).fetchall()
-        return [
-            OpenGap(UUID(bytes=entry_id), msgspec.json.decode(payload, type=Gap))
-            for entry_id, payload in found
-        ]
+        return [OpenGap(UUID(bytes=entry_id), gap_in(payload)) for entry_id, payload in found]
 
     def trim(self, job_id: int) -> None:
         """Delete the oldest entries of a job that has more than one may have."""
