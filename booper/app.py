@@ -1,67 +1,40 @@
-"""The composition root: `Booper` builds the parts and owns their lifetime.
+"""The composition root: `Booper` builds the parts of this process and owns their lifetime.
 
-    config ──▶ store ──▶ scheduler (timers, delivery, guard) ──▶ API
-
-Constructing does no I/O; `async with booper:` opens the store, starts the loop, and stops both.
-Where another process has the store open, it follows that one (`booper.follower`), and does all of
-it once that one is gone.
+Constructing does no I/O; `async with booper:` makes it the holder of its database
+(`booper.holder`); where another process has that, it stands by (`booper.standby`) until that one
+is gone.
 """
 
 import asyncio
-import logging
-import secrets
+import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
-from pathlib import Path
 from random import Random
 
 import httpx
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as ASGIScope
 
-from booper.api.application import all_operations, create_application
-from booper.api.cors import with_cors
-from booper.api.memory import ResponseMemory
+from booper.api.application import all_operations
 from booper.api.operations import Operation
-from booper.api.services import Services
+from booper.certificates import InvalidCertificates, named_context
 from booper.clock import Clock, SystemClock, unfrozen
-from booper.config import Config
+from booper.config import Config, given_config
 from booper.embedding import APP_USER, EmbeddedCalls, check_user, embedded_client
-from booper.engine.channels import Channels
-from booper.engine.commands import Commands
-from booper.engine.delivery import Delivery
 from booper.engine.observer import Observers
 from booper.engine.origin_map import OriginMap
-from booper.engine.reports import Reports
-from booper.engine.scheduler import Scheduler
-from booper.first_key import Address, addresses_of, check_api_key, ensure_key
-from booper.follower import Faces, Follower, open_to_others
-from booper.http.asgi import DELIVERED, AppTransport
+from booper.errors import ConfigError
+from booper.first_key import Address, addresses_of, check_api_key
+from booper.guard.policy import Guard
+from booper.holder import Holder, Parts, holding
+from booper.http.adapter import HttpxClient
 from booper.http.base import Client
-from booper.model.duration import parse_duration
-from booper.model.retry import parse_backoff
-from booper.origins import ways_of
-from booper.parts import (
-    USER_AGENT,
-    check_app,
-    make_client,
-    make_config,
-    make_guard,
-    make_rate_limit,
-    make_scheduler,
-)
-from booper.server.files import check_file_limit
-from booper.server.limits import Limits
-from booper.store.base import Store
-from booper.store.sqlite import DatabaseLocked, FirstKeyFile, open_store
-from booper.wire.redaction import Redaction
-
-log = logging.getLogger("booper")
-
-# A batch holds up to a thousand creates (contract §12).
-MAX_BATCH_BYTES = 16 << 20
+from booper.http.client import SocketClient
+from booper.origins import Ways, slots_of, ways_of
+from booper.server.files import files_to_spare
+from booper.standby import Standby
+from booper.store.sqlite import DatabaseLocked
 
 
 class Booper(EmbeddedCalls):
@@ -109,38 +82,32 @@ class Booper(EmbeddedCalls):
         open_channels: bool = False,
         operations: Sequence[Operation] = (),
     ) -> None:
-        self.config = make_config(config)
-        self.first_key: str | None = None
+        self.config = given_config(config)
         self.observers = Observers()
-        self._origins = origins
-        self._open_channels = open_channels
-        self._operations = all_operations(operations)
-        self._addresses = addresses_of(address)
-        self._app = check_app(app)
+        self._follows = follow and clock is None
+        self._app = _checked_app(app)
         self._user = check_user(user)
-        self._clock = clock or SystemClock()
-        self._is_shared = clock is None
-        self._follows = follow and self._is_shared
-        self._follower: Follower | None = None
-        self._faces = Faces(self.asgi, self.administration)
-        self._random = random or Random()
-        # Per process, so that nothing learned from one run opens the helpers of the next.
-        self._own_secret = secrets.token_urlsafe(32)
-        self._channels = Channels(self._clock, self._random)
-        self._memory = ResponseMemory()
-        ways = ways_of(self.config, self._addresses)
-        self._sender = make_client(self.config, transport, ways)
+        self._running: Holder | Standby | None = None
         self._exit = AsyncExitStack()
-        self._scheduler: Scheduler | None = None
-        self._loop: asyncio.Task[None] | None = None
-        self._application: ASGIApp | None = None
-        self._administration: ASGIApp | None = None
-        self._redaction = Redaction.of(self.config.delivery.redact_headers)
-        self._api_key = check_api_key(api_key)
-        self._guard = make_guard(self.config, self._addresses, ways)
+        addresses = addresses_of(address)
+        ways = ways_of(self.config, addresses)
+        self._parts = Parts(
+            config=self.config,
+            addresses=addresses,
+            api_key=check_api_key(api_key),
+            clock=clock or SystemClock(),
+            random=random or Random(),
+            observers=self.observers,
+            client=_client(self.config, transport, ways),
+            guard=_guard(self.config, addresses, ways),
+            operations=all_operations(operations),
+            origins=origins,
+            open_channels=open_channels,
+            is_shared=clock is None,
+        )
 
     async def __aenter__(self) -> "Booper":
-        """Open the store and start the loop; or follow the process that has the database open.
+        """Open the store and start the loop; or stand by while another process has it open.
 
         Raises:
             StartError: the database cannot be used, or another process serves it.
@@ -148,11 +115,11 @@ class Booper(EmbeddedCalls):
         async with AsyncExitStack() as stack:
             stack.enter_context(unfrozen(asyncio.get_running_loop()))
             try:
-                await self._start(stack)
+                self._running = await stack.enter_async_context(self._hold())
             except DatabaseLocked:
                 if not self._follows:
                     raise
-                self._follower = await stack.enter_async_context(self._follow())
+                self._running = self._stand_by(stack)
             self._exit = stack.pop_all()
         self._client = embedded_client(self.administration, self._user)
         return self
@@ -169,28 +136,24 @@ class Booper(EmbeddedCalls):
         async with self:
             yield
 
+    @property
+    def first_key(self) -> str | None:
+        """Return the API key that this start has made, None if there was one."""
+        return self._runs.first_key
+
     async def drain(self) -> None:
         """Claim no more, and give running attempts their grace; the API still responds.
 
-        One that follows does not take over any more.
+        One that stands by does not take over any more.
         """
-        if self._follower is not None:
-            await self._follower.give_up()
-        self._channels.close()  # an open feed would hold up whoever waits for connections
-        if self._scheduler is not None:
-            await self._scheduler.stop(timedelta(seconds=self.config.delivery.grace_seconds))
+        await self._runs.drain()
 
     async def wait_failed(self) -> None:
         """Return when the loop has ended. Raises: whatever ended it before its time.
 
-        One that follows has no loop until it takes over; then that one is meant.
+        One that stands by has no loop until it takes over; then that one is meant.
         """
-        if self._follower is not None:
-            await self._follower.wait()
-            if self._loop is None:
-                return  # drained before
-        assert self._loop is not None, "booper is not running"
-        await asyncio.shield(self._loop)
+        await self._runs.wait_failed()
 
     async def wait_idle(self) -> None:
         """Return once nothing is due at the clock's present time and nothing is on its way.
@@ -198,161 +161,113 @@ class Booper(EmbeddedCalls):
         Raises:
             RuntimeError: another process holds the database, and only that one can know.
         """
-        if self._scheduler is None:
-            raise RuntimeError(
-                "booper is not running, or another process holds the database, and only that one "
-                "knows what is due; read the states of the jobs instead"
-            )
-        await self._scheduler.wait_idle()
+        await self._holder.scheduler.wait_idle()
 
     def begin_journey(self) -> None:
         """Read anew what waits, so that a traveller misses nothing of it."""
-        assert self._scheduler is not None, "booper is not running, or only follows"
-        self._scheduler.reread()
+        self._holder.scheduler.reread()
 
     def travelled(self, duration: timedelta) -> None:
         """Note that the clock was just moved on by this much, on purpose."""
-        assert self._scheduler is not None, "booper is not running, or only follows"
-        self._scheduler.skipped(duration)
+        self._holder.scheduler.skipped(duration)
 
     def next_at(self) -> datetime | None:
         """Return when there may be something to send next, None if nothing waits for a time.
 
         Exact while nothing is on its way: after `wait_idle`.
         """
-        assert self._scheduler is not None, "booper is not running, or only follows"
-        return self._scheduler.next_at(self._clock.now())
+        return self._holder.scheduler.next_at(self._parts.clock.now())
 
     def is_crowded(self) -> bool:
         """Return whether a response waits until others are read."""
-        return self._memory.is_short
+        return self._parts.memory.is_short
 
     async def asgi(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         """Serve the API; usable from the start to the stop."""
-        assert self._application is not None, "booper is not running"
-        await self._application(scope, receive, send)
+        await self._runs.application(scope, receive, send)
 
     async def administration(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         """Serve the API to whoever is an administrator because they could get here."""
-        assert self._administration is not None, "booper is not running"
-        await self._administration(scope, receive, send)
+        await self._runs.administration(scope, receive, send)
 
-    async def _start(self, stack: AsyncExitStack) -> None:
-        database, server = self.config.database, self.config.server
-        check_file_limit(
-            server.max_connections if self._addresses else 0, self.config.delivery.concurrency
-        )
-        store = await stack.enter_async_context(
-            open_store(Path(database.path), database.durability, self._random)
-        )
-        hosts = [host for host, _ in self._addresses]
-        file, now = FirstKeyFile(Path(database.path)), self._clock.now()
-        self.first_key = await ensure_key(store, self._api_key, hosts, file, now)
-        if self.first_key is not None and not self._addresses:
-            log.info("the first API key is in %s, for its owner alone to read", file.path)
-        if self._is_shared:
-            grace = self.config.delivery.grace_seconds
-            limits = Limits(connections=server.max_connections)
-            await open_to_others(
-                stack, Path(database.path), self._faces, grace, limits, self.is_crowded
-            )
-        stack.push_async_callback(self._sender.aclose)
-        reports = Reports(self._guard, self.config.retry.max_attempts, self._redaction)
-        scheduler = self._make_scheduler(store, reports, self._way_inside(stack))
-        self._loop = scheduler.start()
-        stack.push_async_callback(self._end_loop, self._loop)
-        stack.push_async_callback(self.drain)
-        self._scheduler = scheduler
-        services = self._make_services(store, scheduler, reports)
-        self._application = with_cors(
-            create_application(services, self._operations), self.config.server.cors_origins
-        )
-        self._administration = create_application(
-            replace(services, is_administrator=True), self._operations
+    @property
+    def _runs(self) -> Holder | Standby:
+        if self._running is None:
+            raise RuntimeError("booper is not running: use it inside `async with booper:`")
+        return self._running
+
+    @property
+    def _holder(self) -> Holder:
+        if isinstance(self._running, Holder):
+            return self._running
+        raise RuntimeError(
+            "booper is not running, or another process holds the database, and only that one "
+            "knows what is due; read the states of the jobs instead"
         )
 
-    def _follow(self) -> Follower:
+    def _hold(self) -> AbstractAsyncContextManager[Holder]:
+        return holding(self._parts, self._app)
+
+    def _stand_by(self, stack: AsyncExitStack) -> Standby:
         """Hand every call to the process that holds the database, until this one does.
 
         Raises:
             StartError: the holder cannot be reached.
         """
-        follower = Follower(
-            Path(self.config.database.path),
-            self._faces,
-            self._start,
-            self._clock,
-            max_body_bytes=self._max_body_bytes(),
-        )
-        self._application, self._administration = follower.application, follower.administration
-        return follower
 
-    def _max_body_bytes(self) -> int:
-        return max(self.config.server.max_body_bytes, MAX_BATCH_BYTES)
+        def took_over(holder: Holder) -> None:
+            self._running = holder
 
-    def _make_services(self, store: Store, scheduler: Scheduler, reports: Reports) -> Services:
-        config = self.config
-        commands = Commands(
-            store,
-            scheduler,
-            reports,
-            self._channels,
-            config.retry.max_attempts,
-            config.channels.discord or None,
+        parts = self._parts
+        standby = Standby(
+            parts.database, self._hold, took_over, parts.clock, max_body_bytes=parts.max_body_bytes
         )
-        return Services(
-            store=store,
-            commands=commands,
-            scheduler=scheduler,
-            channels=self._channels,
-            guard=self._guard,
-            clock=self._clock,
-            max_body_bytes=config.server.max_body_bytes,
-            max_batch_bytes=self._max_body_bytes(),
-            max_attempts=config.retry.max_attempts,
-            backoff=parse_backoff(config.retry.backoff),
-            redaction=self._redaction,
-            user_agent=USER_AGENT,
-            key_ttl=parse_duration(config.server.idempotency_ttl),
-            own_secret=self._own_secret,
-            rate_limit=make_rate_limit(config.server),
-            has_app=self._app is not None,
-            open_channels_key=self._api_key if self._open_channels else None,
-            memory=self._memory,
-        )
+        stack.push_async_callback(standby.aclose)
+        return standby
 
-    def _way_inside(self, stack: AsyncExitStack) -> AppTransport | None:
-        """Return what delivers to the program around booper, if there is one."""
-        if self._app is None:
-            return None
-        delivery = self.config.delivery
-        inside = AppTransport(
-            self._app,
-            marks={DELIVERED: True},
-            host=delivery.app_host,
-            grace_seconds=delivery.grace_seconds,
-        )
-        stack.push_async_callback(inside.aclose)
-        return inside
 
-    def _make_scheduler(
-        self, store: Store, reports: Reports, inside: AppTransport | None
-    ) -> Scheduler:
-        sender = Delivery(
-            self._sender,
-            self._guard,
-            self.config.delivery.max_response_bytes,
-            self._own_secret,
-            self._redaction.names,
-            inside,
-            self._origins,
+def _guard(config: Config, own: Sequence[tuple[str, int]], ways: Ways) -> Guard:
+    """Return the guard; `own` are the addresses it listens on. Raises: ConfigError."""
+    targets = config.targets
+    try:
+        return Guard(
+            require_https=targets.require_https,
+            allow_private_networks=targets.allow_private_networks,
+            allow=targets.allow,
+            own=own,
+            is_left_to_proxy=ways.is_resolved_by_proxy,
         )
-        return make_scheduler(
-            self.config, store, reports, sender, self._clock, self._random, self.observers
-        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
-    async def _end_loop(self, loop: asyncio.Task[None]) -> None:
-        """Wait for the loop's own end; a failure of it was told through `wait_failed`."""
-        await asyncio.wait({loop})
-        if (error := loop.exception()) is not None:
-            log.critical("the loop failed", exc_info=error)
+
+def _client(
+    config: Config, transport: httpx.AsyncBaseTransport | Client | None, ways: Ways
+) -> Client:
+    """Return what sends requests: over sockets, where no other transport is given.
+
+    Raises:
+        ConfigError: a variable names no certificates.
+    """
+    if isinstance(transport, httpx.AsyncBaseTransport):
+        return HttpxClient(transport)
+    if transport is not None:
+        return transport
+    try:
+        named_context(os.environ)
+    except InvalidCertificates as error:
+        raise ConfigError(str(error)) from error
+    return SocketClient(
+        max_idle_per_origin=max((config.delivery.per_host, *slots_of(config).values())),
+        max_idle=files_to_spare(4 * config.delivery.concurrency),
+        routes=ways.route,
+    )
+
+
+def _checked_app(app: ASGIApp | None) -> ASGIApp | None:
+    """Return an ASGI application, None if there is none. Raises: ConfigError."""
+    if app is None or callable(app):
+        return app
+    raise ConfigError(
+        f"app: expected an ASGI application, got {app!r:.80}; import it, and give the object"
+    )

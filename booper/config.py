@@ -3,6 +3,7 @@
 Only `app` and `cli` see this module; the rest receives the values it needs.
 """
 
+import os
 import tomllib
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping
@@ -144,6 +145,22 @@ def read_config(path: Path | None, overrides: Mapping[str, Mapping[str, Any]]) -
         if isinstance(settings.get(table, {}), dict):
             settings[table] = {**settings.get(table, {}), **given}
     return _convert(settings, where)
+
+
+def given_config(config: Config | None) -> Config:
+    """Return the configuration that is given, else that of the file in `BOOPER_CONFIG`, if any.
+
+    Raises:
+        ConfigError: what is given is none, or the file is wrong.
+    """
+    if config is None:
+        path = os.environ.get("BOOPER_CONFIG")
+        return read_config(Path(path) if path else None, {})
+    if not isinstance(config, Config):
+        raise ConfigError(
+            f"config: expected Config(…), got {config!r:.80}; BOOPER_CONFIG names a file"
+        )
+    return config
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -31,23 +31,25 @@ CHUNK: Final = 100
 
 
 class Replanner:
-    """A watch for steps back of the clock; each starts a task that plans anew what is too late."""
+    """A watch for steps back of the clock, and what plans anew what is too late after one.
+
+    `watch` and `plan_forever` are its agents.
+    """
 
     def __init__(self, queue: Queue, clock: Clock, wake: asyncio.Event) -> None:
         self._queue = queue
         self._clock = clock
         self._wake = wake
         self._latest = clock.now()
-        self._watching: asyncio.Task[None] | None = None
-        self._replanning: asyncio.Task[None] | None = None
+        self._stepped_back = asyncio.Event()
 
     @property
     def is_busy(self) -> bool:
         """Return whether something is being planned anew."""
-        return self._replanning is not None and not self._replanning.done()
+        return self._stepped_back.is_set()
 
     async def start(self) -> None:
-        """Watch from now on; plan anew at once if what is stored is from a later time than now."""
+        """Read how late it was when booper was last up: the next check compares that with now."""
         try:
             newest = await self._queue.newest()
         except StoreDamaged as error:  # a damaged page must not keep others from being sent
@@ -55,46 +57,44 @@ class Replanner:
             newest = None
         if newest is not None:
             self._latest = max(self._latest, newest)
-        self._watching = asyncio.create_task(self._watch(), name="clock watch")
-
-    async def stop(self) -> None:
-        """Watch no more; what is half done is done at the next start."""
-        tasks = [task for task in (self._watching, self._replanning) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     def check(self) -> bool:
-        """Return whether the clock was set back since the last check; if so, start planning."""
+        """Return whether the clock was set back since the last check; if so, have it planned."""
         now = self._clock.now()
         if not self._is_back():
             self._latest = max(self._latest, now)
             return False
         log.warning("the clock was set back by %s", self._latest - now)
         self._latest = now
-        if not self.is_busy:  # one under way reads the clock for each chunk
-            self._replanning = asyncio.create_task(self._replan(), name="replanning")
+        self._stepped_back.set()  # planning that is under way reads the clock for each chunk
         return True
 
-    def _is_back(self) -> bool:
-        return self._clock.now() < self._latest - SMALLEST_STEP
-
-    async def _watch(self) -> None:
+    async def watch(self) -> None:
         """Wake the loop after a step back: it may wait for a time that is far away now."""
         while True:
             await self._clock.pause(LOOK_EVERY)
             if self._is_back():
                 self._wake.set()
 
+    async def plan_forever(self) -> None:
+        """Plan anew after each step back; what is half done is done at the next start."""
+        while True:
+            await self._stepped_back.wait()
+            try:
+                await self._replan()
+            finally:
+                self._stepped_back.clear()
+                self._wake.set()
+
+    def _is_back(self) -> bool:
+        return self._clock.now() < self._latest - SMALLEST_STEP
+
     async def _replan(self) -> None:
-        try:
-            ahead = await self._patiently(lambda: self._queue.ahead(self._clock.now()))
-            moved = 0
-            for chunk in _chunks(ahead):
-                moved += await self._move(chunk)
-            log.warning("%d schedules and retries were planned anew", moved)
-        finally:
-            self._wake.set()
+        ahead = await self._patiently(lambda: self._queue.ahead(self._clock.now()))
+        moved = 0
+        for chunk in _chunks(ahead):
+            moved += await self._move(chunk)
+        log.warning("%d schedules and retries were planned anew", moved)
 
     async def _move(self, chunk: Ahead) -> int:
         async def move() -> list[Job]:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from booper.clock import Clock
+from booper.engine.agents import run_beside
 from booper.engine.backlog import Backlog
 from booper.engine.breakers import Breakers
 from booper.engine.executor import STORE_PAUSE, Executor
@@ -137,7 +138,7 @@ class Scheduler:
         It is running before its first turn comes: a call may be handled earlier than that.
         """
         self._is_looping = True
-        return asyncio.create_task(self._loop(), name="scheduler")
+        return asyncio.create_task(self._run(), name="scheduler")
 
     async def stop(self, grace: timedelta) -> None:
         """Claim no more, give running attempts `grace` of real time, and give back the rest.
@@ -155,28 +156,32 @@ class Scheduler:
             log.info("%d running attempts were given back", len(released))
             await self._store.queue.release(released)
 
-    async def _loop(self) -> None:
-        """Run until `stop`; first make due again what a crash cut off."""
+    async def _run(self) -> None:
+        """Run the loop and its agents until `stop`."""
+        agents = {"clock watch": self._replanner.watch, "replanner": self._replanner.plan_forever}
         try:
-            await self._begin()
-            while not self._is_stopping:
-                # Cleared before the timers are looked at: a wake-up that comes while we look
-                # is then kept, not lost.
-                self._wake.clear()
-                try:
-                    await self._step()
-                    self._trouble = None
-                except StoreUnavailable as error:
-                    await self._wait_for_store(error)
-                # Nothing that one job or one row brings about may end the sending of all others.
-                except Exception:
-                    log.exception("a turn of the loop failed; it goes on")
-                    await self._clock.pause(STORE_PAUSE)
+            await run_beside(self._loop, agents, self._clock)
         finally:
             self._is_looping = False
-            await self._replanner.stop()
             self._ended.set()
             self._idle.set()  # or who waits for that would wait for ever
+
+    async def _loop(self) -> None:
+        """Turn until `stop`; first make due again what a crash cut off."""
+        await self._begin()
+        while not self._is_stopping:
+            # Cleared before the timers are looked at: a wake-up that comes while we look
+            # is then kept, not lost.
+            self._wake.clear()
+            try:
+                await self._step()
+                self._trouble = None
+            except StoreUnavailable as error:
+                await self._wait_for_store(error)
+            # Nothing that one job or one row brings about may end the sending of all others.
+            except Exception:
+                log.exception("a turn of the loop failed; it goes on")
+                await self._clock.pause(STORE_PAUSE)
 
     def _arm(self, jobs: Sequence[Job]) -> None:
         """Make the loop see waiting jobs that were just committed."""

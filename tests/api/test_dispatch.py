@@ -15,7 +15,6 @@ from booper.api.application import OPERATIONS
 from booper.api.call import Call
 from booper.api.dispatch import Routes
 from booper.api.operations import Documentation, Operation
-from booper.api.services import Services
 from booper.app import Booper
 from booper.config import Config
 from tests.conftest import KEY
@@ -30,20 +29,21 @@ class Fault(Exception):
     """What nobody expects."""
 
 
-class FaultyBooper(Booper):
-    """A booper whose API has a guard with a mistake."""
-
-    def _make_services(self, *parts: Any) -> Services:
-        guard: Any = FaultyGuard()
-        return replace(super()._make_services(*parts), guard=guard)
-
-
 class FaultyGuard:
     """A guard that never judges."""
 
     def check(self, url: str) -> None:
         """Fail."""
         raise Fault(url)
+
+
+class FaultyBooper(Booper):
+    """A booper whose API has such a guard."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        guard: Any = FaultyGuard()
+        self._parts = replace(self._parts, guard=guard)
 
 
 def mounted(booper: Booper) -> httpx.AsyncClient:

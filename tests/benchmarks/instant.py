@@ -3,22 +3,21 @@
 Takes the same command line. The rest of the process is booper's own, down to its timers.
 """
 
-import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from itertools import count
 from random import Random
 from typing import Any
 
-from booper.api.services import Services
-from booper.app import Booper
+from booper import holder
 from booper.cli import main
-from booper.engine.scheduler import Scheduler
 from booper.errors import BooperError
 from booper.model.identity import uuid7
 from booper.model.job import Job, NewJob, State
 from booper.store.base import Jobs, Store
+from booper.store.sqlite import open_store
 from booper.store.values import Created, Creation, Subscriber
 
 
@@ -83,19 +82,13 @@ class InstantStore:
         self.jobs.subscriber = subscriber
 
 
-class InstantBooper(Booper):
-    """A booper whose loop and API have such a store."""
-
-    def _make_scheduler(self, store: Store, *parts: Any) -> Scheduler:
-        self._instant: Any = InstantStore(store)
-        return super()._make_scheduler(self._instant, *parts)
-
-    def _make_services(self, store: Store, *parts: Any) -> Services:
-        return super()._make_services(self._instant, *parts)
+@asynccontextmanager
+async def open_instant_store(*arguments: Any) -> AsyncIterator[InstantStore]:
+    """Open a database, and answer its creates at once."""
+    async with open_store(*arguments) as store:
+        yield InstantStore(store)
 
 
 if __name__ == "__main__":
-    # By its name: the package has a command called `serve` as well.
-    serve = importlib.import_module("booper.cli.serve")
-    vars(serve)["Booper"] = InstantBooper
+    vars(holder)["open_store"] = open_instant_store
     sys.exit(main())

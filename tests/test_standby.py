@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from random import Random
+from typing import cast
 
 import httpx
 import pytest
@@ -21,7 +22,8 @@ from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config, Database, Targets
 from booper.errors import StartError, StoreUnavailable
-from booper.follower import PAUSE_AFTER_FAILURE, Faces, Follower
+from booper.holder import Holder
+from booper.standby import PAUSE_AFTER_FAILURE, Standby
 from booper.store.sqlite import DatabaseLocked
 from tests.conftest import KEY, START
 from tests.support.target import FakeTarget
@@ -44,7 +46,7 @@ async def holder(config: Config, target: FakeTarget) -> AsyncIterator[Booper]:
 
 
 @pytest.fixture
-async def follower(holder: Booper, config: Config) -> AsyncIterator[Booper]:
+async def standby(holder: Booper, config: Config) -> AsyncIterator[Booper]:
     """Run one that follows; nothing leaves it as long as it does."""
     async with make(config, FakeTarget(), 2) as running:
         yield running
@@ -72,16 +74,16 @@ async def made_key(booper: Booper, scope: str) -> str:
     return str(response.json()["data"]["key"])
 
 
-async def test_a_follower_makes_no_key_of_its_own(follower: Booper) -> None:
+async def test_a_standby_makes_no_key_of_its_own(standby: Booper) -> None:
     """There is one who makes the first key, and that is the holder."""
-    assert follower.first_key is None
+    assert standby.first_key is None
 
 
-async def test_what_a_follower_is_asked_the_holder_does(
-    follower: Booper, holder: Booper, target: FakeTarget
+async def test_what_a_standby_is_asked_the_holder_does(
+    standby: Booper, holder: Booper, target: FakeTarget
 ) -> None:
-    """A job that was posted to a follower is the holder's: kept there, and sent by it."""
-    async with client_of(follower.asgi) as there, client_of(holder.asgi) as here:
+    """A job that was posted to a standby is the holder's: kept there, and sent by it."""
+    async with client_of(standby.asgi) as there, client_of(holder.asgi) as here:
         made = await there.post("/api/jobs", json={"url": "https://example.com/x"})
         assert made.status_code == 201
         await target.arrived.wait()
@@ -110,15 +112,15 @@ async def test_what_a_follower_is_asked_the_holder_does(
         ("GET", "/healthz", b""),
     ],
 )
-async def test_a_follower_answers_as_the_holder(
-    follower: Booper, holder: Booper, method: str, path: str, content: bytes
+async def test_a_standby_answers_as_the_holder(
+    standby: Booper, holder: Booper, method: str, path: str, content: bytes
 ) -> None:
     """Status, headers and body of a response do not tell who was asked."""
     responses = []
-    for booper in (holder, follower):
+    for booper in (holder, standby):
         async with client_of(booper.asgi) as client:
             response = await client.request(method, path, content=content)
-        # A follower has read the body of what it refuses; its connection can go on.
+        # A standby has read the body of what it refuses; its connection can go on.
         response.headers.pop("connection", None)
         responses.append((response.status_code, dict(response.headers), response.content))
     assert responses[0] == responses[1]
@@ -128,8 +130,8 @@ GUARDED = [operation for operation in OPERATIONS if operation.access is not Acce
 
 
 @pytest.mark.parametrize("scope", [None, "read", "write", "admin"])
-async def test_a_key_can_do_no_more_through_a_follower(
-    follower: Booper, holder: Booper, scope: str | None
+async def test_a_key_can_do_no_more_through_a_standby(
+    standby: Booper, holder: Booper, scope: str | None
 ) -> None:
     """Every operation lets the same keys in, whoever is asked; none lets in one that may less."""
     key = None if scope is None else await made_key(holder, scope)
@@ -140,7 +142,7 @@ async def test_a_key_can_do_no_more_through_a_follower(
         "admin": set(Access),
     }[scope]
     refusal = 401 if scope is None else 403
-    async with client_of(follower.asgi, key) as client:
+    async with client_of(standby.asgi, key) as client:
         for operation in GUARDED:
             if operation.path.endswith("/events"):
                 continue  # a feed has no end
@@ -170,12 +172,12 @@ DISGUISES = {
 
 @pytest.mark.parametrize("name", DISGUISES)
 async def test_no_disguise_makes_an_administrator(
-    follower: Booper, holder: Booper, name: str
+    standby: Booper, holder: Booper, name: str
 ) -> None:
     """However a reader's request is dressed up, no key is made and none is shown."""
     key = await made_key(holder, "read")
     headers, body = DISGUISES[name]
-    async with client_of(follower.asgi, key) as client:
+    async with client_of(standby.asgi, key) as client:
         for method, path in [
             ("POST", "/api/keys"),
             ("GET", "/api/keys"),
@@ -192,37 +194,37 @@ async def test_no_disguise_makes_an_administrator(
     assert sorted(names) == ["BOOPER_API_KEY", "a read key"]
 
 
-async def test_a_follower_serves_the_administrator(follower: Booper, holder: Booper) -> None:
+async def test_a_standby_serves_the_administrator(standby: Booper, holder: Booper) -> None:
     """Its administration is the holder's: no key is needed."""
-    async with client_of(follower.administration, None) as client:
+    async with client_of(standby.administration, None) as client:
         keys = (await client.get("/api/keys")).json()["data"]
     assert [key["name"] for key in keys] == ["BOOPER_API_KEY"]
 
 
-async def test_a_follower_does_not_say_when_all_is_done(follower: Booper) -> None:
+async def test_a_standby_does_not_say_when_all_is_done(standby: Booper) -> None:
     """It cannot know; to return at once, or never, would be worse than to say so."""
     with pytest.raises(RuntimeError, match="another process holds the database"):
-        await follower.wait_idle()
+        await standby.wait_idle()
 
 
 async def test_the_end_of_the_holder_is_no_end(
-    config: Config, target: FakeTarget, follower: Booper, holder: Booper
+    config: Config, target: FakeTarget, standby: Booper, holder: Booper
 ) -> None:
-    """When the holder stops the follower takes over: with its jobs, and with calls that came."""
+    """When the holder stops the standby takes over: with its jobs, and with calls that came."""
     target.hold()
-    async with client_of(follower.asgi) as client:
+    async with client_of(standby.asgi) as client:
         due = {"url": "https://example.com/1", "schedule_in": [1, "hour"]}
         waiting = (await client.post("/api/jobs", json=due)).headers["location"]
         await holder.__aexit__(None, None, None)
         assert (await client.get(waiting)).json()["data"]["job"]["state"] == "scheduled"
         ran = await client.post(f"{waiting}/run")
         assert ran.status_code == 200
-        await follower.wait_idle()
+        await standby.wait_idle()
         assert (await client.get(waiting)).json()["data"]["job"]["state"] == "completed"
     assert target.received == []
 
 
-async def test_a_follower_that_took_over_is_followed(config: Config, target: FakeTarget) -> None:
+async def test_a_standby_that_took_over_is_followed(config: Config, target: FakeTarget) -> None:
     """Of three each has its turn, and the last one still has everything."""
     async with AsyncExitStack() as stack:
         boopers = [await stack.enter_async_context(make(config, target, n)) for n in range(3)]
@@ -237,45 +239,45 @@ async def test_a_follower_that_took_over_is_followed(config: Config, target: Fak
             assert len((await client.get("/api/jobs")).json()["data"]) == 3
 
 
-async def test_a_follower_waits_for_the_failure_of_its_own_loop(
-    follower: Booper, holder: Booper
+async def test_a_standby_waits_for_the_failure_of_its_own_loop(
+    standby: Booper, holder: Booper
 ) -> None:
     """It is told of the end of a loop once there is one here: of that after its takeover."""
-    waiting = asyncio.create_task(follower.wait_failed())
+    waiting = asyncio.create_task(standby.wait_failed())
     await holder.__aexit__(None, None, None)
-    async with client_of(follower.asgi) as client:
+    async with client_of(standby.asgi) as client:
         assert (await client.get("/readyz")).status_code == 200
     assert not waiting.done()
-    await follower.drain()
+    await standby.drain()
     async with asyncio.timeout(DEADLINE_SECONDS):
         await waiting
 
 
 async def test_what_took_over_is_ready_at_once(
-    follower: Booper, holder: Booper, caplog: pytest.LogCaptureFixture
+    standby: Booper, holder: Booper, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A call that was there before the new loop's first turn is answered: ready.
 
     Whoever goes round with the event loop comes before what is begun there.
     """
     await holder.__aexit__(None, None, None)
-    async with client_of(follower.asgi) as client:
+    async with client_of(standby.asgi) as client:
         while "its holder is gone" not in caplog.text:
             await checkpoint()
         assert (await client.get("/readyz")).status_code == 200
 
 
-async def test_a_drained_follower_takes_nothing_over(follower: Booper, holder: Booper) -> None:
+async def test_a_drained_standby_takes_nothing_over(standby: Booper, holder: Booper) -> None:
     """Once it is to end, the database is somebody else's; until then its calls are handed on."""
-    await follower.drain()
+    await standby.drain()
     async with asyncio.timeout(DEADLINE_SECONDS):
-        await follower.wait_failed()
-    async with client_of(follower.asgi) as client:
+        await standby.wait_failed()
+    async with client_of(standby.asgi) as client:
         assert (await client.get("/readyz")).status_code == 200
 
 
-async def test_a_feed_passes_through_a_follower(follower: Booper, holder: Booper) -> None:
-    """A message to a channel reaches those who listen to it through a follower."""
+async def test_a_feed_passes_through_a_standby(standby: Booper, holder: Booper) -> None:
+    """A message to a channel reaches those who listen to it through a standby."""
     pieces: asyncio.Queue[bytes] = asyncio.Queue()
     gone = asyncio.Event()
 
@@ -299,9 +301,9 @@ async def test_a_feed_passes_through_a_follower(follower: Booper, holder: Booper
         "headers": [(b"authorization", f"Bearer {KEY}".encode())],
     }
     async with asyncio.timeout(DEADLINE_SECONDS):
-        feed = asyncio.create_task(follower.asgi(scope, receive, send))
+        feed = asyncio.create_task(standby.asgi(scope, receive, send))
         text = await pieces.get()
-        async with client_of(follower.asgi) as client:
+        async with client_of(standby.asgi) as client:
             message = {"content": "it rains", "channel": "news"}
             assert (await client.post("/api/broadcast", json=message)).status_code == 200
         while b"it rains" not in text:
@@ -342,14 +344,18 @@ class Seat:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def take(self, stack: AsyncExitStack) -> None:
-        """Take it as a booper does; what was opened before a failure is to be closed again."""
+    @asynccontextmanager
+    async def hold(self) -> AsyncIterator[Holder]:
+        """Hold it as a booper does; what was opened before a failure is to be closed again."""
         self.attempts += 1
         self.is_held = True
-        stack.callback(self._give_back)
-        await self.gate.wait()
-        if self.state is not None:
-            raise self.state
+        try:
+            await self.gate.wait()
+            if self.state is not None:
+                raise self.state
+            yield cast(Holder, Held())
+        finally:
+            self.is_held = False
 
     async def wait(self, clock: VirtualClock, attempts: int) -> None:
         """Advance time until this many attempts to take it were made."""
@@ -358,21 +364,30 @@ class Seat:
             clock.advance(PAUSE_AFTER_FAILURE)
         await checkpoint()
 
-    def _give_back(self) -> None:
-        self.is_held = False
-
 
 async def here(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer that this process does."""
     await Response("here")(scope, receive, send)
 
 
+class Held:
+    """What a booper is once it holds the database, as far as a standby looks at it."""
+
+    application = administration = staticmethod(here)
+
+    async def wait_failed(self) -> None:
+        """Return, as if its loop had ended."""
+
+
 @asynccontextmanager
-async def standing_by(seat: Seat, clock: VirtualClock, folder: Path) -> AsyncIterator[Follower]:
-    """Run a follower that wants a seat."""
-    follower = Follower(folder / "booper.db", Faces(here, here), seat.take, clock, max_body_bytes=1)
-    async with asyncio.timeout(DEADLINE_SECONDS), follower:
-        yield follower
+async def standing_by(seat: Seat, clock: VirtualClock, folder: Path) -> AsyncIterator[Standby]:
+    """Run a standby that wants a seat."""
+    standby = Standby(folder / "booper.db", seat.hold, lambda holder: None, clock, max_body_bytes=1)
+    try:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            yield standby
+    finally:
+        await standby.aclose()
 
 
 async def test_a_held_database_is_tried_for_again_and_again(
@@ -380,14 +395,14 @@ async def test_a_held_database_is_tried_for_again_and_again(
 ) -> None:
     """Quietly, since that is how it should be, until it is free; then calls are answered here."""
     seat = Seat(DatabaseLocked("held"))
-    async with standing_by(seat, clock, tmp_path) as follower:
+    async with standing_by(seat, clock, tmp_path) as standby:
         await seat.wait(clock, 3)
         assert not seat.is_held
         seat.state = None
         await seat.wait(clock, 4)
-        await follower.wait()
+        await standby.wait_failed()
         assert seat.is_held
-        for application in (follower.application, follower.administration):
+        for application in (standby.application, standby.administration):
             async with client_of(application, None) as client:
                 assert (await client.get("/")).text == "here"
     assert not seat.is_held
@@ -400,13 +415,13 @@ async def test_a_takeover_that_fails_is_tried_again(
 ) -> None:
     """A free database that cannot be opened is let go, for others to try, and told in the log."""
     seat = Seat(error)
-    async with standing_by(seat, clock, tmp_path) as follower:
+    async with standing_by(seat, clock, tmp_path) as standby:
         await seat.wait(clock, 2)
         assert not seat.is_held
         assert "cannot be taken over: broken" in caplog.text
         seat.state = None
         await seat.wait(clock, 3)
-        await follower.wait()
+        await standby.wait_failed()
         assert seat.is_held
 
 
@@ -415,10 +430,10 @@ async def test_what_is_no_expected_failure_ends_the_standing_by(
 ) -> None:
     """Whoever waits for it is told, and the log has it: a fault is not to be tried for ever."""
     seat = Seat(ZeroDivisionError("a fault"))
-    async with standing_by(seat, clock, tmp_path) as follower:
+    async with standing_by(seat, clock, tmp_path) as standby:
         await seat.wait(clock, 1)
         with pytest.raises(ZeroDivisionError):
-            await follower.wait()
+            await standby.wait_failed()
     assert "standing by failed" in caplog.text
     assert not seat.is_held
 

@@ -1,0 +1,49 @@
+"""Agents: what runs beside the loop, from its start to its end."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Final
+
+from booper.clock import Clock
+
+log = logging.getLogger("booper")
+
+Agent = Callable[[], Awaitable[None]]
+"""Work that goes on until it is cancelled."""
+
+PAUSE_AFTER_FAILURE: Final = timedelta(seconds=1)
+
+
+async def run_beside(main: Agent, agents: Mapping[str, Agent], clock: Clock) -> None:
+    """Run `main`, and agents by their names beside it; they are cancelled when it ends.
+
+    An agent that fails is logged and begins anew: it must not end the sending.
+
+    Raises: what `main` raises.
+    """
+    failure: Exception | None = None
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(_kept_running(name, agent, clock), name=name)
+            for name, agent in agents.items()
+        ]
+        try:
+            await main()
+        except Exception as error:  # whoever waits for `main` wants it as it is, not in a group
+            failure = error
+        finally:
+            for task in tasks:
+                task.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def _kept_running(name: str, agent: Agent, clock: Clock) -> None:
+    while True:
+        try:
+            await agent()
+        except Exception:
+            log.exception("the %s failed; it begins anew", name)
+        await clock.pause(PAUSE_AFTER_FAILURE)
