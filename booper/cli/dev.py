@@ -3,20 +3,18 @@
 import asyncio
 import logging
 import os
-import signal
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
-import uvloop
 from msgspec.structs import asdict, replace
 
 from booper import __version__
 from booper.cli.addresses import local_url
 from booper.cli.binding import bound, bound_addresses
-from booper.cli.serve import tune_gc
+from booper.cli.process import run_process, stop_event, tune_gc, until_stopped
 from booper.cli.streams import say
 from booper.clock import RunningClock, SystemClock
 from booper.config import Channels, Client, Config, Database, Targets
@@ -24,7 +22,6 @@ from booper.dev.bench import PUBLIC_KEY, Bench, Watcher
 from booper.dev.console import Console, Screen
 from booper.dev.layout import wrap
 from booper.engine.observer import Observer
-from booper.server.files import raise_file_limit
 from booper.server.limits import Limits
 from booper.server.listener import Listener, listening
 from booper.temporary import locked_folder
@@ -61,12 +58,11 @@ def run(
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # the sink breaks off on purpose
     if is_shown:  # the console says more of each attempt
         logging.getLogger("booper.attempts").setLevel(logging.CRITICAL)
-    raise_file_limit()
     kept = nullcontext(Path(database)) if database is not None else temporary_database()
-    with kept as path, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with kept as path:
         config = throwaway(path, tuple(hosts), port, given)
         ignored = ignored_settings(given)
-        runner.run(_serve(config, maps, ignored, is_frozen=is_frozen, is_shown=is_shown))
+        run_process(_serve(config, maps, ignored, is_frozen=is_frozen, is_shown=is_shown))
 
 
 def throwaway(
@@ -146,7 +142,7 @@ async def _serve(
 ) -> None:
     clock = RunningClock(SystemClock().now(), is_frozen=is_frozen)
     console = Console(clock, _screen(), asyncio.get_running_loop().call_later)
-    stop = _stop_event()
+    stop = stop_event()
     watcher = console if is_shown else None
     async with AsyncExitStack() as stack:
         bench, url = await stack.enter_async_context(
@@ -156,19 +152,7 @@ async def _serve(
         _greet(url, clock, ignored)
         if is_shown and sys.stdin.isatty() and sys.stdout.isatty():
             _listen_to_keys(stack, bench, console, stop)
-        await _until_stopped(bench, stop)
-
-
-async def _until_stopped(bench: Bench, stop: asyncio.Event) -> None:
-    """Wait until told to stop. Raises: whatever ended the loop before that."""
-    loop = asyncio.create_task(bench.wait_failed())
-    told = asyncio.create_task(stop.wait())
-    await asyncio.wait({loop, told}, return_when=asyncio.FIRST_COMPLETED)
-    told.cancel()
-    if not loop.done():
-        loop.cancel()
-    else:
-        loop.result()
+        await until_stopped(stop, bench.wait_failed)
 
 
 def _listen_to_keys(
@@ -201,13 +185,6 @@ def _columns() -> int:
         return os.get_terminal_size(sys.stdout.fileno()).columns or DEFAULT_COLUMNS
     except OSError:  # it is gone
         return DEFAULT_COLUMNS
-
-
-def _stop_event() -> asyncio.Event:
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return stop
 
 
 def _greet(url: str, clock: RunningClock, ignored: Sequence[str]) -> None:

@@ -96,11 +96,11 @@ class Listener(uvicorn.Server):
 
 
 @asynccontextmanager
-async def listening(*listeners: Listener) -> AsyncIterator[None]:
-    """Run listeners until the end of the block, and finish what they have then."""
+async def listening(*listeners: Listener) -> AsyncIterator[Sequence[asyncio.Task[None]]]:
+    """Run listeners until the end of the block, a task each; finish what they have then."""
     tasks = [asyncio.create_task(listener.listen(), name="listener") for listener in listeners]
     try:
-        yield
+        yield tasks
     finally:
         for listener in listeners:
             listener.close()
