@@ -22,7 +22,7 @@ from booper.engine.delivery import Delivery
 from booper.engine.observer import Observers
 from booper.engine.reports import Reports
 from booper.engine.shortages import Shortages
-from booper.errors import Shortage, StoreUnavailable
+from booper.errors import Shortage, StoreDamaged, StoreUnavailable
 from booper.model import dynamic, exact, lifecycle
 from booper.model.duration import parse_duration
 from booper.model.dynamic import RenderError
@@ -134,12 +134,18 @@ class Executor:
             return self._executed(attempt, None, outcome)
 
     async def give_back(self, attempt: Attempt, shortage: Shortage) -> None:
-        """Undo an attempt that a shortage kept from being made; it is due again after a pause."""
+        """Undo an attempt that a shortage kept from being made; it is due again after a pause.
+
+        Raises:
+            StoreDamaged: as `record` does.
+        """
         now = self._clock.now()
         due_at = now + self._shortages.pause_after(shortage, now)
         while True:
             try:
                 await self._queue.release([attempt.job], due_at)
+            except StoreDamaged:
+                raise
             except StoreUnavailable as error:
                 log.error("job %d: giving it back waits for the store: %s", attempt.job.id, error)
                 await self._clock.pause(STORE_PAUSE)
@@ -147,11 +153,18 @@ class Executor:
                 return
 
     async def record(self, executed: Executed) -> Settled:
-        """Write a result; a store that cannot write now is asked again until it can."""
+        """Write a result; a store that cannot write now is asked again until it can.
+
+        Raises:
+            StoreDamaged: the result lies on a damaged page. No later try would read that; the
+                next start sends the job again.
+        """
         settlement = executed.settlement
         while True:
             try:
                 settled = await self._queue.settle(settlement)
+            except StoreDamaged:
+                raise
             except StoreUnavailable as error:
                 job_id = settlement.claimed.id
                 log.error("job %d: its result waits for the store: %s", job_id, error)

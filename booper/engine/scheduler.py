@@ -292,4 +292,5 @@ class Scheduler:
             self._backlog.suspects.end(self._clock.now())
             self._wake.set()  # somebody may wait for the loop to be idle, or a suspect
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("job %d: its attempt could not be recorded", job.id, exc_info=error)
+            trace = None if isinstance(error, StoreDamaged) else error
+            log.error("job %d: its attempt is not recorded: %s", job.id, error, exc_info=trace)
