@@ -31,7 +31,7 @@ from booper.holder import Holder, Parts, holding
 from booper.http.adapter import HttpxClient
 from booper.http.base import Client
 from booper.http.client import SocketClient
-from booper.origins import Ways, slots_of, ways_of
+from booper.origins import Ways, limits_of, ways_of
 from booper.server.files import files_to_spare
 from booper.standby import Standby
 from booper.store.sqlite import DatabaseLocked
@@ -257,8 +257,9 @@ def _client(
         named_context(os.environ)
     except InvalidCertificates as error:
         raise ConfigError(str(error)) from error
+    limits = limits_of(config)
     return SocketClient(
-        max_idle_per_origin=max((config.delivery.per_host, *slots_of(config).values())),
+        max_idle_per_origin=max((limits.per_origin, *limits.slots.values())),
         max_idle=files_to_spare(4 * config.delivery.concurrency),
         routes=ways.route,
     )

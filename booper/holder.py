@@ -43,7 +43,7 @@ from booper.http.asgi import DELIVERED, AppTransport
 from booper.http.base import Client
 from booper.model.duration import parse_duration
 from booper.model.retry import parse_backoff
-from booper.origins import slots_of
+from booper.origins import limits_of
 from booper.server.files import check_file_limit
 from booper.server.limits import Limits
 from booper.server.sharing import sharing
@@ -156,7 +156,7 @@ async def holding(parts: Parts, app: ASGIApp | None) -> AsyncIterator[Holder]:
     )
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
-            open_store(parts.database, config.database.durability, parts.random)
+            open_store(parts.database, config.database.durability, parts.random, limits_of(config))
         )
         first_key = await _first_key(parts, store)
         inside = None if app is None else _way_inside(app, config)
@@ -221,16 +221,7 @@ def _scheduler(
     executor = Executor(
         store.queue, delivery, reports, parts.clock, parts.random, defaults, parts.observers
     )
-    return Scheduler(
-        store,
-        executor,
-        reports,
-        parts.clock,
-        concurrency=config.delivery.concurrency,
-        per_origin=config.delivery.per_host,
-        slots=slots_of(config),
-        observers=parts.observers,
-    )
+    return Scheduler(store, executor, reports, parts.clock, parts.observers)
 
 
 def _services(

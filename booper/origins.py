@@ -1,4 +1,4 @@
-"""What is different for single origins, as the configuration wants it: proxies and certificates.
+"""What is different for single origins, as the configuration wants it: slots, ways, certificates.
 
 Files are read here, at the start, so that an error in one comes before a request needs it.
 """
@@ -20,6 +20,7 @@ from booper.http.connecting import DIRECT, Route, make_ssl_context
 from booper.http.tunnel import Proxy, ProxyRefused
 from booper.model.origin import names_of, origin_of
 from booper.model.proxy import ProxyURL
+from booper.store.limits import Limits
 
 log = logging.getLogger("booper")
 
@@ -59,9 +60,11 @@ class Ways:
         return self._default
 
 
-def slots_of(config: Config) -> Mapping[str, int]:
-    """Return how many slots origins have, by their names, where that is set."""
-    return {name: one.slots for name, one in config.origins.items() if one.slots is not None}
+def limits_of(config: Config) -> Limits:
+    """Return how many jobs may be on their way at a time, in all and to each origin."""
+    origins, delivery = config.origins.items(), config.delivery
+    slots = {name: one.slots for name, one in origins if one.slots is not None}
+    return Limits(delivery.concurrency, delivery.per_host, slots)
 
 
 def ways_of(config: Config, own: Sequence[tuple[str, int]]) -> Ways:

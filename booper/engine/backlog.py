@@ -4,17 +4,18 @@ It owns the timers, the queues of due jobs, those that wait for another, suspect
 reads the table where they run low: the table is the truth. It claims and sends nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from booper.engine.breakers import Breakers
 from booper.engine.held import Held
-from booper.engine.ready import NO_SLOTS, Ready
+from booper.engine.ready import Ready
 from booper.engine.suspects import Suspects
 from booper.engine.timers import Timers
 from booper.model.job import Job
 from booper.model.origin import names_of
 from booper.store.base import Queue
+from booper.store.limits import LimitOf
 from booper.store.values import ALL_TARGETS, Claims, Due, DueJob, Scan
 
 # How often the table is asked again for what should have been in the timers: a create whose
@@ -28,17 +29,10 @@ MAX_WAIT = timedelta(seconds=5)
 class Backlog:
     """Waiting jobs, in the order in which they may go."""
 
-    def __init__(
-        self,
-        queue: Queue,
-        now: datetime,
-        concurrency: int,
-        per_origin: int,
-        slots: Mapping[str, int] = NO_SLOTS,
-    ) -> None:
+    def __init__(self, queue: Queue, limit_of: LimitOf, now: datetime) -> None:
         self._queue = queue
         self.breakers = Breakers()
-        self.ready = Ready(concurrency, per_origin, self.breakers, slots=slots)
+        self.ready = Ready(limit_of, self.breakers)
         self.suspects = Suspects(self.ready.may_go)
         self._timers = Timers()
         self._held = Held()

@@ -7,14 +7,14 @@ whose breaker is open has its turn only by a probe (`probing`).
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import islice
 
 from booper.engine.breakers import Breakers
 from booper.engine.pauses import Pauses
 from booper.engine.probing import Probing
-from booper.model.origin import names_of
+from booper.store.limits import LimitOf
 from booper.store.values import Due, DueJob
 
 MAX_QUEUE = 1_000
@@ -32,26 +32,13 @@ MAX_REFILLS = 16
 MAX_NAMED = 1_000
 """Origins that are named to the table as those of which it need not tell."""
 
-NO_SLOTS: Mapping[str, int] = {}
-
 
 class Ready:
-    """Queues by origin, slots, and whose turn it is.
+    """Queues by origin, slots, and whose turn it is."""
 
-    `slots` says how many slots origins may take that may not take `per_origin`, by their names.
-    """
-
-    def __init__(
-        self,
-        concurrency: int,
-        per_origin: int,
-        breakers: Breakers,
-        queue_limit: int = MAX_QUEUE,
-        slots: Mapping[str, int] = NO_SLOTS,
-    ) -> None:
-        self._free = concurrency
-        self._per_origin = per_origin
-        self._slots = slots
+    def __init__(self, limit_of: LimitOf, breakers: Breakers, queue_limit: int = MAX_QUEUE) -> None:
+        self._free = limit_of("all", "")
+        self._limit_of = limit_of
         self._breakers = breakers
         self.pauses = Pauses()
         self.probing = Probing(breakers, self.pauses)
@@ -171,7 +158,7 @@ class Ready:
         self._free -= 1
         if origin in self._partial:
             self.consider(origin)
-        elif queue and busy < self._slots_of(origin):
+        elif queue and busy < self._limit_of("origin", origin):
             self._rotation[origin] = None
         return seen
 
@@ -193,7 +180,7 @@ class Ready:
 
     def may_go(self, origin: str, now: datetime) -> bool:
         """Return whether an origin is not paused and has a slot, or is to be probed, at `now`."""
-        if self.pauses.include(origin) or self._busy.get(origin, 0) >= self._slots_of(origin):
+        if self.pauses.include(origin) or not self._has_slot(origin):
             return False
         return self.probing.may_go(origin, now)
 
@@ -238,7 +225,7 @@ class Ready:
         elif origin in self.probing.origins:
             self.probing.end(origin)
         may_go = not is_open and not (self.pauses and self.pauses.include(origin))
-        if queue and may_go and self._busy.get(origin, 0) < self._slots_of(origin):
+        if queue and may_go and self._has_slot(origin):
             self._rotation.setdefault(origin)
         else:
             self._rotation.pop(origin, None)
@@ -250,13 +237,8 @@ class Ready:
         if is_open and (queue or is_partial):
             self.probing.arm(origin)
 
-    def _slots_of(self, origin: str) -> int:
-        """Return how many slots an origin may take."""
-        if self._slots:
-            for name in names_of(origin):
-                if name in self._slots:
-                    return self._slots[name]
-        return self._per_origin
+    def _has_slot(self, origin: str) -> bool:
+        return self._busy.get(origin, 0) < self._limit_of("origin", origin)
 
     def _known(self) -> list[str]:
         return list({**dict.fromkeys(self._queues), **self._partial})

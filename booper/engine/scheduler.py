@@ -6,7 +6,7 @@ hold, and what an attempt raises ends that attempt alone.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -17,7 +17,6 @@ from booper.engine.breakers import Breakers
 from booper.engine.executor import STORE_PAUSE, Executor
 from booper.engine.in_flight import RECORDING_GRACE, InFlight
 from booper.engine.observer import Observers
-from booper.engine.ready import NO_SLOTS
 from booper.engine.replanner import Replanner
 from booper.engine.reports import Reports
 from booper.errors import Shortage, StoreDamaged, StoreUnavailable
@@ -37,10 +36,6 @@ class Scheduler:
         executor: Executor,
         reports: Reports,
         clock: Clock,
-        *,
-        concurrency: int,
-        per_origin: int,
-        slots: Mapping[str, int] = NO_SLOTS,
         observers: Observers | None = None,
     ) -> None:
         self._store = store
@@ -48,7 +43,7 @@ class Scheduler:
         self._reports = reports
         self._clock = clock
         self._observers = observers or Observers()
-        self._backlog = Backlog(store.queue, clock.now(), concurrency, per_origin, slots)
+        self._backlog = Backlog(store.queue, store.limits, clock.now())
         self._in_flight = InFlight()
         self._wake = asyncio.Event()
         self._replanner = Replanner(store.queue, clock, self._wake)

@@ -15,6 +15,7 @@ from booper.model.event import LogEntry
 from booper.model.job import Job, NewJob
 from booper.model.key import ApiKey, NewKey
 from booper.model.schedule import NewSchedule, Schedule
+from booper.store.limits import LimitKind
 from booper.store.values import (
     MAX_TIME,
     Admit,
@@ -168,10 +169,9 @@ class Queue(Protocol):
     async def probe_of(
         self, origin: str, now: datetime, but_ids: Collection[int], paths: Sequence[int]
     ) -> Due | None:
-        """Return the due job by which an origin is probed, None if none is due.
+        """Return the oldest due job of an origin whose path is not among `paths`.
 
-        It is the oldest one of a path that is not among `paths`, the paths that were probed
-        lately; if there is none, the oldest of the path that stands first there.
+        If there is none: the oldest of the path that stands first there; None if none is due.
         """
 
     async def claim(
@@ -207,10 +207,7 @@ class Queue(Protocol):
         """Return what may have been planned by a clock that was ahead and was set back to `now`."""
 
     async def replan(self, ahead: Ahead, now: datetime) -> Sequence[Job]:
-        """Plan these schedules and retries by the clock as it is; return the jobs that have moved.
-
-        A time that a run has had already is not planned again.
-        """
+        """Plan these schedules and retries by the clock as it is; return the jobs that moved."""
 
     async def accompany(self) -> None:
         """Note that the attempt that was alone is so no longer: others may begin after this."""
@@ -288,9 +285,12 @@ class Store(Protocol):
     def keys(self) -> Keys: ...
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Announce the waiting jobs of each commit to `subscriber` from now on, in order.
+        """Announce the waiting jobs of each commit to the one `subscriber`, in order."""
 
-        It is told on the event loop, before the change that was committed returns. There is one.
+    def limits(self, kind: LimitKind, key: str) -> int:
+        """Return how many jobs may be on their way at a time: in all, or to the origin `key`.
+
+        Without I/O: the loop asks whenever a slot is taken or freed.
         """
 
     async def check_writable(self, now: datetime) -> None:

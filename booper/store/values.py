@@ -228,7 +228,10 @@ class BulkResult(msgspec.Struct, frozen=True, gc=False):
 
 
 Subscriber = Callable[[Sequence[Job]], None]
-"""A function that is told of the jobs of a commit that wait: new, changed, or free to go by now."""
+"""A function that gets the waiting jobs of a commit: new, changed, or free to go by now.
+
+It is called on the event loop, before the change that was committed returns.
+"""
 
 
 class ScheduleChange(msgspec.Struct, frozen=True, gc=False):

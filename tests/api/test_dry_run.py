@@ -391,7 +391,7 @@ async def resolving(path: Path, clock: VirtualClock, target: FakeTarget) -> Asyn
         await store.keys.create(NewKey("test", None, digest_of(KEY)), clock.now())
         delivery = Delivery(HttpxClient(target), guard, 1 << 18)
         executor = Executor(store.queue, delivery, reports, clock, random, defaults)
-        scheduler = Scheduler(store, executor, reports, clock, concurrency=64, per_origin=16)
+        scheduler = Scheduler(store, executor, reports, clock)
         channels = Channels(clock, random)
         services = Services(
             store=store,

@@ -8,6 +8,7 @@ import pytest
 from booper.engine.breakers import MAX_FAILURES, Breakers
 from booper.engine.ready import Ready
 from booper.model.job import Failed
+from booper.store.limits import Limits
 from booper.store.values import ALL_TARGETS, Due, DueJob
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -39,7 +40,7 @@ def backlog(origins: list[str], count: int) -> list[Due]:
 
 def queues(concurrency: int = 9, per_origin: int = 9, queue_limit: int = 1000) -> Ready:
     """Return empty queues with room for everything."""
-    return Ready(concurrency, per_origin, Breakers(), queue_limit)
+    return Ready(Limits(concurrency, per_origin).of, Breakers(), queue_limit)
 
 
 def failing(breakers: Breakers, origin: str = A, path: int = BAD, at: datetime = NOON) -> None:
@@ -203,7 +204,7 @@ def test_a_queued_job_is_not_queued_twice() -> None:
 def test_an_open_breaker_lets_one_probe_through() -> None:
     """A second after the last failure one job is asked for; the others wait for its end."""
     breakers = Breakers()
-    ready = Ready(9, 9, breakers)
+    ready = Ready(Limits(9, 9).of, breakers)
     put(ready, due(1), due(2))
     failing(breakers)
     ready.consider(A)
@@ -221,7 +222,7 @@ def test_an_open_breaker_lets_one_probe_through() -> None:
 def test_a_path_that_was_not_probed_lately_is_probed_soon() -> None:
     """A probe of the bad path fails: it rests for 2 s. A job of another path waits for 1 s only."""
     breakers = Breakers()
-    ready = Ready(9, 9, breakers)
+    ready = Ready(Limits(9, 9).of, breakers)
     put(ready, due(1))
     failing(breakers)
     ready.consider(A)
@@ -240,7 +241,7 @@ def test_a_path_that_was_not_probed_lately_is_probed_soon() -> None:
 def test_nothing_is_probed_for_an_origin_that_has_nothing_due() -> None:
     """The table has none: the origin is forgotten until something of it falls due."""
     breakers = Breakers()
-    ready = Ready(9, 9, breakers)
+    ready = Ready(Limits(9, 9).of, breakers)
     failing(breakers)
     put(ready, due(1))
     assert list(ready.probing.pop_due(NOON + SECOND)) == [A]
@@ -251,7 +252,7 @@ def test_nothing_is_probed_for_an_origin_that_has_nothing_due() -> None:
 def test_a_paused_origin_is_not_probed() -> None:
     """Until it is resumed."""
     breakers = Breakers()
-    ready = Ready(9, 9, breakers)
+    ready = Ready(Limits(9, 9).of, breakers)
     failing(breakers)
     put(ready, due(1))
     ready.pause("a.test", NOON)

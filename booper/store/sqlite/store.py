@@ -12,6 +12,7 @@ from random import Random
 from booper.clock import monotonic
 from booper.errors import StoreDamaged, StoreUnavailable
 from booper.store.announcing import Announcements
+from booper.store.limits import NO_LIMITS, Limits
 from booper.store.sqlite.connection import Connection, reading, writing
 from booper.store.sqlite.files import Files
 from booper.store.sqlite.first_key import FirstKeyFile
@@ -50,6 +51,7 @@ class SQLiteStore:
         keys: SQLiteKeys,
         files: Files,
         random: Random,
+        limits: Limits,
     ) -> None:
         self.jobs = SQLiteJobs(writer, reader, random)
         self.schedules = SQLiteSchedules(writer, reader, random)
@@ -58,6 +60,7 @@ class SQLiteStore:
         self.logs = SQLiteLogs(reader)
         self.keys = keys
         self.subscribe = announcements.subscribe
+        self.limits = limits.of
         self._writer = writer
         self._reader = reader
         self._loop_reader = loop_reader
@@ -77,7 +80,9 @@ class SQLiteStore:
 
 
 @asynccontextmanager
-async def open_store(path: Path, durability: str, random: Random) -> AsyncIterator[SQLiteStore]:
+async def open_store(
+    path: Path, durability: str, random: Random, limits: Limits = NO_LIMITS
+) -> AsyncIterator[SQLiteStore]:
     """Open the database file, made and migrated where needed; the only process to hold it.
 
     Raises:
@@ -88,7 +93,7 @@ async def open_store(path: Path, durability: str, random: Random) -> AsyncIterat
         _create(path)
         stack.enter_context(FileLock(path))
         try:
-            store = await _opened(stack, path, durability, random)
+            store = await _opened(stack, path, durability, random, limits)
         except (sqlite3.Error, StoreUnavailable) as error:
             raise UnusableDatabase(f"cannot open the database {path}: {error}") from error
         yield store
@@ -113,7 +118,7 @@ def _create(path: Path) -> None:
 
 
 async def _opened(
-    stack: AsyncExitStack, path: Path, durability: str, random: Random
+    stack: AsyncExitStack, path: Path, durability: str, random: Random, limits: Limits
 ) -> SQLiteStore:
     connection = await stack.enter_async_context(writing(path, durability))
     await connection.run(lambda opened: migrate(opened, str(path)))
@@ -128,7 +133,7 @@ async def _opened(
     loop_reader = await stack.enter_async_context(reading(path))
     await stack.enter_async_context(_committing(writer))
     await stack.enter_async_context(_watching(files))
-    return SQLiteStore(writer, announcements, reader, loop_reader, keys, files, random)
+    return SQLiteStore(writer, announcements, reader, loop_reader, keys, files, random, limits)
 
 
 @asynccontextmanager

@@ -1,0 +1,37 @@
+"""How many jobs may be on their way at a time, in all and to one origin."""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Final, Literal
+
+import msgspec
+
+from booper.model.origin import names_of
+
+LimitKind = Literal["all", "origin"]
+"""What a limit counts: all attempts, or those to one origin."""
+
+LimitOf = Callable[[LimitKind, str], int]
+"""Return the limit of a kind; `key` is the origin, empty for "all"."""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Limits as they are configured; `slots` has those of single origins, by their names."""
+
+    in_all: int
+    per_origin: int
+    slots: Mapping[str, int] = {}
+
+    def of(self, kind: LimitKind, key: str) -> int:
+        """Return the limit of a kind; `key` is the origin, empty for "all"."""
+        if kind == "all":
+            return self.in_all
+        if self.slots:
+            for name in names_of(key):
+                if name in self.slots:
+                    return self.slots[name]
+        return self.per_origin
+
+
+NO_LIMITS: Final = Limits(sys.maxsize, sys.maxsize)
+"""For a store over which no loop sends."""
