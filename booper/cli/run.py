@@ -8,6 +8,7 @@ import click
 from booper.cli.remote import client_command
 from booper.cli.times import check_governed
 from booper.clock import SystemClock
+from booper.model.fields import CREATE_FIELDS, FieldKind
 
 if TYPE_CHECKING:
     from booper.cli.output import Output
@@ -140,15 +141,9 @@ def _times(fields: dict[str, Any]) -> dict[str, Any]:
     """Read the times among what was typed. Raises: InvalidArgument."""
     from booper.cli.typed import duration_of, moment_of
 
-    read = {
-        "schedule_in": ("--in", duration_of),
-        "repeat_every": ("--every", duration_of),
-        "timeout": ("--timeout", duration_of),
-        "idempotency_ttl": ("--idempotency-ttl", duration_of),
-        "scheduled_at": ("--at", moment_of),
-    }
+    readers = {FieldKind.DURATION: duration_of, FieldKind.MOMENT: moment_of}
     return {
-        name: reader(option, fields[name])
-        for name, (option, reader) in read.items()
-        if fields[name] is not None
+        name: readers[field.kind](field.option, fields[name])
+        for name, field in CREATE_FIELDS.items()
+        if field.kind in readers and field.option is not None and fields[name] is not None
     }

@@ -83,7 +83,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
-    """A schedule; `frequency` is its `repeat_every`, or its `cron` and `timezone`."""
+    """A schedule; `frequency` is its `repeat_every`, or its `cron` and `timezone`.
+
+    `error` says why no run can be planned, such as a time zone that this machine does not have.
+    """
 
     id: UUID
     args: dict[str, Any]
@@ -93,6 +96,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     disabled_at: datetime | None = None
     name: str | None = None
     description: str | None = None
+    error: str | None = None
 
     def __post_init__(self) -> None:
         _make_aware(self)
@@ -171,20 +175,24 @@ class PreviewedRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GuardVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether the request would be let out."""
+    """Whether the request may reach its target."""
 
     allowed: bool
     reason: str | None = None
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
-    """What a create would do; `conflict` is the job that holds its idempotency key."""
+    """What a create would do.
+
+    `conflict` is the job that has its idempotency key; `held_by` is what holds its target back.
+    """
 
     request: PreviewedRequest
     next_runs: tuple[datetime, ...]
     retries: tuple[datetime, ...]
     guard: GuardVerdict
     conflict: Job | None = None
+    held_by: HeldBy | None = None
 
 
 class Created(msgspec.Struct, frozen=True, kw_only=True):

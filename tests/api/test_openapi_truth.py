@@ -11,12 +11,8 @@ import jsonschema_rs
 import msgspec
 
 from booper.api.jobs import EXAMPLES
-from booper.client.fields import Change, Creation
-from booper.model.args import Args
 from booper.model.cron import InvalidCron
-from booper.model.fields import CREATE_FIELDS, FIXED_FIELDS
 from booper.model.recurrence import Cron
-from booper.model.schedule import Conflict, Misfire, Overlap
 from tests.api import test_hostile_input as hostile
 from tests.model import test_cron_table as crons
 from tests.model import test_moment as moments
@@ -160,19 +156,3 @@ def patterns(part: Any) -> Iterator[str]:
     elif isinstance(part, list | tuple):
         for value in part:
             yield from patterns(value)
-
-
-def test_the_table_has_every_choice() -> None:
-    """The words of the table are those that a schedule and a create know."""
-    known = {"overlap": Overlap, "misfire": Misfire, "on_conflict": Conflict}
-    for name, choices in known.items():
-        assert CREATE_FIELDS[name].choices == tuple(choices)
-    assert {name for name, field in CREATE_FIELDS.items() if field.choices} == set(known)
-
-
-def test_the_table_has_every_field_of_a_create() -> None:
-    """The type that reads a create, and those of the client, have the fields of the table."""
-    assert set(CREATE_FIELDS) == set(Args.__struct_fields__)
-    assert set(CREATE_FIELDS) == set(Creation.__required_keys__ | Creation.__optional_keys__)
-    changed = set(Change.__required_keys__ | Change.__optional_keys__)
-    assert set(CREATE_FIELDS) - set(FIXED_FIELDS) == changed
