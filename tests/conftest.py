@@ -59,11 +59,12 @@ def heed_signals() -> None:
 def keep_bytecode(folder: Path) -> None:
     """Keep what the processes of this run compile in a folder of pytest's cache.
 
-    `PYTHONDONTWRITEBYTECODE` asks for clean source folders; each worker and each command would
-    compile all libraries again, which is a third of the time.
+    `PYTHONDONTWRITEBYTECODE` asks for clean source folders; this process, each worker and each
+    command would compile all of them again, which is a third of the time.
     """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(folder)
+    sys.dont_write_bytecode = False  # of this process: pytest compiles each test file it collects
 
 
 @pytest.hookimpl(optionalhook=True)

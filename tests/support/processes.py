@@ -73,10 +73,15 @@ def run(
     *arguments: str,
     environment: Mapping[str, str] | None = None,
     closed: Collection[int] = (),
+    output: int | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `booper` with these arguments in a folder, to its end, without its closed streams."""
+    """Run `booper` with these arguments in a folder, to its end, without its closed streams.
+
+    `output` is the file that its standard output goes to, in place of what is returned.
+    """
     with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
-        command, streams = [*_BOOPER, *arguments], {1: out.fileno(), 2: err.fileno()}
+        command = [*_BOOPER, *arguments]
+        streams = {1: out.fileno() if output is None else output, 2: err.fileno()}
         with _process(command, folder, environment, streams, closed) as process:
             code = process.wait(timeout=DEADLINE_SECONDS)
         out.seek(0)
