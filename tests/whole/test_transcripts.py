@@ -3,7 +3,6 @@
 import os
 import shutil
 import socket
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -35,11 +34,21 @@ def transcript(name: str) -> list[Step]:
     return list(steps_of((TRANSCRIPTS / f"{name}.txt").read_text()))
 
 
-def free(port: int) -> int:
-    """Return the first port from this one on that nobody listens on."""
+def reserve(port: int) -> socket.socket:
+    """Return what keeps a port of this machine, the first free one from this one on.
+
+    It has the UDP port of the same number, which other test runs ask for as well, so that the port
+    stays taken between two starts of a booper.
+    """
     for number in range(port, port + 1_000):
-        with suppress(OSError), socket.create_server(("127.0.0.1", number)):
-            return number
+        kept = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            kept.bind(("127.0.0.1", number))
+            socket.create_server(("127.0.0.1", number)).close()
+        except OSError:
+            kept.close()
+        else:
+            return kept
     raise OSError(f"no free port from {port} on")
 
 
@@ -52,7 +61,7 @@ def test_what_is_typed_prints_what_is_written_down(name: str, tmp_path: Path) ->
         pytest.skip("needs Node 18 or newer; the checks on a new machine install it")
     folder = tmp_path / "home"
     folder.mkdir()
-    with Player(folder, free(PORTS[name])) as player:
+    with reserve(PORTS[name]) as kept, Player(folder, kept.getsockname()[1]) as player:
         for step in steps:
             player.play(step)
 
