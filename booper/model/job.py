@@ -31,6 +31,9 @@ WAITING = frozenset({State.SCHEDULED, State.RETRYABLE})
 FINISHED = frozenset({State.COMPLETED, State.DISCARDED, State.CANCELLED})
 """States that a job leaves only when a user asks for it again."""
 
+UNFINISHED = frozenset(State) - FINISHED
+"""States in which a job may still be sent; it holds its idempotency key."""
+
 
 SUSPECT_CRASHES = 3
 """A job that was in flight at so many crashes in a row is next sent alone."""

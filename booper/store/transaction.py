@@ -55,8 +55,8 @@ class OpenGap(msgspec.Struct, frozen=True):
 class DueSchedule(msgspec.Struct, frozen=True):
     """A schedule whose run is due.
 
-    `has_gap` is whether a gap is open at its end, `is_blocked` whether a run has begun and not
-    finished.
+    `has_gap` is whether a gap is open at its end, `is_blocked` whether a run is executing or
+    retryable.
     """
 
     schedule: Schedule
@@ -99,13 +99,19 @@ class JobTable(Protocol):
         """Keep a job's idempotency key taken until a time, even if it has finished."""
 
     def holding_key(self, user_id: UUID, key: str, now: datetime) -> Job | None:
-        """Return the job that holds a key at `now`, None if none does."""
+        """Return the newest job outside of schedules that holds a key, None if none does.
+
+        It is unfinished, or finished but not cancelled and keeps the key beyond `now`.
+        """
 
     def next_event(self, event: Job) -> Job | None:
-        """Return the next scheduled webhook event of the same job, None if there is none."""
+        """Return the first scheduled webhook event of the same job behind this one, or None."""
 
     def has_earlier_event(self, event: Job) -> bool:
-        """Return whether a webhook event of the same job is still to be sent first."""
+        """Return whether an earlier webhook event of the same job has not been sent once.
+
+        It is scheduled, or executing its first attempt.
+        """
 
 
 class ScheduleTable(Protocol):
@@ -133,7 +139,7 @@ class ScheduleTable(Protocol):
         """Forget a schedule; its jobs stay."""
 
     def holding_key(self, user_id: UUID, key: str) -> Schedule | None:
-        """Return the schedule that holds a key: it goes on, or its last run has not finished."""
+        """Return the schedule that holds a key: it has not ended, or has an unfinished run."""
 
     def waiting_run(self, schedule: Schedule) -> Job | None:
         """Return the run that waits for the schedule's next time."""
@@ -180,8 +186,8 @@ class Log(Protocol):
     def gaps(self, schedule: Schedule) -> list[OpenGap]:
         """Return what a schedule did not run, as the entries of its newest runs say."""
 
-    def trim(self, job_id: int) -> None:
-        """Delete the oldest entries of a job that has more than one may have."""
+    def trim(self, job_id: int, max_entries: int, max_bytes: int) -> None:
+        """Keep the newest entries of a job, up to both limits, and delete the others."""
 
 
 class Transaction(Protocol):

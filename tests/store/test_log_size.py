@@ -9,8 +9,7 @@ import pytest
 from booper.model.event import LogEntry
 from booper.model.job import Job
 from booper.store.base import Store
-from booper.store.rules.settling import TRIMMED_AFTER
-from booper.store.sqlite.log_rows import MAX_JOB_BYTES, MAX_JOB_ENTRIES
+from booper.store.rules.settling import MAX_JOB_BYTES, MAX_JOB_ENTRIES, TRIMMED_AFTER
 from tests.conftest import START
 from tests.support import stores
 from tests.support.stores import begun, claim, due, entry, page, retryable, settle

@@ -16,7 +16,7 @@ from zoneinfo import available_timezones
 
 import msgspec
 
-from booper.store.sqlite.log_rows import MAX_JOB_ENTRIES
+from booper.store.rules.settling import MAX_JOB_ENTRIES
 from tests.benchmarks.fill import NUMBERS, copy_rows, uuid_of
 
 MIB = 1 << 20

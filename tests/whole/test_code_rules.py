@@ -162,6 +162,40 @@ def test_a_library_whose_inner_parts_are_used_has_a_newest_version(library: str)
     assert "<" in bound
 
 
+def decisions(path: str, text: str) -> Iterator[str]:
+    """Yield where a module changes jobs or schedules itself, or knows which states do what."""
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.ImportFrom(module="msgspec.structs", names=names):
+                yield from (f"{path}: {each.name}" for each in names if each.name != "astuple")
+            case ast.Call(func=ast.Name(id="Job" | "Schedule" as name)):
+                if not path.endswith("_columns.py"):
+                    yield f"{path}: {name}(…)"
+            case ast.Constant(value=str(words)) if "state IN ('" in words:
+                yield f"{path}: {words.strip()}"
+
+
+def test_a_database_makes_no_job_of_its_own() -> None:
+    """Jobs and schedules are read from rows; what changes in them the rules have decided."""
+    modules = sources().items()
+    database = {path: text for path, text in modules if path.startswith("booper/store/sqlite/")}
+    assert len(database) > 20
+    assert [each for path, text in database.items() for each in decisions(path, text)] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from msgspec.structs import replace",
+        "job = Job(id=1)",
+        "LIST = \"SELECT id FROM jobs WHERE state IN ('scheduled', 'retryable')\"",
+    ],
+)
+def test_a_decision_in_a_database_is_found(text: str) -> None:
+    """A changed job, a new one, and a set of states that has a name in the model."""
+    assert len(list(decisions("booper/store/sqlite/jobs.py", text))) == 1
+
+
 def test_no_module_is_long() -> None:
     """It owns one thing, and a reader sees it whole."""
     long = {path for path, text in sources().items() if text.count("\n") > MAX_MODULE_LINES}

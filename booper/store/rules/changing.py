@@ -18,7 +18,6 @@ from booper.store.transaction import Taken, Transaction
 from booper.store.values import AnnounceEnd, JobFilter, ScheduleChange
 
 RETRYABLE_STATES = frozenset({State.DISCARDED, State.CANCELLED})
-UNFINISHED_STATES = frozenset({State.SCHEDULED, State.AVAILABLE, State.EXECUTING, State.RETRYABLE})
 
 
 def cancel(

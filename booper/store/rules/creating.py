@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from booper.errors import BooperError
+from booper.errors import BatchRefused, BooperError
 from booper.errors import Conflict as ConflictError
 from booper.model import lifecycle
 from booper.model.identity import uuid7
@@ -86,6 +86,16 @@ def check_key(transaction: Transaction, schedule: Schedule, now: datetime) -> No
     holder = holding(transaction, schedule.user_id, key, now) if key is not None else None
     if holder is not None and holder.id != schedule.id:
         raise ConflictError(f"its idempotency key {key!r} is held by {_name(holder)} by now")
+
+
+def create_batch(
+    transaction: Transaction, asked: Sequence[Prepared], *, atomic: bool
+) -> list[Created | BooperError]:
+    """Write what many creates ask for. Raises: BatchRefused, if `atomic` and one has failed."""
+    results = create_all(transaction, asked)
+    if atomic and any(isinstance(result, BooperError) for result in results):
+        raise BatchRefused(results)
+    return results
 
 
 def _check_claimable(transaction: Transaction, results: Sequence[Created | BooperError]) -> None:

@@ -20,6 +20,10 @@ from booper.wire.log import interruption_of, state_rejected
 TRIMMED_AFTER: Final = 8
 """After how many attempts a job's log is looked at each time: most jobs never are."""
 
+MAX_JOB_ENTRIES: Final = 1_000
+MAX_JOB_BYTES: Final = 8 << 20
+"""How much of one job's log is kept: its newest entries, up to both of these."""
+
 
 def settle_all(
     transaction: Transaction, settlements: Sequence[Settlement], *, random: Random
@@ -85,7 +89,7 @@ def _settled(transaction: Transaction, settlement: Settlement, random: Random) -
     """Write what follows from an attempt whose job is written."""
     settled, entries = settlement.settled, settlement.entries
     if settled.attempt % TRIMMED_AFTER == 0:
-        transaction.log.trim(settled.id)
+        transaction.log.trim(settled.id, MAX_JOB_ENTRIES, MAX_JOB_BYTES)
     now = entries[-1].at if entries else settled.scheduled_at
     armed = insert(transaction, settlement.reports, now, random)
     if settled.schedule_id is None:

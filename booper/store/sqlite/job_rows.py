@@ -18,7 +18,7 @@ from booper.model.job import Job, State
 from booper.store.sqlite import bulk
 from booper.store.sqlite.damage import Watched, is_damage, set_aside, without_set_aside
 from booper.store.sqlite.job_columns import BLOBS, COLUMNS, IN_JSON, NAMES, NewRow, job_of, new_row
-from booper.store.sqlite.values import stored, stored_or_none
+from booper.store.sqlite.values import IN_UNFINISHED, stored, stored_or_none
 from booper.store.transaction import Draft, LostRace, Taken
 from booper.store.values import JobRef
 
@@ -53,7 +53,7 @@ FROM jobs WHERE id IN (SELECT value FROM json_each(:ids))
 HOLDING_KEY = f"""
 SELECT {COLUMNS} FROM jobs
 WHERE user_id = :user_id AND idempotency_key = :key AND schedule_id IS NULL
-    AND (state IN ('scheduled', 'executing', 'retryable')
+    AND ({IN_UNFINISHED}
         OR (key_until > :now AND state <> 'cancelled'))
 ORDER BY id DESC LIMIT 1
 """
@@ -175,19 +175,19 @@ class JobRows:
         self._connection.execute(KEEP_KEY, {"job_id": job.id, "key_until": stored_or_none(until)})
 
     def holding_key(self, user_id: UUID, key: str, now: datetime) -> Job | None:
-        """Return the job that holds a key at `now`, None if none does."""
+        """Return the newest job outside of schedules that holds a key, None if none does."""
         values = {"user_id": user_id.bytes, "key": key, "now": stored(now)}
         row = self._connection.execute(HOLDING_KEY, values).fetchone()
         return job_of(row) if row is not None else None
 
     def next_event(self, event: Job) -> Job | None:
-        """Return the next scheduled webhook event of the same job, None if there is none."""
+        """Return the first scheduled webhook event of the same job behind this one, or None."""
         values = {"parent_id": event.parent_id, "id": event.id}
         row = self._connection.execute(NEXT_EVENT, values).fetchone()
         return job_of(row) if row is not None else None
 
     def has_earlier_event(self, event: Job) -> bool:
-        """Return whether a webhook event of the same job is still to be sent first."""
+        """Return whether an earlier webhook event of the same job has not been sent once."""
         values = {"parent_id": event.parent_id, "id": event.id}
         return bool(self._connection.execute(EARLIER_EVENT, values).fetchone()[0])
 

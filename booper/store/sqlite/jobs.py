@@ -7,10 +7,10 @@ from functools import partial
 from random import Random
 from uuid import UUID
 
-from booper.errors import BatchRefused, BooperError, NotFound
-from booper.model.job import Job, State
+from booper.errors import BooperError, NotFound
+from booper.model.job import UNFINISHED, Job, State
 from booper.store.rules import changing, creating
-from booper.store.rules.changing import RETRYABLE_STATES, UNFINISHED_STATES
+from booper.store.rules.changing import RETRYABLE_STATES
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.job_rows import JobRows
 from booper.store.sqlite.listing import Listing
@@ -60,10 +60,7 @@ class SQLiteJobs:
         prepared = [creating.prepare(asked, now, self._random, draft) for asked in creations]
 
         def change(transaction: SQLiteTransaction) -> Sequence[Created | BooperError]:
-            results = creating.create_all(transaction, prepared)
-            if atomic and any(isinstance(result, BooperError) for result in results):
-                raise BatchRefused(results)
-            return results
+            return creating.create_batch(transaction, prepared, atomic=atomic)
 
         return await self._writer.run(change)
 
@@ -143,18 +140,15 @@ class SQLiteJobs:
         """Cancel every unfinished job that matches, and plan the next runs in their place."""
         cancel = partial(changing.cancel, now=now, announce=announce, random=self._random)
         return await self._change_many(
-            user_id, wanted, UNFINISHED_STATES, now, None if dry_run else cancel
+            user_id, wanted, UNFINISHED, now, None if dry_run else cancel
         )
 
     async def retry_many(
         self, user_id: UUID, wanted: JobFilter, now: datetime, *, dry_run: bool
     ) -> BulkResult:
         """Make every discarded or cancelled job that matches due again."""
-
-        retry = partial(changing.retry_if_free, now=now)
-        return await self._change_many(
-            user_id, wanted, RETRYABLE_STATES, now, None if dry_run else retry
-        )
+        move = None if dry_run else partial(changing.retry_if_free, now=now)
+        return await self._change_many(user_id, wanted, RETRYABLE_STATES, now, move)
 
     async def _change_many(
         self,

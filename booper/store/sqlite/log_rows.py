@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Sequence
 from random import Random
-from typing import Final
 from uuid import UUID
 
 from booper.model.event import ERROR, REQUEST, RESPONSE, NewEntry
@@ -41,10 +40,6 @@ SELECT logs.id, payload FROM logs JOIN (
 ) AS newest ON newest.id = logs.job_id
 WHERE event = 'schedule.skipped'
 """
-
-MAX_JOB_ENTRIES: Final = 1_000
-MAX_JOB_BYTES: Final = 8 << 20
-"""How much of one job's log is kept: its newest entries, up to both of these."""
 
 
 class LogRows:
@@ -94,13 +89,13 @@ class LogRows:
         found = self._connection.execute(GAPS, {"id": schedule.id.bytes}).fetchall()
         return [OpenGap(UUID(bytes=entry_id), gap_in(payload)) for entry_id, payload in found]
 
-    def trim(self, job_id: int) -> None:
-        """Delete the oldest entries of a job that has more than one may have."""
+    def trim(self, job_id: int, max_entries: int, max_bytes: int) -> None:
+        """Keep the newest entries of a job, up to both limits, and delete the others."""
         count = size = 0
         sizes = self._connection.execute(SIZES, {"job_id": job_id})
         for seq, entries, length in sizes:
             count, size = count + entries, size + length
-            if count > MAX_JOB_ENTRIES or size > MAX_JOB_BYTES:
+            if count > max_entries or size > max_bytes:
                 sizes.close()
                 self._connection.execute(DELETE_UP_TO, {"job_id": job_id, "seq": seq})
                 return

@@ -10,9 +10,7 @@ from booper.store.values import ALL_TARGETS, Pause
 
 LIST = "SELECT target, paused_at FROM pauses ORDER BY target"
 ADD = "INSERT OR IGNORE INTO pauses (target, paused_at) VALUES (:target, :now)"
-REMOVE = "DELETE FROM pauses WHERE target = :target OR :target = '*'"
-
-assert ALL_TARGETS == "*", "REMOVE spells it out"
+REMOVE = "DELETE FROM pauses WHERE target = :target OR :target = :all"
 
 
 class SQLitePauses:
@@ -34,5 +32,5 @@ class SQLitePauses:
 
     async def remove(self, target: str) -> None:
         """Resume a target; `ALL_TARGETS` resumes all of them."""
-        values = {"target": target}
+        values = {"target": target, "all": ALL_TARGETS}
         await self._writer.run(lambda connection: connection.execute(REMOVE, values).rowcount)

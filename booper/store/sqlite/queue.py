@@ -15,7 +15,7 @@ from booper.model.job import Job
 from booper.store.rules import claiming, replanning, settling
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.transaction import SQLiteTransaction
-from booper.store.sqlite.values import loaded, loaded_or_none, stored
+from booper.store.sqlite.values import IN_WAITING, loaded, loaded_or_none, stored
 from booper.store.sqlite.writer import Writer
 from booper.store.values import (
     MAX_TIME,
@@ -31,9 +31,9 @@ from booper.store.values import (
     Settlement,
 )
 
-_WAITING = """
+_WAITING = f"""
     SELECT scheduled_at, id, origin, path FROM jobs
-    WHERE state IN ('scheduled', 'retryable') AND {condition}
+    WHERE {IN_WAITING} AND {{condition}}
     ORDER BY scheduled_at, id
 """
 _BEHIND = _WAITING.format(condition="(scheduled_at, id) > (:at, :id)")
@@ -95,9 +95,9 @@ SELECT id FROM schedules
 WHERE disabled_at IS NULL AND (next_at > :now OR ended_at > :now) ORDER BY id
 """
 
-RETRIES_AHEAD = """
+RETRIES_AHEAD = f"""
 SELECT id FROM jobs
-WHERE state IN ('scheduled', 'retryable') AND state = 'retryable' AND scheduled_at > :now
+WHERE {IN_WAITING} AND state = 'retryable' AND scheduled_at > :now
     AND attempted_at > :now
 ORDER BY scheduled_at, id
 """

@@ -17,7 +17,7 @@ from booper.model.schedule import Schedule
 from booper.store.sqlite import job_columns
 from booper.store.sqlite.job_columns import job_of
 from booper.store.sqlite.schedule_columns import COLUMNS, schedule_of, values_of
-from booper.store.sqlite.values import loaded, stored, stored_or_none
+from booper.store.sqlite.values import IN_UNFINISHED, loaded, stored, stored_or_none
 from booper.store.transaction import DueSchedule, LostRace, OpenGap
 
 FIND = f"SELECT {COLUMNS} FROM schedules WHERE id = :id"
@@ -36,7 +36,7 @@ ENDING_HOLDING_KEY = f"""
 SELECT {COLUMNS} FROM schedules
 WHERE user_id = :user_id AND idempotency_key = :key AND EXISTS (
     SELECT 1 FROM jobs WHERE schedule_id = schedules.id AND kind = 'run'
-        AND state IN ('scheduled', 'executing', 'retryable')
+        AND {IN_UNFINISHED}
 )
 LIMIT 1
 """
@@ -49,10 +49,10 @@ WHERE schedule_id = :id AND planned_at = :next_at AND kind = 'run' AND state <> 
     AND state = 'scheduled'
 """
 
-IS_BLOCKED = """
+IS_BLOCKED = f"""
 SELECT EXISTS (
     SELECT 1 FROM jobs
-    WHERE schedule_id = :id AND state IN ('scheduled', 'executing', 'retryable')
+    WHERE schedule_id = :id AND {IN_UNFINISHED}
         AND state <> 'scheduled' AND kind = 'run'
 )
 """
@@ -178,7 +178,7 @@ class ScheduleRows:
         self._connection.execute(DELETE, {"id": schedule.id.bytes})
 
     def holding_key(self, user_id: UUID, key: str) -> Schedule | None:
-        """Return the schedule that holds a key: it goes on, or its last run has not finished."""
+        """Return the schedule that holds a key: it has not ended, or has an unfinished run."""
         values = {"user_id": user_id.bytes, "key": key}
         for query in (HOLDING_KEY, ENDING_HOLDING_KEY):
             row = self._connection.execute(query, values).fetchone()

@@ -1,11 +1,13 @@
 """How values stand in the tables: times as integer microseconds, UUIDs as 16 bytes."""
 
+from collections.abc import Set
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from booper.clock import EPOCH
+from booper.model.job import UNFINISHED, WAITING, State
 
 Row = tuple[Any, ...]
 """What SQLite returns of a row."""
@@ -31,6 +33,16 @@ def loaded(microseconds: int) -> datetime:
 def loaded_or_none(microseconds: int | None) -> datetime | None:
     """Turn microseconds into a time, NULL into None."""
     return None if microseconds is None else loaded(microseconds)
+
+
+def _any_of(states: Set[State]) -> str:
+    named = [f"'{state}'" for state in State if state in states - {State.AVAILABLE}]
+    return f"({', '.join(named)})"
+
+
+# Partial indexes serve only what has their very words, and these are in their order.
+IN_WAITING = f"state IN {_any_of(WAITING)}"
+IN_UNFINISHED = f"state IN {_any_of(UNFINISHED)}"
 
 
 @lru_cache(maxsize=1024)  # the same few users stand in all rows

@@ -26,8 +26,8 @@ import pytest
 from booper.api.filters import query_readers
 from booper.api.jobs import ORDER_FIELDS
 from booper.model.event import EVENTS
-from booper.model.job import OWN_KINDS, Kind, State
-from booper.store.rules.changing import RETRYABLE_STATES, UNFINISHED_STATES
+from booper.model.job import OWN_KINDS, UNFINISHED, Kind, State
+from booper.store.rules.changing import RETRYABLE_STATES
 from booper.store.sqlite import listing as lists
 from booper.store.sqlite import logs, schedules
 from booper.store.sqlite.listing import Listing
@@ -39,7 +39,7 @@ USER = UUID(int=1)
 
 # Of each filter: the values that lead to another query.
 CHOICES: dict[str, list[Any]] = {
-    "states": [frozenset(), *(frozenset({state}) for state in State), UNFINISHED_STATES],
+    "states": [frozenset(), *(frozenset({state}) for state in State), UNFINISHED],
     "kinds": [OWN_KINDS, tuple(Kind)],
     "tag": [None, "nightly"],
     "schedule_id": [None, UUID(int=2)],
@@ -208,7 +208,7 @@ def test_a_list_of_a_tag_begins_with_the_tag(database: sqlite3.Connection) -> No
     assert re.search(TAG, reads(look(database, asked))[0])
 
 
-@pytest.mark.parametrize("states", [UNFINISHED_STATES, RETRYABLE_STATES])
+@pytest.mark.parametrize("states", [UNFINISHED, RETRYABLE_STATES])
 def test_a_step_of_a_change_of_many_begins_behind_the_last(
     database: sqlite3.Connection, states: frozenset[State]
 ) -> None:
