@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Mapping
-from enum import Enum
+from enum import StrEnum
 from typing import Final
 from urllib.parse import unquote
 from uuid import UUID
@@ -17,11 +17,11 @@ from booper.model.key import ApiKey, Scope, digest_of
 USER_HEADER: Final = "Booper-User"
 """The user, percent-encoded, for whom an administrator acts; ignored at the public API."""
 
-_USER: Final = USER_HEADER.lower()
-_OWN: Final = OWN_HEADER.lower()
+_USER: Final = USER_HEADER.lower().encode()
+_OWN: Final = OWN_HEADER.lower().encode()
 
 
-class Access(Enum):
+class Access(StrEnum):
     """Who may call an operation."""
 
     OPEN = "no key"
@@ -51,11 +51,13 @@ class Principal(msgspec.Struct, frozen=True, gc=False):
     key_id: UUID | None = None
 
 
+_SCHEMES: Final = frozenset({"bearer", "token"})
+
 ANYBODY: Final = Principal(None, Scope.READ)
 ADMINISTRATOR: Final = Principal(None, Scope.ADMIN)
 
 
-async def identify(headers: Mapping[str, str], access: Access, services: Services) -> Principal:
+async def identify(headers: Mapping[bytes, bytes], access: Access, services: Services) -> Principal:
     """Return who sends a request with these headers, by their lower-case names.
 
     Raises:
@@ -64,9 +66,9 @@ async def identify(headers: Mapping[str, str], access: Access, services: Service
     """
     if access is Access.OPEN:
         return ANYBODY
-    header = headers.get("authorization")
+    header = _text(headers, b"authorization")
     if header is None and services.is_administrator:
-        if name := headers.get(_USER):
+        if name := _text(headers, _USER):
             user_id = await services.store.keys.user(unquote(name), services.clock.now())
             return Principal(user_id, Scope.ADMIN)
         if access is Access.ADMIN:
@@ -85,18 +87,23 @@ async def identify(headers: Mapping[str, str], access: Access, services: Service
     return Principal(key.user_id, key.scope, key.id)
 
 
-async def _own_user(headers: Mapping[str, str], services: Services) -> UUID | None:
+async def _own_user(headers: Mapping[bytes, bytes], services: Services) -> UUID | None:
     """Return whose job sent this request, if it comes from booper itself."""
-    secret, _, job_id = headers.get(_OWN, "").partition(".")
+    secret, _, job_id = (_text(headers, _OWN) or "").partition(".")
     if not hmac.compare_digest(secret.encode(), services.own_secret.encode()):
         return None
     return await services.store.jobs.owner(int(job_id))
 
 
-def _is_of_a_page(headers: Mapping[str, str]) -> bool:
+def _is_of_a_page(headers: Mapping[bytes, bytes]) -> bool:
     """Return whether a page of another origin sends this, as any page can without asking."""
-    origin = headers.get("origin")
-    return origin is not None and origin.partition("://")[2] != headers.get("host")
+    origin = headers.get(b"origin")
+    return origin is not None and origin.partition(b"://")[2] != headers.get(b"host")
+
+
+def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
+    value = headers.get(name)
+    return None if value is None else value.decode("latin-1")
 
 
 async def _key_of(header: str | None, services: Services) -> ApiKey:
@@ -108,9 +115,10 @@ async def _key_of(header: str | None, services: Services) -> ApiKey:
     if header is None:
         raise Unauthenticated("no API key; send the header `Authorization: Bearer sk_…`")
     scheme, _, key = header.partition(" ")
-    if scheme.lower() not in ("bearer", "token") or not key.strip():
+    key = key.strip()
+    if not key or scheme.lower() not in _SCHEMES:
         raise Unauthenticated("expected `Authorization: Bearer sk_…`")
-    known = await services.store.keys.find(digest_of(key.strip()))
+    known = await services.store.keys.find(digest_of(key))
     if known is None or known.revoked_at is not None:
         raise Unauthenticated("this API key is unknown or revoked")
     return known

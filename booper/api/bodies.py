@@ -4,7 +4,7 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -16,6 +16,7 @@ from booper.model import json_text
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 
+_JSON = JSON.encode()
 _MAX_FORM_FIELDS = 1_000
 _DEEPEST_FORM_FIELD = 16
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
@@ -23,15 +24,19 @@ _FORM_FIELD = re.compile(r"[^\[\]]+(\[[^\[\]]*\])*")
 
 
 class Incoming(Protocol):
-    """A request whose body has yet to be read: its headers, by lower-case name, and its messages.
-
-    Starlette's `Request` is one.
-    """
+    """A request whose body has yet to be read: headers by lower-case name, and messages."""
 
     @property
-    def headers(self) -> Mapping[str, str]: ...
+    def headers(self) -> Mapping[bytes, bytes]: ...
     @property
     def receive(self) -> Receive: ...
+
+
+class Unread(NamedTuple):
+    """The body of a request that is no call of an operation."""
+
+    headers: Mapping[bytes, bytes]
+    receive: Receive
 
 
 async def read_body(request: Incoming, max_bytes: int) -> bytes:
@@ -43,14 +48,14 @@ async def read_body(request: Incoming, max_bytes: int) -> bytes:
         UnsupportedEncoding: it is compressed.
     """
     headers = request.headers
-    if "content-encoding" in headers:
-        _check_encoding(headers["content-encoding"])
-    declared = headers.get("content-length", "")
-    if declared.isascii() and declared.isdigit() and int(declared[:20]) > max_bytes:
+    if b"content-encoding" in headers:
+        _check_encoding(headers[b"content-encoding"].decode("latin-1"))
+    declared = headers.get(b"content-length", b"")
+    if declared.isdigit() and int(declared[:20]) > max_bytes:
         raise _too_large(max_bytes)
     chunks: list[bytes] = []
-    room, is_more = max_bytes, True
-    while is_more:
+    room = max_bytes
+    while True:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             # Nobody reads the response, and it is no fault of booper's.
@@ -60,8 +65,8 @@ async def read_body(request: Incoming, max_bytes: int) -> bytes:
         if room < 0:
             raise _too_large(max_bytes)
         chunks.append(chunk)
-        is_more = message.get("more_body", False)
-    return b"".join(chunks)
+        if not message.get("more_body"):
+            return b"".join(chunks)
 
 
 def _too_large(max_bytes: int) -> BodyTooLarge:
@@ -83,7 +88,10 @@ def media_type(request: Incoming) -> str:
     Raises:
         UnsupportedMediaType: it is another one.
     """
-    kind = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+    given = request.headers.get(b"content-type")
+    if given is None or given == _JSON:
+        return JSON
+    kind = given.decode("latin-1").partition(";")[0].strip().lower()
     if kind == JSON or kind.endswith("+json"):
         return JSON
     if kind == FORM:

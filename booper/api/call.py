@@ -26,7 +26,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
 
     scope: ASGIScope
     receive: Receive
-    headers: Mapping[str, str]
+    headers: Mapping[bytes, bytes]
     path: Mapping[str, str]
     query: QueryParams
     principal: Principal

@@ -66,10 +66,7 @@ class Dispatcher:
             if operation is None:
                 raise self._refusal(scope, methods)
             # Reversed, so that of a header that is repeated the first counts.
-            headers = {
-                name.decode("latin-1"): value.decode("latin-1")
-                for name, value in reversed(list(scope["headers"]))
-            }
+            headers = dict(reversed(list(scope["headers"])))
             principal = await identify(headers, operation.access, self._services)
             query = QueryParams(scope["query_string"]) if scope["query_string"] else NO_QUERY
             if query is not NO_QUERY and not operation.documentation.ignores_query:

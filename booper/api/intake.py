@@ -84,7 +84,7 @@ def plan(
     if findings.errors:
         return None
     attempts = args.max_attempts or rules.max_attempts
-    conflict = Conflict(args.on_conflict or Conflict.IGNORE)
+    conflict = Conflict.IGNORE if args.on_conflict is None else Conflict(args.on_conflict)
     if not args.is_recurring:
         until = None if args.idempotency_key is None else _key_until(args, rules, now)
         return Creation(_new_job(args, user_id, origin, due or now, attempts, until), conflict)

@@ -39,7 +39,8 @@ class Held:
         """Note that a job waits for its predecessor no longer, or never did."""
         if self._released is not None:
             self._released.add(due.id)
-        self._discard(due)
+        if self._ids_by_origin:
+            self._discard(due)
 
     def forget(self, taken: Sequence[DueJob]) -> None:
         """Note that jobs have been claimed."""

@@ -61,7 +61,8 @@ class Timers:
         """
         if self._known.get(due.id) == due or not (self._is_reading or due <= self._horizon):
             return False
-        self._push(due)
+        self._known[due.id] = due
+        heappush(self._heap, due)
         if len(self._heap) > 2 * self._window and not self._is_reading:
             self._shrink()
         return self._heap[0] == due

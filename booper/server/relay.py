@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.routing import Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from booper.api.bodies import read_body
+from booper.api.bodies import Unread, read_body
 from booper.api.problems import ProblemResponse
 from booper.clock import monotonic
 from booper.errors import BooperError, HolderUnreachable, MalformedRequest, Shortage
@@ -142,7 +142,8 @@ class Relay:
             return message
 
         try:
-            yield await read_body(Request(request.scope, receive), self._max_body_bytes)
+            unread = Unread(dict(reversed(request.headers.raw)), receive)
+            yield await read_body(unread, self._max_body_bytes)
         finally:
             self._waiting_bytes -= size
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from booper.model.job import Job
 from booper.wire.redaction import Redaction
-from booper.wire.timestamps import bare, precise
+from booper.wire.timestamps import SECONDS, precise
 
 
 class HeldBy(msgspec.Struct, frozen=True, gc=False):
@@ -75,7 +75,7 @@ def _job_resource(job: Job, now: datetime, args: str, *, has_conflict: bool) -> 
     return JobResource(
         id=job.uuid,
         idempotency_key=job.idempotency_key,
-        inserted_at=bare(job.inserted_at),
+        inserted_at=state.inserted_at[:SECONDS],
         name=job.name,
         description=job.description,
         user_id=job.user_id,

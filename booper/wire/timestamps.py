@@ -1,18 +1,23 @@
 """The three formats of times that clients parse (§4)."""
 
 from datetime import datetime
+from typing import Final
 
 import msgspec
+
+SECONDS: Final = 19
+"""How many characters of a written time are its whole seconds, without a zone."""
 
 
 def bare(at: datetime) -> str:
     """Return whole seconds without a zone: the outer `inserted_at` of jobs and schedules."""
-    return _text(at)[:19]
+    return _text(at)[:SECONDS]
 
 
 def precise(at: datetime) -> str:
     """Return microseconds and `Z`: all times inside `job`, and those of log entries."""
-    return _text(at) if at.microsecond else bare(at) + ".000000Z"
+    text = _text(at)
+    return text if at.microsecond else text[:SECONDS] + ".000000Z"
 
 
 def zoned(at: datetime) -> str:

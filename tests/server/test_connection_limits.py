@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from booper.api.bodies import read_body
+from booper.api.bodies import Unread, read_body
 from booper.api.problems import ProblemResponse
 from booper.clock import monotonic
 from booper.errors import BodyTooLarge, MalformedBody
@@ -62,7 +62,8 @@ class Application:
 
     async def _body(self, request: Request) -> Any:
         try:
-            self.read.append(await read_body(request, MAX_BODY_BYTES))
+            unread = Unread(dict(request.headers.raw), request.receive)
+            self.read.append(await read_body(unread, MAX_BODY_BYTES))
         except (BodyTooLarge, MalformedBody) as error:
             return ProblemResponse(error)
         return PlainTextResponse(str(len(self.read[-1])))

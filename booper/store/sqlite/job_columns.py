@@ -8,12 +8,11 @@ from uuid import UUID
 
 import msgspec
 
-from booper.model.identity import uuid7
+from booper.model.identity import uuid7_bytes, uuid_of_bytes
 from booper.model.job import Job, Kind, NewJob, State
 from booper.store.sqlite.values import (
     loaded,
     stored,
-    stored_or_none,
     user_of,
 )
 
@@ -37,6 +36,7 @@ IN_JSON = {name: f"hex({name})" for name in BLOBS} | {
 
 # By what stands in the table; calling the enumeration costs four times a look-up.
 _KINDS = {kind.value: kind for kind in Kind}
+_TEXTS = {kind: kind.value for kind in Kind}
 _STATES = {state.value: state for state in State}
 
 
@@ -75,26 +75,28 @@ class NewRow(msgspec.Struct, frozen=True, gc=False):
 
 def new_row(new: NewJob, now: datetime, random: Random) -> NewRow:
     """Prepare a new job's row, on the caller's thread: the writing one has enough to do."""
-    uuid = uuid7(now, random)
+    inserted_at, scheduled_at = stored(now), stored(new.scheduled_at)
+    same_plan = new.planned_at is new.scheduled_at
+    uuid = uuid7_bytes(inserted_at, random)
     values = (
-        uuid.bytes,
+        uuid,
         new.user_id.bytes,
-        new.kind.value,
+        _TEXTS[new.kind],
         new.schedule_id.bytes if new.schedule_id else None,
         new.parent_id,
         new.idempotency_key,
-        stored_or_none(new.key_until),
+        None if new.key_until is None else stored(new.key_until),
         new.name,
         new.description,
         new.origin,
         new.path,
         new.args,
         new.max_attempts,
-        stored(now),
-        stored(new.scheduled_at),
-        stored(new.planned_at),
+        inserted_at,
+        scheduled_at,
+        scheduled_at if same_plan else stored(new.planned_at),
     )
-    return NewRow(new, uuid, now, values)
+    return NewRow(new, uuid_of_bytes(uuid), now, values)
 
 
 def job_of(row: Sequence[Any]) -> Job:
@@ -104,10 +106,10 @@ def job_of(row: Sequence[Any]) -> Job:
     """
     return Job(
         id=row[0],
-        uuid=UUID(bytes=row[1]),
+        uuid=uuid_of_bytes(row[1]),
         user_id=user_of(row[2]),
         kind=_KINDS[row[3]],
-        schedule_id=None if row[4] is None else UUID(bytes=row[4]),
+        schedule_id=None if row[4] is None else uuid_of_bytes(row[4]),
         parent_id=row[5],
         idempotency_key=row[6],
         name=row[7],

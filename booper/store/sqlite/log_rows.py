@@ -9,7 +9,7 @@ from booper.model.event import ERROR, REQUEST, RESPONSE, NewEntry
 from booper.model.identity import uuid7_bytes
 from booper.model.schedule import Schedule
 from booper.store.sqlite import bulk
-from booper.store.sqlite.values import stored
+from booper.store.sqlite.values import Row, stored
 from booper.store.transaction import OpenGap
 from booper.wire.log import gap_in
 
@@ -52,29 +52,28 @@ class LogRows:
 
     def append(self, entries: Sequence[NewEntry], random: Random) -> None:
         """Write entries; a request and what came of it, one behind the other, are one row."""
-        rows: list[tuple[object, ...]] = []
+        rows: list[Row] = []
         request: NewEntry | None = None
         for entry in entries:
             if request is not None and not _belong_together(request, entry):
-                rows.append(_row(request, request.event, uuid7_bytes(request.at, random)))
+                rows.append(_row(request, request.event, random))
                 request = None
             if request is not None:
-                event, entry_id = TOGETHER[entry.event], outcome_id(uuid7_bytes(entry.at, random))
-                rows.append(_row(entry, event, entry_id, request.payload, stored(request.at)))
+                rows.append(_row_of_both(request, entry, random))
                 request = None
             elif entry.event == REQUEST:
                 request = entry
             else:
-                rows.append(_row(entry, entry.event, uuid7_bytes(entry.at, random)))
+                rows.append(_row(entry, entry.event, random))
         if request is not None:
-            rows.append(_row(request, REQUEST, uuid7_bytes(request.at, random)))
+            rows.append(_row(request, REQUEST, random))
         bulk.execute(self._connection, INSERT, rows)
 
     def begin(self, entry: NewEntry, random: Random) -> UUID:
         """Write an entry that is to be extended, and return its id."""
-        entry_id = uuid7_bytes(entry.at, random)
-        bulk.execute(self._connection, INSERT, [_row(entry, entry.event, entry_id)])
-        return UUID(bytes=entry_id)
+        row = _row(entry, entry.event, random)
+        bulk.execute(self._connection, INSERT, [row])
+        return UUID(bytes=row[0])
 
     def extend(self, entry_id: UUID, payload: str) -> None:
         """Replace an entry's payload."""
@@ -115,21 +114,22 @@ def _belong_together(request: NewEntry, entry: NewEntry) -> bool:
     return entry.job_id == request.job_id and entry.event in TOGETHER
 
 
-def _row(
-    entry: NewEntry,
-    event: str,
-    entry_id: bytes,
-    request: str | None = None,
-    requested_at: int | None = None,
-) -> tuple[object, ...]:
+def _row_of_both(request: NewEntry, outcome: NewEntry, random: Random) -> Row:
+    event, requested_at = TOGETHER[outcome.event], stored(request.at)
+    entry_id, *row, _, _ = _row(outcome, event, random)
+    return (outcome_id(entry_id), *row, request.payload, requested_at)
+
+
+def _row(entry: NewEntry, event: str, random: Random) -> Row:
+    at = stored(entry.at)
     return (
-        entry_id,
+        uuid7_bytes(at, random),
         entry.user_id.bytes,
         entry.job_id,
         str(entry.kind),
         event,
-        stored(entry.at),
+        at,
         entry.payload,
-        request,
-        requested_at,
+        None,
+        None,
     )
