@@ -155,7 +155,7 @@ def pointer_to(parent: str, name: str) -> str:
 
 
 class InvalidRequest(BooperError):
-    """Wrong fields, each with what would be right; of very many, the first hundred."""
+    """Invalid fields, each with what is expected; at most a hundred of them."""
 
     status = 422
     title = "Invalid request"

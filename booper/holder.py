@@ -183,7 +183,7 @@ async def _first_key(parts: Parts, store: Store) -> str | None:
     file = FirstKeyFile(parts.database)
     key = await ensure_key(store, parts.api_key, hosts, file, parts.clock.now())
     if key is not None and not parts.addresses:
-        log.info("the first API key is in %s, for its owner alone to read", file.path)
+        log.info("the first API key is in %s, which only its owner can read", file.path)
     return key
 
 

@@ -83,7 +83,7 @@ async def identify(headers: Mapping[bytes, bytes], access: Access, services: Ser
         services.rate_limit.take(key.id)
     wanted = _SCOPES[access]
     if not services.is_administrator and not key.scope.allows(wanted):
-        raise Forbidden(f"this needs a key of scope {wanted}, this one's is {key.scope}")
+        raise Forbidden(f"this needs a key of scope {wanted}; this key has the scope {key.scope}")
     return Principal(key.user_id, key.scope, key.id)
 
 

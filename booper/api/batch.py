@@ -153,7 +153,7 @@ async def _create_all(read: Sequence[Read], call: Call, now: datetime, results: 
     good = [item for item in read if isinstance(item, Creation)]
     size = sum(len(item.new.args) for item in good)
     if size > MAX_ATOMIC_BYTES:
-        detail = f"with atomic=true must have at most {MAX_ATOMIC_BYTES} bytes of JSON, got {size}"
+        detail = f"must have at most {MAX_ATOMIC_BYTES} bytes of JSON if atomic, got {size}"
         raise InvalidRequest([FieldError("/jobs", detail)])
     try:
         made = await call.services.commands.create_all(good, now)

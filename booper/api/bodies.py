@@ -18,7 +18,7 @@ FORM = "application/x-www-form-urlencoded"
 
 _JSON = JSON.encode()
 _MAX_FORM_FIELDS = 1_000
-_DEEPEST_FORM_FIELD = 16
+_MAX_FORM_DEPTH = 16
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 _FORM_FIELD = re.compile(r"[^\[\]]+(\[[^\[\]]*\])*")
 
@@ -59,7 +59,7 @@ async def read_body(request: Incoming, max_bytes: int) -> bytes:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             # Nobody reads the response, and it is no fault of booper's.
-            raise MalformedBody("the client went away before the end of the body")
+            raise MalformedBody("the connection closed before the end of the body")
         chunk = message.get("body", b"")
         room -= len(chunk)
         if room < 0:
@@ -144,7 +144,7 @@ def _why_not_json(body: bytes, error: Exception) -> str:
     if not body.strip():
         return "the body is empty; expected JSON"
     if body.startswith(BOM_UTF8):
-        return "the body begins with a byte order mark, which JSON must not (RFC 8259 §8.1)"
+        return "the body begins with a byte order mark, which JSON must not have (RFC 8259 §8.1)"
     try:
         body.decode()
     except UnicodeDecodeError as found:
@@ -185,7 +185,7 @@ def decode_form(body: bytes, objects: frozenset[str] = frozenset()) -> dict[str,
 
 
 class _Branch:
-    """What has members in a form: an object or a list, which only the whole form can tell."""
+    """What has members in a form: an object or a list, which only the whole form shows."""
 
     def __init__(self) -> None:
         self.members: dict[str, _Branch | str] = {}
@@ -210,7 +210,7 @@ class _Branch:
 def _insert(form: _Branch, name: str, value: str) -> None:
     """Put a value where its bracketed name says: `body[tags][]`."""
     head, *rest = name.replace("]", "").split("[")
-    if not _FORM_FIELD.fullmatch(name) or len(rest) > _DEEPEST_FORM_FIELD:
+    if not _FORM_FIELD.fullmatch(name) or len(rest) > _MAX_FORM_DEPTH:
         raise MalformedBody(f"expected a field name such as 'body[content]', got {name[:80]!r}")
     place, key = form, head
     for step in rest:
@@ -225,7 +225,7 @@ def _insert(form: _Branch, name: str, value: str) -> None:
 
 
 def _contradicted(name: str) -> MalformedBody:
-    return MalformedBody(f"field {name[:80]!r} is given twice, or as different things")
+    return MalformedBody(f"field {name[:80]!r} is given twice, or both as one value and as several")
 
 
 def _plain(value: _Branch | str, *, is_object: bool = False) -> Any:

@@ -29,7 +29,7 @@ from booper.wire.discord import discord_body
 from booper.wire.timestamps import precise
 
 DISCORD: Final = "discord"
-DEFAULTCHANNEL: Final = "demo"
+DEFAULT_CHANNEL: Final = "demo"
 MAX_CONTENT_LENGTH: Final = 4_000
 MAX_AUTHOR_LENGTH: Final = 255
 
@@ -95,7 +95,7 @@ class EventStream(StreamingResponse):
 async def broadcast(call: Call) -> Response:
     """Send a message to the channel that the body names, and echo the body."""
     posted, message = await _read(call, Broadcast)
-    channel = DEFAULTCHANNEL if message.channel is None else message.channel
+    channel = DEFAULT_CHANNEL if message.channel is None else message.channel
     wrong = _wrong_texts(message)
     if not CHANNEL.fullmatch(channel):
         wrong.append(FieldError("/channel", f"{_NAME_RULE}, got {channel[:80]!r}"))

@@ -79,7 +79,7 @@ def body_filter(asked: FilterBody, now: datetime) -> JobFilter:
     }
     wanted = JobFilter(**values)
     if not errors and wanted == JobFilter() and asked.all is not True:
-        detail = 'an empty filter would mean every job; say {"all": true} if that is meant'
+        detail = 'an empty filter matches every job; give {"all": true} if you mean that'
         errors.append(FieldError("/filter", detail))
     if errors:
         raise InvalidRequest(errors)

@@ -189,7 +189,9 @@ JOB = {
 _JOB = DescribedResponse("The job", (Data(JobResource),), {"data": JOB})
 _CREATE = Documentation(
     tag="jobs",
-    parameters=(Parameter("dry_run", "Store nothing; tell what would be", BOOLEAN, True),),
+    parameters=(
+        Parameter("dry_run", "Store nothing; show what the create would do", BOOLEAN, True),
+    ),
     body=DescribedBody(Args, EXAMPLES, FORM_OF_CREATE, {"daily standup": _FORM_EXAMPLE}),
     responses={
         201: DescribedResponse(

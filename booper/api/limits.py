@@ -30,7 +30,7 @@ class RateLimit:
             wait = (1 - left) / self._per_second
             raise TooManyRequests(
                 f"this key may make {self._per_second:g} requests a second, and {self._burst} at "
-                f"once; come again in {ceil(wait)} s",
+                f"once; try again in {ceil(wait)} s",
                 wait,
             )
         self._buckets[key] = (left - 1, now)

@@ -49,7 +49,7 @@ DETAILS: Final[Mapping[type[BooperError], str]] = {
     MalformedRequest: "a request must have one Host header, got 0",
     MalformedBody: "the body is not JSON: trailing comma in object (byte 7)",
     Unauthenticated: "no API key; send the header `Authorization: Bearer sk_…`",
-    Forbidden: "this needs a key of scope write, this one's is read",
+    Forbidden: "this needs a key of scope write; this key has the scope read",
     NotFound: "there is no job '29180'",
     Conflict: "the job is executing",
     RequestTimeout: "the request did not arrive in time",
@@ -60,7 +60,7 @@ DETAILS: Final[Mapping[type[BooperError], str]] = {
     BodyTooLarge: "the body must have at most 1048576 bytes",
     UnsupportedMediaType: f"expected {JSON} or {FORM}, got 'text/plain'",
     InvalidRequest: "unknown unit 'minuts'; expected one of seconds, minutes, hours, days, weeks",
-    TooManyRequests: "this key may make 10 requests a second, and 20 at once; come again in 1 s",
+    TooManyRequests: "this key may make 10 requests a second, and 20 at once; try again in 1 s",
     StoreUnavailable: "the store cannot write now",
     StoreFull: "the disk is full",
 }

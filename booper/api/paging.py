@@ -95,7 +95,11 @@ def _place(
         )
         return Place()
     if (cursor.order_by, cursor.descending) != order:
-        errors.append(FieldError("/cursor", "is of a list in another order"))
+        errors.append(
+            FieldError(
+                "/cursor", "belongs to a list in another order; use it with the same order_by"
+            )
+        )
     return Place(True, cursor.value, cursor.id, cursor.skip)
 
 

@@ -20,10 +20,10 @@ from booper.wire.redaction import Redaction
 class Services:
     """The parts behind the API; `key_ttl` is how long an idempotency key stays taken by default.
 
-    What is changed goes through `commands`; the store, the scheduler and the channels are for
-    looking. `is_administrator` marks the door that only an admin can open.
+    Changes go through `commands`; the store, the scheduler and the channels are for reading.
+    `is_administrator` marks the API behind the socket that only an administrator can open.
 
-    `own_secret` tells booper's own deliveries, `has_app` says that there is a program around booper
+    `own_secret` marks booper's own deliveries, `has_app` says that there is a program around booper
     to deliver to. `open_channels_key` is the key that a message to a channel is posted with if it
     has none, None where it needs its own.
     """
@@ -58,8 +58,8 @@ class Services:
     def check(self) -> Check:
         """Return what judges the URLs of a create.
 
-        Only who may open the administrator's door, as the program around booper does, may name
-        that program: for others it would be a way to what it shows to nobody.
+        Only who may open the administrator's socket, as the program around booper may, can create
+        jobs for that program: others could reach paths that it shows to nobody.
         """
         reaches_app = self.has_app and self.is_administrator
         return self.guard.check_own if reaches_app else self.guard.check

@@ -48,7 +48,9 @@ KEY_ONLY: Final = fields_that_need(Needs.KEY)
 _key_only = attrgetter(*KEY_ONLY)
 
 # RFC 9110 §5.1: names are case-insensitive; §5.3: most headers must not be sent twice.
-_SAME_HEADER: Final = "is the same header as {!r}: names have no letter case; give one of them"
+_SAME_HEADER: Final = (
+    "is the same header as {!r}: header names are case-insensitive; give one of them"
+)
 
 _STATUS_CLASS = re.compile(r"[1-5]xx", re.IGNORECASE)
 
@@ -190,7 +192,9 @@ def _check_conflict(args: Args, findings: Findings) -> None:
     if args.idempotency_key is None and _key_only(args) != (None, None):
         for field in KEY_ONLY:
             if getattr(args, field) is not None:
-                findings.add(f"/{field}", "means something only with an idempotency_key")
+                findings.add(
+                    f"/{field}", "has no effect without idempotency_key: give both, or neither"
+                )
 
 
 def _check_recurrence(args: Args, now: datetime, findings: Findings) -> None:
@@ -223,7 +227,7 @@ def _check_recurrence(args: Args, now: datetime, findings: Findings) -> None:
 def _refuse_recurring_only(args: Args, findings: Findings) -> None:
     for field in RECURRING_ONLY:
         if getattr(args, field) is not None:
-            findings.add(f"/{field}", "means something only with repeat_every or cron")
+            findings.add(f"/{field}", "has no effect without repeat_every or cron")
 
 
 def _check_method(method: str) -> None:
@@ -237,7 +241,7 @@ def _check_count(noun: str, items: Sized, most: int) -> None:
 
 def _check_number_of(noun: str, count: int, most: int) -> None:
     if count > most:
-        _refuse(f"at most {most} {noun}, got {count}")
+        _refuse(f"must have at most {most} {noun}, got {count}")
 
 
 def _check_text(text: str, longest: int) -> None:

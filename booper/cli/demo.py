@@ -64,8 +64,8 @@ async def show(config: Config, delay: timedelta, say: Callable[[str], None]) -> 
         result = await _awaited(settled.result, delay + PATIENCE)
         if result.state is not State.COMPLETED or result.status is None:
             raise StartError(
-                f"the request did not arrive: {result.error or result.status}; booper and "
-                f"{target} are both in this process, so check what is between them"
+                f"the request did not arrive: {result.error or result.status}; check whether "
+                f"a firewall or a proxy on this machine blocks {target}"
             )
         (arrived,) = bench.sink.arrived("/hello")
         received_at = datetime.fromisoformat(arrived.received_at)

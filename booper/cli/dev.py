@@ -194,14 +194,14 @@ def _greet(url: str, clock: RunningClock, ignored: Sequence[str]) -> None:
     json = "-H 'Content-Type: application/json'"
     say(
         f"booper {__version__} for development on {url}\n"
-        "Requests to https://scheduler.booper.dev come here too.\n"
+        "Requests to https://scheduler.booper.dev go to this booper.\n"
         f"The key is {PUBLIC_KEY}.\n"
         f"The clock {time} at {clock.now():%Y-%m-%d %H:%M:%S} UTC."
     )
     if ignored:
         say("\n".join(wrap([unused], _columns() if sys.stdout.isatty() else len(unused))))
     say(
-        "\nTry it: remind the sink in three days, and let them pass.\n\n"
+        "\nTry it: create a reminder for three days from now, and move the clock there.\n\n"
         f"    curl {url}/api/jobs \\\n      {key} \\\n      {json} \\\n"
         '      -d \'{"method": "post", "schedule_in": [3, "days"],\n'
         f'           "url": "{url}/dev/sink/hello"}}\'\n'

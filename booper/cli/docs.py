@@ -23,7 +23,7 @@ def _complete(ctx: click.Context, parameter: click.Parameter, typed: str) -> lis
 @click.command()
 @click.argument("topic", callback=_topic, shell_complete=_complete, required=False)
 def docs(topic: str | None) -> None:
-    """Show the reference: one TOPIC of it, or without one the list of topics."""
+    """Show one TOPIC of the reference, or the list of topics."""
     if topic is None:
         room = max(map(len, TOPICS))
         click.echo("\n".join(f"{name:{room}}  {summary(name)}" for name in TOPICS))

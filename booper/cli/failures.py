@@ -3,6 +3,7 @@
 Exit codes: 1 booper refused, 2 what was typed cannot be sent, 3 no response came.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -20,8 +21,6 @@ from booper.model.fields import CREATE_FIELDS
 _TYPED: Final[Mapping[str, str]] = {
     **{name: field.option for name, field in CREATE_FIELDS.items() if field.option is not None},
     "tag": "--tag",
-    "host": "--host",
-    "origin": "--host",
     "after": "--since",
     "before": "--before",
     "state": "--state",
@@ -31,6 +30,9 @@ _TYPED: Final[Mapping[str, str]] = {
     "job_id": "--job",
 }
 """What was typed, by the field of the API that it became."""
+
+_FIELD: Final = re.compile(r"\b[a-z]+_[a-z_]+\b")
+"""A field whose name is no word of plain English."""
 
 
 def message(error: ClientError) -> str:
@@ -44,14 +46,16 @@ def message(error: ClientError) -> str:
         case Unreachable():
             return (
                 f"no response from {error.url} ({error.reason}); is booper running there? "
-                "`booper serve` starts it, --url or BOOPER_URL names another address"
+                "Start it with `booper serve`, or name another address with --url or BOOPER_URL"
             )
         case Invalid(fields=fields) if fields:
-            return "; ".join(f"{_typed(each.pointer)}: {each.detail}" for each in fields)
+            return "; ".join(
+                f"{_typed(each.pointer)}: {_in_options(each.detail)}" for each in fields
+            )
         case Unauthenticated():
-            return f"{_said(error)}; --key or BOOPER_API_KEY gives a key"
+            return f"{_said(error)}; set the key with --key or BOOPER_API_KEY"
         case Forbidden():
-            return f"{_said(error)}; `booper keys create NAME --scope SCOPE` makes another key"
+            return f"{_said(error)}; `booper keys create NAME --scope SCOPE` makes one"
         case Refused():
             return _said(error)
         case _:
@@ -73,6 +77,11 @@ def _said(error: Refused) -> str:
     status = f"{error.status} {error.title}"
     wait = f"; try again in {error.retry_after:g} s" if error.retry_after else ""
     return f"{error.detail} ({status}){wait}" if error.detail else f"{status}{wait}"
+
+
+def _in_options(detail: str) -> str:
+    """Return what is wrong with each field of several words named by its option."""
+    return _FIELD.sub(lambda found: _TYPED.get(found[0], found[0]), detail)
 
 
 def _typed(pointer: str) -> str:

@@ -11,7 +11,7 @@ from booper.cli.remote import EVERY, LIMIT, STATES, client_command
 
 if TYPE_CHECKING:
     from booper.cli.output import Output
-    from booper.client import Changed
+    from booper.client import BulkResult
 
 FAILED: Final = ("discarded", "retryable")
 ID = click.argument("job_id", metavar="ID")
@@ -59,7 +59,10 @@ def jobs() -> None:
 @LIMIT
 @client_command
 def list_jobs(out: "Output", limit: int, **typed: Any) -> None:
-    """List jobs, newest first. A job must match every filter given."""
+    """List jobs, newest first.
+
+    A job must match every filter given.
+    """
     out.jobs(out.client.jobs.list(limit=limit, **_which(out, typed)).data)
 
 
@@ -75,10 +78,16 @@ def get_job(out: "Output", job_id: str) -> None:
 @changes
 @client_command
 def cancel_jobs(out: "Output", job_id: str | None, **typed: Any) -> None:
-    """Cancel one job, or all that match the filters. Finished jobs do not change."""
+    """Cancel one job, or all that match the filters.
+
+    Finished jobs do not change.
+    """
     one = _one(job_id, typed)
     if one is not None:
-        out.job(out.client.jobs.cancel(one))
+        job = out.client.jobs.cancel(one)
+        out.job(job)
+        if job.is_finished and job.state != "cancelled" and not out.is_json:
+            click.echo("  note  it had finished before, so it is not cancelled")
     else:
         _show(out, out.client.jobs.cancel_many(**_many(out, typed)), "cancelled", typed)
 
@@ -87,7 +96,10 @@ def cancel_jobs(out: "Output", job_id: str | None, **typed: Any) -> None:
 @changes
 @client_command
 def retry_jobs(out: "Output", job_id: str | None, **typed: Any) -> None:
-    """Send discarded or cancelled jobs again: one, or all that match the filters."""
+    """Send discarded or cancelled jobs again.
+
+    Give the ID of one job, or filters for all that match.
+    """
     one = _one(job_id, typed)
     if one is not None:
         out.job(out.client.jobs.retry(one))
@@ -156,7 +168,7 @@ def _which(out: "Output", typed: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _show(out: "Output", changed: "Changed", done: str, typed: dict[str, Any]) -> None:
+def _show(out: "Output", changed: "BulkResult", done: str, typed: dict[str, Any]) -> None:
     jobs_matched = "1 job matches" if changed.matched == 1 else f"{changed.matched:,} jobs match"
     what = "nothing was changed" if typed["dry_run"] else f"{changed.changed:,} {done}"
     out.show(changed, f"{jobs_matched}, {what}")

@@ -30,7 +30,7 @@ from booper.wire.key import key_resource
 
 Scope = Literal["read", "write", "admin"]
 
-_TIME = "%Y-%m-%dT%H:%M:%S"
+_TIME = "%Y-%m-%d %H:%M:%SZ"
 
 
 def create(config: Config, name: str, user: str | None, scope: Scope, *, is_json: bool) -> None:
@@ -64,7 +64,7 @@ def list_all(config: Config, *, is_json: bool) -> None:
         revoked = f"{key.revoked_at:{_TIME}}" if key.revoked_at else "-"
         click.echo(
             f"{key.id}  {key.name:20}  {key.user:16}  {key.scope:5}  "
-            f"{key.inserted_at:{_TIME}}   {revoked}"
+            f"{key.inserted_at:{_TIME}}  {revoked}"
         )
 
 

@@ -36,14 +36,17 @@ def pause(out: "Output", target: str | None, is_all: bool) -> None:
 @_target
 @client_command
 def resume(out: "Output", target: str | None, is_all: bool) -> None:
-    """Send to a paused target again, or to all with --all."""
+    """Send to a paused target again."""
     out.client.resume(**_named(target, is_all))
     out.pauses()
 
 
 @click.group(cls=Group)
 def breakers() -> None:
-    """List and reset origins that are only probed, after many failures."""
+    """List and reset origins that are only probed.
+
+    An origin that fails 20 times in a row is probed, one request at a time, until it responds.
+    """
 
 
 @breakers.command("list")
@@ -57,10 +60,12 @@ def list_breakers(out: "Output") -> None:
 @_target
 @client_command
 def reset_breakers(out: "Output", target: str | None, is_all: bool) -> None:
-    """Send to a target again as if it had never failed, or to all with --all."""
+    """Send to a target again as if it had never failed."""
     done = out.client.reset_breakers(**_named(target, is_all))
     origins = done.get("reset", [])
-    out.show(done, "\n".join(f"{origin} is reset" for origin in origins) or "nothing was open")
+    out.show(
+        done, "\n".join(f"{origin} is reset" for origin in origins) or "nothing was only probed"
+    )
 
 
 def _named(target: str | None, is_all: bool) -> dict[str, Any]:

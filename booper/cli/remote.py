@@ -74,7 +74,9 @@ def client_command(function: Callable[..., None]) -> Callable[..., None]:
 @click.command()
 @json_option
 def demo(is_json: bool) -> None:
-    """Check that booper works here: it sends itself a request in two seconds.
+    """Check that booper works on this machine.
+
+    It sends itself a request and receives it two seconds later.
 
     It uses a free port and a temporary folder, and touches nothing else.
     """
@@ -86,5 +88,8 @@ def demo(is_json: bool) -> None:
 @click.command()
 @client_command
 def status(out: "Output") -> None:
-    """Show whether booper can store and send jobs now, and what is paused."""
+    """Show whether booper is ready, and what is paused.
+
+    It is ready if it can store and send jobs now.
+    """
     out.status()

@@ -33,25 +33,30 @@ METHODS: Final = ("get", "post", "put", "patch", "delete")
     "--in",
     "schedule_in",
     metavar="DURATION",
-    help="Send after this time: 90s, 1h30m; a number is seconds.",
+    help="Send after this time, such as 90s or 1h30m; a number is seconds.",
 )
 @click.option(
     "--at", "scheduled_at", metavar="TIME", help="Send at this time: ISO 8601, or a Unix time."
 )
 @click.option("--schedule", hidden=True, help="The older spelling: 'in 30 seconds'.")
 @click.option(
-    "--every", "repeat_every", metavar="DURATION", help="Repeat at this interval: 5m, '2 days'."
+    "--every",
+    "repeat_every",
+    metavar="DURATION",
+    help="Repeat at this interval, such as 5m or '2 days'.",
 )
-@click.option("--cron", metavar="CRON", help="Repeat by a cron expression: '0 9 * * MON-FRI'.")
+@click.option(
+    "--cron", metavar="CRON", help="Repeat by a cron expression, such as '0 9 * * MON-FRI'."
+)
 @click.option(
     "--timezone",
     metavar="ZONE",
-    help="The time zone of --cron, and of an --at without a zone: Europe/Berlin.",
+    help="The time zone of --cron, and of an --at without a zone, such as Europe/Berlin.",
 )
 @click.option(
     "--max-attempts", type=int, metavar="N", help="The number of attempts, including the first."
 )
-@click.option("--timeout", metavar="DURATION", help="How long one attempt may take.")
+@click.option("--timeout", metavar="DURATION", help="How long one attempt may take, such as 10s.")
 @click.option(
     "--tag",
     "tags",
@@ -71,7 +76,7 @@ METHODS: Final = ("get", "post", "put", "patch", "delete")
 @click.option(
     "--idempotency-ttl",
     metavar="DURATION",
-    help="How long the key stays taken, even if the job has finished: 1d.",
+    help="How long the key stays taken, even if the job has finished, such as 1d.",
 )
 @click.option("--name", help="A name for the job or schedule.")
 @client_command
@@ -99,7 +104,7 @@ def run(
     fields |= _times(fields)
     if fields["idempotency_ttl"] is not None and fields["idempotency_key"] is None:
         raise click.UsageError(
-            "--idempotency-ttl is how long the key of --idempotency-key stays taken; give both"
+            "--idempotency-ttl has no effect without --idempotency-key; give both, or neither"
         )
     check_governed(fields, SystemClock().now())
     if header:

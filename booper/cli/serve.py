@@ -83,7 +83,7 @@ def _greet(config: Config, addresses: Sequence[Address], first_key: str | None) 
         file.remove()
     elif file.path.exists() and (first_key is not None or is_on_terminal):
         say(
-            f"\nYour first API key is in {file.path}, for its owner alone to read:\n\n"
+            f"\nYour first API key is in {file.path}, which only its owner can read:\n\n"
             f'    export BOOPER_API_KEY="$(cat {shlex.quote(str(file.path))})"\n'
         )
         _show_a_try(url)

@@ -62,7 +62,9 @@ def split_pairs(option: str, typed: Sequence[str], sign: str) -> dict[str, str]:
             expected = _DATA if sign == "=" else f"expected NAME{sign}VALUE"
             raise InvalidArgument(f"{option}: {expected}, got {pair!r}")
         if name in found:
-            raise InvalidArgument(f"{option}: {name!r} is given twice; JSON can hold a list")
+            raise InvalidArgument(
+                f"{option}: {name!r} is given twice; for several values, write JSON with a list"
+            )
         if sign == ":" and name.lower() in map(str.lower, found):
             raise InvalidArgument(f"{option}: {name!r} is given twice, in different letter case")
         found[name] = value.strip() if sign == ":" else value

@@ -36,7 +36,7 @@ from booper.client.errors import (
 from booper.client.fields import Change, Creation
 from booper.client.models import (
     Breaker,
-    Changed,
+    BulkResult,
     Created,
     Job,
     Key,
@@ -62,8 +62,8 @@ __all__ = [
     "AsyncLogs",
     "AsyncSchedules",
     "Breaker",
+    "BulkResult",
     "Change",
-    "Changed",
     "Client",
     "ClientError",
     "Conflict",

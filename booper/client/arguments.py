@@ -24,7 +24,9 @@ def check_url(name: str, text: str | httpx.URL) -> httpx.URL:
         raise InvalidArgument(f"{name}: {_expected(text)} ({error})") from error
     if url.userinfo:
         # It is not quoted: a password stands in it.
-        raise InvalidArgument(f"{name}: write the URL without a user name; the key is all it takes")
+        raise InvalidArgument(
+            f"{name}: expected a URL without a user name and a password; the key replaces them"
+        )
     is_whole = url.scheme in ("http", "https") and url.host and not set(url.host) & set("%[]")
     is_port = url.port is None or 0 < url.port <= _MAX_PORT
     if not is_whole or not is_port or url.query or url.fragment:

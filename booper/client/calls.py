@@ -17,7 +17,7 @@ import msgspec
 from booper.client.encoding import check_text, encode
 from booper.client.errors import InvalidArgument, Unreadable
 from booper.client.fields import written
-from booper.client.models import Changed
+from booper.client.models import BulkResult
 
 T = TypeVar("T")
 
@@ -122,15 +122,15 @@ def posting(path: str, body: bytes | None, read: Any, *, is_repeatable: bool = F
 def changing(path: str, dry_run: bool, which: dict[str, Any], *, is_repeatable: bool) -> Call[Any]:
     """Return a call that changes all jobs that a filter matches."""
     body = encode({"filter": which, "dry_run": dry_run})
-    return posting(path, body, data(Changed), is_repeatable=is_repeatable)
+    return posting(path, body, data(BulkResult), is_repeatable=is_repeatable)
 
 
 def place(collection: str, item: int | UUID | str) -> str:
     """Return where a thing is. Raises: InvalidArgument, for a name that would lead elsewhere."""
     text = str(item)
-    check_text(f"the id of one of the {collection}", text)
+    check_text(f"{collection}: id", text)
     if text.strip(".") == "":
-        raise InvalidArgument(f"expected the id of one of the {collection}, got {text!r}")
+        raise InvalidArgument(f"{collection}: expected an id, got {text!r}")
     return f"/api/{collection}/{quote(text, safe='')}"
 
 

@@ -26,7 +26,7 @@ def encode(value: object) -> bytes:
     Raises:
         InvalidArgument: JSON has no form of a part of it (RFC 8259); its field and path are named.
     """
-    return msgspec.json.encode(_sayable(value, "", 0))
+    return msgspec.json.encode(_encodable(value, "", 0))
 
 
 def check_text(path: str, text: str) -> None:
@@ -37,10 +37,12 @@ def check_text(path: str, text: str) -> None:
         _refuse(path, f"expected text without lone surrogates, got {text[:80]!a}")
 
 
-def _sayable(value: Any, path: str, depth: int) -> Any:
+def _encodable(value: Any, path: str, depth: int) -> Any:
     """Return a value of which each part has a form in JSON."""
     if depth > _MAX_DEPTH:
-        _refuse(path[:80], "expected a value that neither contains itself nor is nested that deep")
+        _refuse(
+            path[:80], "expected a value that does not contain itself and is not nested this deep"
+        )
     match value:
         case None | bool() | msgspec.Raw():
             return value
@@ -51,15 +53,15 @@ def _sayable(value: Any, path: str, depth: int) -> Any:
             return _number(value, path)
         case Mapping():
             return {
-                _key(key, path): _sayable(item, _member(path, key), depth + 1)
+                _key(key, path): _encodable(item, _member(path, key), depth + 1)
                 for key, item in value.items()
             }
         case list() | tuple():
             return [
-                _sayable(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)
+                _encodable(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)
             ]
         case _ if isinstance(value, msgspec.Struct) or is_dataclass(value):
-            return _sayable(_parts(value, path), path, depth + 1)
+            return _encodable(_parts(value, path), path, depth + 1)
         case _:
             return _other(value, path)
 
@@ -100,7 +102,7 @@ def _other(value: object, path: str) -> object:
     if isinstance(value, set | frozenset):
         _refuse(path, f"expected a list, got a {type(value).__name__}, which has no order")
     try:
-        return _sayable(msgspec.to_builtins(value), path, 0)
+        return _encodable(msgspec.to_builtins(value), path, 0)
     except (TypeError, ValueError, RecursionError):
         _refuse(path, f"expected a value that JSON has, got {value!r:.80}")
 

@@ -44,8 +44,8 @@ class Unreachable(ClientError):
             advice = "it may have been carried out, so check before you repeat it"
         else:
             advice = (
-                "is booper running there? `booper serve` starts it; base_url, or BOOPER_URL with "
-                "from_env(), names another address"
+                "is booper running there? Start it with `booper serve`, or name another address "
+                "with base_url, or BOOPER_URL and from_env()"
             )
         super().__init__(f"{call}: no response from {url} ({reason}): {advice}")
         self.url = url
@@ -93,7 +93,7 @@ class Refused(ClientError):
 class Unauthenticated(Refused):
     """The key is missing, unknown or revoked."""
 
-    advice = " (api_key, or BOOPER_API_KEY with from_env(), gives a key)"
+    advice = " (set the key with api_key, or BOOPER_API_KEY and from_env())"
 
 
 class Forbidden(Refused):

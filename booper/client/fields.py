@@ -100,7 +100,7 @@ class Listed(JobFilter, total=False):
 
 
 class Many(JobFilter, total=False):
-    """Which jobs to change: `all` says that every one is meant."""
+    """Which jobs to change: `all` means every job."""
 
     all: bool
 
@@ -114,7 +114,7 @@ def duration(name: str, value: Any) -> Any:
     """Write a duration as the contract has it: seconds, or `[n, unit]`.
 
     Raises:
-        InvalidArgument: it is none.
+        InvalidArgument: it is not a duration.
     """
     match value:
         case timedelta():
@@ -177,7 +177,7 @@ def written(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Write fields as they go on the wire.
 
     Raises:
-        InvalidArgument: a time among them is none, or has no zone.
+        InvalidArgument: a time among them cannot be read, or has no zone.
     """
     return {
         name: _WRITERS[name](name, value) if name in _WRITERS and value is not None else value

@@ -158,7 +158,7 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
     paused_at: datetime
 
 
-class Changed(msgspec.Struct, frozen=True, kw_only=True):
+class BulkResult(msgspec.Struct, frozen=True, kw_only=True):
     """How many jobs matched and could change, and how many did."""
 
     matched: int

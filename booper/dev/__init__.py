@@ -1,1 +1,1 @@
-"""`booper dev`: a booper to write programs against, whose time and targets are the developer's."""
+"""`booper dev`: a local booper for development, whose time and targets the developer sets."""

@@ -21,7 +21,7 @@ HELP: Final = (
     "n run what is due next",
     "m h d w advance a minute, hour, day, week",
     "f freeze or run the clock",
-    "t tell the time",
+    "t show the time",
     "r show or hide callbacks and webhook events",
     "? these keys",
     "q quit",

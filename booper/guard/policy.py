@@ -90,8 +90,8 @@ class Guard:
         target = self._judged(url)
         if target.is_app:
             raise TargetRefused(
-                "an app: url is for jobs that a program with booper inside makes itself, by "
-                "booper.jobs of a Booper(config, app=…); from here, give an https:// url"
+                "only a program with booper inside can create jobs for an app: url, by "
+                "booper.jobs of its Booper(config, app=…); from here, give an https:// url"
             )
         return target
 

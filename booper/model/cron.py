@@ -1,4 +1,4 @@
-"""The grammar of cron expressions: read into a `Calendar`, or refused with what would be right.
+"""The grammar of cron expressions: read into a `Calendar`, or refused with what is expected.
 
 The text is checked strictly before croniter expands it, because croniter reads a range of equal
 ends as "every" and accepts forms the contract refuses (six fields, `R`, reversed ranges).

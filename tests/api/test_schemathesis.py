@@ -54,7 +54,7 @@ UNSAID_OF_CHANGES: tuple[tuple[str, str], ...] = (
     ("", "a schedule needs repeat_every or cron"),
     ("/scheduled_at", "give either schedule_in or scheduled_at"),
     ("/repeat_every", "give either cron or repeat_every"),
-    ("/", "means something only with repeat_every or cron"),
+    ("/", "has no effect without repeat_every or cron"),
 )
 
 

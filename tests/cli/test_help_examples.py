@@ -121,6 +121,7 @@ def test_the_help_texts_show_what_they_did_when_this_was_written() -> None:
         "--in",
         "--map",
         "--schedule",
+        "--timeout",
         "--before",
         "--since",
         "--timezone",

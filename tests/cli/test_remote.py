@@ -285,6 +285,15 @@ def test_jobs_are_found_by_filters(booper: Booper) -> None:
     assert found("--tag", "nobody") == set()
 
 
+def test_a_finished_job_is_shown_as_not_cancelled(daemon: Daemon, booper: Booper) -> None:
+    """It is returned unchanged (contract §2), and the command says so."""
+    number = str(answered(booper("run", "get", f"{daemon.url}/api/ping", "--json"))["job_id"])
+    booper("jobs", "watch", number)
+    shown = booper("jobs", "cancel", number).stdout
+    assert f"job {number}: completed" in shown
+    assert "not cancelled" in shown
+
+
 def test_many_jobs_are_cancelled_and_sent_again_by_filter(booper: Booper) -> None:
     """`--dry-run` counts them first."""
     for _ in range(3):
@@ -366,7 +375,7 @@ def test_a_schedule_is_named_by_its_name_or_the_first_part_of_its_id(booper: Boo
     ("arguments", "code", "told"),
     [
         (("jobs", "get", "999999"), 1, "there is no job 999999 (404 Not found)"),
-        (("jobs", "get", ".."), 2, "expected the id"),
+        (("jobs", "get", ".."), 2, "expected an id"),
         (("run", "get", "nonsense"), 1, "booper: URL: "),
         (
             ("run", "get", "https://example.com", "--in", "soon"),
@@ -440,6 +449,21 @@ def test_a_schedule_is_named_by_its_name_or_the_first_part_of_its_id(booper: Boo
         (("jobs", "list", "--since", "soon"), 2, "--since: expected an ISO 8601 time"),
         (("jobs", "list", "--since", "soon"), 2, "or how long ago, such as '2 hours'"),
         (("run", "walk", "https://example.com"), 2, "METHOD: 'walk' is not one of get, post"),
+        (
+            ("run", "https://example.com", "--in", "5s", "--at", "2030-01-31T09:00:00Z"),
+            1,
+            "--at: give either --in or --at, not both",
+        ),
+        (
+            ("run", "https://example.com", "--every", "5s", "--cron", "@daily"),
+            1,
+            "--every: give either cron or --every, not both",
+        ),
+        (
+            ("run", "https://example.com", "--idempotency-ttl", "5m"),
+            2,
+            "--idempotency-ttl has no effect without --idempotency-key",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_in_a_line(
@@ -564,6 +588,6 @@ def test_a_pause_is_made_seen_and_ended(booper: Booper, typed: str, target: str)
 def test_breakers_are_listed_and_reset(booper: Booper) -> None:
     """None is open here; what there is none of is no error."""
     assert booper("breakers", "list").stdout.split()[:2] == ["origin", "failures"]
-    assert booper("breakers", "reset", "https://example.com").stdout == "nothing was open\n"
+    assert booper("breakers", "reset", "https://example.com").stdout == "nothing was only probed\n"
     assert "which target?" in booper("breakers", "reset", code=2).stderr
-    assert "--host: expected a host" in booper("pause", "a b", code=1).stderr
+    assert "host: expected a host" in booper("pause", "a b", code=1).stderr

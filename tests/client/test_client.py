@@ -478,7 +478,7 @@ def test_what_another_server_answers_is_told_in_plain_words(
         (lambda: Client("booper.test"), "base_url"),
         (lambda: Client("ftp://booper.test"), "base_url"),
         (lambda: Client(api_key="sk_a\n"), "api_key"),
-        (lambda: Client().jobs.get(".."), "expected the id"),
+        (lambda: Client().jobs.get(".."), "expected an id"),
         (lambda: Client().jobs.create(url=URL, scheduled_at=datetime(2030, 1, 1)), "zone"),
         (lambda: Client().jobs.create(url=URL, schedule_in="soon"), "45 minutes"),
         (lambda: Client().jobs.create(url=URL, body=object()), "JSON"),

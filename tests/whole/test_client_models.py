@@ -46,7 +46,7 @@ PAIRS: Final[dict[Struct, Struct]] = {
     models.NewKey: NewKeyResource,
     models.Breaker: BreakerResource,
     models.Pause: PauseResource,
-    models.Changed: ManyResult,
+    models.BulkResult: ManyResult,
     models.PreviewedRequest: RequestPreview,
     models.GuardVerdict: GuardPreview,
     models.Preview: PreviewResource,

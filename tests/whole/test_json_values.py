@@ -130,7 +130,7 @@ def test_filters_and_ids_are_checked_too(virtual: VirtualBooper) -> None:
         (lambda: client.jobs.list(tag="\ud800"), "tag: expected text without lone surrogates"),
         (lambda: client.jobs.list(before=NAN), "before: "),
         (lambda: client.jobs.cancel_many(tag=b"x"), "filter.tag: expected text, not bytes"),
-        (lambda: client.jobs.get("\ud800"), "the id of one of the jobs: expected text"),
+        (lambda: client.jobs.get("\ud800"), "jobs: id: expected text"),
         (lambda: client.broadcast("\ud800"), "content: expected text without lone surrogates"),
         (lambda: client.keys.create(b"x"), "name: expected text, not bytes"),
     ]

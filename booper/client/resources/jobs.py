@@ -20,7 +20,7 @@ from booper.client.calls import (
 )
 from booper.client.encoding import encode
 from booper.client.fields import Creation, Listed, Many, written
-from booper.client.models import Changed, Created, Job, Preview
+from booper.client.models import BulkResult, Created, Job, Preview
 from booper.client.sending import Iteration, Operation, Resource, S
 
 
@@ -91,7 +91,7 @@ class Jobs(Resource[S]):
 
     @Iteration
     def iterate(self, *, order_by: str | None = None, **which: Unpack[Listed]) -> Call[Page[Job]]:
-        """Iterate over all jobs, asking for page after page."""
+        """Iterate over all jobs, page by page."""
         parameters = query(limit=MAX_ON_A_PAGE, order_by=order_by, **written(which))
         return reading("/api/jobs", page(Job), parameters)
 
@@ -111,12 +111,12 @@ class Jobs(Resource[S]):
         return posting(f"{place('jobs', job_id)}/run", None, data(Job))
 
     @Operation
-    def cancel_many(self, *, dry_run: bool = False, **which: Unpack[Many]) -> Call[Changed]:
+    def cancel_many(self, *, dry_run: bool = False, **which: Unpack[Many]) -> Call[BulkResult]:
         """Cancel all jobs that a filter matches; `all=True` means every one."""
         return changing("/api/jobs/cancel", dry_run, written(which), is_repeatable=True)
 
     @Operation
-    def retry_many(self, *, dry_run: bool = False, **which: Unpack[Many]) -> Call[Changed]:
+    def retry_many(self, *, dry_run: bool = False, **which: Unpack[Many]) -> Call[BulkResult]:
         """Send all jobs again that a filter matches; `all=True` means every one."""
         # Those that fail again in between would be sent once more.
         return changing("/api/jobs/retry", dry_run, written(which), is_repeatable=dry_run)

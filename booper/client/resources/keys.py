@@ -53,7 +53,7 @@ class Keys(Resource[S]):
 
     @Iteration
     def iterate(self) -> Call[Page[Key]]:
-        """Iterate over all keys, asking for page after page."""
+        """Iterate over all keys, page by page."""
         return reading("/api/keys", page(Key), query(limit=MAX_ON_A_PAGE))
 
     @Operation

@@ -41,6 +41,6 @@ class Logs(Resource[S]):
     def iterate(
         self, *, job_id: int | None = None, event: str | None = None
     ) -> Call[Page[LogEntry]]:
-        """Iterate over all entries, asking for page after page."""
+        """Iterate over all entries, page by page."""
         parameters = query(job_id=job_id, event=event, limit=MAX_ON_A_PAGE)
         return reading("/api/logs", page(LogEntry), parameters)

@@ -51,7 +51,7 @@ class Schedules(Resource[S]):
 
     @Iteration
     def iterate(self) -> Call[Page[Schedule]]:
-        """Iterate over all schedules, asking for page after page."""
+        """Iterate over all schedules, page by page."""
         return reading("/api/schedules", page(Schedule), query(limit=MAX_ON_A_PAGE))
 
     @Operation

@@ -1,4 +1,4 @@
-"""The store over one SQLite file: `open_store` is the only door."""
+"""The store over one SQLite file: `open_store` is the only way in."""
 
 from booper.store.sqlite.first_key import FirstKeyFile
 from booper.store.sqlite.lock import DatabaseLocked
