@@ -10,7 +10,6 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from msgspec.structs import replace
 
 from booper.app import Booper
 from booper.clock import RunningClock
@@ -23,7 +22,6 @@ from tests.support.target import FakeTarget
 pytestmark = pytest.mark.anyio
 
 JOBS = 300
-SLOTS = 4
 TOLD = "the database file is damaged"
 INTERIOR = (2, 5)
 """Kinds of b-tree pages that lead to others (https://www.sqlite.org/fileformat2.html §1.6)."""
@@ -111,11 +109,7 @@ async def test_a_damaged_page_stops_what_lies_on_it_and_is_told(
     place: str,
     lost: int,
 ) -> None:
-    """What is accepted afterwards is sent; what could not be sent is 503; the probe is 503.
-
-    Results that cannot be written keep no slot: there are far fewer of these than of such jobs.
-    """
-    config = replace(config, delivery=replace(config.delivery, concurrency=SLOTS))
+    """What is accepted afterwards is sent; what could not be sent is 503; the probe is 503."""
     clock = RunningClock(START, is_frozen=True)
     booper = Booper(config, api_key=KEY, clock=clock, random=Random(1), transport=target)
     jobs = [
