@@ -1,4 +1,4 @@
-"""Agents: what runs beside the loop, from its start to its end."""
+"""Agents: tasks that run beside the loop, from its start to its end."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ PAUSE_AFTER_FAILURE: Final = timedelta(seconds=1)
 async def run_beside(main: Agent, agents: Mapping[str, Agent], clock: Clock) -> None:
     """Run `main`, and agents by their names beside it; they are cancelled when it ends.
 
-    An agent that fails is logged and begins anew: it must not end the sending.
+    An agent that fails is logged and started again: it must not stop the sending.
 
     Raises: what `main` raises.
     """
@@ -31,7 +31,7 @@ async def run_beside(main: Agent, agents: Mapping[str, Agent], clock: Clock) -> 
         ]
         try:
             await main()
-        except Exception as error:  # whoever waits for `main` wants it as it is, not in a group
+        except Exception as error:  # callers expect the error of `main` itself, not a group
             failure = error
         finally:
             for task in tasks:
@@ -45,5 +45,5 @@ async def _kept_running(name: str, agent: Agent, clock: Clock) -> None:
         try:
             await agent()
         except Exception:
-            log.exception("the %s failed; it begins anew", name)
+            log.exception("the %s failed and is started again", name)
         await clock.pause(PAUSE_AFTER_FAILURE)

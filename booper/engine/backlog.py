@@ -1,4 +1,4 @@
-"""What waits to be sent, as far as memory knows it, and what of it may go now.
+"""The jobs that memory knows to be waiting, and which of them may go now.
 
 It owns the timers, the queues of due jobs, those that wait for another, suspects and breakers, and
 reads the table where they run low: the table is the truth. It claims and sends nothing.
@@ -18,7 +18,7 @@ from booper.store.base import Queue
 from booper.store.limits import LimitOf
 from booper.store.values import ALL_TARGETS, Claims, Due, DueJob, Scan
 
-# How often the table is asked again for what should have been in the timers: a create whose
+# How often the table is read again for jobs that the timers should have had: a create whose
 # caller went away between its commit and its arming, a claim that was written but reported lost.
 REREAD = timedelta(minutes=1)
 
@@ -41,7 +41,7 @@ class Backlog:
     # --- what comes in ---
 
     def arm(self, job: Job) -> bool:
-        """Take in a waiting job that was just written; return whether it is a new nearest."""
+        """Take in a waiting job that was just written; return whether it is now the first due."""
         due = Due.of(job)
         self._held.release(due)
         return self._timers.arm(due)
@@ -58,7 +58,7 @@ class Backlog:
             self._timers.arm(seen.due)
 
     def note(self, taken: Sequence[DueJob], claims: Claims) -> None:
-        """Learn what became of jobs that were taken; slots of those that did not begin are free."""
+        """Note what became of jobs that were taken; free the slots of those that did not begin."""
         self._held.forget(taken)
         if len(claims.begun) < len(taken):
             self._free_unused(taken, claims)
@@ -81,7 +81,7 @@ class Backlog:
     # --- what the table has ---
 
     async def read(self, now: datetime) -> None:
-        """Take from the table what is wanted by now, in a bounded step.
+        """Read from the table what is wanted by now, in a bounded step.
 
         Raises: StoreUnavailable.
         """
@@ -102,7 +102,7 @@ class Backlog:
                 self.ready.put(DueJob(due, now))
 
     def reread(self) -> None:
-        """Begin to read the table anew, for what was missed."""
+        """Start to read the table again, for jobs that were missed."""
         self._timers.sweep()
         self._held.renew()
 
@@ -112,7 +112,7 @@ class Backlog:
         self.reread()
 
     def put_off_reread(self, duration: timedelta) -> None:
-        """Read anew that much later than planned."""
+        """Postpone the next full read by this duration."""
         self._reread_at += duration
 
     @property
@@ -138,7 +138,7 @@ class Backlog:
             self._timers.read_ends(scan)
 
     async def _refill(self, origin: str, now: datetime) -> None:
-        """Queue an origin's due jobs from the table, but for those that wait for another."""
+        """Queue an origin's due jobs from the table, except those that wait for another job."""
         wanted = self.ready.wanted(origin)
         known = [*self.ready.queued_ids(origin), *self._waiting_ids(origin)]
         found = await self._queue.due_of(origin, now, wanted, known)
@@ -180,7 +180,7 @@ class Backlog:
         return min((moment for moment in moments if moment is not None), default=None)
 
     def wake_at(self, now: datetime) -> datetime:
-        """Return when the loop is to look again at the latest."""
+        """Return when the loop must look again at the latest."""
         next_at = self.next_at(now)
         return self._reread_at if next_at is None else min(next_at, self._reread_at)
 

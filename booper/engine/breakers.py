@@ -21,16 +21,16 @@ MAX_FAILURES = 20
 FIRST_REST = timedelta(seconds=1)
 MAX_REST = timedelta(minutes=1)
 
-# Origins that are remembered, 300 bytes each; beyond that the one that failed first is forgotten.
+# Origins that are remembered, 300 bytes each; above that the one that failed first is forgotten.
 MAX_ORIGINS = 10_000
 
-# Paths of an origin that are remembered as failing; beyond that the one probed longest ago goes.
+# Paths of an origin remembered as failing; above that the one probed longest ago is forgotten.
 MAX_PATHS = 32
 
 # The target, or what stands before it, says that it cannot be asked now (RFC 9110, RFC 6585).
 _FAILING = frozenset({429, 502, 503, 504})
 
-# What fails for a reason of ours tells nothing about the origin.
+# An attempt that fails for a reason of ours says nothing about the origin.
 _OURS = frozenset({"internal", "request"})
 
 
@@ -58,7 +58,7 @@ class Breakers:
         self._by_origin: dict[str, Breaker] = {}
 
     def record(self, origin: str, path: int, outcome: Outcome, now: datetime) -> None:
-        """Note what a request to an origin brought: any response but a few shows that it lives."""
+        """Record the outcome of a request: nearly every response shows that the origin works."""
         match outcome:
             case Responded(response=response) if response.status in _FAILING:
                 self._failed(origin, path, now)
@@ -74,7 +74,7 @@ class Breakers:
         breaker = self._by_origin.pop(origin, None)
         was_open = breaker is not None and breaker.opened_at is not None
         if was_open:
-            log.info("%s is no longer only probed", origin)
+            log.info("%s is no longer limited to probes", origin)
         return was_open
 
     def find(self, origin: str) -> Breaker | None:

@@ -26,14 +26,14 @@ MAX_FEEDS: Final = 256
 """Subscribers in all: each holds a connection open for as long as it likes."""
 
 MAX_FEEDS_OF_KEY: Final = 64
-"""Of these for one API key, so that it cannot take them from all others."""
+"""Subscribers for one API key, so that it cannot use up those of all others."""
 
 FEED_ROOM: Final = 64
 """Messages kept for one slow subscriber: a burst, not a history."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """Something said on a channel; `id` is time-ordered, `author` None where nobody signed it."""
+    """A message on a channel; `id` is time-ordered, `author` is None if nobody signed it."""
 
     id: UUID
     channel: str
@@ -44,7 +44,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """`count` messages that stood here were given up for newer ones: the reader was too slow."""
+    """A gap of `count` messages: the reader was too slow, and newer ones took their place."""
 
     count: int
 
@@ -66,7 +66,7 @@ class Feed:
         self._changed = asyncio.Event()
 
     def put(self, message: Message) -> None:
-        """Add a message, giving up the oldest one where there is no room."""
+        """Add a message; drop the oldest one if there is no room."""
         if len(self._waiting) == self._room:
             self._waiting.popleft()
             self._dropped += 1
@@ -74,7 +74,7 @@ class Feed:
         self._changed.set()
 
     def end(self) -> None:
-        """End the iteration now, whatever is still unread."""
+        """End the iteration now, even if messages are unread."""
         self._is_ended = True
         self._changed.set()
 
@@ -118,13 +118,13 @@ class Channels:
         self._is_closed = False
 
     def message(self, channel: str, content: str, author: str | None = None) -> Message:
-        """Return a message of this moment; it is not sent yet."""
+        """Return a new message with the current time; it is not sent yet."""
         at = self._clock.now()
         identity = uuid7(at, self._random)
         return Message(id=identity, channel=channel, content=content, author=author, at=at)
 
     def publish(self, user_id: UUID, message: Message) -> int:
-        """Send a message to all subscribers of its channel who are this user; return how many."""
+        """Send a message to all of this user's subscribers to its channel; return how many."""
         feeds = self._feeds.get((user_id, message.channel), ())
         for feed in feeds:
             feed.put(message)
@@ -134,7 +134,7 @@ class Channels:
     async def subscribe(
         self, user_id: UUID, channel: str, key_id: UUID | None = None
     ) -> AsyncIterator[Feed]:
-        """Listen to one of a user's channels: everything published from here on.
+        """Subscribe to one of a user's channels: everything published from now on.
 
         The feed ends when `key_id`, the key that asked for it, is revoked.
 
@@ -166,7 +166,7 @@ class Channels:
             raise FeedUnavailable(f"all {self._max_feeds} live feeds are in use; close one")
 
     def close(self) -> None:
-        """End every feed at once and take no further subscriber."""
+        """End every feed at once and accept no further subscriber."""
         self._is_closed = True
         for feeds in self._feeds.values():
             for feed in feeds:

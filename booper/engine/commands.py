@@ -23,7 +23,7 @@ from booper.store.base import Store
 from booper.store.values import BulkResult, Created, Creation, JobFilter, JobRef
 
 MAX_TRIES: Final = 5
-"""How often a change is laid over a schedule that others change as well."""
+"""How often a change is tried again on a schedule that others change as well."""
 
 # What one transaction of many creates writes costs, about 25 ms: a plain job is 1.
 PART_COST: Final = 250
@@ -31,10 +31,10 @@ _KEY_COST, _SCHEDULE_COST, _TAGS, _BYTES = 2, 4, 3, 4 << 10
 
 
 class Commands:
-    """All that can be changed: jobs, schedules, pauses, breakers, keys.
+    """Changes of jobs, schedules, pauses, breakers and keys.
 
-    `max_attempts` is that of runs which do not say otherwise; `forward_url` is where messages to
-    the channel `discord` go, None if nowhere.
+    `max_attempts` is the default for runs; `forward_url` is where messages to the channel
+    `discord` go, None if nowhere.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Commands:
         return await self._jobs.retry_many(user_id, wanted, now, dry_run=dry_run)
 
     async def forward(self, user_id: UUID, body: Mapping[str, object], now: datetime) -> None:
-        """Send a channel's message on, as durably as any job, if the operator wants that."""
+        """Forward a channel's message, as durably as any job, if the operator has set a URL."""
         if self._forward_url is not None:
             new = self._reports.forward(user_id, self._forward_url, body, now)
             await self._jobs.create(Creation(new), now)
@@ -132,7 +132,7 @@ class Commands:
         revise: Callable[[Schedule], NewSchedule],
         now: datetime,
     ) -> Schedule:
-        """Put what `revise` makes of a schedule in its place, anew if it has changed meanwhile."""
+        """Replace a schedule by what `revise` makes of it; again if it has changed meanwhile."""
         for tries_left in reversed(range(MAX_TRIES)):
             seen = await self._schedules.get(user_id, schedule_id)
             new, announce = revise(seen), self._reports.cancelled
@@ -167,7 +167,7 @@ class Commands:
     async def run_schedule(
         self, user_id: UUID, schedule_id: UUID, make: Callable[[Schedule], NewJob], now: datetime
     ) -> Job:
-        """Send the run that `make` makes of a schedule now, beside its plan."""
+        """Send now the run that `make` makes of a schedule; its plan stays as it is."""
         schedule = await self._schedules.get(user_id, schedule_id)
         return await self._schedules.run(user_id, schedule_id, make(schedule), now)
 

@@ -33,11 +33,11 @@ from booper.shortage import shortage_of
 from booper.wire.redaction import ALWAYS
 
 OWN_HEADER: Final = "Booper-Own"
-"""Tells booper's own API which job of this very process a request is; never sent elsewhere."""
+"""Header that tells booper's own API which job a request is; never sent elsewhere."""
 
 
 class Delivery:
-    """Send requests past the guard, each within its deadline and its size.
+    """A sender of requests, each vetted by the guard and bounded in time and size.
 
     `own_secret` goes with requests to booper's own helper paths. `secret_headers`, in lower case,
     stay with the origin they were meant for when a redirect leads to another. `app` leads to the
@@ -63,7 +63,7 @@ class Delivery:
         self._origins = origins
 
     def as_sent(self, request: Request) -> Request:
-        """Return a request with its URL as it goes on the wire, for all who show it."""
+        """Return a request with its URL as it goes on the wire, for display."""
         url = self._guard.spelled(request.url)
         return request if url == request.url else replace(request, url=url)
 
@@ -109,10 +109,10 @@ class Delivery:
         return Responded(response, timedelta(seconds=monotonic() - started))
 
     async def _follow(self, request: Request, job_id: int, hops: int) -> Response:
-        """Exchange, and go where the response points for as many hops as are left.
+        """Send a request and follow its redirects for as many hops as are left.
 
-        Whose job may name the program around booper was judged when it was stored; no response may
-        lead there, nor from there elsewhere.
+        Whether a job may name the program around booper was judged when it was stored. No response
+        may redirect there, nor from there elsewhere.
         """
         target = self._guard.check_own(self._mapped(request.url))
         hops = 0 if target.is_app else hops

@@ -50,7 +50,7 @@ from booper.wire.request import render
 log = logging.getLogger("booper")
 attempts_log = logging.getLogger("booper.attempts")
 
-# How long to leave the store alone after it could not be used.
+# How long to wait after the store could not be used.
 STORE_PAUSE = timedelta(seconds=1)
 
 LEVELS = {
@@ -58,14 +58,14 @@ LEVELS = {
     State.CANCELLED: logging.INFO,
     State.DISCARDED: logging.ERROR,
 }
-"""At which level an attempt is logged, by the state it leads to; WARNING where it failed."""
+"""The level at which an attempt is logged, by the state it leads to; WARNING if it failed."""
 
 SIGNED_KINDS = frozenset({Kind.CALLBACK, Kind.WEBHOOK})
 
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What holds for every attempt unless its job says otherwise."""
+    """Defaults for attempts whose job does not say otherwise."""
 
     timeout: timedelta
     backoff: Backoff
@@ -75,7 +75,7 @@ class Defaults:
 
 
 class Executed(msgspec.Struct, frozen=True, gc=False):
-    """An attempt that was made: what left, what that brought, and what is to be written."""
+    """An attempt that was made: its request, its outcome, and what is to be written."""
 
     attempt: Attempt
     request: Request | None
@@ -84,7 +84,7 @@ class Executed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Executor:
-    """What makes attempts and records them."""
+    """The maker of attempts, which also records them."""
 
     def __init__(
         self,
@@ -147,7 +147,9 @@ class Executor:
             except StoreDamaged:
                 raise
             except StoreUnavailable as error:
-                log.error("job %d: giving it back waits for the store: %s", attempt.job.id, error)
+                log.error(
+                    "job %d is given back once the store can be used: %s", attempt.job.id, error
+                )
                 await self._clock.pause(STORE_PAUSE)
             else:
                 return
@@ -167,7 +169,9 @@ class Executor:
                 raise
             except StoreUnavailable as error:
                 job_id = settlement.claimed.id
-                log.error("job %d: its result waits for the store: %s", job_id, error)
+                log.error(
+                    "job %d: its result is written once the store can be used: %s", job_id, error
+                )
                 await self._clock.pause(STORE_PAUSE)
             else:
                 _log_attempt(executed.attempt, executed.outcome, settled.job)
@@ -196,7 +200,7 @@ class Executor:
         return self._delivery.as_sent(rendered)
 
     def _signed(self, job: Job, request: Request) -> Request:
-        """Sign a report; its time is real whatever the clock, or no receiver would accept it."""
+        """Sign a report. Its time is real even if the clock is not: receivers check it."""
         if job.kind not in SIGNED_KINDS or not self._defaults.secrets:
             return request
         at = int(SystemClock().now().timestamp())

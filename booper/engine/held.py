@@ -10,7 +10,7 @@ from booper.store.values import Due, DueJob
 
 
 class Held:
-    """What claims have said of jobs that could not begin."""
+    """The jobs that claims have left waiting."""
 
     def __init__(self) -> None:
         self._ids_by_origin: dict[str, set[int]] = {}
@@ -21,7 +21,7 @@ class Held:
         self._released = set()
 
     def claim_fails(self) -> None:
-        """Note that the claim has found nothing out."""
+        """Note that the claim has failed."""
         self._released = None
 
     def note(self, held: Sequence[Job]) -> None:
@@ -53,7 +53,7 @@ class Held:
             ids.discard(due.id)
 
     def renew(self) -> None:
-        """Forget what waits for a predecessor; the table is asked anew."""
+        """Forget what waits for a predecessor; the table is read again."""
         self._ids_by_origin = {}
 
     def ids(self, origin: str) -> list[int]:

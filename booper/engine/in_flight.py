@@ -28,8 +28,8 @@ class InFlight:
         left = {task: job for task, job in self.jobs.items() if task in self.sending}
         for task in left:
             task.cancel()
-        # What has its outcome already is only being recorded; cutting that off would send the
-        # request again. The bound is for a store that cannot write.
+        # An attempt that has its outcome is only being recorded; cutting that off would send the
+        # request again. The limit is for a store that cannot write.
         await _wait(self.jobs, RECORDING_GRACE)
         for task in self.jobs:
             task.cancel()

@@ -18,10 +18,10 @@ from booper.store.limits import LimitOf
 from booper.store.values import Due, DueJob
 
 MAX_QUEUE = 1_000
-"""Due jobs of one origin that are queued at most."""
+"""Most due jobs of one origin that are queued."""
 
 MAX_QUEUED = 20_000
-"""Due jobs that are queued at most, roughly: with many origins each queue is shorter. 5 MB."""
+"""Most due jobs that are queued, roughly: with many origins each queue is shorter. 5 MB."""
 
 MAX_IN_ROTATION = 10_000
 """Origins with something to send; the table is not asked for more meanwhile."""
@@ -30,7 +30,7 @@ MAX_REFILLS = 16
 """Origins that are refilled before the loop sends again."""
 
 MAX_NAMED = 1_000
-"""Origins that are named to the table as those of which it need not tell."""
+"""Origins that a read of the table can leave out by name."""
 
 
 class Ready:
@@ -69,7 +69,7 @@ class Ready:
         return bool(self._rotation or self.probing.queue or self._to_refill)
 
     def oldest_at(self) -> datetime | None:
-        """Return since when the oldest waits that its origin has a slot for, None if none does."""
+        """Return when the oldest job of an origin with a free slot was due, None if none is."""
         return min((self._queues[origin][0].at for origin in self._rotation), default=None)
 
     def partial(self) -> Sequence[str]:
@@ -148,7 +148,7 @@ class Ready:
         return taken
 
     def _take_of(self, origin: str) -> DueJob:
-        """Take the next job of an origin whose turn it is; it is the last to have another."""
+        """Take the next job of an origin; the origin then goes to the end of the line."""
         queue = self._queues[origin]
         seen = queue.popleft()
         self._queued.discard(seen.due)
@@ -200,7 +200,7 @@ class Ready:
         self.probing.add(queued or DueJob(due, now))
 
     def pause(self, target: str, now: datetime) -> None:
-        """Take nothing of a target until it is resumed; what was queued stays in the table."""
+        """Take no job of a target until it is resumed; what was queued stays in the table."""
         self.pauses.setdefault(target, now)
         for origin in [origin for origin in self._queues if self.pauses.include(origin)]:
             self._drop_queue(origin)
@@ -217,7 +217,7 @@ class Ready:
     # --- whose turn it is ---
 
     def consider(self, origin: str) -> None:
-        """Decide anew what an origin waits for: a turn, a refill, a probe, or nothing."""
+        """Update what an origin waits for: a turn, a refill, a probe, or nothing."""
         queue = self._queues.get(origin)
         is_open = self._breakers.is_open(origin)
         if is_open:

@@ -1,4 +1,4 @@
-"""Notice that the clock was set back, and have what was planned by the wrong one planned anew.
+"""Notice that the clock was set back, and plan again what was planned by the wrong time.
 
 While a clock is ahead, schedules plan their next runs ahead, and retries are put off to then. Once
 it is set back they would all be silent for as long as the step was.
@@ -31,7 +31,7 @@ CHUNK: Final = 100
 
 
 class Replanner:
-    """A watch for steps back of the clock, and what plans anew what is too late after one.
+    """A watch for steps back of the clock, which plans again what is too late after one.
 
     `watch` and `plan_forever` are its agents.
     """
@@ -53,7 +53,9 @@ class Replanner:
         try:
             newest = await self._queue.newest()
         except StoreDamaged as error:  # a damaged page must not keep others from being sent
-            log.error("a clock set back while booper was down would go unnoticed: %s", error)
+            log.error(
+                "if the clock was set back while booper was down, that goes unnoticed: %s", error
+            )
             newest = None
         if newest is not None:
             self._latest = max(self._latest, newest)
@@ -94,7 +96,7 @@ class Replanner:
         moved = 0
         for chunk in _chunks(ahead):
             moved += await self._move(chunk)
-        log.warning("%d schedules and retries were planned anew", moved)
+        log.warning("%d schedules and retries were planned again", moved)
 
     async def _move(self, chunk: Ahead) -> int:
         async def move() -> list[Job]:
@@ -104,12 +106,12 @@ class Replanner:
         return len(jobs)
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Return what the store returns, as soon as it can be used."""
+        """Return what the store returns, once it can be used."""
         while True:
             try:
                 return await ask()
             except StoreUnavailable as error:
-                log.error("planning anew waits for the store: %s", error)
+                log.error("planning again waits for the store: %s", error)
                 await self._clock.pause(STORE_PAUSE)
 
 

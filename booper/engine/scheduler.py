@@ -159,7 +159,7 @@ class Scheduler:
         finally:
             self._is_looping = False
             self._ended.set()
-            self._idle.set()  # or who waits for that would wait for ever
+            self._idle.set()  # or `wait_idle` would never return
 
     async def _loop(self) -> None:
         """Turn until `stop`; first make due again what a crash cut off."""
@@ -173,13 +173,13 @@ class Scheduler:
                 self._trouble = None
             except StoreUnavailable as error:
                 await self._wait_for_store(error)
-            # Nothing that one job or one row brings about may end the sending of all others.
+            # No job and no row may stop the sending of all others.
             except Exception:
-                log.exception("a turn of the loop failed; it goes on")
+                log.exception("a turn of the loop failed; the loop goes on")
                 await self._clock.pause(STORE_PAUSE)
 
     def _arm(self, jobs: Sequence[Job]) -> None:
-        """Make the loop see waiting jobs that were just committed."""
+        """Arm waiting jobs that were just committed, and wake the loop."""
         for job in jobs:
             if self._backlog.arm(job):
                 self._wake.set()
@@ -236,7 +236,7 @@ class Scheduler:
         return not is_busy and not self._backlog.ready.has_open()
 
     async def _start_suspect(self, suspect: Suspect, now: datetime) -> None:
-        """Set a suspect on its way, alone if the others have ended in time."""
+        """Start a suspect, alone if the others have ended in time."""
         is_alone = not self._in_flight.jobs
         self._backlog.suspects.begin(suspect, now, is_alone=is_alone)
         self._backlog.ready.occupy(suspect.seen.due.origin)
@@ -247,7 +247,7 @@ class Scheduler:
                 self._backlog.suspects.end(self._clock.now())
 
     async def _start(self, taken: Sequence[DueJob], admit: Admit = Admit.NONE) -> None:
-        """Claim jobs in one transaction and set each on its way."""
+        """Claim jobs in one transaction and start an attempt of each."""
         now = self._clock.now()
         self._backlog.claim_begins()
         try:
@@ -285,7 +285,7 @@ class Scheduler:
         job = self._in_flight.jobs.pop(task)
         if not self._in_flight.jobs:
             self._backlog.suspects.end(self._clock.now())
-            self._wake.set()  # somebody may wait for the loop to be idle, or a suspect
+            self._wake.set()  # something may wait for the loop to be idle, such as a suspect
         if not task.cancelled() and (error := task.exception()) is not None:
             trace = None if isinstance(error, StoreDamaged) else error
             log.error("job %d: its attempt is not recorded: %s", job.id, error, exc_info=trace)

@@ -1,4 +1,4 @@
-"""The pauses after shortages of our own: an attempt that met one is made again, uncounted."""
+"""Pauses after this machine lacked something: an attempt that met that is made again, uncounted."""
 
 import logging
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ LOG_EVERY = timedelta(seconds=10)
 
 
 class Shortages:
-    """The shortages in a row: how long to pause after the next, and what the log has of them."""
+    """The shortages in a row: how long to pause after the next one, and when it is logged."""
 
     def __init__(self) -> None:
         self._pause = timedelta(0)

@@ -1,4 +1,4 @@
-"""Jobs that may be what kills the process: each is sent while nothing else is on its way.
+"""Jobs that may have killed the process: each is sent while nothing else is on its way.
 
 Were they sent among others, a crash would not tell which of them did it. But they may be slow, so
 the others are stopped for a short time only: while those on their way end, and for as long again
@@ -30,8 +30,8 @@ def patience_of(suspect: Suspect) -> timedelta:
 class Suspects:
     """Suspects that wait, and the one whose turn it is. Times are those of the loop's clock.
 
-    `may_go` tells of an origin whether it is neither paused nor resting: no other suspect has a
-    turn, for it would stop the others for nothing.
+    `may_go` returns whether an origin is neither paused nor resting; a suspect of an origin that
+    may not go gets no turn, since it would stop the others for nothing.
     """
 
     def __init__(self, may_go: Callable[[str, datetime], bool]) -> None:
@@ -71,7 +71,7 @@ class Suspects:
         return found
 
     def stops_others(self, now: datetime) -> bool:
-        """Return whether nothing else may begin: one is alone, or it is one's turn."""
+        """Return whether nothing else may begin: a suspect is alone, or has its turn."""
         return self._alone is not None or self.next(now) is not None
 
     def is_patient(self, suspect: Suspect, now: datetime) -> bool:
@@ -111,7 +111,7 @@ class Suspects:
         self._stopped_at = self._stopped_for = None
 
     def _is_others_turn(self, now: datetime) -> bool:
-        # A clock that was stepped back is no reason to wait for longer than ever asked.
+        # A clock that was stepped back must not prolong the wait.
         return self._turn_at is not None and self._turn_at - MAX_REST <= now < self._turn_at
 
 

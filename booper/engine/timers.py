@@ -19,7 +19,7 @@ _AFTER_ALL = Due(MAX_TIME, 0, "")
 
 
 class Timers:
-    """A heap of `Due`, complete up to its horizon and silent about what lies behind it."""
+    """A heap of `Due`: complete up to its horizon, empty beyond it."""
 
     def __init__(self, window: int = WINDOW) -> None:
         self._window = window
@@ -76,7 +76,7 @@ class Timers:
             yield due
 
     def read_begins(self) -> tuple[Due | None, int]:
-        """Return what to ask the table for: the entry to begin behind, and how many."""
+        """Return what to read from the table: the entry to begin behind, and how many."""
         self._is_reading = True
         self._is_refill = self._wants_refill
         after = self._horizon if self._is_refill else self._swept

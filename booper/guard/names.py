@@ -1,6 +1,6 @@
-"""Reads the host of a URL into its one normal form: a name, or an IP address.
+"""Reading the host of a URL into its one normal form: a name, or an IP address.
 
-A name is whatever a resolver can be asked for. No name is looked up here, no address judged.
+Any name that a resolver can look up is valid. It looks up no name and judges no address.
 """
 
 import re
@@ -134,7 +134,7 @@ def _check_name(host: str) -> None:
 
 
 def _check_a_label(label: str) -> None:
-    """Check that a label is Punycode of what could stand there instead (UTS 46 §4.1).
+    """Check that a label is the Punycode of a valid label (UTS 46 §4.1).
 
     IDNA 2008 would exclude names that are registered and resolve, such as those with symbols.
     """

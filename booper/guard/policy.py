@@ -21,7 +21,7 @@ from booper.model.origin import LOOPBACK_OF
 # Verdicts, of URLs of at most 8 KiB: a few MB for what is typical, 32 MB at the worst.
 REMEMBERED = 4_096
 
-# What the look-ups of dry runs may take, all together and each: threads, and time to be waited for.
+# Limits for the look-ups of dry runs: threads in all, and time for each.
 PREVIEW_THREADS = 16
 PREVIEW_SECONDS = 5.0
 
@@ -41,16 +41,16 @@ _URL = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//([^/?#@\s]+)(?:[/?#].*)?")
 
 
 class Guard:
-    """Decide where requests may go.
+    """The decision where requests may go.
 
     `require_https` refuses plain http. `allow_private_networks` opens loopback and private
-    addresses, but neither link-local nor cloud metadata. `allow` names what is always fine, also
-    over plain http: a host, `host:port`, an IP address or a CIDR network. A host entry matches
+    addresses, but neither link-local nor cloud metadata. `allow` names what may always be reached,
+    also over plain http: a host, `host:port`, an IP address or a CIDR network. A host entry matches
     the URL's host and vouches for whatever it resolves to; an address entry vouches for those
     addresses wherever they come from. `own` are the addresses booper listens on: its helper
     paths may be reached there over plain http. `resolve` signals failure by an OSError.
-    `is_left_to_proxy` tells of which targets a proxy gets the name: their addresses are not known
-    here, so they are not judged.
+    `is_left_to_proxy` returns whether a proxy resolves a target's name: its addresses are then not
+    known here, and not judged.
 
     Raises:
         ValueError: an entry of `allow` is none of the four.
@@ -154,7 +154,7 @@ class Guard:
         return self._vetted(target, await self._look_up(target, self._resolve))
 
     async def preview(self, target: Target) -> tuple[str, ...]:
-        """Return the same as `addresses`, for showing only: soon, and beside what is sent.
+        """Return the same as `addresses`, for display only: quickly, and apart from what is sent.
 
         Raises:
             TargetRefused, UnresolvableHost: see `addresses`, or the name servers take too long.
@@ -187,7 +187,7 @@ class Guard:
             return
         try:
             for address in found:
-                # Whoever wrote the name may not be meant to know the network's addresses.
+                # The author of the job may not be meant to know the network's addresses.
                 self._vet(address, f"host {target.host} resolves to an address that", target.host)
         except TargetRefused as error:
             raise AddressRefused(str(error)) from None
@@ -247,7 +247,7 @@ def parse_entry(entry: str) -> Network | tuple[str, int | None]:
 
 
 def _better_entry(entry: str) -> str | None:
-    """Return what to write for an entry that is a URL, a pattern, or a network with host bits."""
+    """Return what to write for a URL, a pattern, or a network with host bits."""
     if found := _URL.fullmatch(entry):
         return f"write {found[1]!r}"
     if entry.startswith("*"):
@@ -259,7 +259,7 @@ def _better_entry(entry: str) -> str | None:
 
 
 def reached_at(host: str) -> str:
-    """Return where what listens at `host` is reached: over loopback, if that is the wildcard."""
+    """Return the address for reaching a listener on `host`: loopback, if that is the wildcard."""
     return LOOPBACK_OF.get(host, host.lower())
 
 

@@ -1,4 +1,4 @@
-"""Following a redirect, where a job asks for it (RFC 9110 §15.4). Each hop is vetted anew."""
+"""Following a redirect, if a job asks for it (RFC 9110 §15.4). Each hop is vetted again."""
 
 import re
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def follow(location: str, base: Target, guard: Guard, hosts: Callable[[str], str
 def redirected(request: Request, status: int, url: str) -> Request:
     """Return the request for the next hop.
 
-    303 becomes a GET, and so do 301 and 302 of a POST, as every client has it; the others keep
+    303 becomes a GET, and so do 301 and 302 of a POST, as in every client; the others keep
     method and body.
     """
     to_get = status == 303 or (status in (301, 302) and request.method == "POST")

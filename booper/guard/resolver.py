@@ -1,4 +1,4 @@
-"""Looking names up without one slow name server holding up all others.
+"""Looking names up so that one slow name server does not delay all others.
 
 The event loop's own look-ups share a pool of a few threads, and a look-up cannot be cancelled: a
 handful of names whose servers are dead would stop all. Here each name has a thread of its own while
@@ -131,7 +131,7 @@ class Resolver:
         if self._running.get(names) is result:
             del self._running[names]
         if not result.cancelled():
-            result.exception()  # it may be that nobody waits for it any more
+            result.exception()  # its callers may have gone
 
 
 def system_look_up(host: str, port: int) -> Sequence[str]:

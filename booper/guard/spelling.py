@@ -1,7 +1,7 @@
 """Paths and queries as they go on the wire, by the WHATWG URL Standard (url.spec.whatwg.org).
 
-Here alone a URL's path and query get their final spelling. What is judged, shown and sent is that
-one spelling. It knows nothing of hosts.
+Only this module gives a URL's path and query their final spelling. That one is judged, shown and
+sent. It knows nothing of hosts.
 """
 
 import re
@@ -19,7 +19,7 @@ _MAY_HAVE_DOTS = re.compile(r"/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 _DOT = re.compile(r"\.|%2e", re.IGNORECASE)
 _DOTS = re.compile(r"(?:\.|%2e){2}", re.IGNORECASE)
 
-# What a reference may have that no URL here may: it is encoded, as browsers do it.
+# Characters that a reference may have but no URL here: they are encoded, as browsers do.
 _TAB_OR_NEWLINE = re.compile(r"[\t\n\r]")
 _C0_OR_SPACE = "".join(map(chr, range(0x21)))
 _TO_ENCODE = re.compile(r"[\x00-\x20\x7f-\x9f]")

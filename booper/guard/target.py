@@ -1,7 +1,7 @@
-"""Reads a URL typed by a stranger into the one Target that every later step sees.
+"""Reading a URL typed by a stranger into the one Target that every later step uses.
 
-What parsers are known to read differently is refused here rather than interpreted, so that no
-library further down can find another host in the same string. It does not judge addresses.
+A URL that parsers are known to read differently is refused, so that no library further down can
+find another host in the same string. It does not judge addresses.
 """
 
 import re

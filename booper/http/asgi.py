@@ -1,7 +1,7 @@
 """Requests to an ASGI application in this very process: no socket, and no HTTP.
 
-Owns the calls of the application, from their requests to the end of what they do after their
-responses. Deadlines and sizes are kept by the caller, as for any other target.
+It owns the calls of the application, from the request to the end of any work after the response.
+Deadlines and sizes are kept by the caller, as for any other target.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ DELIVERED: Final = "booper.delivered"
 
 _NO_MARKS: Final[Mapping[str, object]] = {}
 _ERROR_HEADERS: Final = [(b"content-type", b"text/plain; charset=utf-8")]
-# How long a call may take to end once it was cut off; one in a thread may take for ever.
+# How long a call may take to end once it was cut off; a call in a thread may never end.
 _CUT_OFF_SECONDS: Final = 1.0
 
 
@@ -34,9 +34,9 @@ class AppTransport:
 
     `host` is the Host header of all of them, None if each has its own.
 
-    An application that raises has responded 500, as with any server. One whose caller does not wait
-    for it any more is cut off; one whose response is not read to its end is told so, and goes on.
-    What it does after its response has `grace_seconds` at the close.
+    An application that raises counts as a response 500, as with any server. A call whose caller has
+    gone is cut off. A call whose response is not read to its end is told so, and goes on. Work
+    after a response has `grace_seconds` when this is closed.
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class _Exchange(Stream):
             await self._news.wait()
         except asyncio.CancelledError:
             self._gone.set()
-            # Not awaited: what it does in a thread cannot be cut off, and would keep us waiting.
+            # Not awaited: a call in a thread cannot be cut off, and would block this one.
             self._task.cancel()
             raise
 
@@ -199,7 +199,7 @@ def _scope(method: str, request_target: str, headers: Headers) -> Scope:
         "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
         "method": method,
-        # What never leaves the process needs no redirect to something safer.
+        # A call that stays in the process needs no redirect to https.
         "scheme": "https",
         "path": unquote(path),
         "raw_path": path.encode("ascii"),

@@ -42,7 +42,7 @@ class Target(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A target put together by hand."""
+    """A target made of its parts."""
 
     scheme: str
     host: str
@@ -52,7 +52,7 @@ class Endpoint:
 
     @classmethod
     def unix(cls, path: str, request_target: str, authority: str) -> "Endpoint":
-        """Return what listens on a Unix socket; its path is also its only address."""
+        """Return the endpoint of a Unix socket; its path is its only address."""
         return cls("unix", path, 0, authority, request_target)
 
 
@@ -79,7 +79,7 @@ class Stream(ABC):
 
 
 class WholeBody(Stream):
-    """A body that is all there."""
+    """A body that is complete in memory."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content

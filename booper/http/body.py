@@ -19,10 +19,10 @@ class Body(msgspec.Struct, frozen=True, gc=False):
 
 
 async def read_body(stream: Stream, limit: int, content_encoding: str | None = None) -> Body:
-    """Return a body of at most `limit` bytes, decoded where `content_encoding` can be undone.
+    """Return a body of at most `limit` bytes, decoded if `content_encoding` is a known one.
 
-    The rest never leaves the socket: the stream is closed in any case. A body in an unknown coding,
-    or not in the one it is said to be in, is returned as it came, with that fault.
+    The rest never leaves the socket: the stream is closed in any case. A body that cannot be
+    decoded is returned as it came, with that fault.
 
     Raises:
         SendError: the body breaks off.
@@ -57,7 +57,7 @@ async def _read_coded(stream: Stream, limit: int, inflater: Inflater) -> Body:
     async for chunk in stream:
         raw += chunk
         try:
-            # One more than there is room for shows that the body is longer.
+            # One byte more than the limit shows that the body is longer.
             decoded += inflater.feed(chunk, limit + 1 - len(decoded))
         except MalformedContent as error:
             return Body(bytes(raw[:limit]), len(raw) > limit, str(error))

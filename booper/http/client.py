@@ -18,15 +18,15 @@ _SCHEMES = frozenset({"http", "https", "unix"})
 
 
 class SocketClient:
-    """Send requests over connections that are kept alive between them; a `Client`.
+    """A `Client` over connections that are kept alive between requests.
 
     There is no deadline: wrap each call, and the reading of the body, in `asyncio.timeout`; a
     cancelled exchange closes its connection at once.
 
     A server may close an idle connection at any moment. A request whose *reused* connection ends
     before the first byte of a response is sent once more, over a new connection, if that changes
-    nothing: its method is idempotent, or nothing of it was written (RFC 9110 §9.2.2). Where
-    `sends_again` is unset the caller decides what is sent again.
+    nothing: its method is idempotent, or nothing of it was written (RFC 9110 §9.2.2). If
+    `sends_again` is unset, the caller decides what is sent again.
 
     `max_header_bytes` bounds a response's heads (interim ones included), `max_idle_per_origin` and
     `max_idle` the idle connections, `max_idle_seconds` how long one may be idle. `routes` and
@@ -92,7 +92,7 @@ class SocketClient:
         self.close()
 
     def close(self) -> None:
-        """Close as `aclose` does, which waits for nothing."""
+        """Close as `aclose` does, without waiting."""
         self._is_closed = True
         self._pool.close(ReadError("the client was closed"))
 

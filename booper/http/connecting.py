@@ -26,8 +26,8 @@ from booper.shortage import descriptor_shortage, port_shortage_of, shortage_of
 class Route:
     """How the connections to an origin are opened: through which proxy, and whom TLS trusts.
 
-    None is a direct connection, or the trust of all other origins. What the `addresses` of a
-    request return is connected to in any case: a proxy is told that.
+    None stands for a direct connection, or for the trust of all other origins. Connections always
+    go to what the `addresses` of a request return: a proxy is told these.
     """
 
     proxy: Proxy | None = None
@@ -41,15 +41,15 @@ Routes = Callable[[Target], Route]
 
 
 def directly(target: Target) -> Route:
-    """Return the route of a target for which nothing is set."""
+    """Return a direct route, for any target."""
     return DIRECT
 
 
 class Connector:
-    """Open connections into a pool.
+    """An opener of connections for a pool.
 
-    `ssl_context` is made of the system's trust if it is None. Of several addresses the first that
-    connects wins; each is given `stagger_seconds` before the next is tried as well.
+    If `ssl_context` is None, the system's authorities are trusted. Of several addresses the first
+    that connects wins; each is given `stagger_seconds` before the next is tried as well.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Connector:
             target.port,
             ssl=context,
             server_hostname=name,
-            flags=socket.AI_NUMERICHOST,  # a name would be resolved behind the caller's back
+            flags=socket.AI_NUMERICHOST,  # a name would be resolved without the guard
         )
         return connection
 

@@ -1,7 +1,7 @@
 """One connection to a server, and the one exchange that may be running on it.
 
-Owns the socket's life: when it is paused, when it is free again, when it is dropped. It must not
-know about pools, addresses or how a request is spelled.
+It owns the socket's state: when it is paused, when it is free again, when it is dropped. It must
+not know about pools, addresses or how a request is spelled.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ class Connection(asyncio.Protocol):
         self._on_free = on_free
         self._on_closed = on_closed
         self._transport: asyncio.Transport
-        # Asking for the running loop is a system call (getpid), which an exchange need not make.
+        # Getting the running loop is a system call (getpid); it is made once, not per exchange.
         self.loop = asyncio.get_running_loop()
         self._exchange: Exchange | None = None
         self._is_sending = False
@@ -65,7 +65,7 @@ class Connection(asyncio.Protocol):
             exchange.wake()
 
     def close(self) -> None:
-        """Close at once, whatever is unsent or unread."""
+        """Close at once, even if bytes are unsent or unread."""
         self._exchange = None
         self._transport.abort()
         self._on_closed(self)
@@ -208,7 +208,7 @@ class Exchange(Stream):
         self._connection.end(self)
 
     def wake(self) -> None:
-        """Wake whoever waits for news of the exchange."""
+        """Wake the task that waits for the exchange."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

@@ -1,6 +1,6 @@
-"""Undoing the content codings gzip and deflate, which a server may use though none was asked for.
+"""Decoding gzip and deflate, which a server may use though no coding was asked for.
 
-A few bytes can expand to gigabytes: each step produces at most what the caller has room for.
+A few bytes can expand to gigabytes, so each step produces at most what the caller has room for.
 """
 
 import zlib
@@ -8,10 +8,10 @@ from typing import Final
 
 _GZIP_BITS: Final = 31
 _ZLIB_BITS: Final = 15
-_RAW_BITS: Final = -15  # what some servers call deflate is that without the frame of zlib
+_RAW_BITS: Final = -15  # some servers send deflate without the frame of zlib
 
 CODINGS: Final = frozenset({"gzip", "x-gzip", "deflate"})
-"""What can be undone, in lower case; `x-gzip` is gzip (RFC 9110 §8.4.1.3)."""
+"""Codings that can be decoded, in lower case; `x-gzip` is gzip (RFC 9110 §8.4.1.3)."""
 
 
 MAX_MEMBERS: Final = 100

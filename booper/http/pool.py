@@ -1,4 +1,4 @@
-"""The connections of a client: all that are open, and those that wait for another request."""
+"""The connections of a client: the open ones, and the idle ones among them."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ class Pool:
         return self._idle.take(origin)
 
     def make(self, origin: Origin) -> Connection:
-        """Return a connection that is still to be opened, and is kept here when it is idle."""
+        """Return a connection that is not open yet, and that comes back here when it is idle."""
 
         def keep(connection: Connection) -> None:
             self._idle.put(origin, connection)
@@ -65,9 +65,8 @@ class IdleConnections:
         self._timer: asyncio.TimerHandle | None = None
 
     def put(self, origin: Origin, connection: Connection) -> None:
-        """Keep `connection`; where that is one too many, close the one idle for longest.
-
-        It expires before its server closes it: what is sent then may have been carried out or not.
+        """Keep `connection`; above the limit, close the one idle for longest. It expires before its
+        server closes it: whether a request sent then was carried out is unknown.
         """
         loop, seconds = connection.loop, self._seconds
         if connection.idle_seconds is not None:

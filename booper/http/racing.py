@@ -1,4 +1,4 @@
-"""Connecting to several addresses, a little apart: one that hangs holds up nothing (RFC 8305)."""
+"""Connecting to several addresses, staggered: one that hangs delays nothing (RFC 8305)."""
 
 import asyncio
 from collections import deque
@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 STAGGER_SECONDS = 0.25
-"""How long an attempt has for itself before the next one begins (RFC 8305 §8)."""
+"""How long an attempt runs alone before the next one begins (RFC 8305 §8)."""
 
 FAILURES = (OSError, UnicodeError, MemoryError)
 """What an attempt may raise; everything else ends the race."""
@@ -37,7 +37,7 @@ async def first_connected(
     discard: Callable[[T], None],
     stagger_seconds: float = STAGGER_SECONDS,
 ) -> T:
-    """Return the connection that is there first; the others are given up, and discarded.
+    """Return the first connection that is open; the others are cancelled and discarded.
 
     The next attempt begins as soon as one fails, or after `stagger_seconds`.
 
@@ -87,7 +87,7 @@ class _Race(Generic[T]):
         raise NothingConnected(self._failures)
 
     def end(self) -> None:
-        """Cancel what runs; an attempt that succeeds all the same is discarded."""
+        """Cancel what runs; a connection that opens nevertheless is discarded."""
         for task in self._running:
             task.add_done_callback(self._discard_result)
             task.cancel()

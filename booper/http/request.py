@@ -1,4 +1,4 @@
-"""Spelling one HTTP/1.1 request: what would break out of its place is refused here (RFC 9112)."""
+"""Spelling one HTTP/1.1 request; a part that would break out of its place is refused (RFC 9112)."""
 
 import re
 from functools import lru_cache
@@ -16,7 +16,7 @@ _BREAKS_TARGET = re.compile(rb"[\x00-\x20\x7f]")
 def encode_request(
     method: str, request_target: str, host: str, headers: Headers, body: bytes
 ) -> tuple[bytes, bool]:
-    """Return a request's bytes, and whether it lets the connection live on.
+    """Return a request's bytes, and whether it keeps the connection alive.
 
     `host` stands in where no header names one. Framing is decided here alone: `Content-Length` and
     `Transfer-Encoding` of the caller are replaced. GET, HEAD and DELETE without a body have neither

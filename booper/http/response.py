@@ -1,6 +1,6 @@
 """Reading one HTTP/1.1 response: bytes in, a status, headers and body out.
 
-Owns framing and what is refused in it (RFC 9112). It must not touch a socket, a loop or a clock.
+It owns framing and what is refused in it (RFC 9112). It must not touch a socket, a loop or a clock.
 httptools (llhttp) reads the syntax, strictly at first; what llhttp tolerates and a client must not,
 is refused here. Once a final status line has come, what is wrong behind it is a `fault` beside the
 status and no error: the target has done its work.
@@ -20,7 +20,7 @@ FRAMING_BYTES_PER_BODY_BYTE = 8
 """Chunk framing that a body byte pays for: `1\\r\\nx\\r\\n` spends 5 on one; 3 are left over."""
 
 MARGIN_SECONDS = 1.0
-"""How long before the time of `Keep-Alive: timeout=5` a connection is used no more."""
+"""How long before the end of `Keep-Alive: timeout=5` a connection is no longer used."""
 
 _TIMEOUT = re.compile(rb"\btimeout=([0-9]{1,6})\b", re.IGNORECASE)  # RFC 2068 §19.7.1.1
 
@@ -63,7 +63,7 @@ HEAD, BODY, DONE = Phase
 
 
 class ResponseReader:
-    """The response to one request, as far as it has come.
+    """The response to one request, as far as it has been received.
 
     `is_head` says that the request was a HEAD; `max_header_bytes` bounds all heads together
     (interim ones included) and, apart from that, the framing of a chunked body.

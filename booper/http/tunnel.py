@@ -14,7 +14,7 @@ _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r\n]")
 
 
 class ProxyRefused(OSError):
-    """A proxy does not connect to where it should; the text says what it responded."""
+    """A proxy refused to connect to the address; the text has its response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,4 +96,4 @@ class _Reply(asyncio.Protocol):
     def _fail(self, reason: str) -> None:
         if not self.done.done():
             self.done.set_exception(ProxyRefused(reason))
-            self.done.exception()  # it may be that nobody waits for it any more
+            self.done.exception()  # its caller may have gone

@@ -1,4 +1,4 @@
-"""Closing a connection in two steps, or the client might lose its response (RFC 9112 §9.6)."""
+"""Closing a connection in two steps, so that the client gets its response (RFC 9112 §9.6)."""
 
 import asyncio
 import sys
@@ -11,7 +11,7 @@ if sys.platform != "win32":
 
 
 class EndingTransport(asyncio.Transport):
-    """The end of a connection in two steps, where its protocol asks: write no more, then end."""
+    """A transport that can close in two steps: stop writing, then close."""
 
     def __init__(self, transport: asyncio.Transport, wants_to_linger: Callable[[], bool]) -> None:
         super().__init__()

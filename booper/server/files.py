@@ -1,6 +1,6 @@
-"""How many files this process may have open: raising that, and telling when it is too few.
+"""How many files this process may have open: raising the limit, and warning when it is too low.
 
-Each connection is one, in and out; beyond the limit nothing can be accepted, sent or looked up.
+Each connection needs one, in and out. Beyond the limit nothing can be accepted, sent or resolved.
 """
 
 import logging

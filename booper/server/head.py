@@ -59,7 +59,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 
 
 class Model(msgspec.Struct, frozen=True, gc=False):
-    """A head that was read, and its bytes before and after the digits of its Content-Length.
+    """A parsed head with its bytes before and after the digits of Content-Length.
 
     Most clients send the same head again and again, with another length.
     """
@@ -70,7 +70,7 @@ class Model(msgspec.Struct, frozen=True, gc=False):
     index: int
 
     def read(self, head: bytes) -> Head | None:
-        """Return what a head says that differs in these digits alone; None if it does not."""
+        """Return the head of bytes that differ from the model in these digits only, else None."""
         begin, end = len(self.before), len(head) - len(self.after)
         if not head.startswith(self.before) or not head.endswith(self.after) or begin > end:
             return None

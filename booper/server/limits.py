@@ -24,7 +24,7 @@ from booper.server.waiting import Waiting
 # Refused connections that may still be reading why; one more is cut off without a response.
 SPARE_CONNECTIONS = 64
 
-# How much of a body is thrown away to keep a connection whose request has its response already.
+# Most bytes of a body that are discarded to keep a connection whose response is already sent.
 MAX_UNWANTED_BYTES = 64 << 10
 
 
@@ -34,8 +34,8 @@ class Limits:
 
     A body may take `body_seconds`, and a second more for each `bytes_per_second` it has brought.
     `stall_seconds` is how long nothing may be taken of a response: a slow client that reads
-    steadily takes some of it more often, in steps of up to 64 KiB. Only while responses wait for
-    the memory of others, one must be taken at `crowded_bytes_per_second`, after `crowded_seconds`.
+    steadily takes some of it more often, in steps of up to 64 KiB. While responses wait for memory
+    that others hold, a client must read at `crowded_bytes_per_second` after `crowded_seconds`.
     `linger_seconds` is how long a
     connection that is to end is still read, or its peer might lose the response (RFC 9112 §9.6).
     """
@@ -107,7 +107,7 @@ class LimitedProtocol(HTTPProtocol):
         super().connection_lost(exc)
 
     def make_room(self) -> None:
-        """End at once, for a connection that may have more to ask."""
+        """Close at once, to make room for a more active connection."""
         self.connections.discard(self)
         self.transport.abort()
 
@@ -147,7 +147,7 @@ class LimitedProtocol(HTTPProtocol):
             self._deadline = now + self._limits.linger_seconds
 
     def shutdown(self) -> None:
-        """Finish what runs; wait for no client that only had to read why it was refused."""
+        """Finish what runs; do not wait for clients that were refused."""
         self._ending.lingers = False
         if self._ending.is_closing():
             self.transport.abort()
@@ -234,7 +234,7 @@ class LimitedProtocol(HTTPProtocol):
         return now >= self._stalled_until or (self._is_crowded() and self._is_slow(now, taken))
 
     def _is_slow(self, now: float, taken: int) -> bool:
-        """Return whether the client reads so slowly that others may not wait for it."""
+        """Return whether the client reads too slowly for others to wait for it."""
         since, taken_then = self._took_since
         seconds = now - since - self._limits.crowded_seconds
         return taken - taken_then < seconds * self._limits.crowded_bytes_per_second

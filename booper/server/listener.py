@@ -32,7 +32,7 @@ def _is_of_others(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING or not _is_quiet.get()
 
 
-# A program that runs under uvicorn would read three times that it is shutting down.
+# Otherwise a program under uvicorn would log three times that it is shutting down.
 logging.getLogger("uvicorn.error").addFilter(_is_of_others)
 
 
@@ -76,13 +76,13 @@ class Listener(uvicorn.Server):
         await self.shutdown(self._sockets)
 
     def expire(self, now: float) -> None:
-        """End the connections that have kept booper waiting for too long."""
+        """Close the connections that have kept booper waiting for too long."""
         for connection in tuple(self.server_state.connections):
             assert isinstance(connection, LimitedProtocol)
             connection.expire(now)
 
     def close(self) -> None:
-        """Take no more connections, and end once all requests have a response."""
+        """Accept no more connections, and end once all requests have a response."""
         self.should_exit = True
         self._closing.set()
 

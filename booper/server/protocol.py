@@ -1,7 +1,7 @@
 """uvicorn's HTTP protocol: with requests read by `RequestReader`, and one write for a response.
 
-uvicorn writes the head of a response and each piece of its body by itself. A write is a system
-call and a packet, and with a short response the dearest part of it.
+uvicorn writes the head of a response and each piece of its body by itself. A write is a system call
+and a packet: the most expensive part of a short response.
 """
 
 import asyncio
@@ -82,7 +82,7 @@ class HTTPProtocol(HttpToolsProtocol):
         return True
 
     def drop_incomplete(self) -> None:
-        """Forget a request that waits for others and will never come whole."""
+        """Drop a request that waits behind others and will never be complete."""
         if self._is_in_body and self._running is not None and self.cycle is not self._running:
             self._is_in_body = False
             self.pipeline.popleft()
@@ -224,7 +224,7 @@ def _closing_unless_read(app: ASGIApp) -> ASGIApp:
 
 
 class GatheringTransport(asyncio.Transport):
-    """A buffer that writes at the end of a turn of the event loop what came during it, as one."""
+    """A transport that joins all writes of one turn of the event loop into one."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()

@@ -38,7 +38,7 @@ _BROKEN = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 class Receiver(Protocol):
-    """What is told of requests, in this order; a body comes in pieces, at most one a segment."""
+    """The receiver of requests; a body comes in pieces, at most one per segment."""
 
     def on_message_begin(self) -> None: ...
     def on_head(self, head: Head) -> None: ...
@@ -107,7 +107,7 @@ class RequestReader:
         self.feed(b"")
 
     def stop(self) -> None:
-        """Read nothing any more: what still comes is dropped."""
+        """Read nothing more: what still comes is dropped."""
         self._step = RequestReader._drop
         self._held = b""
         self._pieces.clear()

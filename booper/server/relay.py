@@ -1,6 +1,6 @@
 """Handing calls to the process that holds the database, over a Unix socket beside it.
 
-What may be sent again, and when a call is given up, is decided here; who holds the database is not.
+It decides what may be sent again and when a call is given up, not who holds the database.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ MAX_HEADER_BYTES = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How long a call waits, and how much of them.
+    """How long a call waits, and how much memory waiting calls may take.
 
     `holder_seconds` is for somebody to be there: a takeover is over well before. A response takes
     milliseconds; where it takes `response_seconds` the holder hangs, or its disk does. Bodies are
@@ -54,7 +54,7 @@ _OF_ONE_CONNECTION: Final = frozenset(
 )
 """Headers that are not handed on (RFC 9110 §7.6.1)."""
 
-_LEFT_OUT: Final = _OF_ONE_CONNECTION | {b"date"}  # whoever listens writes that
+_LEFT_OUT: Final = _OF_ONE_CONNECTION | {b"date"}  # the listener writes these
 
 _PATH_CHARACTERS: Final = "/:@!$&'()*+,;=~"
 
@@ -94,11 +94,11 @@ class Relay:
         self.close()
 
     def close(self) -> None:
-        """Close all connections; who waits for a response on one gets none."""
+        """Close all connections; calls that wait for a response fail."""
         self._client.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Respond to a call as the holder does, or say that there is none."""
+        """Respond as the holder does, or with an error if there is none."""
         if self._successor is not None:
             await self._successor(scope, receive, send)
             return
@@ -148,7 +148,7 @@ class Relay:
             self._waiting_bytes -= size
 
     async def _ask(self, request: Request, body: bytes) -> "WholeResponse | Response | ASGIApp":
-        """Return a whole response, one that is a stream, or who serves here by now.
+        """Return a whole response, a stream, or the application that serves here by now.
 
         What may have been carried out is not sent again, unless it only reads.
 

@@ -8,9 +8,9 @@ C = TypeVar("C")
 class Waiting(Generic[C]):
     """The connections of a listener without a request under way.
 
-    Whoever has sent a request goes before who has not: the first to make room is one on which no
-    request has ever come, then one between two requests, then one whose body is still coming; of
-    each kind the one that has waited longest.
+    Connections that have sent a request are kept longer. The first to make room is one on which no
+    request has come, then one between two requests, then one whose body is still coming. Of each
+    kind it is the one that has waited longest.
     """
 
     def __init__(self) -> None:

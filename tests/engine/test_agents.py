@@ -43,7 +43,7 @@ async def test_an_agent_that_fails_is_logged_and_begins_anew(
     async with asyncio.timeout(5):
         await run_beside(main, {"pruner": agent, "other": forever}, clock)
     assert begun == 2
-    assert "the pruner failed; it begins anew" in caplog.text
+    assert "the pruner failed and is started again" in caplog.text
 
 
 async def test_agents_end_with_the_loop(clock: VirtualClock) -> None:

@@ -106,7 +106,7 @@ async def test_a_clock_that_was_ahead_silences_no_schedule(
     await run_on(booper, clock, START + 55 * MINUTE)
     judge(target, START + 20 * MINUTE)
     assert "the clock was set back by 10 days" in caplog.text
-    assert "1 schedules and retries were planned anew" in caplog.text
+    assert "1 schedules and retries were planned again" in caplog.text
 
 
 async def test_a_loop_that_sleeps_notices_the_step(

@@ -52,7 +52,7 @@ def retry(transaction: Transaction, job: Job, now: datetime) -> Job:
 
 
 def retry_if_free(transaction: Transaction, job: Job, now: datetime) -> Sequence[Job]:
-    """Make a job due again and return it, nothing where its key or its time is another's by now."""
+    """Make a job due again and return it; return nothing if another job has its key or time."""
     try:
         return [retry(transaction, job, now)]
     except Conflict:
@@ -60,7 +60,7 @@ def retry_if_free(transaction: Transaction, job: Job, now: datetime) -> Sequence
 
 
 def narrowed(wanted: JobFilter, states: frozenset[State]) -> JobFilter | None:
-    """Return a filter for those of the wanted jobs that a change can apply to, None if for none."""
+    """Return a filter for the wanted jobs that a change can apply to, None if there are none."""
     both = states & wanted.states if wanted.states else states
     return dataclasses.replace(wanted, states=both) if both else None
 

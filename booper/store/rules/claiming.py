@@ -80,7 +80,7 @@ class Claiming:
         """Claim each of these jobs that still waits for just that time and origin."""
         found = self._transaction.jobs.find_all([item.due.id for item in seen])
         due = {item.due.id: item for item in seen if _is_due(found.get(item.due.id), item.due)}
-        # What has moved to another time or origin waits there; who moved it may not have said so.
+        # A job that has moved to another time or origin waits there; its move may not be announced.
         self._armed += [job for number, job in found.items() if number not in due and _waits(job)]
         suspects: list[Suspect] = []
         if admit is Admit.NONE:
@@ -149,7 +149,7 @@ class Claiming:
         elif _is_first_send(job) and self._transaction.jobs.has_earlier_event(job):
             self._held.append(job)
         else:
-            # A run beside the plan, or one that was asked for again, must not hold up the plan.
+            # A run beside the plan, or one that is retried by hand, must not delay the plan.
             until = schedule.next_at if schedule and not schedule.disabled_at else None
             self._begin(job, replace(job, retry_until=job.retry_until or until), schedule)
         self._armed += self._report(self._begun[begun:])

@@ -48,7 +48,7 @@ def close_gap(transaction: Transaction, schedule: Schedule) -> None:
 def shorten(
     transaction: Transaction, plan: Plan, schedule: Schedule, next_at: datetime | None
 ) -> None:
-    """Take back that times were not run from `next_at` on, where it moves before those planned."""
+    """Remove from the gaps the times from `next_at` on, which are planned again."""
     if next_at is None or (schedule.next_at is not None and next_at >= schedule.next_at):
         return
     for entry in transaction.log.gaps(schedule):

@@ -1,4 +1,4 @@
-"""What was planned while the clock was ahead, planned anew once the clock was set back.
+"""Planning again what was planned while the clock was ahead, once it was set back.
 
 A run is never planned for a time that a run has had already, whatever the clock did in between.
 """
@@ -37,7 +37,7 @@ def replan(transaction: Transaction, ahead: Ahead, now: datetime, random: Random
 def _isolated(
     transaction: Transaction, schedule: Schedule, now: datetime, random: Random
 ) -> list[Job]:
-    """Plan one schedule; one whose rules cannot be read stays, its run tells when it is due."""
+    """Plan one schedule; if its rules cannot be read it stays, and its next run reports that."""
     try:
         return _replan(transaction, schedule, now, random)
     except (ValueError, msgspec.MsgspecError):
@@ -56,7 +56,7 @@ def _replan(
         return []
     waiting = transaction.schedules.waiting_run(schedule)
     if waiting is not None and waiting.scheduled_at <= now:
-        return []  # its user sent for it
+        return []  # its user has asked for it
     gaps.shorten(transaction, plan, schedule, next_at)
     healed = transaction.schedules.move(schedule, replace(healed, next_at=next_at, ended_at=None))
     if waiting is None:

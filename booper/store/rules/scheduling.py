@@ -213,7 +213,7 @@ def account_disabled(
         return schedule
     try:
         plan = Plan.of_schedule(schedule)
-    except ValueError:  # its zone is gone, and with it the times that passed
+    except ValueError:  # its time zone is unknown, and with it the times that passed
         return schedule
     gap = plan.gap(DISABLED, missed, plan.last_until(now) or missed)
     gaps.record_gaps(transaction, schedule, newest, (gap,), now, random)

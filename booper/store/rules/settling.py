@@ -18,7 +18,7 @@ from booper.store.values import AnnounceRescue, Settled, Settlement
 from booper.wire.log import interruption_of, state_rejected
 
 TRIMMED_AFTER: Final = 8
-"""After how many attempts a job's log is looked at each time: most jobs never are."""
+"""After every so many attempts a job's log is trimmed: most jobs never get there."""
 
 MAX_JOB_ENTRIES: Final = 1_000
 MAX_JOB_BYTES: Final = 8 << 20
@@ -28,7 +28,7 @@ MAX_JOB_BYTES: Final = 8 << 20
 def settle_all(
     transaction: Transaction, settlements: Sequence[Settlement], *, random: Random
 ) -> list[Settled]:
-    """Write what attempts have brought; of one that has lost its job, the log entries alone.
+    """Write the results of attempts; of one that has lost its job, the log entries alone.
 
     Raises: LostRace, if one of several has lost its job; each is to be tried by itself.
     """
@@ -80,7 +80,7 @@ def rescue(
     transaction.jobs.move_all(list(zip(left, rescued, strict=True)))
     transaction.log.append([interruption_of(job, now) for job in left], random)
     for job, after in zip(left, rescued, strict=True):
-        with suppress(msgspec.MsgspecError):  # args that cannot be read: the next claim says so
+        with suppress(msgspec.MsgspecError):  # unreadable args: the next claim reports them
             insert(transaction, announce(Attempt.of(job), after, now), now, random)
     return len(left)
 

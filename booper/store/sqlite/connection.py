@@ -84,7 +84,7 @@ def reading(path: Path) -> Connection:
 
 
 def unavailable(error: sqlite3.Error | MemoryError) -> StoreUnavailable:
-    """Turn what SQLite says into what booper says."""
+    """Return booper's error for an error of SQLite."""
     if getattr(error, "sqlite_errorname", "") in _FULL:
         return StoreFull("the disk is full; free some space and send the request again")
     if is_damage(error):

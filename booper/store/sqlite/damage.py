@@ -1,4 +1,4 @@
-"""Damage of a database file: told from other errors, remembered, and kept to what it has hit.
+"""Damage of a database file: told apart from other errors, remembered, and limited to its pages.
 
 SQLite reports a damaged page when it reads it. What lies on other pages can still be read and
 written, so one page should stop no more than the jobs on it.
@@ -40,7 +40,7 @@ def is_damage(error: BaseException) -> bool:
 
 
 def set_aside(connection: sqlite3.Connection, job_id: int, error: BaseException) -> None:
-    """Claim a job no more while this connection is open."""
+    """Exclude a job from claims while this connection is open."""
     note_damage(connection, error)
     if isinstance(connection, Watched) and job_id not in connection.set_aside:
         connection.set_aside.add(job_id)
@@ -48,7 +48,7 @@ def set_aside(connection: sqlite3.Connection, job_id: int, error: BaseException)
 
 
 def without_set_aside(connection: sqlite3.Connection, job_ids: Sequence[int]) -> Sequence[int]:
-    """Return these jobs but for those that were set aside."""
+    """Return these jobs without those that were set aside."""
     if not isinstance(connection, Watched) or not connection.set_aside:
         return job_ids
     return [number for number in job_ids if number not in connection.set_aside]

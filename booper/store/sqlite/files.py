@@ -1,4 +1,4 @@
-"""The files of an open database, watched: what is written into one that was deleted is lost.
+"""A watch on the files of an open database: what is written into a deleted file is lost.
 
 A file keeps its contents while it is open, whatever happens to its name. So everything would seem
 to go well until the next start, which opens what stands under the name then.
@@ -16,7 +16,7 @@ log = logging.getLogger("booper.store")
 # What SQLite has open beside the database in WAL mode (https://www.sqlite.org/walformat.html).
 _SUFFIXES = ("-wal", "-shm")
 
-# How long one look vouches for the files. A look takes 5 µs.
+# How long one check is valid. A check takes 5 µs.
 FRESH_SECONDS = 0.05
 LOOK_EVERY = timedelta(seconds=1)
 

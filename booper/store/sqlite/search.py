@@ -1,4 +1,4 @@
-"""Looking through a user's jobs in steps, each of which holds its connection for some milliseconds.
+"""Searching a user's jobs in steps, each of which takes its connection for some milliseconds.
 
 A filter can leave out any number of jobs before it meets one that matches, and a job can have a
 mebibyte. A step looks at so many and reads so much at most; between two of them others have their

@@ -35,7 +35,7 @@ INSERT INTO pulse (id, beat_at) VALUES (1, :now) ON CONFLICT (id) DO UPDATE SET 
 BEGIN_OWNING = "INSERT INTO owners DEFAULT VALUES"
 FORGET_OWNERS = "DELETE FROM owners WHERE id <> :owner"
 
-# Anybody may ask whether booper is ready; they are not to keep the disk busy with it.
+# Anyone may ask whether booper is ready; that must not keep the disk busy.
 FRESH_SECONDS = 1.0
 
 
@@ -100,7 +100,7 @@ async def open_store(
 
 
 def begin_owning(connection: SQLiteTransaction) -> None:
-    """Take a number of this process's own, under which it claims jobs."""
+    """Take a new number, under which this process claims jobs."""
     number = connection.execute(BEGIN_OWNING).lastrowid
     assert number is not None
     connection.execute(FORGET_OWNERS, {"owner": number})

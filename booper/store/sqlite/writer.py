@@ -131,14 +131,14 @@ class Writer:
                 return
 
     def close(self) -> None:
-        """Take no more changes; those that wait are still committed."""
+        """Accept no more changes; those that wait are still committed."""
         self._is_closed = True
         self._arrived.set()
 
     def _commit_waiting(
         self, loop: asyncio.AbstractEventLoop, connection: SQLiteTransaction
     ) -> None:
-        """Commit on the connection's thread until nothing waits; tell of each group at once.
+        """Commit on the connection's thread until nothing waits; report each group at once.
 
         The thread gets the interpreter's lock when the event loop has nothing to do, so it takes
         the next group then, and does not go to the loop for it and wait once more.
@@ -218,7 +218,7 @@ def _commit_together(
     """Make changes in one transaction; each has its result or its error, none both.
 
     Nearly all succeed, so they are first made without savepoints: each step of one waits for the
-    event loop to give up the interpreter's lock. If any raises, all are made anew within them.
+    event loop to give up the interpreter's lock. If any raises, all are made again with savepoints.
     """
     try:
         is_statement = len(kinds) == 1 and kinds[0][0].is_statement
