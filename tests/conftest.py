@@ -125,6 +125,6 @@ async def api(booper: Booper) -> AsyncIterator[Api]:
 
 @pytest.fixture
 async def admin(booper: Booper) -> AsyncIterator[Api]:
-    """Return a client of the administration door, which needs no key."""
+    """Return a client of the administration socket, which needs no key."""
     async with Api(booper.administration) as client:
         yield client

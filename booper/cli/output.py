@@ -15,13 +15,13 @@ from booper.cli.failures import exit_code, message
 from booper.cli.settings import read_settings, source_of
 from booper.cli.shown import (
     breakers_table,
+    job_details,
     jobs_table,
     log_line,
     logs_table,
     pauses_table,
     schedules_table,
     spelled,
-    told,
 )
 from booper.cli.table import terminal_width
 from booper.cli.text import Number, one_line, printable, to_json
@@ -59,7 +59,7 @@ class Output:
 
     def job(self, job: Job) -> None:
         """Print one job."""
-        self.show(job, told(job, terminal_width()))
+        self.show(job, job_details(job, terminal_width()))
 
     def job_and_attempt(self, job: Job) -> None:
         """Print one job, for people with what its last attempt sent and received."""
@@ -67,7 +67,7 @@ class Output:
             self.job(job)
             return
         entries = self.client.logs.list(job_id=job.job_id, limit=_MAX_ENTRIES).data
-        click.echo(printable(told(job, terminal_width(), entries)))
+        click.echo(printable(job_details(job, terminal_width(), entries)))
 
     def schedules(self, schedules: Sequence[Schedule]) -> None:
         """Print schedules, for people with their next runs."""
@@ -84,6 +84,8 @@ class Output:
             click.echo(to_json(schedule))
         else:
             self.schedules([schedule])
+            if schedule.error is not None:
+                click.echo(printable(f"error: {schedule.error}"))
 
     def pauses(self) -> None:
         """Print what is paused."""

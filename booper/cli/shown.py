@@ -40,7 +40,7 @@ def schedules_table(
     rows = [
         (
             str(schedule.id),
-            "disabled" if schedule.disabled_at else "enabled",
+            _state(schedule),
             _frequency(schedule.frequency),
             spelled(next_at) if next_at else "-",
             schedule.name or "",
@@ -85,7 +85,7 @@ def log_line(entry: LogEntry) -> str:
     return f"{spelled(entry.inserted_at)}  job {entry.job_id}  {_event(entry)}"
 
 
-def told(job: Job, width: int | None = None, newest_first: Sequence[LogEntry] = ()) -> str:
+def job_details(job: Job, width: int | None = None, newest_first: Sequence[LogEntry] = ()) -> str:
     """Return what a person wants to know of one job, and of its last attempt by its log entries."""
     head = f"job {job.job_id}: {job.state}, {_request(job.args)}"
     facts = [
@@ -105,6 +105,13 @@ def told(job: Job, width: int | None = None, newest_first: Sequence[LogEntry] = 
 def spelled(at: datetime) -> str:
     """Return a time in UTC, to the second."""
     return at.strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _state(schedule: Schedule) -> str:
+    """Return whether it is enabled; one that is, and whose runs cannot be planned, is in error."""
+    if schedule.disabled_at is not None:
+        return "disabled"
+    return "enabled" if schedule.error is None else "error"
 
 
 def _held(job: Job) -> str | None:

@@ -184,7 +184,7 @@ async def test_a_users_key_opens_the_operations_of_users(stranger: Api) -> None:
 
 
 async def test_the_fixed_key_administers(api: Api) -> None:
-    """The operator's key is of scope `admin`, on the public door as well."""
+    """The operator's key is of scope `admin`, over the public address as well."""
     for method, path in ADMINS:
         assert (await api.request(method, filled(path))).status_code not in (401, 403)
 
@@ -343,7 +343,7 @@ async def test_a_public_address_is_fine_once_there_is_a_key(config: Config) -> N
         assert booper.first_key is None
 
 
-async def test_the_admin_door_needs_a_key_for_what_belongs_to_a_user(
+async def test_the_admin_socket_needs_a_key_for_what_belongs_to_a_user(
     admin: Api,
 ) -> None:
     """An administrator without a key is no user: jobs and logs have nobody to belong to."""
@@ -352,8 +352,8 @@ async def test_the_admin_door_needs_a_key_for_what_belongs_to_a_user(
         problem(await admin.request(method, filled(path), json=body), 401)
 
 
-async def test_the_admin_door_still_refuses_a_wrong_key(admin: Api) -> None:
-    """Who sends a key must send a good one, on the admin door as well."""
+async def test_the_admin_socket_still_refuses_a_wrong_key(admin: Api) -> None:
+    """Who sends a key must send a good one, over the admin socket as well."""
     for method, path in ADMINS:
         headers = {"Authorization": "Bearer sk_test_unknown0123456789"}
         problem(await admin.request(method, filled(path), headers=headers), 401)

@@ -1,4 +1,4 @@
-"""API keys over the administration door; `test_api_auth` says who may not."""
+"""API keys over the administration socket; `test_api_auth` says who may not."""
 
 import json
 from datetime import timedelta
@@ -94,7 +94,7 @@ async def test_the_fixed_key_is_listed_as_administering(api: httpx.AsyncClient) 
 async def test_a_users_administering_key_makes_and_revokes_keys(
     admin: httpx.AsyncClient, api: httpx.AsyncClient
 ) -> None:
-    """A key of scope `admin` manages keys on the public door, whichever user it belongs to."""
+    """A key of scope `admin` manages keys over the public address, whichever user it belongs to."""
     theirs = await make(admin, name="theirs", user="other", scope="admin")
     response = await api.post("/api/keys", json={"name": "new"}, headers=bearer(theirs["key"]))
     assert response.status_code == 201
@@ -145,8 +145,8 @@ async def test_revoking_what_is_not_there_is_404(admin: httpx.AsyncClient) -> No
         assert (await admin.delete(f"/api/keys/{reference}")).status_code == 404
 
 
-async def test_the_admin_door_serves_a_user_who_sends_a_key(admin: httpx.AsyncClient) -> None:
-    """With a key the administration door is that user's API as well."""
+async def test_the_admin_socket_serves_a_user_who_sends_a_key(admin: httpx.AsyncClient) -> None:
+    """With a key the administration socket is that user's API as well."""
     made = await make(admin, name="laptop")
     response = await admin.post(
         "/api/jobs", json={"url": URL, "schedule_in": 60}, headers=bearer(made["key"])

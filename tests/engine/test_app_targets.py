@@ -515,7 +515,7 @@ async def test_nobody_from_outside_reaches_the_program(
 
 
 async def test_the_name_of_a_user_opens_nothing_outside(booper: Booper) -> None:
-    """The header means something only to who may open the administrator's door."""
+    """The header has an effect only behind the administrator's socket."""
     async with inside(booper.asgi) as stranger:
         assert (await stranger.get("/api/jobs")).status_code == 401
         assert (await stranger.post("/api/jobs", json={"url": GOOD})).status_code == 401

@@ -22,7 +22,7 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workers,
     folder = tmp_path_factory.mktemp("workers")
     allow_local_targets(folder)
     with listening_target() as target, working(folder) as workers:
-        assert len(workers.processes()) == 2
+        until(lambda: len(workers.processes()) == 2, "both of them respond")
         yield workers, crash(workers, target, JOBS)
 
 
