@@ -262,4 +262,5 @@ def _check_name(name: str, known: Mapping[str, object], message: str, noun: str)
     if name in known:
         return
     hint = did_you_mean(name, known)
-    raise ConfigError(f"{message}; {f'{hint} ' if hint else ''}The {noun} are {', '.join(known)}")
+    advice = f"{hint} The" if hint else "the"
+    raise ConfigError(f"{message}; {advice} {noun} are {', '.join(known)}")

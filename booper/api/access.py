@@ -27,8 +27,8 @@ class Access(StrEnum):
     OPEN = "no key"
     READ = "a key that may read"
     WRITE = "a key that may write"
-    OWN_OR_WRITE = "booper's own deliveries, or a key that may write"
-    ADMIN = "a key that may administer, or whoever may open the socket beside the database"
+    OWN_OR_WRITE = "a key that may write; booper's own deliveries need none"
+    ADMIN = "a key of scope admin, or access to the socket beside the database"
 
 
 _SCOPES: Final = {

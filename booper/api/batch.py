@@ -106,7 +106,7 @@ class Results:
 
 
 async def create(call: Call) -> Response:
-    """Accept many jobs, each with its own result."""
+    """Create many jobs, each with its own result."""
     services = call.services
     is_atomic = flag(call, "atomic")
     batch = await read_json(call, Batch, services.max_batch_bytes)

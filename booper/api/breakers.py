@@ -24,7 +24,7 @@ class BreakerResource(msgspec.Struct, frozen=True):
 
 
 async def list_all(call: Call) -> Response:
-    """List the origins that are probed only, because they failed again and again."""
+    """List the origins that are only probed, because they failed repeatedly."""
     opened = call.services.scheduler.breakers.open()
     return JSONResponse({"data": [_resource(breaker) for breaker in opened]})
 

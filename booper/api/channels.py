@@ -110,12 +110,12 @@ async def post_to_channel(call: Call) -> Response:
 
 
 async def ping(call: Call) -> Response:
-    """Respond that booper is there."""
+    """Respond with Pong."""
     return JSONResponse({"message": "Pong"})
 
 
 async def events(call: Call) -> Response:
-    """Stream what is sent to one of the caller's channels from now on."""
+    """Stream the messages to one of the caller's channels from now on."""
     channel = _channel_of(call)
     if call.scope["method"] == "HEAD":
         head = Response(headers=_STREAM_HEADERS)

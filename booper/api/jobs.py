@@ -46,7 +46,7 @@ class JobPage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 async def create(call: Call) -> Response:
-    """Accept a job or a schedule; the response leaves when it is durable."""
+    """Create a job or a schedule; the response is sent after it is stored."""
     services = call.services
     if flag(call, "dry_run"):
         return await _dry_run(call)
@@ -69,7 +69,7 @@ async def _dry_run(call: Call) -> Response:
 
 
 async def list_all(call: Call) -> Response:
-    """List the user's jobs, newest first unless asked otherwise."""
+    """List the user's jobs, newest first by default."""
     now = call.services.clock.now()
     page, values = read_page(call.query, ORDER_FIELDS, query_readers(now))
     part = await call.services.store.jobs.list(call.user_id, page, query_filter(values), now)
@@ -195,13 +195,13 @@ _CREATE = Documentation(
     body=DescribedBody(Args, EXAMPLES, FORM_OF_CREATE, {"daily standup": _FORM_EXAMPLE}),
     responses={
         201: DescribedResponse(
-            "The new job, of a schedule its first run",
+            "The new job, or the first run of the new schedule",
             (Data(JobResource),),
             {"data": JOB},
             headers=("Location",),
         ),
         200: DescribedResponse(
-            "The job that holds the idempotency key; of a dry run, what would be",
+            "The job that has the idempotency key; for a dry run, what the create would do",
             (Data(JobResource), Data(Preview)),
             {"data": {**JOB, "job": {**_STATE, "has_confict": True}}},
         ),

@@ -72,7 +72,7 @@ async def issue(create: CreateKey, asked: KeyRequest, now: datetime) -> NewKeyRe
 
 
 async def create(call: Call) -> Response:
-    """Make a key and show it, this once."""
+    """Create a key and show it, once."""
     body = await read_body(call, call.services.max_body_bytes)
     check_json_type(call)
     asked = read_struct(body, KeyRequest)
@@ -81,7 +81,7 @@ async def create(call: Call) -> Response:
 
 
 async def list_all(call: Call) -> Response:
-    """List keys, revoked ones too, newest first unless asked otherwise; none is shown itself."""
+    """List keys, revoked ones too, newest first by default; the keys themselves are never shown."""
     page, _ = read_page(call.query, ORDER_FIELDS, {}, max_id=MAX_UUID)
     part = _part(await call.services.store.keys.list(), page)
     return JSONResponse(KeyPage([key_resource(key) for key in part], write_cursor(page, part)))

@@ -28,7 +28,7 @@ class LogPage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 async def list_all(call: Call) -> Response:
-    """List the user's log entries, of all jobs or one, newest first unless asked otherwise."""
+    """List the user's log entries, of all jobs or one, newest first by default."""
     readers = {"job_id": _job_id, "event": _event}
     query = call.query
     page, filters = read_page(query, ORDER_FIELDS, readers, max_id=MAX_UUID)
@@ -63,8 +63,8 @@ _LIST = Documentation(
     parameters=(
         *paging(ORDER_FIELDS),
         CURSOR,
-        Parameter("job_id", "Of this job alone", whole(0, 10**18 - 1), 29180),
-        Parameter("event", "Of this event alone", choice(EVENTS), "worker.http.response"),
+        Parameter("job_id", "Only entries of this job", whole(0, 10**18 - 1), 29180),
+        Parameter("event", "Only entries of this event", choice(EVENTS), "worker.http.response"),
     ),
     responses={200: DescribedResponse("Entries", (LogPage,), {"data": [_ENTRY]})},
 )

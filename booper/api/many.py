@@ -59,7 +59,9 @@ _MANY = Documentation(
     ),
     responses={
         200: DescribedResponse(
-            "How many", (Data(ManyResult),), {"data": {"matched": 3, "changed": 0}}
+            "How many jobs matched and changed",
+            (Data(ManyResult),),
+            {"data": {"matched": 3, "changed": 0}},
         )
     },
 )

@@ -31,10 +31,10 @@ from booper.api.schemas import (
 VERSION: Final = "3.1.0"
 REFERENCE: Final = "#/components/schemas/{name}"
 
-_DESCRIPTION: Final = """Post a request now, it is sent at its time: once, or again and again.
+_DESCRIPTION: Final = """Post a request now, and it is sent at its time: once, or repeatedly.
 
 Times are UTC. An optional field that is null counts as absent. Errors are problem details
-(RFC 9457); of bad input, `errors` names each wrong field by its JSON Pointer (RFC 6901)."""
+(RFC 9457); for invalid input, `errors` names each invalid field by its JSON Pointer (RFC 6901)."""
 
 _KEY: Final[Schema] = {
     "type": "http",

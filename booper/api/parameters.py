@@ -27,15 +27,15 @@ def paging(fields: Sequence[str]) -> tuple[Parameter, ...]:
     return (
         Parameter(
             "limit",
-            "How many at most; a page has up to 4 MiB",
+            "The most items on a page, which has up to 4 MiB",
             {**whole(1, MOST), "default": DEFAULT_LIMIT},
             25,
         ),
-        Parameter("offset", "How many to leave out", whole(0, FARTHEST_OFFSET), 0),
+        Parameter("offset", "How many items to skip", whole(0, FARTHEST_OFFSET), 0),
         Parameter(
             "order_by",
-            "A field and a direction, newest first by default; a list of the two, as JSON or as "
-            "`order_by[]` twice, is as good",
+            "A field and a direction, newest first by default; also as a list of the two, in JSON "
+            "or as `order_by[]` twice",
             order,
             f"{fields[0]},asc",
             is_list=True,
@@ -45,8 +45,8 @@ def paging(fields: Sequence[str]) -> tuple[Parameter, ...]:
 
 CURSOR: Final = Parameter(
     "cursor",
-    "The `next_cursor` of a page, in the same order; go on from there until a page has none, also "
-    "behind one that is short or empty",
+    "The `next_cursor` of a page in the same order; go on until a page has none, even if a page "
+    "is short or empty",
     {"type": "string"},
 )
 
@@ -55,7 +55,11 @@ _SCHEDULE = "9f1c2a34-6a0e-4f0b-8a55-3d3f4a0c7f11"
 
 FILTERS: Final = (
     Parameter(
-        "state", "One state or several, with commas", listed(State), "completed", is_list=True
+        "state",
+        "One state, or several separated by commas",
+        listed(State),
+        "completed",
+        is_list=True,
     ),
     Parameter(
         "kind", "Whose jobs: the user's, or booper's own", listed(Kind), "callback", is_list=True
@@ -63,14 +67,16 @@ FILTERS: Final = (
     Parameter("tag", "A tag that the job has", text(MAX_PREFIX_LENGTH), "nightly"),
     Parameter(
         "schedule_id",
-        "The schedule that it is a run of",
+        "The schedule whose runs to list",
         UUID,
         _SCHEDULE,
     ),
-    Parameter("url_prefix", "How its URL begins", text(MAX_PREFIX_LENGTH), "https://example.com/"),
+    Parameter(
+        "url_prefix", "What its URL begins with", text(MAX_PREFIX_LENGTH), "https://example.com/"
+    ),
     Parameter(
         "host", "Its host, host:port or origin", text(MAX_PREFIX_LENGTH), "api.example.com:8443"
     ),
-    Parameter("before", "It is scheduled before then", MOMENT, "2030-02-01T00:00:00Z"),
-    Parameter("after", "It is scheduled after then", MOMENT, "2030-01-01T00:00:00Z"),
+    Parameter("before", "Only jobs scheduled before this time", MOMENT, "2030-02-01T00:00:00Z"),
+    Parameter("after", "Only jobs scheduled after this time", MOMENT, "2030-01-01T00:00:00Z"),
 )

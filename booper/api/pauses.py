@@ -34,14 +34,14 @@ class PauseResource(msgspec.Struct, frozen=True):
 
 
 async def pause(call: Call) -> Response:
-    """Send nothing, to one target or at all, until it is resumed; jobs keep their states."""
+    """Pause one target or all until resumed; jobs keep their states."""
     target, now = await read_target(call), call.services.clock.now()
     await call.services.commands.pause(target, now)
     return await _paused(call)
 
 
 async def resume(call: Call) -> Response:
-    """Send again, to one target or to all."""
+    """Resume one target or all."""
     await call.services.commands.resume(await read_target(call))
     return await _paused(call)
 

@@ -13,7 +13,7 @@ from booper.errors import StoreFull, StoreUnavailable
 
 
 async def ping(call: Call) -> Response:
-    """Respond that booper is there."""
+    """Respond with Pong."""
     return JSONResponse({"message": "Pong"})
 
 
@@ -32,7 +32,7 @@ async def healthz(call: Call) -> Response:
 
 
 async def readyz(call: Call) -> Response:
-    """Respond whether booper can store and send jobs now: the store writes, the loop runs."""
+    """Respond whether booper can store and send jobs now."""
     if not call.services.scheduler.is_running:
         raise StoreUnavailable("the loop is not running")
     call.services.scheduler.check_sending()

@@ -15,10 +15,10 @@ CALLBACK: Final = "callback"
 _TEXT: Final[Schema] = {"type": "string"}
 _TIME: Final[Schema] = {"type": "string", "format": "date-time"}
 _ANY_JSON: Final[Schema] = {
-    "description": "JSON as it is where the content type says so, any other content as text in "
-    "its charset, and what is no text in base64"
+    "description": "JSON if the content type says so, other text in its charset, and anything "
+    "else in base64"
 }
-_BASE64: Final[Schema] = {"const": "base64", "description": "There if the body is no text"}
+_BASE64: Final[Schema] = {"const": "base64", "description": "Present if the body is not text"}
 _HEADERS: Final[Schema] = {
     "type": "object",
     "additionalProperties": _TEXT,
@@ -41,7 +41,7 @@ _CAME: Final[Mapping[str, Schema]] = {
     "body_encoding": _BASE64,
     "truncated": {
         "const": True,
-        "description": "There if the body was longer than is kept, or may have been cut off",
+        "description": "Present if the body was longer than the limit, or may have been cut off",
     },
     "fault": {
         **_TEXT,
@@ -67,10 +67,10 @@ _PLACE: Final[Mapping[str, Schema]] = {
     "attempt": {**whole(0, 2**31), "description": "0 if the job was cancelled before its first"},
     "sequence": {
         **whole(0, 2**33),
-        "description": "Rises from event to event of one job, not always by one: sort by it, and "
-        "count nothing by it. Events whose first delivery fails come later than those after them. "
-        "An attempt that booper gives back uncounted, since it was stopped or its machine lacked "
-        "something, begins anew: its events come again with the same attempt and sequence",
+        "description": "Grows from event to event of one job, not always by one: sort by it, do "
+        "not count by it. An event whose first delivery fails arrives after later ones. An attempt "
+        "that booper returns uncounted, because it was stopped or its machine lacked something, "
+        "begins anew: its events come again with the same attempt and sequence",
     },
 }
 

@@ -54,7 +54,7 @@ class SchedulePage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 async def list_all(call: Call) -> Response:
-    """List the user's schedules, newest first unless asked otherwise."""
+    """List the user's schedules, newest first by default."""
     page, _ = read_page(call.query, ORDER_FIELDS, {}, max_id=MAX_UUID)
     part = await call.services.store.schedules.list(call.user_id, page)
     redaction = call.services.redaction
@@ -82,28 +82,28 @@ async def change(call: Call) -> Response:
 
 
 async def disable(call: Call) -> Response:
-    """Cancel the waiting run and plan no more."""
+    """Disable a schedule and cancel its waiting run."""
     services, now = call.services, call.services.clock.now()
     schedule = await services.commands.disable_schedule(call.user_id, _reference(call), now)
     return JSONResponse({"data": schedule_resource(schedule, services.redaction)})
 
 
 async def enable(call: Call) -> Response:
-    """Plan the next run after now."""
+    """Enable a schedule and plan its next run."""
     services, now = call.services, call.services.clock.now()
     schedule = await services.commands.enable_schedule(call.user_id, _reference(call), now)
     return JSONResponse({"data": schedule_resource(schedule, services.redaction)})
 
 
 async def delete(call: Call) -> Response:
-    """Cancel the waiting run and forget the schedule; its past jobs stay."""
+    """Delete a schedule and cancel its waiting run; its past jobs stay."""
     services, now = call.services, call.services.clock.now()
     await services.commands.delete_schedule(call.user_id, _reference(call), now)
     return Response(status_code=204)
 
 
 async def run(call: Call) -> Response:
-    """Run a schedule now, beside its plan, with another body if one is given."""
+    """Run a schedule now, in addition to its planned runs, with another body if one is given."""
     services, now = call.services, call.services.clock.now()
     body = await read_body(call, services.max_body_bytes)
     given = read_run_body(call, body)
@@ -151,7 +151,9 @@ _DETAIL = {
 }
 _ID = Parameter("schedule_id", "The schedule's id", UUID_SCHEMA, _SCHEDULE["id"])
 _ONE = DescribedResponse("The schedule", (Data(ScheduleResource),), {"data": _SCHEDULE})
-_DETAILED = DescribedResponse("It and its next runs", (Data(ScheduleDetail),), {"data": _DETAIL})
+_DETAILED = DescribedResponse(
+    "The schedule and its next runs", (Data(ScheduleDetail),), {"data": _DETAIL}
+)
 
 _LIST = Documentation(
     tag="schedules",

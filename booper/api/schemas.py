@@ -138,8 +138,8 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
     "Url": matching(
         rf"([Hh][Tt][Tt][Pp][Ss]?://{_HOST}([/?#]{_SEEN}*)?|app:/{_SEEN}*)",
         maxLength=MAX_URL_LENGTH,
-        description="https, or http where the operator allows it. booper reaches no private "
-        "network and not itself, unless the operator allows that as well",
+        description="https, or http if the operator allows it. booper does not reach private "
+        "networks or itself, unless the operator allows that too",
     ),
 }
 """The schemas that others refer to."""
@@ -157,7 +157,7 @@ HEADERS: Final[Schema] = {
     "maxProperties": CREATE_FIELDS["headers"].maximum,
     "description": "Names that frame or route the message are refused: Connection, "
     "Content-Length, Expect, Host, Keep-Alive, Proxy-*, TE, Trailer, Transfer-Encoding, Upgrade. "
-    "Names that differ only in letter case are one header, and refused.",
+    "Two names that differ only in letter case are the same header, and refused.",
 }
 _KINDS: Final[Mapping[FieldKind, Schema]] = {
     FieldKind.METHOD: matching(any_case(METHODS)),

@@ -76,11 +76,10 @@ CREATE_FIELDS: Final[Mapping[str, Field]] = {
     "scheduled_at": Field(kind=FieldKind.MOMENT, option="--at"),
     "idempotency_key": Field(
         kind=FieldKind.TEXT,
-        description="While a job with this key has not finished, a create with it makes none: "
-        "the response is 200, with that job. Once it has finished or is cancelled, the key is free "
-        "again, and a create with it makes a new job, whose requests have another Idempotency-Key "
-        "header. idempotency_ttl keeps it taken for longer. A schedule holds its key until it is "
-        "deleted or has ended.",
+        description="While a job with this key has not finished, another create with it makes no "
+        "job: the response is 200 with the first job. Then the key is free: the same create makes "
+        "a new job, with another Idempotency-Key header. idempotency_ttl keeps the key taken for "
+        "longer. A schedule keeps its key until it is deleted or has ended.",
         maximum=255,
         is_fixed=True,
         option="--idempotency-key",
@@ -91,13 +90,14 @@ CREATE_FIELDS: Final[Mapping[str, Field]] = {
     "cron": Field(kind=FieldKind.CRON, option="--cron"),
     "timezone": Field(
         kind=FieldKind.TIMEZONE,
-        description="The zone of cron, and of scheduled_at, starts_at and ends_at where they "
-        "name none. It does not govern schedule_in and repeat_every, which count real time",
+        description="The zone of cron, and of scheduled_at, starts_at and ends_at if they name "
+        "none. schedule_in and repeat_every count real time in every zone",
         option="--timezone",
     ),
     "starts_at": Field(
         kind=FieldKind.MOMENT,
-        description="No run is before it. It anchors the grid of repeat_every, also in the past",
+        description="No run is before this time. The grid of repeat_every begins there, even if "
+        "it has passed",
         needs=Needs.RECURRENCE,
     ),
     "ends_at": Field(
@@ -120,8 +120,8 @@ CREATE_FIELDS: Final[Mapping[str, Field]] = {
     ),
     "on_conflict": Field(
         kind=FieldKind.CHOICE,
-        description="What a create does whose key is taken: ignore makes none, replace changes "
-        "the waiting job or the schedule in its place, reject is refused with 409",
+        description="What a create does if its key is taken: ignore makes no job, replace changes "
+        "the waiting job or the schedule in place, reject gets the response 409",
         choices=("ignore", "replace", "reject"),
         default="ignore",
         needs=Needs.KEY,
@@ -130,8 +130,8 @@ CREATE_FIELDS: Final[Mapping[str, Field]] = {
     "idempotency_ttl": Field(
         kind=FieldKind.DURATION,
         description="How long the key stays taken, counted from the create, even if the job has "
-        "finished before; a cancelled job frees it. By default what the server's setting says, "
-        "which is not at all. A schedule's key needs none.",
+        "finished; cancelling the job frees it. The default is a setting of the server, 0 unless "
+        "changed. The key of a schedule needs none.",
         needs=Needs.KEY,
         is_fixed=True,
         option="--idempotency-ttl",
@@ -143,8 +143,8 @@ CREATE_FIELDS: Final[Mapping[str, Field]] = {
     "max_attempts": Field(kind=FieldKind.NUMBER, maximum=10_000, option="--max-attempts"),
     "backoff": Field(
         kind=FieldKind.BACKOFF,
-        description="A wait shorter than a second counts as a second, after the hundredth "
-        "attempt one shorter than a minute as a minute",
+        description="A wait shorter than a second counts as a second; after the hundredth "
+        "attempt, one shorter than a minute counts as a minute",
     ),
     "timeout": Field(
         kind=FieldKind.DURATION,
