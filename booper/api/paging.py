@@ -2,10 +2,10 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from starlette.datastructures import QueryParams
 
 from booper.api.call import NO_QUERY, Call

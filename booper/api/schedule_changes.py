@@ -1,9 +1,9 @@
 """What a change of a schedule, and an extra run of it, is read from: given fields over its own."""
 
-from dataclasses import replace
 from datetime import datetime
 
 import msgspec
+from msgspec.structs import replace
 
 from booper.api.bodies import JSON, check_json_type, decode_json
 from booper.api.call import Call

@@ -5,9 +5,10 @@ Everything here is naive local time: zones and daylight saving belong to `recurr
 
 from bisect import bisect_left
 from calendar import monthrange
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Final
+
+import msgspec
 
 _DAY: Final = timedelta(days=1)
 _DAY_MINUTES: Final = 24 * 60
@@ -19,8 +20,7 @@ _LONGEST: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _SIX_WEEKS: Final = sum(1 << 7 * week for week in range(6))
 
 
-@dataclass(frozen=True, slots=True)
-class Calendar:
+class Calendar(msgspec.Struct, frozen=True):
     """The wall-clock minutes that match a cron expression, in naive local time.
 
     Attributes:

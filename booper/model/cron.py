@@ -5,10 +5,10 @@ ends as "every" and accepts forms the contract refuses (six fields, `R`, reverse
 """
 
 import re
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
+import msgspec
 from croniter import croniter  # type: ignore[import-untyped]  # croniter 7.0 ships no types
 
 from booper.model.calendar import Calendar
@@ -68,8 +68,7 @@ def parse(expression: str) -> Calendar:
     return calendar
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
+class _Field(msgspec.Struct, frozen=True):
     name: str
     low: int
     high: int

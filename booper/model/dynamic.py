@@ -10,7 +10,6 @@ numbers, booleans and None. It sends nothing and stores nothing. Contract §6.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -61,8 +60,7 @@ class StateTooLarge(StateRejected):
         self.limit_bytes = limit_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """What one run can refer to: the values of `$job`, `$previous` and `$state`, all JSON.
 
     `previous` should come from `take_previous` and `state` from `merge_state`, which bound the

@@ -6,10 +6,11 @@ options by it. The types are those of `booper.model.args.Args`, the choices thos
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
 from typing import Final
+
+import msgspec
 
 
 class FieldKind(Enum):
@@ -41,8 +42,7 @@ class Needs(Enum):
     KEY = auto()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class Field(msgspec.Struct, frozen=True, kw_only=True):
     """A field of a create.
 
     `maximum` bounds a number, the length of text, and how many tags or headers there are;

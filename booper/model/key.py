@@ -3,10 +3,11 @@
 import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
+
+import msgspec
 
 PREFIX = "sk_"
 SHORTEST = 16
@@ -29,8 +30,7 @@ class Scope(StrEnum):
 _RANK = {scope: rank for rank, scope in enumerate(Scope)}
 
 
-@dataclass(frozen=True, slots=True)
-class NewKey:
+class NewKey(msgspec.Struct, frozen=True):
     """A key to be stored; `user` None means the first user."""
 
     name: str
@@ -39,8 +39,7 @@ class NewKey:
     scope: Scope = Scope.WRITE
 
 
-@dataclass(frozen=True, slots=True)
-class ApiKey:
+class ApiKey(msgspec.Struct, frozen=True):
     """A stored key: all of it but the key itself."""
 
     id: UUID

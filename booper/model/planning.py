@@ -3,9 +3,10 @@
 Pure. Every planned time is decided here once: it becomes a run, or it is part of a `Gap`.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+import msgspec
 
 from booper.model.schedule import Gap, Misfire, Overlap, Plan
 
@@ -20,8 +21,7 @@ MISFIRE: Final = "misfire"
 DISABLED: Final = "disabled"
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(msgspec.Struct, frozen=True):
     """The waiting job runs now, for `planned_at`; `next_at` is planned after it, if any is."""
 
     planned_at: datetime
@@ -29,16 +29,14 @@ class Run:
     gaps: tuple[Gap, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(msgspec.Struct, frozen=True):
     """The waiting job stays due until its predecessor has finished."""
 
     planned_at: datetime
     gaps: tuple[Gap, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class MoveOn:
+class MoveOn(msgspec.Struct, frozen=True):
     """The waiting job does not run but waits for `next_at`; None if no time is left for it."""
 
     next_at: datetime | None
@@ -48,8 +46,7 @@ class MoveOn:
 Turn = Run | Hold | MoveOn
 
 
-@dataclass(frozen=True, slots=True)
-class DueRun:
+class DueRun(msgspec.Struct, frozen=True):
     """A waiting run that has come due.
 
     `planned_at` is its time on the grid, `scheduled_at` that time with its jitter. `seen_at` is

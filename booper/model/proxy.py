@@ -1,17 +1,17 @@
 """An HTTP proxy, as an operator names it by a URL."""
 
 from base64 import b64encode
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
+
+import msgspec
 
 DEFAULT_PORT: Final = 80
 
 _EXPECTED: Final = 'expected the URL of an HTTP proxy, such as "http://proxy.example:3128"'
 
 
-@dataclass(frozen=True, slots=True)
-class ProxyURL:
+class ProxyURL(msgspec.Struct, frozen=True):
     """Where a proxy listens; `host` is without brackets.
 
     `authorization` is the value of `Proxy-Authorization`, if any. It is not printed.

@@ -1,10 +1,11 @@
 """When a failed attempt is made again: backoff and `Retry-After` (contract §8)."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from random import Random
 from typing import Final
+
+import msgspec
 
 from booper.model.duration import Duration, parse_duration
 
@@ -25,8 +26,7 @@ MIN_LATE_DELAY: Final = timedelta(minutes=1)
 """After `MAX_QUICK_ATTEMPTS` no retry comes sooner than that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(msgspec.Struct, frozen=True):
     """How long to wait after each failed attempt: fixed delays, or none for the exponential."""
 
     delays: tuple[timedelta, ...] = ()

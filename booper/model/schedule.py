@@ -1,6 +1,5 @@
 """A schedule: what repeats, and by which rules (contract §6)."""
 
-from dataclasses import dataclass
 from datetime import UTC, timedelta, tzinfo
 from enum import StrEnum
 from functools import lru_cache
@@ -80,8 +79,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewSchedule:
+class NewSchedule(msgspec.Struct, frozen=True, kw_only=True):
     """A schedule that was asked for; `first_at` is when its next run is planned, if any is."""
 
     user_id: UUID
@@ -96,8 +94,7 @@ class NewSchedule:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """The rules by which a schedule repeats; times that `recurrence` gives, within bounds."""
 
     recurrence: Recurrence

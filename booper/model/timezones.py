@@ -4,13 +4,14 @@ Inside a stretch wall-clock time and UTC differ by a constant.
 """
 
 from bisect import bisect_left
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+import msgspec
 
 from booper.clock import plain
 
@@ -54,8 +55,7 @@ class InvalidTimezone(ValueError):
         return f"timezone {self._name!r} is unknown: {hint}"
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(msgspec.Struct, frozen=True):
     """A time of one UTC offset. `begins` and `ends` (not included) are naive UTC.
 
     `resumes` is the wall-clock time from which fixed-time jobs count: the time the clocks had

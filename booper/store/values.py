@@ -5,7 +5,6 @@ are written with it, so that a report is never lost nor sent for what did not ha
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Any, Final, Generic, NamedTuple, TypeVar
@@ -158,8 +157,7 @@ AnnounceEnd = Callable[[Job, datetime], Sequence[NewJob]]
 """Return the internal jobs that report that a job has ended without an attempt."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """A place in a list: behind an item, or at the beginning; and how many to leave out from there.
 
     The item is known by its value of the list's order (an id or a time) and its id.
@@ -171,8 +169,7 @@ class Place:
     skip: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """Which part of a list: `order_by` is a field of the contract's §2, newest first if falling.
 
     It begins at `place`.
@@ -202,8 +199,7 @@ class Part(msgspec.Struct, Generic[T], frozen=True):
         return len(self.items)
 
 
-@dataclass(frozen=True, slots=True)
-class JobFilter:
+class JobFilter(msgspec.Struct, frozen=True):
     """Which jobs; every part that is given must hold. `before` and `after` bound `scheduled_at`."""
 
     states: frozenset[State] = frozenset()

@@ -1,7 +1,6 @@
 """Redaction: the values of secret headers are hidden wherever a person may read them (§4)."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -14,8 +13,7 @@ REDACTED = "[redacted]"
 ALWAYS = frozenset({"authorization", "cookie", "set-cookie", "proxy-authorization"})
 
 
-@dataclass(frozen=True, slots=True)
-class Redaction:
+class Redaction(msgspec.Struct, frozen=True):
     """The headers whose values are hidden; `names` are in lower case."""
 
     names: frozenset[str] = ALWAYS

@@ -1,7 +1,7 @@
 """Check what due runs do against tables by hand, and a played schedule against a slow grid."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count, product
 from time import thread_time
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from msgspec.structs import replace
 
 from booper.model.args import Args
 from booper.model.planning import (

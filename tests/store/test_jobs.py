@@ -6,7 +6,6 @@ A second store joins by one entry in `tests.support.stores.STORES`.
 import asyncio
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import replace as with_
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -1365,7 +1364,7 @@ async def test_a_key_keeps_its_scope(opening: Opening, tmp_path: Path) -> None:
     """Each scope is stored as it was asked for, after a restart and a revoke too; write if none."""
     async with opening(tmp_path) as store:
         for scope in Scope:
-            made = await store.keys.create(with_(key(scope), scope=scope), START)
+            made = await store.keys.create(replace(key(scope), scope=scope), START)
             assert made.scope is scope
             assert (await store.keys.revoke(made.id, START)).scope is scope
         assert (await store.keys.create(key("plain"), START)).scope is Scope.WRITE

@@ -1,10 +1,10 @@
 """What one job's log keeps is bounded, however often the job is tried and whatever it is told."""
 
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from booper.model.event import LogEntry
 from booper.model.job import Job

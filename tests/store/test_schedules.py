@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from dataclasses import replace as with_
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -783,7 +782,7 @@ async def test_a_change_of_what_is_sent_keeps_the_grid(store: Store, alice: UUID
     before = await schedule_of(store, run)
     now = START + 30 * SECOND
     new = repeating(alice, at=now, url="https://other.test/", max_attempts=2, name="New")
-    new = with_(new, origin="https://other.test")
+    new = replace(new, origin="https://other.test")
     altered = await change(store, run, new, now)
     changed, (following,) = altered.schedule, altered.armed
     assert changed == replace(before, args=new.args, origin="https://other.test", name="New")

@@ -1,7 +1,6 @@
 """The fields of a create in each place that spells them, against the one table of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, Required, Union, get_args, get_origin, get_type_hints
@@ -10,6 +9,7 @@ from uuid import UUID
 import click
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from booper.api.bodies import FORM, JSON
 from booper.api.intake import Rules, read_args, read_creation

@@ -1,6 +1,5 @@
 """What a user's change writes: cancelling a job, sending it again or now, changing a schedule."""
 
-import dataclasses
 from collections.abc import Sequence
 from datetime import datetime
 from random import Random
@@ -62,7 +61,7 @@ def retry_if_free(transaction: Transaction, job: Job, now: datetime) -> Sequence
 def narrowed(wanted: JobFilter, states: frozenset[State]) -> JobFilter | None:
     """Return a filter for the wanted jobs that a change can apply to, None if there are none."""
     both = states & wanted.states if wanted.states else states
-    return dataclasses.replace(wanted, states=both) if both else None
+    return replace(wanted, states=both) if both else None
 
 
 def run_now(transaction: Transaction, job: Job, now: datetime) -> Job:

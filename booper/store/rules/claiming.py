@@ -6,7 +6,6 @@ held or moved as `decide_run` says; a webhook event waits for those before it.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace as replaced
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
@@ -254,7 +253,7 @@ def _untaken(
     skipped: tuple[Gap, ...] = ()
     if before is not None and before >= job.planned_at:
         skipped = (plan.gap(MISFIRE, job.planned_at, before),)
-    return replaced(turn, planned_at=at, gaps=skipped)
+    return replace(turn, planned_at=at, gaps=skipped)
 
 
 _INSTANT = timedelta(microseconds=1)

@@ -7,10 +7,11 @@ import asyncio
 import hmac
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from random import Random
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from booper.errors import NotFound
 from booper.model.identity import uuid7

@@ -8,11 +8,11 @@ to leave few jobs, which are then sorted.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from booper.model.job import State
 from booper.store.sqlite.values import stored
@@ -118,8 +118,7 @@ AND substr(args, instr(args, '"url":"') + 7, length(:url_prefix)) = :url_prefix
 Query = tuple[str, dict[str, object]]
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(msgspec.Struct, frozen=True):
     """Which of a user's jobs are listed, in which order, from where on; states are those at `now`.
 
     `behind` is the SQL of where the part before ended.

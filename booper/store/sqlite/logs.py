@@ -6,8 +6,9 @@ A row has one entry, or a request and what came of it (`log_rows`): these are tw
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import replace
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from booper.errors import NotFound
 from booper.model.event import ERROR, EVENTS, REQUEST, RESPONSE, SKIPPED, STATE_REJECTED, LogEntry

@@ -7,10 +7,10 @@ turn. Where a search stands is a place in the list's order, so that it goes on f
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from booper.model.job import Job
 from booper.store.sqlite.job_columns import COLUMNS, job_of

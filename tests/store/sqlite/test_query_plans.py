@@ -14,7 +14,6 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import fields, replace
 from datetime import timedelta
 from functools import cache
 from itertools import product
@@ -22,6 +21,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec.structs import fields, replace
 
 from booper.api.filters import query_readers
 from booper.api.jobs import ORDER_FIELDS

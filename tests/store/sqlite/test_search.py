@@ -6,7 +6,6 @@ Work is counted as instructions of SQLite's virtual machine, which are the same 
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -15,6 +14,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from booper.model.args import Args, encode_args
 from booper.model.job import State
