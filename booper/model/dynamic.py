@@ -24,7 +24,7 @@ SUBSTITUTED_LIMIT_BYTES = 1024 * 1024
 (contract §12). A short body of 80,000 `"$previous"` strings would otherwise become gigabytes."""
 
 MAX_DEPTH = 200
-"""How many containers may lie within each other. The JSON codec stops at Python's recursion limit
+"""How deep containers may nest. The JSON codec stops at Python's recursion limit
 of 1,000, which a body, what is substituted in it, and the caller's stack share."""
 
 MAX_REFERENCES = 10_000
@@ -209,7 +209,7 @@ def merge_state(
 
 
 def is_too_deep(value: Any) -> bool:
-    """Return whether more than `MAX_DEPTH` containers lie within each other in `value`."""
+    """Return whether the containers of `value` nest deeper than `MAX_DEPTH`."""
     layer: list[Any] = [[value]]
     for _ in range(MAX_DEPTH + 1):
         if not layer:

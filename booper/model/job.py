@@ -36,7 +36,7 @@ UNFINISHED = frozenset(State) - FINISHED
 
 
 SUSPECT_CRASHES = 3
-"""A job that was in flight at so many crashes in a row is next sent alone."""
+"""After so many crashes in a row during its attempts a job is sent alone."""
 
 
 class Kind(StrEnum):
@@ -97,7 +97,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def is_suspect(self) -> bool:
-        """Return whether it was in flight at so many crashes in a row that it may be the cause."""
+        """Return whether it was in flight at enough crashes in a row to be their possible cause."""
         return self.interruptions >= SUSPECT_CRASHES
 
     def state_at(self, now: datetime) -> State:
@@ -149,8 +149,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 class Response(msgspec.Struct, frozen=True, gc=False):
     """A target's response: `body` is what was read, `is_cut` is whether there was more.
 
-    `fault` is what was wrong with it behind its status line: the status counts, the body is not
-    relied on. It is empty where nothing was.
+    `fault` is what was wrong with it behind its status line, empty if nothing was. The status then
+    counts, and the body is not relied on.
     """
 
     status: int
@@ -176,7 +176,7 @@ class Failed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):
-    """The guard does not let this request out; it will never be sent."""
+    """The guard refused this request; it will never be sent."""
 
     message: str
 

@@ -1,6 +1,6 @@
-"""JSON text that is checked without being decoded: a mebibyte can hold half a million lists.
+"""Checking JSON text without decoding it: a mebibyte can hold half a million lists.
 
-To make so many objects takes a tenth of a second and more, in which the loop does nothing else.
+To create so many objects takes 0.1 s and more, during which the event loop stands still.
 """
 
 import re
@@ -11,10 +11,10 @@ from typing import Final
 import msgspec
 
 MAX_DECODED_BRACKETS: Final = 10_000
-"""Text with no more objects and lists is decoded in some milliseconds."""
+"""Text with at most so many objects and lists is decoded in a few milliseconds."""
 
 MAX_DEPTH: Final = 900
-"""How many containers may lie within each other: the codec stops at 1,000, which callers share."""
+"""How deep containers may nest: the codec stops at 1,000 levels, which callers share."""
 
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _EXPONENT: Final = re.compile(rb"[eE][+-]?[0-9]{3}")
@@ -48,7 +48,7 @@ def _brackets(text: bytes) -> int:
 
 
 def depth(text: bytes) -> int:
-    """Return how many containers lie within each other in JSON text."""
+    """Return how deep the containers of JSON text nest."""
     steps = _STRING.sub(b"", text).translate(_STEPS, _OTHERS)
     return max(accumulate(array("b", steps)), default=0)
 

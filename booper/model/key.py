@@ -1,4 +1,4 @@
-"""API keys: what they look like, and how one is recognised without being kept."""
+"""API keys: their form, and how a key is recognised without being stored."""
 
 import hashlib
 from base64 import urlsafe_b64encode
@@ -40,7 +40,7 @@ class NewKey(msgspec.Struct, frozen=True):
 
 
 class ApiKey(msgspec.Struct, frozen=True):
-    """A stored key: all of it but the key itself."""
+    """A stored key, without the key itself."""
 
     id: UUID
     name: str

@@ -69,7 +69,7 @@ class WrongState(Exception):
 def claim(job: Job, now: datetime, owner: int) -> Job:
     """Begin an attempt: it counts from here on, before anything is sent.
 
-    `owner` is the process that makes it; its claim is told from every other by `epoch`.
+    `owner` is the process that makes it; `epoch` tells this claim from every other.
     """
     return _move(
         job,
@@ -84,7 +84,7 @@ def claim(job: Job, now: datetime, owner: int) -> Job:
 
 
 def release(job: Job, due_at: datetime | None = None) -> Job:
-    """Release an attempt that a stop or a shortage of ours ended: as if it had never begun.
+    """Release an attempt that a stop or a shortage of ours ended, as if it had never begun.
 
     It is due again at `due_at`; None leaves its time.
     """

@@ -1,4 +1,4 @@
-"""What a run that comes due does: run, wait, or move on; and what was not run (contract §6).
+"""Deciding what a due run does (run, wait or move on) and what was not run (contract §6).
 
 Pure. Every planned time is decided here once: it becomes a run, or it is part of a `Gap`.
 """
@@ -50,7 +50,7 @@ class DueRun(msgspec.Struct, frozen=True):
     """A waiting run that has come due.
 
     `planned_at` is its time on the grid, `scheduled_at` that time with its jitter. `seen_at` is
-    when the loop found it due: what it waits for a slot after that is no lateness of booper's.
+    when the loop found it due: the time it then waits for a slot does not count as late.
     `runs` are those begun before it, `is_blocked` says that one of them is not finished.
     """
 
@@ -64,11 +64,11 @@ class DueRun(msgspec.Struct, frozen=True):
 def decide_run(plan: Plan, due: DueRun, now: datetime) -> Turn:
     """Decide what a due run does.
 
-    What was missed is measured at `seen_at`: what passed after that, the run waited for.
+    Missed times are counted up to `seen_at`: after that the run only waited for its turn.
     """
     # A clock set back must not let a time come twice.
     now = max(now, due.seen_at)
-    # A run may have been sent for before its time: only the time itself can be missed.
+    # A user may have asked for the run before its time: only the time itself can be missed.
     if due.seen_at - max(due.scheduled_at, due.planned_at) <= MISFIRE_GRACE:
         return _on_time(plan, due, due.planned_at, now, ())
     match plan.misfire:

@@ -19,11 +19,11 @@ _LARGEST_EXPONENT = 20
 _JITTER = 0.1
 
 MIN_DELAY: Final = timedelta(seconds=1)
-"""No retry comes sooner, whatever a backoff says: attempts are written down, and fill the disk."""
+"""No retry comes sooner, whatever a backoff says: each attempt is logged and takes disk space."""
 
 MAX_QUICK_ATTEMPTS: Final = 100
 MIN_LATE_DELAY: Final = timedelta(minutes=1)
-"""After `MAX_QUICK_ATTEMPTS` no retry comes sooner than that."""
+"""After `MAX_QUICK_ATTEMPTS` no retry comes sooner than this."""
 
 
 class Backoff(msgspec.Struct, frozen=True):

@@ -22,7 +22,7 @@ else:  # imported while a test tool has replaced it, `datetime` would be a class
 
 
 class Overlap(StrEnum):
-    """What becomes of a run that is due while its predecessor is not finished."""
+    """What happens to a run that is due while its predecessor is not finished."""
 
     SKIP = "skip"
     QUEUE = "queue"
@@ -30,7 +30,7 @@ class Overlap(StrEnum):
 
 
 class Misfire(StrEnum):
-    """What becomes of runs whose time passed while booper could not send."""
+    """What happens to runs whose time passed while booper could not send."""
 
     LATEST = "latest"
     SKIP = "skip"
@@ -38,7 +38,7 @@ class Misfire(StrEnum):
 
 
 class Conflict(StrEnum):
-    """What a create does that finds its idempotency key taken."""
+    """What a create does if its idempotency key is taken."""
 
     IGNORE = "ignore"
     REPLACE = "replace"
@@ -189,7 +189,7 @@ def has_same_timing(one: Args, other: Args) -> bool:
 
 _INSTANT = timedelta(microseconds=1)
 
-# Building one takes 0.1 ms, and a schedule is asked at every run.
+# Building one takes 0.1 ms, and each run needs one.
 _cron = lru_cache(maxsize=1024)(Cron.parse)
 
 

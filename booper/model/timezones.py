@@ -23,7 +23,7 @@ _MAX_GAP: Final = timedelta(hours=3)
 # No clock is set back by more than 24 hours.
 _FOLD_MARGIN: Final = timedelta(days=2)
 
-# Shorter than any two changes of one zone lie apart (Africa/Freetown, 1939: 3 days 23:40).
+# Less than the time between any two changes of one zone (Africa/Freetown, 1939: 3 days 23:40).
 _PROBE: Final = timedelta(days=3)
 
 _MAX_ZONE_NAME: Final = 64
