@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from operator import itemgetter
 from typing import Protocol
 
 # Time-freezing test tools replace the name `datetime` in every module by a subclass, which codecs
@@ -85,6 +86,46 @@ else:  # Windows
     _system_seconds = time.monotonic  # type: ignore[assignment]  # also without arguments
 
 
+class Signal:
+    """A flag as an `asyncio.Event` is one, for whose waiters a clock can end the waiting, too."""
+
+    __slots__ = ("_is_set", "_waiting")
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._waiting: dict[asyncio.Future[None], None] = {}
+
+    def is_set(self) -> bool:
+        """Return whether it is set."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Wake all who wait, and those who come, until it is cleared."""
+        self._is_set = True
+        for waiting in self._waiting:
+            end_waiting(waiting)
+
+    def clear(self) -> None:
+        """Make those wait who come from now on."""
+        self._is_set = False
+
+    def begin_waiting(self) -> asyncio.Future[None]:
+        """Return a future that ends when this is set; whoever took it gives it to `forget`."""
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[waiting] = None
+        return waiting
+
+    def forget(self, waiting: asyncio.Future[None]) -> None:
+        """End what `begin_waiting` began."""
+        del self._waiting[waiting]
+
+
+def end_waiting(waiting: asyncio.Future[None]) -> None:
+    """End a wait, as soon as its task's turn comes."""
+    if not waiting.done():
+        waiting.set_result(None)
+
+
 class Clock(Protocol):
     """A source of time that can wait for a moment of it."""
 
@@ -92,11 +133,11 @@ class Clock(Protocol):
         """Return the current time, aware, in UTC."""
         ...
 
-    async def wait(self, event: asyncio.Event, until: datetime | None) -> None:
-        """Return when `event` is set or when `until` has come, whichever is first.
+    async def wait(self, signal: Signal, until: datetime | None) -> None:
+        """Return when `signal` is set or when `until` has come, whichever is first.
 
         `until` is an absolute time, never a duration: with a duration, an advance of the clock
-        between reading it and waiting is lost. None waits for the event alone.
+        between reading it and waiting is lost. None waits for the signal alone.
         """
         ...
 
@@ -113,18 +154,14 @@ class SystemClock:
         now = datetime.now(UTC)
         return now if now.__class__ is EPOCH.__class__ else plain(now)
 
-    async def wait(self, event: asyncio.Event, until: datetime | None) -> None:
+    async def wait(self, signal: Signal, until: datetime | None) -> None:
         """Wait in naps of at most `NAP_SECONDS`, reading the wall clock after each."""
-        if until is None:
-            await event.wait()
-            return
-        while not event.is_set():
-            remaining = (until - self.now()).total_seconds()
-            if remaining <= 0:
+        while not signal.is_set():
+            remaining = (until - self.now()).total_seconds() if until is not None else None
+            if remaining is not None and remaining <= 0:
                 return
-            with suppress(TimeoutError):
-                async with asyncio.timeout(min(remaining, NAP_SECONDS)):
-                    await event.wait()
+            nap = None if remaining is None else min(remaining, NAP_SECONDS)
+            await _nap(signal, nap, signal.begin_waiting())
 
     async def pause(self, duration: timedelta) -> None:
         """Sleep by the machine's own count, which knows no steps."""
@@ -137,8 +174,8 @@ class VirtualClock:
     def __init__(self, start: datetime) -> None:
         self._now = plain(start)
         # In the order in which they came, which holds among those of one moment: a seed replays.
-        self._waiting: dict[asyncio.Timeout, datetime] = {}
-        self._stepped_back = asyncio.Event()
+        self._waiting: dict[asyncio.Future[None], datetime] = {}
+        self._stepped_back = Signal()
 
     def now(self) -> datetime:
         """Return the time this clock was last moved to."""
@@ -153,40 +190,33 @@ class VirtualClock:
         to = plain(to)
         if to < self._now:
             self._stepped_back.set()
-            self._stepped_back = asyncio.Event()
+            self._stepped_back = Signal()
         self._now = to
-        for wait, until in sorted(self._waiting.items(), key=lambda waiting: waiting[1]):
+        for waiting, until in sorted(self._waiting.items(), key=itemgetter(1)):
             if until <= to:
-                self._end(wait)
+                end_waiting(waiting)
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Keep the clock still meanwhile, as it always is."""
         yield
 
-    async def wait(self, event: asyncio.Event, until: datetime | None) -> None:
-        """Wait for the event or for the clock to be moved to `until`; real time never ends it."""
-        if until is None:
-            await event.wait()
+    async def wait(self, signal: Signal, until: datetime | None) -> None:
+        """Wait for the signal or for the clock to be moved to `until`; real time never ends it."""
+        if signal.is_set() or (until is not None and until <= self.now()):
             return
-        if event.is_set() or until <= self.now():
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._longest_nap(until)) as nap:
-                self._waiting[nap] = until
-                try:
-                    await event.wait()
-                finally:
-                    self._waiting.pop(nap, None)
+        waiting, nap = signal.begin_waiting(), None
+        if until is not None:
+            self._waiting[waiting] = until
+            nap = self._longest_nap(until)
+        try:
+            await _nap(signal, nap, waiting)
+        finally:
+            self._waiting.pop(waiting, None)
 
     def _longest_nap(self, until: datetime) -> float | None:
         """Return how many real seconds to wait at most before the clock is read again."""
         return None
-
-    def _end(self, nap: asyncio.Timeout) -> None:
-        """End a nap, as soon as its task's turn comes."""
-        del self._waiting[nap]
-        nap.reschedule(0)
 
     async def pause(self, duration: timedelta) -> None:
         """Wait until the clock was moved on by this much, or back."""
@@ -226,8 +256,8 @@ class RunningClock(VirtualClock):
         """Run from the present time."""
         if self._since is None:
             self._since = self._machine.now()
-            for nap in tuple(self._waiting):  # by the machine's count from now on
-                self._end(nap)
+            for waiting in self._waiting:  # by the machine's count from now on
+                end_waiting(waiting)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -240,13 +270,10 @@ class RunningClock(VirtualClock):
             if not was_frozen:
                 self.run()
 
-    async def wait(self, event: asyncio.Event, until: datetime | None) -> None:
+    async def wait(self, signal: Signal, until: datetime | None) -> None:
         """Wait as the machine's clock does while it runs, as a virtual one while it does not."""
-        if until is None:
-            await event.wait()
-            return
-        while not event.is_set() and self.now() < until:
-            await super().wait(event, until)
+        while not signal.is_set() and (until is None or self.now() < until):
+            await super().wait(signal, until)
 
     def _longest_nap(self, until: datetime) -> float | None:
         """Return how many real seconds to wait at most before the clock is read again."""
@@ -257,3 +284,16 @@ class RunningClock(VirtualClock):
     async def pause(self, duration: timedelta) -> None:
         """Sleep by the machine's own count: what is paused for does not wait for a traveller."""
         await asyncio.sleep(duration.total_seconds())
+
+
+async def _nap(signal: Signal, seconds: float | None, waiting: asyncio.Future[None]) -> None:
+    """Wait for a signal, at most so many real seconds."""
+    timer = None
+    if seconds is not None:
+        timer = asyncio.get_running_loop().call_later(seconds, end_waiting, waiting)
+    try:
+        await waiting
+    finally:
+        signal.forget(waiting)
+        if timer is not None:
+            timer.cancel()

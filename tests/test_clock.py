@@ -9,7 +9,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from booper.clock import EPOCH, NAP_SECONDS, Clock, SystemClock, VirtualClock, monotonic
+from booper.clock import EPOCH, NAP_SECONDS, Clock, Signal, SystemClock, VirtualClock, monotonic
 
 pytestmark = pytest.mark.anyio
 
@@ -55,7 +55,7 @@ async def test_a_clock_tells_aware_utc(clock: Clock) -> None:
 async def test_a_wait_for_what_has_come_returns_at_once(clock: Clock, late: timedelta) -> None:
     """The present and the past need no waiting and no event."""
     with anyio.fail_after(1):
-        await clock.wait(asyncio.Event(), clock.now() - late)
+        await clock.wait(Signal(), clock.now() - late)
 
 
 @pytest.mark.parametrize("until", [None, FAR])
@@ -64,7 +64,7 @@ async def test_an_event_that_is_set_already_ends_a_wait(
     clock: Clock, until: datetime | None
 ) -> None:
     """A wake-up that came before the wait is not lost."""
-    event = asyncio.Event()
+    event = Signal()
     event.set()
     with anyio.fail_after(1):
         await clock.wait(event, until)
@@ -74,7 +74,7 @@ async def test_an_event_that_is_set_already_ends_a_wait(
 @pytest.mark.parametrize("clock", [SystemClock(), VirtualClock(START)])
 async def test_an_event_ends_a_running_wait(clock: Clock, until: datetime | None) -> None:
     """Setting the event wakes the waiter in the same turn of the loop, not at the next nap."""
-    event = asyncio.Event()
+    event = Signal()
     task = await begun(clock.wait(event, until))
     assert not task.done()
     event.set()
@@ -88,7 +88,7 @@ async def test_a_cancelled_wait_leaves_nothing_running(
 ) -> None:
     """Cancelling a wait raises out of it, and no task of its own stays behind."""
     before = asyncio.all_tasks()
-    task = await begun(clock.wait(asyncio.Event(), until))
+    task = await begun(clock.wait(Signal(), until))
     task.cancel()
     await settled()
     assert task.cancelled()
@@ -111,7 +111,7 @@ async def test_a_virtual_clock_stands_until_it_is_moved() -> None:
 async def test_a_virtual_wait_ends_at_its_moment_and_not_before() -> None:
     """A microsecond short of the moment nothing happens; at the moment the wait ends."""
     clock = VirtualClock(START)
-    task = await begun(clock.wait(asyncio.Event(), START + HOUR))
+    task = await begun(clock.wait(Signal(), START + HOUR))
     clock.advance(HOUR - timedelta(microseconds=1))
     await settled()
     assert not task.done()
@@ -125,13 +125,13 @@ async def test_an_advance_between_reading_and_waiting_is_not_lost() -> None:
     until = clock.now() + HOUR
     clock.advance(HOUR)
     with anyio.fail_after(1):
-        await clock.wait(asyncio.Event(), until)
+        await clock.wait(Signal(), until)
 
 
 async def test_many_small_advances_add_up() -> None:
     """Sixty minutes, one by one, end a wait of an hour."""
     clock = VirtualClock(START)
-    task = await begun(clock.wait(asyncio.Event(), START + HOUR))
+    task = await begun(clock.wait(Signal(), START + HOUR))
     for _ in range(60):
         assert not task.done()
         clock.advance(timedelta(minutes=1))
@@ -147,7 +147,7 @@ async def test_waiters_wake_in_the_order_of_their_moments() -> None:
     woken: list[datetime] = []
 
     async def wait(until: datetime) -> None:
-        await clock.wait(asyncio.Event(), until)
+        await clock.wait(Signal(), until)
         woken.append(until)
 
     tasks = [await begun(wait(until)) for until in shuffled]
@@ -159,7 +159,7 @@ async def test_waiters_wake_in_the_order_of_their_moments() -> None:
 async def test_an_advance_wakes_those_who_are_due_and_no_others() -> None:
     """Of three waiters an advance to the second's moment wakes two."""
     clock = VirtualClock(START)
-    tasks = [await begun(clock.wait(asyncio.Event(), START + n * HOUR)) for n in (1, 2, 3)]
+    tasks = [await begun(clock.wait(Signal(), START + n * HOUR)) for n in (1, 2, 3)]
     clock.advance(2 * HOUR)
     assert [await ended(task) for task in tasks] == [True, True, False]
 
@@ -167,7 +167,7 @@ async def test_an_advance_wakes_those_who_are_due_and_no_others() -> None:
 async def test_one_event_wakes_its_own_waiter_only() -> None:
     """Waiters of the same moment with different events are apart."""
     clock = VirtualClock(START)
-    mine, other = asyncio.Event(), asyncio.Event()
+    mine, other = Signal(), Signal()
     first = await begun(clock.wait(mine, START + HOUR))
     second = await begun(clock.wait(other, START + HOUR))
     mine.set()
@@ -177,7 +177,7 @@ async def test_one_event_wakes_its_own_waiter_only() -> None:
 async def test_a_clock_stepped_back_makes_waiters_wait_longer() -> None:
     """After a step back of an hour the same moment is two hours away."""
     clock = VirtualClock(START)
-    task = await begun(clock.wait(asyncio.Event(), START + HOUR))
+    task = await begun(clock.wait(Signal(), START + HOUR))
     clock.advance(-HOUR)
     assert clock.now() == START - HOUR
     clock.advance(HOUR)
@@ -190,7 +190,7 @@ async def test_a_clock_stepped_back_makes_waiters_wait_longer() -> None:
 async def test_a_moment_that_came_is_not_taken_back() -> None:
     """A waiter whose moment came wakes, even if the clock is stepped back before it runs."""
     clock = VirtualClock(START)
-    task = await begun(clock.wait(asyncio.Event(), START + HOUR))
+    task = await begun(clock.wait(Signal(), START + HOUR))
     clock.advance(HOUR)
     clock.advance(-HOUR)
     assert await ended(task)
@@ -199,7 +199,7 @@ async def test_a_moment_that_came_is_not_taken_back() -> None:
 async def test_moving_twice_before_a_waiter_runs_does_no_harm() -> None:
     """A waiter that is woken already is left alone by the next move."""
     clock = VirtualClock(START)
-    task = await begun(clock.wait(asyncio.Event(), START + HOUR))
+    task = await begun(clock.wait(Signal(), START + HOUR))
     clock.advance(HOUR)
     clock.advance(HOUR)
     assert await ended(task)
@@ -208,7 +208,7 @@ async def test_moving_twice_before_a_waiter_runs_does_no_harm() -> None:
 async def test_moment_and_event_together_end_a_wait_once() -> None:
     """Both in the same turn are as good as either."""
     clock = VirtualClock(START)
-    event = asyncio.Event()
+    event = Signal()
     task = await begun(clock.wait(event, START + HOUR))
     event.set()
     clock.advance(HOUR)
@@ -218,7 +218,7 @@ async def test_moment_and_event_together_end_a_wait_once() -> None:
 async def test_without_a_moment_no_move_ends_a_wait() -> None:
     """None waits for the event alone, whatever the clock does."""
     clock = VirtualClock(START)
-    task = await begun(clock.wait(asyncio.Event(), None))
+    task = await begun(clock.wait(Signal(), None))
     clock.set(FAR)
     assert not await ended(task)
 
@@ -227,7 +227,7 @@ async def test_a_wait_that_ended_by_its_event_is_forgotten() -> None:
     """The move to its former moment finds nobody, and no task stays behind."""
     clock = VirtualClock(START)
     before = asyncio.all_tasks()
-    event = asyncio.Event()
+    event = Signal()
     task = await begun(clock.wait(event, START + HOUR))
     event.set()
     assert await ended(task)
@@ -251,7 +251,7 @@ async def test_a_system_wait_ends_when_its_moment_has_come_and_not_before() -> N
     clock = SystemClock()
     until = clock.now() + timedelta(milliseconds=2)
     with anyio.fail_after(1):
-        await clock.wait(asyncio.Event(), until)
+        await clock.wait(Signal(), until)
     assert clock.now() >= until
 
 
@@ -272,7 +272,7 @@ async def test_a_system_wait_reads_the_clock_again_after_each_nap() -> None:
     millisecond = timedelta(milliseconds=1)
     clock = SteppedClock(until - millisecond, until - 2 * millisecond, until)
     with anyio.fail_after(1):
-        await clock.wait(asyncio.Event(), until)
+        await clock.wait(Signal(), until)
     assert clock.readings == []
 
 
@@ -280,7 +280,7 @@ async def test_a_clock_stepped_past_the_moment_ends_the_wait_after_a_nap() -> No
     """A machine that slept through the moment does not wait for what was left of it."""
     clock = SteppedClock(START - timedelta(milliseconds=1), START + 24 * HOUR)
     with anyio.fail_after(1):
-        await clock.wait(asyncio.Event(), START)
+        await clock.wait(Signal(), START)
     assert clock.readings == []
 
 
@@ -321,7 +321,7 @@ async def test_waits_for_one_moment_end_in_the_order_in_which_they_began() -> No
     clock, ended_in = VirtualClock(START), list[int]()
 
     async def wait(number: int) -> None:
-        await clock.wait(asyncio.Event(), START + HOUR)
+        await clock.wait(Signal(), START + HOUR)
         ended_in.append(number)
 
     waits = [await begun(wait(number)) for number in range(20)]

@@ -2,11 +2,10 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Literal
 
 import pytest
 
-from booper.clock import RunningClock
+from booper.clock import RunningClock, Signal
 from tests.conftest import START
 
 pytestmark = pytest.mark.anyio
@@ -15,23 +14,23 @@ DAY = timedelta(days=1)
 SOON = timedelta(milliseconds=20)
 
 
-class Awaited(asyncio.Event):
-    """An event that tells when somebody waits for it."""
+class Awaited(Signal):
+    """A signal that tells when somebody waits for it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.is_awaited = asyncio.Event()
 
-    async def wait(self) -> Literal[True]:
-        """Notify, and wait."""
+    def begin_waiting(self) -> asyncio.Future[None]:
+        """Tell, and begin."""
         self.is_awaited.set()
-        return await super().wait()
+        return super().begin_waiting()
 
 
 async def test_a_running_one_wakes_who_waits_by_itself() -> None:
     """The time a waiter asked for comes without anybody's doing, and not before."""
     clock = RunningClock(START)
-    await clock.wait(asyncio.Event(), START + SOON)
+    await clock.wait(Signal(), START + SOON)
     assert START + SOON <= clock.now() < START + DAY
 
 
@@ -46,7 +45,7 @@ def test_a_frozen_one_stands_still_until_it_is_moved() -> None:
 async def test_moving_it_wakes_who_waits() -> None:
     """A waiter for tomorrow goes on when the clock is moved there; it runs on from there."""
     clock = RunningClock(START)
-    waiting = asyncio.create_task(clock.wait(asyncio.Event(), START + DAY))
+    waiting = asyncio.create_task(clock.wait(Signal(), START + DAY))
     clock.advance(DAY)
     await waiting
     assert START + DAY <= clock.now() < START + 2 * DAY

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final, TypeVar
 
-from booper.clock import Clock
+from booper.clock import Clock, Signal
 from booper.engine.executor import STORE_PAUSE
 from booper.errors import StoreDamaged, StoreUnavailable
 from booper.model.job import Job
@@ -36,7 +36,7 @@ class Replanner:
     `watch` and `plan_forever` are its agents.
     """
 
-    def __init__(self, queue: Queue, clock: Clock, wake: asyncio.Event) -> None:
+    def __init__(self, queue: Queue, clock: Clock, wake: Signal) -> None:
         self._queue = queue
         self._clock = clock
         self._wake = wake

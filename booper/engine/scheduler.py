@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from booper.clock import Clock
+from booper.clock import Clock, Signal
 from booper.engine.agents import run_beside
 from booper.engine.backlog import Backlog
 from booper.engine.breakers import Breakers
@@ -45,7 +45,7 @@ class Scheduler:
         self._observers = observers or Observers()
         self._backlog = Backlog(store.queue, store.limits, clock.now())
         self._in_flight = InFlight()
-        self._wake = asyncio.Event()
+        self._wake = Signal()
         self._replanner = Replanner(store.queue, clock, self._wake)
         self._idle = asyncio.Event()
         self._ended = asyncio.Event()

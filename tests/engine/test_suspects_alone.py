@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from booper.clock import VirtualClock
+from booper.clock import Signal, VirtualClock
 from booper.config import Config
 from tests.conftest import START
 from tests.engine.test_suspects import (
@@ -27,14 +27,14 @@ class Watched(VirtualClock):
         super().__init__(start)
         self.passed: list[datetime] = []
 
-    async def wait(self, event: asyncio.Event, until: datetime | None) -> None:
+    async def wait(self, signal: Signal, until: datetime | None) -> None:
         """Wait, giving way to others in any case, so that a loop that never waits can be seen."""
         if until is not None and until <= self.now():
             self.passed.append(until)
             turn = asyncio.Event()
             asyncio.get_running_loop().call_soon(turn.set)
             await turn.wait()
-        await super().wait(event, until)
+        await super().wait(signal, until)
 
 
 @pytest.mark.anyio
