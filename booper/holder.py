@@ -100,7 +100,7 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
-class Faces:
+class Applications:
     """What a holder offers: the API, and the same to the administrator of its database."""
 
     application: ASGIApp
@@ -112,15 +112,15 @@ class Holder:
 
     def __init__(
         self,
-        faces: Faces,
+        applications: Applications,
         scheduler: Scheduler,
         loop: asyncio.Task[None],
         channels: Channels,
         first_key: str | None,
         grace: timedelta,
     ) -> None:
-        self.application = faces.application
-        self.administration = faces.administration
+        self.application = applications.application
+        self.administration = applications.administration
         self.scheduler = scheduler
         self.first_key = first_key
         self._loop = loop
@@ -163,16 +163,16 @@ async def holding(parts: Parts, app: ASGIApp | None) -> AsyncIterator[Holder]:
         channels = Channels(parts.clock, parts.random)
         reports = Reports(parts.guard, config.retry.max_attempts, parts.redaction)
         scheduler = _scheduler(parts, store, reports, inside)
-        faces = _faces(
+        applications = _applications(
             parts, _services(parts, store, scheduler, reports, channels, has_app=app is not None)
         )
         if parts.is_shared:
-            await stack.enter_async_context(_sharing(parts, faces))
+            await stack.enter_async_context(_sharing(parts, applications))
         stack.push_async_callback(parts.client.aclose)
         if inside is not None:
             stack.push_async_callback(inside.aclose)
         grace = timedelta(seconds=config.delivery.grace_seconds)
-        holder = Holder(faces, scheduler, scheduler.start(), channels, first_key, grace)
+        holder = Holder(applications, scheduler, scheduler.start(), channels, first_key, grace)
         stack.push_async_callback(holder.wait_ended)
         stack.push_async_callback(holder.drain)
         yield holder
@@ -265,19 +265,19 @@ def _services(
     )
 
 
-def _faces(parts: Parts, services: Services) -> Faces:
+def _applications(parts: Parts, services: Services) -> Applications:
     application = create_application(services, parts.operations)
-    return Faces(
+    return Applications(
         with_cors(application, parts.config.server.cors_origins),
         create_application(replace(services, is_administrator=True), parts.operations),
     )
 
 
-def _sharing(parts: Parts, faces: Faces) -> AbstractAsyncContextManager[None]:
+def _sharing(parts: Parts, applications: Applications) -> AbstractAsyncContextManager[None]:
     return sharing(
         parts.database,
-        faces.application,
-        faces.administration,
+        applications.application,
+        applications.administration,
         grace_seconds=parts.config.delivery.grace_seconds,
         limits=Limits(connections=parts.config.server.max_connections),
         is_crowded=lambda: parts.memory.is_short,

@@ -14,8 +14,8 @@ from booper.errors import FieldError, InvalidRequest
 from booper.store.values import Page, Part, Place
 
 DEFAULT_LIMIT = 10
-MOST = 100
-FARTHEST_OFFSET = 10_000
+MAX_LIMIT = 100
+MAX_OFFSET = 10_000
 MAX_UUID = 2**128 - 1
 DIRECTIONS = ("asc", "desc")
 
@@ -64,9 +64,9 @@ def read_page(
         InvalidRequest: the value of a parameter cannot be.
     """
     errors: list[FieldError] = []
-    limit = _number(query, "limit", DEFAULT_LIMIT, (1, MOST), "", errors)
+    limit = _number(query, "limit", DEFAULT_LIMIT, (1, MAX_LIMIT), "", errors)
     too_far = "; go on from a page's next_cursor with `cursor`"
-    offset = _number(query, "offset", 0, (0, FARTHEST_OFFSET), too_far, errors)
+    offset = _number(query, "offset", 0, (0, MAX_OFFSET), too_far, errors)
     field, direction = _order(query, fields, errors)
     order = (field, direction == "desc")
     place = _place(query, order, max_id, errors)
@@ -87,7 +87,7 @@ def _place(
         padded = text[:400] + "=" * (-len(text[:400]) % 4)
         cursor = msgspec.json.decode(urlsafe_b64decode(padded), type=Cursor)
         is_number = -(2**63) <= cursor.value < 2**63 and 0 <= cursor.id <= max_id
-        if not (is_number and 0 <= cursor.skip <= FARTHEST_OFFSET):
+        if not (is_number and 0 <= cursor.skip <= MAX_OFFSET):
             raise ValueError
     except (ValueError, msgspec.MsgspecError):
         errors.append(

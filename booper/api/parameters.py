@@ -5,7 +5,7 @@ from typing import Final
 
 from booper.api.filters import MAX_PREFIX_LENGTH
 from booper.api.operations import Parameter
-from booper.api.paging import DEFAULT_LIMIT, DIRECTIONS, FARTHEST_OFFSET, MOST
+from booper.api.paging import DEFAULT_LIMIT, DIRECTIONS, MAX_LIMIT, MAX_OFFSET
 from booper.api.schemas import UUID, Schema, listed, matching, reference, text, whole
 from booper.model.job import Kind, State
 
@@ -28,10 +28,10 @@ def paging(fields: Sequence[str]) -> tuple[Parameter, ...]:
         Parameter(
             "limit",
             "The most items on a page, which has up to 4 MiB",
-            {**whole(1, MOST), "default": DEFAULT_LIMIT},
+            {**whole(1, MAX_LIMIT), "default": DEFAULT_LIMIT},
             25,
         ),
-        Parameter("offset", "How many items to skip", whole(0, FARTHEST_OFFSET), 0),
+        Parameter("offset", "How many items to skip", whole(0, MAX_OFFSET), 0),
         Parameter(
             "order_by",
             "A field and a direction, newest first by default; also as a list of the two, in JSON "

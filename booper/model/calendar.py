@@ -14,7 +14,7 @@ _DAY: Final = timedelta(days=1)
 _DAY_MINUTES: Final = 24 * 60
 
 # The longest each month can be, January first: 29 February is a date that comes.
-_LONGEST: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_MAX_DAYS: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 # Six weeks of one bit a day: multiplying a week by it repeats that week.
 _SIX_WEEKS: Final = sum(1 << 7 * week for week in range(6))
@@ -95,7 +95,7 @@ class Calendar(msgspec.Struct, frozen=True):
         """Return whether any date can ever match: false for 31 February."""
         if not self.needs_both_days:
             return True
-        return any(self.days & _bits_below(_LONGEST[month - 1] + 1) for month in self.months)
+        return any(self.days & _bits_below(_MAX_DAYS[month - 1] + 1) for month in self.months)
 
     def _passed(self, wall: datetime) -> int:
         """Return how many of the day's times lie before `wall`."""

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 PREFIX = "sk_"
-SHORTEST = 16
+MIN_LENGTH = 16
 MAX_NAME_LENGTH = 100
 DEFAULT_USER = "default"
 
@@ -80,9 +80,9 @@ def check_key(key: str) -> str:
         ValueError: it lacks the prefix `sk_`, is short, or has characters no header carries.
     """
     is_sendable = key.isascii() and key.isprintable() and " " not in key
-    if not key.startswith(PREFIX) or len(key) < SHORTEST or not is_sendable:
+    if not key.startswith(PREFIX) or len(key) < MIN_LENGTH or not is_sendable:
         raise ValueError(
-            f"a key begins with {PREFIX!r} and has at least {SHORTEST} ASCII characters, "
+            f"a key begins with {PREFIX!r} and has at least {MIN_LENGTH} ASCII characters, "
             "no spaces or line breaks"
         )
     return key

@@ -1,6 +1,6 @@
 """Requests that are made to be dear, in every way in that users have, and the rows they meet.
 
-Each is small enough to be accepted by the door. What makes it dear is said in its name.
+Each is small enough to be accepted by the server. What makes it dear is said in its name.
 """
 
 import sqlite3

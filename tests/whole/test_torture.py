@@ -16,7 +16,7 @@ SHOWN = {
     "guard": "guard/test_policy.py",
     "auth": "api/test_auth.py",
     "secrets": "whole/test_secrets.py",
-    "door": "server/test_connection_limits.py",
+    "connections": "server/test_connection_limits.py",
     "framing": "server/test_reader.py",
     "workers": "whole/test_worker_processes.py",
 }

@@ -36,7 +36,7 @@ PER_SECOND = 50
 READY_SECONDS = 2.0
 
 # A life after it is ready, and how long of it the target holds its responses back, in seconds.
-SHORTEST, LONGEST = 0.1, 0.6
+MIN_SECONDS, MAX_SECONDS = 0.1, 0.6
 HELD = 0.2
 
 
@@ -87,7 +87,7 @@ def _live(
         posters = [
             pool.submit(_post, daemon, target.url, record, numbers, stop) for _ in range(POSTERS)
         ]
-        wait(posters, random.uniform(SHORTEST, LONGEST))
+        wait(posters, random.uniform(MIN_SECONDS, MAX_SECONDS))
         target.hold()
         wait(posters, random.uniform(0, HELD))
         daemon.kill()

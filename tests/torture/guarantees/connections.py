@@ -47,7 +47,7 @@ def measure(size: Size) -> Line:
         f"p99 {p99 * 1000:.0f} ms (allowed {P99_SECONDS * 1000:.0f}), "
         f"all closed after {passed:.1f} s (allowed {CLOSED_SECONDS:.0f})"
     )
-    return line("door", figure, faults)
+    return line("connections", figure, faults)
 
 
 def _beside(daemon: Daemon, lazy: int) -> tuple[list[float], float]:
