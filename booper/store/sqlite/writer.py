@@ -267,8 +267,9 @@ def _isolated(changes: Sequence[Change], connection: SQLiteTransaction) -> list[
         error = undone.__cause__
         assert error is not None
         # A full disk or an I/O error ends the whole transaction by itself
-        # (https://www.sqlite.org/lang_transaction.html §3); then all of the group failed.
-        if not connection.in_transaction:
+        # (https://www.sqlite.org/lang_transaction.html §3); then all of the group failed. After a
+        # damaged page the others could only fail as well, and be taken for damaged themselves.
+        if not connection.in_transaction or is_damage(error):
             raise error from None
         connection.execute("ROLLBACK TO change")
         connection.execute("RELEASE change")

@@ -8,8 +8,9 @@ from pathlib import Path
 from resource import RLIMIT_FSIZE, getrlimit, setrlimit
 
 import pytest
+from anyio.lowlevel import checkpoint
 
-from booper.errors import StoreFull, StoreUnavailable
+from booper.errors import StoreDamaged, StoreFull, StoreUnavailable
 from booper.store.sqlite.connection import Connection, writing
 from booper.store.sqlite.writer import MAX_TOGETHER, Writer
 
@@ -511,3 +512,35 @@ async def test_a_statement_too_large_for_the_disk_keeps_no_other_out(
     )
     assert (first, type(full), last) == ("small", StoreFull, "small too")
     assert await notes(connection) == ["small", "small too"]
+
+
+async def test_nothing_is_tried_in_a_transaction_that_has_met_a_damaged_page(
+    connection: Connection,
+) -> None:
+    """It would fail as well, and be taken for damaged itself: what comes behind is made alone."""
+    begun: list[bool] = []
+    """For each transaction whether it has met the page."""
+
+    def meet_damage(raw: sqlite3.Connection) -> None:
+        begun[-1] = True
+        error = sqlite3.DatabaseError("database disk image is malformed")
+        error.sqlite_errorname = "SQLITE_CORRUPT"
+        raise error
+
+    def change(raw: sqlite3.Connection) -> int:
+        assert not begun[-1]
+        return note("behind")(raw)
+
+    def trace(statement: str) -> None:
+        if statement.startswith("BEGIN"):
+            begun.append(False)
+
+    await connection.run(lambda raw: raw.set_trace_callback(trace))
+    writer = Writer(connection)
+    changes = [writer.run(work) for work in (meet_damage, change, change)]
+    waiting = [asyncio.create_task(each) for each in changes]
+    await checkpoint()  # so that they are one group
+    async with committing(writer):
+        damaged, *numbers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert isinstance(damaged, StoreDamaged)
+    assert numbers == [1, 2]
