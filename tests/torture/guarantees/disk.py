@@ -83,7 +83,10 @@ def _suffer(daemon: Daemon, target: LocalTarget) -> list[str]:
         "/healthz": daemon.api.get("/healthz").status_code == 200,
     }
     target.release()
-    until(lambda: daemon.log.count("its result waits") >= HELD, "the results wait for the store")
+    until(
+        lambda: daemon.log.count("its result is written once") >= HELD,
+        "the results wait for the store",
+    )
     until(lambda: "the loop waits for the store" in daemon.log, "the loop waits for the store")
     faults = [
         f"{what} was answered otherwise" for what, is_right in statuses.items() if not is_right
