@@ -13,6 +13,8 @@ log = logging.getLogger("booper")
 Agent = Callable[[], Awaitable[None]]
 """Work that goes on until it is cancelled."""
 
+NO_AGENTS: Final[Mapping[str, Agent]] = {}
+
 PAUSE_AFTER_FAILURE: Final = timedelta(seconds=1)
 
 

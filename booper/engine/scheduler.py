@@ -6,12 +6,12 @@ hold, and what an attempt raises ends that attempt alone.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
 from booper.clock import Clock, Signal
-from booper.engine.agents import run_beside
+from booper.engine.agents import NO_AGENTS, Agent, run_beside
 from booper.engine.backlog import Backlog
 from booper.engine.breakers import Breakers
 from booper.engine.executor import STORE_PAUSE, Executor
@@ -127,13 +127,14 @@ class Scheduler:
         if self._ended.is_set():
             raise StoreUnavailable("booper is stopping")
 
-    def start(self) -> asyncio.Task[None]:
+    def start(self, agents: Mapping[str, Agent] = NO_AGENTS) -> asyncio.Task[None]:
         """Send what falls due until `stop`, from now on; return the loop, which ends then.
 
         It is running before its first turn comes: a call may be handled earlier than that.
+        `agents`, by their names, run beside it.
         """
         self._is_looping = True
-        return asyncio.create_task(self._run(), name="scheduler")
+        return asyncio.create_task(self._run(agents), name="scheduler")
 
     async def stop(self, grace: timedelta) -> None:
         """Claim no more, give running attempts `grace` of real time, and give back the rest.
@@ -151,11 +152,11 @@ class Scheduler:
             log.info("%d running attempts were given back", len(released))
             await self._store.queue.release(released)
 
-    async def _run(self) -> None:
-        """Run the loop and its agents until `stop`."""
-        agents = {"clock watch": self._replanner.watch, "replanner": self._replanner.plan_forever}
+    async def _run(self, agents: Mapping[str, Agent]) -> None:
+        """Run the loop, its own agents and others until `stop`."""
+        own = {"clock watch": self._replanner.watch, "replanner": self._replanner.plan_forever}
         try:
-            await run_beside(self._loop, agents, self._clock)
+            await run_beside(self._loop, {**own, **agents}, self._clock)
         finally:
             self._is_looping = False
             self._ended.set()
