@@ -48,6 +48,14 @@ class Database(Table, frozen=True, kw_only=True):
     durability: Literal["full", "normal"] = "full"
 
 
+class Backup(Table, frozen=True, kw_only=True):
+    """How often the daemon makes a backup, where, and how many it keeps; `every` 0 makes none."""
+
+    every: Duration = 0
+    folder: str = "backups"
+    keep: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 7
+
+
 class Targets(Table, frozen=True, kw_only=True):
     """Which targets a request may reach; `allow` lists hosts and CIDRs that are always fine."""
 
@@ -113,6 +121,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     server: Server = msgspec.field(default_factory=Server)
     database: Database = msgspec.field(default_factory=Database)
+    backup: Backup = msgspec.field(default_factory=Backup)
     targets: Targets = msgspec.field(default_factory=Targets)
     delivery: Delivery = msgspec.field(default_factory=Delivery)
     retry: Retry = msgspec.field(default_factory=Retry)

@@ -49,6 +49,7 @@ from booper.server.limits import Limits
 from booper.server.sharing import sharing
 from booper.store.base import Store
 from booper.store.sqlite import FirstKeyFile, open_store
+from booper.upkeep import upkeep_of
 from booper.wire.redaction import Redaction
 
 log = logging.getLogger("booper")
@@ -163,16 +164,17 @@ async def holding(parts: Parts, app: ASGIApp | None) -> AsyncIterator[Holder]:
         channels = Channels(parts.clock, parts.random)
         reports = Reports(parts.guard, config.retry.max_attempts, parts.redaction)
         scheduler = _scheduler(parts, store, reports, inside)
-        applications = _applications(
-            parts, _services(parts, store, scheduler, reports, channels, has_app=app is not None)
-        )
+        upkeep = upkeep_of(config, parts.clock)
+        services = _services(parts, store, scheduler, reports, channels, has_app=app is not None)
+        applications = _applications(parts, replace(services, backups=upkeep.backups))
         if parts.is_shared:
             await stack.enter_async_context(_sharing(parts, applications))
         stack.push_async_callback(parts.client.aclose)
         if inside is not None:
             stack.push_async_callback(inside.aclose)
         grace = timedelta(seconds=config.delivery.grace_seconds)
-        holder = Holder(applications, scheduler, scheduler.start(), channels, first_key, grace)
+        loop = scheduler.start(upkeep.agents)
+        holder = Holder(applications, scheduler, loop, channels, first_key, grace)
         stack.push_async_callback(holder.wait_ended)
         stack.push_async_callback(holder.drain)
         yield holder

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from functools import cache
 from pathlib import Path, PurePath
 from types import NoneType
@@ -53,6 +54,17 @@ def _check_host(host: str) -> None:
 def _check_path(path: str) -> None:
     if "\0" in path or Path(path).name in ("", ".."):
         raise ValueError(f"expected the path of a file, got {path!r}")
+
+
+def _check_every(every: Duration) -> None:
+    length = parse_duration(every)
+    if timedelta(0) < length < timedelta(minutes=1):
+        raise ValueError(f"expected 0 for none, or at least a minute; got {every!r}")
+
+
+def _check_folder(path: str) -> None:
+    if "\0" in path or not path:
+        raise ValueError(f"expected the path of a folder, got {path!r}")
 
 
 def _check_secrets(secrets: tuple[str, ...]) -> None:
@@ -138,6 +150,8 @@ CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "[delivery] redact_headers": _check_names,
     "[delivery] app_host": _check_host,
     "[database] path": _check_path,
+    "[backup] every": _check_every,
+    "[backup] folder": _check_folder,
     "[delivery] proxy": _check_proxy,
     "[origin] proxy": _check_proxy,
     "[origin] ca": _check_file,

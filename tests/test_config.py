@@ -39,6 +39,7 @@ BOUNDS: dict[tuple[str, str], tuple[list[float], list[float]]] = {
     ("server", "max_connections"): ([1, 100_000], [0, 100_001]),
     ("server", "rate_limit"): ([0, 0.1, 100_000], [-0.1, 100_000.1]),
     ("server", "rate_burst"): ([1, 100_000], [0, 100_001]),
+    ("backup", "keep"): ([1, 1_000], [0, 1_001]),
     ("delivery", "concurrency"): ([1, 10_000], [0, 10_001]),
     ("delivery", "per_host"): ([1, 10_000], [0, 10_001]),
     ("delivery", "timeout_seconds"): ([0.001, 900], [0, -1, 900.001]),
@@ -73,6 +74,13 @@ WRONG_TYPES = [
     ("server", "cors_origins", '["null"]', "origins as browsers send them"),
     ("database", "path", "false", "text"),
     ("database", "durability", '"fast"', '"full" or "normal"'),
+    ("backup", "every", '"daily"', "1h30m"),
+    ("backup", "every", "true", "seconds or [n, unit]"),
+    ("backup", "every", "59", "at least a minute"),
+    ("backup", "every", "-1", "must not be negative"),
+    ("backup", "folder", "[]", "text"),
+    ("backup", "folder", '""', "the path of a folder"),
+    ("backup", "keep", '"all"', "a whole number from 1 to 1000"),
     ("targets", "require_https", '"yes"', "true or false"),
     ("targets", "require_https", "1", "true or false"),
     ("targets", "allow_private_networks", "0", "true or false"),
@@ -535,7 +543,7 @@ def test_an_unknown_table_is_refused_with_the_near_name(path: Path) -> None:
     """`[sever]` is taken for a misspelt `[server]`, and all tables are listed."""
     message = refusal(path, "[sever]\nport = 1")
     assert "unknown table [sever]; did you mean 'server'?" in message
-    assert "server, database, targets, delivery, retry, webhooks, channels" in message
+    assert "server, database, backup, targets, delivery, retry, webhooks, channels" in message
 
 
 def test_an_unknown_setting_is_refused_with_the_near_name(path: Path) -> None:

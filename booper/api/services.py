@@ -7,6 +7,7 @@ from booper.api.intake import Rules
 from booper.api.limits import RateLimit
 from booper.api.memory import ResponseMemory
 from booper.clock import Clock
+from booper.engine.backups import Backups
 from booper.engine.channels import Channels
 from booper.engine.commands import Commands
 from booper.engine.scheduler import Scheduler
@@ -25,7 +26,7 @@ class Services:
 
     `own_secret` marks booper's own deliveries, `has_app` says that there is a program around booper
     to deliver to. `open_channels_key` is the key that a message to a channel is posted with if it
-    has none, None where it needs its own.
+    has none, None where it needs its own. `backups` is None where the daemon makes none.
     """
 
     store: Store
@@ -46,6 +47,7 @@ class Services:
     is_administrator: bool = False
     has_app: bool = False
     open_channels_key: str | None = None
+    backups: Backups | None = None
     memory: ResponseMemory = field(default_factory=ResponseMemory)
     rules: Rules = field(init=False)
     """What creates are judged by."""

@@ -1,0 +1,40 @@
+"""What runs beside the loop of a holder, made of the configuration."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from booper.clock import Clock
+from booper.config import Config
+from booper.engine.agents import Agent
+from booper.engine.backups import Backups
+from booper.model.duration import parse_duration
+from booper.store.sqlite.backup_folder import BackupFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """The agents of a holder; None stands for what was not asked for."""
+
+    backups: Backups | None
+
+    @property
+    def agents(self) -> Mapping[str, Agent]:
+        """Return all agents by their names."""
+        return {"backup agent": self.backups.run} if self.backups is not None else {}
+
+
+def upkeep_of(config: Config, clock: Clock) -> Upkeep:
+    """Return what a configuration asks for."""
+    return Upkeep(backups=_backups(config, clock))
+
+
+def _backups(config: Config, clock: Clock) -> Backups | None:
+    every = parse_duration(config.backup.every)
+    if not every:
+        return None
+    database, folder = Path(config.database.path), Path(config.backup.folder)
+    # Wherever this process goes later.
+    return Backups(
+        BackupFolder(database.absolute(), folder.absolute(), config.backup.keep), every, clock
+    )
