@@ -19,28 +19,18 @@ from booper.cli.docs import docs
 from booper.cli.groups import Group
 from booper.cli.jobs import jobs
 from booper.cli.logs import logs
+from booper.cli.options import config_option, database_option, read
 from booper.cli.pauses import breakers, pause, resume
 from booper.cli.remote import json_option
 from booper.cli.run import run
 from booper.cli.schedules import schedules
-from booper.cli.settings import read_settings
 from booper.cli.text import printable
-from booper.config import Config
+from booper.cli.upkeep import backup, check
 from booper.errors import BooperError, StartError
 from booper.model.key import check_name
 
 # 128 and the number of SIGINT, as in a shell: it says nothing of what was waited for.
 _INTERRUPTED = 130
-
-config_option = click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path),
-    envvar="BOOPER_CONFIG",
-    show_envvar=True,
-    help="The TOML file with the settings.",
-)
-database_option = click.option("--database", help="The database file.  [default: booper.db]")
 
 
 class Commands(Group):
@@ -114,7 +104,7 @@ def serve(
     """
     from booper.cli.serve import run as run_daemon  # what serving needs is slow to import
 
-    config = _read(config_path, host=hosts or None, port=port, database=database)
+    config = read(config_path, host=hosts or None, port=port, database=database)
     run_daemon(config, os.environ.get("BOOPER_API_KEY") or None)
 
 
@@ -163,30 +153,8 @@ def dev(
     """
     from booper.cli.dev import run as run_bench  # what serving needs is slow to import
 
-    given = _read(config_path)
+    given = read(config_path)
     run_bench(given, hosts, port, database, maps, is_frozen=freeze, is_shown=console)
-
-
-@main.command()
-@config_option
-def check(config_path: Path | None) -> None:
-    """Check the configuration, and show what is wrong with it."""
-    from booper.origins import ways_of
-
-    ways_of(_read(config_path), ())
-    click.echo(f"{config_path} is fine" if config_path else "no file given; the defaults are fine")
-
-
-@main.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
-@config_option
-@database_option
-def backup(file: Path, force: bool, config_path: Path | None, database: str | None) -> None:
-    """Copy the database to FILE, whether booper is running or not."""
-    from booper.cli.backup import write
-
-    write(_read(config_path, database=database), file, overwrite=force)
 
 
 @main.group(cls=Group)
@@ -230,7 +198,7 @@ def create_key(
     """Create an API key called NAME and show it, once."""
     from booper.cli.keys import create
 
-    create(_read(config_path, database=database), name, user, scope, is_json=is_json)
+    create(read(config_path, database=database), name, user, scope, is_json=is_json)
 
 
 @keys.command("list")
@@ -241,7 +209,7 @@ def list_keys(config_path: Path | None, database: str | None, is_json: bool) -> 
     """List all API keys."""
     from booper.cli.keys import list_all
 
-    list_all(_read(config_path, database=database), is_json=is_json)
+    list_all(read(config_path, database=database), is_json=is_json)
 
 
 @keys.command("revoke")
@@ -253,21 +221,7 @@ def revoke_key(key: str, config_path: Path | None, database: str | None, is_json
     """Revoke an API key, given by its id or its name."""
     from booper.cli.keys import revoke
 
-    revoke(_read(config_path, database=database), key, is_json=is_json)
-
-
-def _read(
-    path: Path | None,
-    *,
-    host: tuple[str, ...] | None = None,
-    port: int | None = None,
-    database: str | None = None,
-) -> Config:
-    overrides: dict[str, dict[str, Any]] = {
-        "server": {"host": host, "port": port},
-        "database": {"path": database},
-    }
-    return read_settings(path, overrides)
+    revoke(read(config_path, database=database), key, is_json=is_json)
 
 
 # The same command, listed apart from it (contract §9).
@@ -287,4 +241,5 @@ _REMOTE = {
 for name, command in _REMOTE.items():
     main.add_command(command, name)
 main.add_command(remote.demo)
-main.add_command(docs)
+for command in (backup, check, docs):
+    main.add_command(command)
