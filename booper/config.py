@@ -46,6 +46,7 @@ class Database(Table, frozen=True, kw_only=True):
 
     path: str = "booper.db"
     durability: Literal["full", "normal"] = "full"
+    copy_before_upgrade: bool = True
 
 
 class Backup(Table, frozen=True, kw_only=True):

@@ -49,7 +49,7 @@ from booper.server.limits import Limits
 from booper.server.sharing import sharing
 from booper.store.base import Store
 from booper.store.sqlite import FirstKeyFile, open_store
-from booper.upkeep import upkeep_of
+from booper.upkeep import before_upgrade, upkeep_of
 from booper.wire.redaction import Redaction
 
 log = logging.getLogger("booper")
@@ -157,7 +157,13 @@ async def holding(parts: Parts, app: ASGIApp | None) -> AsyncIterator[Holder]:
     )
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
-            open_store(parts.database, config.database.durability, parts.random, limits_of(config))
+            open_store(
+                parts.database,
+                config.database.durability,
+                parts.random,
+                limits_of(config),
+                before_upgrade(config),
+            )
         )
         first_key = await _first_key(parts, store)
         inside = None if app is None else _way_inside(app, config)

@@ -1,6 +1,6 @@
-"""What runs beside the loop of a holder, made of the configuration."""
+"""What keeps a holder's database well, made of the configuration: copies, and agents."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from booper.engine.agents import Agent
 from booper.engine.backups import Backups
 from booper.model.duration import parse_duration
 from booper.store.sqlite.backup_folder import BackupFolder
+from booper.store.sqlite.upgrade_copy import copy_before_upgrade, no_copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,11 @@ class Upkeep:
 def upkeep_of(config: Config, clock: Clock) -> Upkeep:
     """Return what a configuration asks for."""
     return Upkeep(backups=_backups(config, clock))
+
+
+def before_upgrade(config: Config) -> Callable[[Path, int], None]:
+    """Return what is done before a database with an older schema is upgraded."""
+    return copy_before_upgrade if config.database.copy_before_upgrade else no_copy
 
 
 def _backups(config: Config, clock: Clock) -> Backups | None:

@@ -74,6 +74,7 @@ WRONG_TYPES = [
     ("server", "cors_origins", '["null"]', "origins as browsers send them"),
     ("database", "path", "false", "text"),
     ("database", "durability", '"fast"', '"full" or "normal"'),
+    ("database", "copy_before_upgrade", "1", "true or false"),
     ("backup", "every", '"daily"', "1h30m"),
     ("backup", "every", "true", "seconds or [n, unit]"),
     ("backup", "every", "59", "at least a minute"),

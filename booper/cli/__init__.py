@@ -91,11 +91,13 @@ def main() -> None:
     "--port", type=click.IntRange(0, 65_535), help="The port to listen on.  [default: 2667]"
 )
 @database_option
+@click.option("--no-copy", is_flag=True, help="Upgrade an older database without a copy of it.")
 def serve(
     config_path: Path | None,
     hosts: tuple[str, ...],
     port: int | None,
     database: str | None,
+    no_copy: bool,
 ) -> None:
     """Run the scheduler and its API until Ctrl-C or SIGTERM.
 
@@ -104,7 +106,13 @@ def serve(
     """
     from booper.cli.serve import run as run_daemon  # what serving needs is slow to import
 
-    config = read(config_path, host=hosts or None, port=port, database=database)
+    config = read(
+        config_path,
+        host=hosts or None,
+        port=port,
+        database=database,
+        copy_before_upgrade=False if no_copy else None,
+    )
     run_daemon(config, os.environ.get("BOOPER_API_KEY") or None)
 
 

@@ -26,6 +26,7 @@ from booper.model.key import ApiKey
 from booper.server.listener import socket_path
 from booper.store.base import Keys
 from booper.store.sqlite import open_store
+from booper.upkeep import before_upgrade
 from booper.wire.key import key_resource
 
 Scope = Literal["read", "write", "admin"]
@@ -156,7 +157,8 @@ async def _keyring(config: Config, *, must_exist: bool = True) -> AsyncIterator[
                 raise BooperError(str(error)) from error
             return
     _check_there(database, must_exist)
-    async with open_store(database, config.database.durability, SystemRandom()) as store:
+    durability, upgrade = config.database.durability, before_upgrade(config)
+    async with open_store(database, durability, SystemRandom(), before_upgrade=upgrade) as store:
         yield LocalKeyring(store.keys)
 
 

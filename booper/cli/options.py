@@ -25,6 +25,7 @@ def read(
     host: tuple[str, ...] | None = None,
     port: int | None = None,
     database: str | None = None,
+    copy_before_upgrade: bool | None = None,
 ) -> Config:
     """Return the configuration, with options over it; None leaves a setting.
 
@@ -33,6 +34,6 @@ def read(
     """
     overrides: dict[str, dict[str, Any]] = {
         "server": {"host": host, "port": port},
-        "database": {"path": database},
+        "database": {"path": database, "copy_before_upgrade": copy_before_upgrade},
     }
     return read_settings(path, overrides)

@@ -69,8 +69,10 @@ def test_an_older_file_gets_origins_for_its_hosts(tmp_path: Path) -> None:
     """Every job and schedule of a file of version 2 has its origin and its path afterwards."""
     path = tmp_path / "booper.db"
     with closing(sqlite3.connect(path)) as opened:
-        for number, script in enumerate(schema.migrations()[:2], start=1):
-            schema._apply(opened, number, script)
+        opened.executescript("".join(schema.migrations()[:2]))
+        opened.executescript(
+            f"PRAGMA user_version = 2; PRAGMA application_id = {schema.APPLICATION_ID}"
+        )
         opened.executescript(OLD_ROWS)
         schema.migrate(opened, str(path))
         jobs = opened.execute("SELECT origin, path FROM jobs ORDER BY id").fetchall()

@@ -49,7 +49,11 @@ def back_up(
         with unnamed_file(target) as unnamed, guarded(unnamed):
             copy(database, unnamed, is_stopped)
             sync(unnamed)
-            check_copy(database, unnamed, is_stopped)
+            if damage := find_damage(unnamed, is_stopped):
+                raise BooperError(
+                    f"the copy of {database} is damaged ({damage}); `booper check --database` "
+                    "shows whether the database is"
+                )
             unnamed.replace(target)
         sync(target.parent)
         return target.stat().st_size
@@ -57,13 +61,19 @@ def back_up(
         raise BooperError(f"cannot write {target}: {error.strerror}") from error
 
 
-def copy(source: Path, target: Path, is_stopped: Callable[[], bool] = lambda: False) -> None:
+def copy(
+    source: Path,
+    target: Path,
+    is_stopped: Callable[[], bool] = lambda: False,
+    reading: str = "mode=ro",
+) -> None:
     """Fill an empty file with the database as it is at this moment; writers go on meanwhile.
 
     All pages are read in one transaction. Without it another process's write between two steps
     would make the copy begin anew (https://www.sqlite.org/c3ref/backup_finish.html), under load
     for ever. Checkpoints cannot pass the reader, so the log grows by what is written meanwhile;
-    the copy is not synced, to keep that short. Its caller must do that.
+    the copy is not synced, to keep that short. Its caller must do that. `reading` is the query of
+    the URI by which `source` is opened.
 
     Raises:
         BooperError: `source` cannot be read or `target` not written, or it was stopped.
@@ -75,7 +85,7 @@ def copy(source: Path, target: Path, is_stopped: Callable[[], bool] = lambda: Fa
 
     try:
         with (
-            closing(connect(source, "mode=ro")) as reader,
+            closing(connect(source, reading)) as reader,
             closing(connect(target, "mode=rw")) as writer,
         ):
             # Nobody sees the copy before it is whole.
@@ -88,20 +98,15 @@ def copy(source: Path, target: Path, is_stopped: Callable[[], bool] = lambda: Fa
         raise BooperError(f"cannot copy the database {source}: {error}") from error
 
 
-def check_copy(source: Path, target: Path, is_stopped: Callable[[], bool] = lambda: False) -> None:
-    """Check a copy that has just been synced. Raises: BooperError, it is not whole."""
-    _forget_cached(target)
+def find_damage(path: Path, is_stopped: Callable[[], bool] = lambda: False) -> str:
+    """Return what is damaged in a copy that has just been synced; empty if it is whole."""
+    _forget_cached(path)
     try:
-        with closing(connect(target, "immutable=1")) as opened:
+        with closing(connect(path, "immutable=1")) as opened:
             opened.set_progress_handler(is_stopped, 100_000)
-            problems = check_integrity(opened)
+            return "; ".join(check_integrity(opened)[:1])
     except sqlite3.Error as error:
-        problems = [str(error)]
-    if problems:
-        raise BooperError(
-            f"the copy of {source} is damaged ({problems[0]}); "
-            "`booper check --database` shows whether the database is"
-        )
+        return str(error)
 
 
 def connect(path: Path, query: str) -> sqlite3.Connection:

@@ -5,6 +5,7 @@ The number of the last migration stands in the file's `user_version`, booper's m
 """
 
 import sqlite3
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 
 from booper.errors import StartError
@@ -24,28 +25,41 @@ def migrations() -> list[str]:
     return [(folder / name).read_text(encoding="utf-8") for name in names]
 
 
-def migrate(connection: sqlite3.Connection, path: str) -> None:
+def migrate(
+    connection: sqlite3.Connection,
+    path: str,
+    before_upgrade: Callable[[int], None] = lambda version: None,
+) -> None:
     """Migrate the file behind `connection` to the newest schema and switch it to WAL.
+
+    All in one transaction: whenever this ends, the file has the old schema or the newest one.
+    `before_upgrade` is called with the old one's number, before anything of it changes.
 
     Raises:
         UnusableDatabase: it is no database, another program's, or from a newer booper.
     """
     try:
-        version = _version(connection, path)
+        version, newest = read_version(connection, path), len(migrations())
+        if 0 < version < newest:
+            before_upgrade(version)
         # Before the first page is written; where there is one, it is silently ignored.
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         # Fails at once on a file that cannot be written, which would else show at the first job.
         connection.execute(f"PRAGMA user_version = {version}")
         connection.execute("PRAGMA journal_mode = WAL")
         add_functions(connection)
-        for number, script in enumerate(migrations(), start=1):
-            if number > version:
-                _apply(connection, number, script)
+        if version < newest:
+            _apply(connection, migrations()[version:], newest)
     except sqlite3.Error as error:
         raise UnusableDatabase(f"cannot use {path} as a database: {error}") from error
 
 
-def _version(connection: sqlite3.Connection, path: str) -> int:
+def read_version(connection: sqlite3.Connection, path: str) -> int:
+    """Return the number of a file's schema, 0 if it is empty.
+
+    Raises:
+        UnusableDatabase: it is another program's, or from a newer booper.
+    """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -65,12 +79,10 @@ def add_functions(connection: sqlite3.Connection) -> None:
     connection.create_function("booper_path", 1, path_key, deterministic=True)
 
 
-def _apply(connection: sqlite3.Connection, number: int, script: str) -> None:
+def _apply(connection: sqlite3.Connection, scripts: Sequence[str], newest: int) -> None:
+    marks = f"PRAGMA user_version = {newest}; PRAGMA application_id = {APPLICATION_ID};"
     try:
-        connection.executescript(
-            f"BEGIN IMMEDIATE; {script}"
-            f"PRAGMA user_version = {number}; PRAGMA application_id = {APPLICATION_ID}; COMMIT;"
-        )
+        connection.executescript("\n".join(["BEGIN IMMEDIATE;", *scripts, marks, "COMMIT;"]))
     except sqlite3.Error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")

@@ -3,9 +3,10 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -13,6 +14,7 @@ from booper.clock import monotonic
 from booper.errors import StoreDamaged, StoreUnavailable
 from booper.store.announcing import Announcements
 from booper.store.limits import NO_LIMITS, Limits
+from booper.store.sqlite.backup import connect
 from booper.store.sqlite.connection import Connection, reading, writing
 from booper.store.sqlite.files import Files
 from booper.store.sqlite.first_key import FirstKeyFile
@@ -23,8 +25,9 @@ from booper.store.sqlite.logs import SQLiteLogs
 from booper.store.sqlite.pauses import SQLitePauses
 from booper.store.sqlite.queue import SQLiteQueue
 from booper.store.sqlite.schedules import SQLiteSchedules
-from booper.store.sqlite.schema import UnusableDatabase, migrate
+from booper.store.sqlite.schema import UnusableDatabase, migrate, read_version
 from booper.store.sqlite.transaction import SQLiteTransaction
+from booper.store.sqlite.upgrade_copy import copy_before_upgrade
 from booper.store.sqlite.values import stored
 from booper.store.sqlite.writer import Writer
 
@@ -81,9 +84,15 @@ class SQLiteStore:
 
 @asynccontextmanager
 async def open_store(
-    path: Path, durability: str, random: Random, limits: Limits = NO_LIMITS
+    path: Path,
+    durability: str,
+    random: Random,
+    limits: Limits = NO_LIMITS,
+    before_upgrade: Callable[[Path, int], None] = copy_before_upgrade,
 ) -> AsyncIterator[SQLiteStore]:
     """Open the database file, made and migrated where needed; the only process to hold it.
+
+    `before_upgrade` is called with the path and the number of the schema that is to be changed.
 
     Raises:
         StartError: another process holds it, or the file cannot serve.
@@ -93,7 +102,11 @@ async def open_store(
         _create(path)
         stack.enter_context(FileLock(path))
         try:
-            store = await _opened(stack, path, durability, random, limits)
+            await asyncio.to_thread(_check_log, path)
+            connection = await stack.enter_async_context(writing(path, durability))
+            upgrade = partial(before_upgrade, path)
+            await connection.run(lambda opened: migrate(opened, str(path), upgrade))
+            store = await _opened(stack, path, connection, random, limits)
         except (sqlite3.Error, StoreUnavailable) as error:
             raise UnusableDatabase(f"cannot open the database {path}: {error}") from error
         yield store
@@ -117,11 +130,24 @@ def _create(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
+def _check_log(path: Path) -> None:
+    """Check the schema of a database whose log a killed process has left, without a change.
+
+    A connection that may write moves the log into the file when it is closed. Whatever else is
+    wrong, that one finds; this one would leave an empty log where there is none.
+
+    Raises:
+        UnusableDatabase: it is another program's, or from a newer booper.
+    """
+    log = Path(f"{path.resolve()}-wal")
+    if log.exists() and log.stat().st_size:
+        with suppress(sqlite3.Error), closing(connect(path, "mode=ro")) as opened:
+            read_version(opened, str(path))
+
+
 async def _opened(
-    stack: AsyncExitStack, path: Path, durability: str, random: Random, limits: Limits
+    stack: AsyncExitStack, path: Path, connection: Connection, random: Random, limits: Limits
 ) -> SQLiteStore:
-    connection = await stack.enter_async_context(writing(path, durability))
-    await connection.run(lambda opened: migrate(opened, str(path)))
     await connection.run(begin_owning)
     files = Files(path)
     announcements = Announcements()

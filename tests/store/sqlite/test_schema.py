@@ -758,6 +758,20 @@ def test_a_newer_boopers_file_is_refused_and_left_alone(path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_newer_boopers_file_keeps_its_log(path: Path) -> None:
+    """Of one that was killed, the log is not moved into the file either."""
+    opened_and_closed(path)
+    newer = len(migrations()) + 1
+    with closing(sqlite3.connect(path)) as writer:
+        writer.execute(f"PRAGMA user_version = {newer}")
+        for suffix in ("", "-wal"):
+            path.with_name(f"killed.db{suffix}").write_bytes(Path(f"{path}{suffix}").read_bytes())
+    killed, log = path.with_name("killed.db"), path.with_name("killed.db-wal")
+    before = killed.read_bytes(), log.read_bytes()
+    assert "newer booper" in refusal(killed)
+    assert (killed.read_bytes(), log.read_bytes()) == before
+
+
 @pytest.mark.parametrize(
     "script",
     [

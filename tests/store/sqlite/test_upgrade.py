@@ -1,126 +1,203 @@
-"""A file of booper 0.1.0, opened by this version: nothing in it is lost, and all of it goes on."""
+"""Files of every schema so far, opened by this version: nothing in them is lost, all goes on."""
 
+import os
+import shutil
 import sqlite3
+import sys
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import Any
 from uuid import UUID
 
 import pytest
+from anyio import run_process
 
-from booper.clock import EPOCH
-from booper.model.event import ERROR, REQUEST, RESPONSE, SKIPPED
+from booper.errors import StartError
 from booper.model.job import Job, State
 from booper.store.base import Store
-from booper.store.sqlite import open_store, schema
-from booper.store.values import DueJob, JobFilter
-from tests.support.stores import SECOND, claim, completed, due, dues, nothing, page, settle
+from booper.store.sqlite import open_store
+from booper.store.sqlite.checking import check_all
+from booper.store.sqlite.schema import migrations
+from booper.store.sqlite.upgrade_copy import no_copy
+from booper.store.values import JobFilter
+from tests.store.sqlite import kills
+from tests.store.sqlite.files import FILES, put_file
+from tests.support.databases import make_database
+from tests.support.stores import claim, completed, dues, nothing, page, settle
 
 pytestmark = pytest.mark.anyio
 
-ALICE = UUID(int=1)
-SCHEDULE = UUID(int=2)
-NOW = EPOCH + 1_000_000 * SECOND
+# The files were written on 2026-11-29.
+NOW = datetime(2026, 12, 2, 12, tzinfo=UTC)
+OLDER = sorted(number for number in FILES if number < len(migrations()))
 
-# What is told of a job beside its state: how often it was tried, and when it ended.
-STATES = {
-    State.SCHEDULED: (0, None),
-    State.EXECUTING: (1, None),
-    State.RETRYABLE: (2, None),
-    State.COMPLETED: (1, "completed_at"),
-    State.DISCARDED: (15, "discarded_at"),
-    State.CANCELLED: (0, "cancelled_at"),
+# Columns that every schema has, and that no upgrade changes.
+KEPT = {
+    "users": "id, name, inserted_at",
+    "keys": "id, user_id, name, scope, digest, inserted_at, revoked_at",
+    "schedules": "id, user_id, args, anchor, next_at, runs, state, previous, disabled_at",
+    "jobs": "id, uuid, user_id, kind, schedule_id, parent_id, idempotency_key, name, args, state, "
+    "attempt, max_attempts, inserted_at, scheduled_at, planned_at, attempted_at, completed_at, "
+    "discarded_at, cancelled_at, last_error",
+    "job_tags": "tag, job_id",
+    "logs": "seq, id, job_id, kind, event, inserted_at, payload",
 }
 
-EVENTS = (REQUEST, RESPONSE, REQUEST, ERROR, SKIPPED)
+
+def rows(path: Path) -> dict[str, list[Any]]:
+    """Return what an upgrade must keep."""
+    with closing(sqlite3.connect(path)) as opened:
+        return {
+            table: opened.execute(f"SELECT {columns} FROM {table} ORDER BY 1, 2").fetchall()
+            for table, columns in KEPT.items()
+        }
 
 
-def old_file(path: Path) -> None:
-    """Write a file with the first schema: a job in each state, a schedule with a run, a log."""
-    with closing(sqlite3.connect(path)) as opened, opened:
-        schema._apply(opened, 1, schema.migrations()[0])
-        opened.execute("PRAGMA journal_mode = WAL")
-        opened.execute("INSERT INTO users VALUES (?, 'alice', 0)", (ALICE.bytes,))
-        for state, (attempt, ended) in STATES.items():
-            times = {"attempted_at": 1 if attempt else None} | ({ended: 2} if ended else {})
-            insert_job(opened, state=state, attempt=attempt, **times)
-        opened.execute(
-            "INSERT INTO schedules (id, user_id, host, args, anchor, next_at, runs, state,"
-            " previous, inserted_at) VALUES (?, ?, 'a.test', ?, 0, 60000000, 3, ?, '{}', 0)",
-            (SCHEDULE.bytes, ALICE.bytes, ARGS_OF_SCHEDULE, '{"n": 1}'),
-        )
-        insert_job(
-            opened,
-            kind="run",
-            schedule_id=SCHEDULE.bytes,
-            args=ARGS_OF_SCHEDULE,
-            scheduled_at=60_000_000,
-            planned_at=60_000_000,
-        )
-        for number, event in enumerate(EVENTS):
-            opened.execute(
-                "INSERT INTO logs (id, user_id, job_id, kind, event, inserted_at, payload)"
-                " VALUES (?, ?, 4, 'request', ?, ?, '{}')",
-                (UUID(int=100 + number).bytes, ALICE.bytes, event, number),
-            )
+def schema_of(path: Path) -> set[str]:
+    """Return the SQL of every table and index, without its spaces."""
+    with closing(sqlite3.connect(path)) as opened:
+        found = opened.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")
+        return {"".join(sql.split()).replace('"', "") for (sql,) in found}
 
 
-ARGS = '{"url": "https://a.test/x"}'
-ARGS_OF_SCHEDULE = '{"url": "https://a.test/x", "repeat_every": 60}'
+def version_of(path: Path) -> int:
+    """Return the number of a file's schema."""
+    with closing(sqlite3.connect(path)) as opened:
+        (version,) = opened.execute("PRAGMA user_version").fetchone()
+    return int(version)
 
 
-def insert_job(connection: sqlite3.Connection, **columns: object) -> None:
-    """Insert a job, due at the beginning of time unless its columns say otherwise."""
-    row: dict[str, object] = {
-        "uuid": connection.execute("SELECT randomblob(16)").fetchone()[0],
-        "user_id": ALICE.bytes,
-        "kind": "request",
-        "host": "a.test",
-        "args": ARGS,
-        "state": "scheduled",
-        "attempt": 0,
-        "max_attempts": 15,
-        "interruptions": 0,
-        "inserted_at": 0,
-        "scheduled_at": 0,
-        "planned_at": 0,
-        **columns,
-    }
-    places = ", ".join(f":{name}" for name in row)
-    connection.execute(f"INSERT INTO jobs ({', '.join(row)}) VALUES ({places})", row)
+def copies(folder: Path) -> list[str]:
+    """Return the names of the copies from before upgrades, and of what is left of such."""
+    return sorted(path.name for path in folder.iterdir() if ".schema-" in path.name)
 
 
-async def jobs(store: Store) -> list[Job]:
-    """Return all jobs, oldest first."""
-    listed = await store.jobs.list(ALICE, page(order_by="id", descending=False), JobFilter(), NOW)
-    return list(listed)
+async def upgraded(path: Path) -> None:
+    """Open a database and close it."""
+    async with open_store(path, "full", Random(1)):
+        pass
 
 
-async def test_a_file_of_the_first_version_goes_on_in_every_state(tmp_path: Path) -> None:
-    """Jobs and entries are as they were; what was executing is made due again; all can be sent."""
+async def jobs(store: Store, user: UUID) -> list[Job]:
+    """Return a user's jobs, oldest first."""
+    part = page(order_by="id", descending=False)
+    return list(await store.jobs.list(user, part, JobFilter(), NOW))
+
+
+def test_a_file_of_every_older_schema_is_kept() -> None:
+    """Before a migration is added, `make.py` writes a file of the schema that it changes."""
+    assert set(FILES) >= set(range(1, len(migrations())))
+
+
+@pytest.mark.parametrize("schema", sorted(FILES))
+async def test_an_upgrade_keeps_every_row(tmp_path: Path, schema: int) -> None:
+    """The rows are as they were, the schema is a new file's, and they agree with each other."""
+    path, new = tmp_path / "booper.db", tmp_path / "new.db"
+    put_file(schema, path)
+    before = rows(path)
+    assert {job[9] for job in before["jobs"]} == {str(each) for each in State} - {"available"}
+    await upgraded(path)
+    assert rows(path) == before
+    make_database(new)
+    assert schema_of(path) == schema_of(new)
+    with closing(sqlite3.connect(path)) as opened:
+        assert check_all(opened) == []
+
+
+@pytest.mark.parametrize("schema", sorted(FILES))
+async def test_everything_goes_on_after_an_upgrade(tmp_path: Path, schema: int) -> None:
+    """What was cut off is due again, what waits can be sent, and schedules plan on."""
     path = tmp_path / "booper.db"
-    old_file(path)
+    put_file(schema, path)
     async with open_store(path, "full", Random(1)) as store:
-        found = await jobs(store)
-        assert [job.state for job in found] == [*STATES, State.SCHEDULED]
-        assert [job.attempt for job in found] == [attempt for attempt, _ in STATES.values()] + [0]
-        entries = await store.logs.list(ALICE, page(descending=False), 4, None)
-        assert [entry.event for entry in entries] == list(EVENTS)
-        for entry in entries:
-            assert await store.logs.get(ALICE, entry.id) == entry
-        assert await store.queue.rescue(NOW, nothing) == 1
-        for job in [found[4], found[5]]:
-            await store.jobs.retry(ALICE, job.id, NOW)
-        begun = await claim(store, await dues(store), NOW)
-        assert len(begun) == 6  # all but the completed one
+        (user,) = {key.user_id for key in await store.keys.list()}
+        executing = [job for job in await jobs(store, user) if job.state is State.EXECUTING]
+        assert await store.queue.rescue(NOW, nothing) == len(executing) > 0
+        begun = await claim(store, await dues(store, 100), NOW)
+        runs = {job.schedule_id for job in begun} - {None}
+        assert len(runs) == 2  # the hourly one and that of working days; the third is disabled
+        assert {job.id for job in executing} <= {job.id for job in begun}
         for job in begun:
             assert (await settle(store, job, completed(job, NOW))).state is State.COMPLETED
-        (following,) = [job for job in await jobs(store) if job.state is State.SCHEDULED]
-        assert following.schedule_id == SCHEDULE
-        assert following.planned_at > NOW
-        claims = await store.queue.claim([DueJob(due(following), NOW)], NOW, nothing)
-        assert [attempt.state for attempt in claims.begun] == ['{"n": 1}']
+        planned = [job for job in await jobs(store, user) if job.state is State.SCHEDULED]
+        assert runs <= {job.schedule_id for job in planned if job.planned_at > NOW}
+        assert [pause.target for pause in await store.pauses.list()] == ["paused.example"]
+        assert await store.logs.list(user, page(), None, None)
     with closing(sqlite3.connect(path)) as opened:
-        assert opened.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        ended = opened.execute("SELECT ended_at FROM jobs WHERE id = 4").fetchone()
-        assert ended == (2,)
+        assert check_all(opened) == []
+
+
+# --- the copy from before -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("schema", OLDER)
+async def test_a_copy_from_before_an_upgrade_is_kept(tmp_path: Path, schema: int) -> None:
+    """Beside the database, with its old schema and all its rows; of older copies none is left."""
+    path = tmp_path / "booper.db"
+    put_file(schema, path)
+    before = rows(path)
+    (tmp_path / "booper.db.schema-0").touch()
+    (tmp_path / "booper.db.schema-notes").touch()
+    await upgraded(path)
+    copy = tmp_path / f"booper.db.schema-{schema}"
+    assert copies(tmp_path) == [copy.name, "booper.db.schema-notes"]
+    assert (version_of(copy), rows(copy)) == (schema, before)
+    await upgraded(path)
+    assert copies(tmp_path) == [copy.name, "booper.db.schema-notes"]
+
+
+async def test_a_new_file_and_one_of_this_schema_are_not_copied(tmp_path: Path) -> None:
+    """There is nothing to go back to."""
+    path = tmp_path / "booper.db"
+    await upgraded(path)
+    await upgraded(path)
+    assert copies(tmp_path) == []
+
+
+async def test_an_upgrade_without_room_for_a_copy_is_refused(tmp_path: Path) -> None:
+    """The file is as it was; without a copy it can be upgraded."""
+    path = tmp_path / "booper.db"
+    put_file(1, path)
+    before = rows(path)
+    # Of its pages only the first are there, so it takes no room; SQLite needs no more of them here.
+    os.truncate(path, shutil.disk_usage(tmp_path).free // 4096 * 4096)
+    with pytest.raises(StartError, match=r"free some space; --no-copy upgrades without a copy"):
+        await upgraded(path)
+    assert version_of(path) == 1
+    assert rows(path) == before
+    assert copies(tmp_path) == []
+    put_file(1, path)
+    async with open_store(path, "full", Random(1), before_upgrade=no_copy):
+        pass
+    assert rows(path) == before
+    assert copies(tmp_path) == []
+
+
+# --- killed ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("schema", OLDER)
+async def test_an_upgrade_survives_a_kill_at_each_step(tmp_path: Path, schema: int) -> None:
+    """Killed at any statement, or before any file is opened, renamed or removed.
+
+    The file then has its old schema or the newest, with all its rows; the next start completes the
+    upgrade, and leaves one whole copy and nothing else.
+    """
+    original = tmp_path / "original.db"
+    put_file(schema, original)
+    before = rows(original)
+    program = [sys.executable, "-m", kills.__name__, str(original), str(tmp_path)]
+    done = await run_process(program, check=True)
+    steps = int(done.stdout)
+    assert steps > 30
+    for step in range(steps):
+        path = tmp_path / str(step) / "booper.db"
+        await upgraded(path)
+        assert (version_of(path), rows(path)) == (len(migrations()), before), f"step {step}"
+        made = copies(path.parent)
+        # Killed after the upgrade, before a copy: there is none such step.
+        assert made == [f"booper.db.schema-{schema}"], f"step {step}"
+        copy = path.with_name(made[0])
+        assert (version_of(copy), rows(copy)) == (schema, before), f"step {step}"
