@@ -25,7 +25,7 @@ from booper.cli.remote import json_option
 from booper.cli.run import run
 from booper.cli.schedules import schedules
 from booper.cli.text import printable
-from booper.cli.upkeep import backup, check
+from booper.cli.upkeep import backup, check, restore
 from booper.errors import BooperError, StartError
 from booper.model.key import check_name
 
@@ -249,5 +249,5 @@ _REMOTE = {
 for name, command in _REMOTE.items():
     main.add_command(command, name)
 main.add_command(remote.demo)
-for command in (backup, check, docs):
+for command in (backup, check, docs, restore):
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""`booper backup`: a copy of the database, made beside whoever writes: it needs no lock."""
+"""`booper backup`, which needs no lock: it reads beside whoever writes; and `booper restore`."""
 
 import os
 import signal
@@ -10,13 +10,16 @@ from pathlib import Path
 
 import click
 
+from booper.clock import SystemClock
 from booper.config import Config
 from booper.store.sqlite.backup import back_up
+from booper.store.sqlite.backup_folder import BackupFolder
+from booper.store.sqlite.restore import restore
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def write(config: Config, target: Path, *, overwrite: bool) -> None:
+def write_file(config: Config, target: Path, *, overwrite: bool) -> None:
     """Copy the database to `target`, and print a line about it.
 
     Raises:
@@ -24,6 +27,38 @@ def write(config: Config, target: Path, *, overwrite: bool) -> None:
     """
     database = Path(config.database.path)
     size = back_up(database, target, overwrite=overwrite, guarded=_removed_by_signals)
+    _print_copied(database, target, size)
+
+
+def write_to_folder(config: Config, folder: Path, keep: int | None) -> None:
+    """Copy the database to a file in `folder`, keep the newest ones, and print a line.
+
+    Raises:
+        StartError, BooperError: as `back_up` does.
+    """
+    database = Path(config.database.path)
+    backups = BackupFolder(database, folder, keep)
+    target, size = backups.make(SystemClock().now(), guarded=_removed_by_signals)
+    _print_copied(database, target, size)
+
+
+def restore_file(config: Config, backup: Path, *, overwrite: bool) -> None:
+    """Put a backup in the place of the database, and print what was done.
+
+    Raises:
+        StartError, BooperError: as `restore` does.
+    """
+    database = Path(config.database.path)
+    done = restore(backup, database, SystemClock().now(), overwrite=overwrite)
+    for path in done.moved:
+        click.echo(f"moved aside: {path}")
+    click.echo(
+        f"{backup} is restored to {database} ({done.size:,} bytes, schema {done.schema}). "
+        "Requests that were sent after this backup will be sent again."
+    )
+
+
+def _print_copied(database: Path, target: Path, size: int) -> None:
     click.echo(f"{database} is copied to {target} ({size:,} bytes)")
 
 

@@ -1,4 +1,4 @@
-"""`booper backup`: what the copy holds, who can read it, and what it never touches."""
+"""`booper backup` and `restore`: what the copy holds, who can read it, what is never touched."""
 
 import fcntl
 import signal
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.store.sqlite.files import put_file
 from tests.support.processes import Daemon, run, serving, until
 
 
@@ -157,3 +158,101 @@ def test_the_next_backup_removes_what_a_killed_one_has_left(stopped: Path) -> No
         (stopped / ".copy.db.of_a_user").touch()
         assert run(stopped, "backup", "copy.db").returncode == 0
     assert sorted(left(stopped)) == [".copy.db.busy.part", ".copy.db.of_a_user", "copy.db"]
+
+
+def test_backups_in_a_folder_are_named_by_their_times(stopped: Path) -> None:
+    """`--keep` makes the folder and keeps the newest; without it nothing is removed."""
+    folder = stopped / "kept"
+    done = run(stopped, "backup", "kept", "--keep", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+    (first,) = folder.iterdir()
+    assert str(first.relative_to(stopped)) in done.stdout
+    assert jobs(first) == 1
+    old = folder / "booper-20200131T120000Z.db"
+    first.rename(old)
+    assert run(stopped, "backup", "kept").returncode == 0
+    assert old.exists()
+    assert len(list(folder.iterdir())) == 2
+    assert "--force" in run(stopped, "backup", "kept", "--force").stderr
+
+
+def test_a_backup_without_a_path_goes_to_the_folder_of_the_settings(stopped: Path) -> None:
+    """Which is `backups` unless the configuration names another."""
+    (stopped / "booper.toml").write_text('[backup]\nfolder = "elsewhere"\n')
+    assert run(stopped, "backup").returncode == 0
+    assert run(stopped, "backup", "--config", "booper.toml").returncode == 0
+    for name in ("backups", "elsewhere"):
+        (found,) = (stopped / name).iterdir()
+        assert jobs(found) == 1
+
+
+def test_a_restored_backup_serves(tmp_path: Path) -> None:
+    """A running booper is not replaced; after its stop the backup takes its place."""
+    with serving(tmp_path) as daemon:
+        key, number = daemon.key, waiting(daemon)
+        assert run(tmp_path, "backup", "copy.db").returncode == 0
+        later = waiting(daemon)
+        done = run(tmp_path, "restore", "copy.db", "--force")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "already served" in done.stderr
+        daemon.kill()
+    assert "--force" in run(tmp_path, "restore", "copy.db").stderr
+    done = run(tmp_path, "restore", "copy.db", "--force")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "booper.db.replaced-" in done.stdout
+    with serving(tmp_path, key=key) as restored:
+        assert restored.job(number)["state"] == "scheduled"
+        assert restored.api.get(f"/api/jobs/{later}").status_code == 404
+
+
+def test_a_daemon_makes_backups(tmp_path: Path) -> None:
+    """The first one at its start; one that fails is in the log, and stops nothing."""
+    (tmp_path / "booper.toml").write_text('[backup]\nevery = [1, "day"]\n')
+    folder = tmp_path / "backups"
+    with serving(tmp_path) as daemon:
+        until(lambda: "INFO backup " in daemon.log, "a backup was made")
+        assert daemon.stop() == 0
+    (made,) = folder.iterdir()
+    assert jobs(made) == 0
+    made.unlink()
+    folder.rmdir()
+    folder.write_text("in the way")
+    with serving(tmp_path) as daemon:
+        until(lambda: "ERROR the backup failed: " in daemon.log, "a backup failed")
+        assert str(folder) in daemon.log
+        assert daemon.api.get("/readyz").status_code == 200
+
+
+def test_a_database_is_checked_while_it_is_served(tmp_path: Path) -> None:
+    """By its place in the configuration, or by its name; problems are printed, with exit 1."""
+    with serving(tmp_path) as daemon:
+        waiting(daemon)
+        for named in ([], ["booper.db"]):
+            done = run(tmp_path, "check", "--database", *named)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert "booper.db is fine" in done.stdout
+        assert "booper.db" not in run(tmp_path, "check").stdout
+        assert daemon.stop() == 0
+    with closing(sqlite3.connect(tmp_path / "booper.db")) as database, database:
+        database.execute("INSERT INTO job_tags VALUES ('lost', 1000)")
+    done = run(tmp_path, "check", "--database")
+    assert done.returncode == 1
+    assert "not so: a tag belongs to a job: job 1000\n" in done.stdout
+    assert done.stderr.startswith("booper: booper.db has problems; ")
+    done = run(tmp_path, "check", "--database", "absent.db")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+
+
+def test_an_older_database_is_copied_before_its_upgrade_unless_told_not_to(tmp_path: Path) -> None:
+    """By `serve`, which says so in its log; and by `keys`, which opens the database too."""
+    database, copy = tmp_path / "booper.db", tmp_path / "booper.db.schema-1"
+    for options, is_copied in (([], True), (["--no-copy"], False)):
+        put_file(1, database)
+        with serving(tmp_path, *options) as daemon:
+            assert "booper.db has schema 1: it is " in daemon.log
+            assert daemon.stop() == 0
+        assert copy.exists() is is_copied
+        copy.unlink(missing_ok=True)
+    put_file(1, database)
+    assert run(tmp_path, "keys", "list").returncode == 0
+    assert copy.exists()
