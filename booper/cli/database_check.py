@@ -10,6 +10,7 @@ from booper.cli.text import printable
 from booper.errors import BooperError, StartError
 from booper.store.sqlite.backup import connect
 from booper.store.sqlite.checking import check_all, check_integrity, check_references
+from booper.store.sqlite.damage import is_damage
 from booper.store.sqlite.schema import migrations, read_version
 
 
@@ -18,7 +19,7 @@ def check_database(database: Path) -> None:
 
     Raises:
         StartError: there is no database, or none of this booper's.
-        BooperError: it has problems.
+        BooperError: it has problems, or cannot be read.
     """
     if not database.is_file():
         raise StartError(
@@ -29,6 +30,8 @@ def check_database(database: Path) -> None:
             version = read_version(opened, str(database))
             problems = _problems(opened, is_newest=version == len(migrations()))
     except sqlite3.Error as error:
+        if not is_damage(error):
+            raise BooperError(f"cannot read {database}: {error}") from error
         problems, version = [str(error)], 0
     for problem in problems:
         click.echo(printable(problem))
