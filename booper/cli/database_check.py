@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from booper.cli.text import printable
-from booper.errors import BooperError, StartError
-from booper.store.sqlite.backup import connect
+from booper.errors import BooperError
+from booper.store.sqlite.backup import check_there, connect
 from booper.store.sqlite.checking import check_all, check_integrity, check_references
 from booper.store.sqlite.damage import is_damage
 from booper.store.sqlite.schema import migrations, read_version
@@ -21,10 +21,7 @@ def check_database(database: Path) -> None:
         StartError: there is no database, or none of this booper's.
         BooperError: it has problems, or cannot be read.
     """
-    if not database.is_file():
-        raise StartError(
-            f"there is no database {database}; run this in booper's folder, or use --database FILE"
-        )
+    check_there(database)
     try:
         with closing(connect(database, "mode=ro")) as opened:
             version = read_version(opened, str(database))

@@ -106,8 +106,9 @@ def test_an_old_log_is_not_taken_for_the_copys(stopped: Path) -> None:
 
 
 def test_where_there_is_no_database_nothing_is_made(tmp_path: Path) -> None:
-    """A backup of nothing is an error, not an empty file."""
+    """A backup of nothing is an error, not an empty file or folder."""
     assert "booper.db" in refused(tmp_path, "copy.db")
+    assert "booper.db" in refused(tmp_path, "backups", "--keep", "3")
     assert list(tmp_path.iterdir()) == []
 
 

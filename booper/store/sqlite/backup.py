@@ -39,10 +39,7 @@ def back_up(
         StartError: there is no database, or something that must not be lost is in the way.
         BooperError: the copy could not be made, or not as it should be; nothing is left of it.
     """
-    if not database.is_file():
-        raise StartError(
-            f"there is no database {database}; run this in booper's folder, or use --database"
-        )
+    check_there(database)
     _check_free(database, target, overwrite=overwrite)
     try:
         check_room(target.parent, size_of(database), f"the copy of {database}")
@@ -117,6 +114,14 @@ def connect(path: Path, query: str) -> sqlite3.Connection:
         isolation_level=None,
         timeout=BUSY_MILLISECONDS / 1000,
     )
+
+
+def check_there(database: Path) -> None:
+    """Check that there is a database. Raises: StartError."""
+    if not database.is_file():
+        raise StartError(
+            f"there is no database {database}; run this in booper's folder, or use --database"
+        )
 
 
 def size_of(database: Path) -> int:

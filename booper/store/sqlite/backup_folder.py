@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from booper.errors import BooperError
-from booper.store.sqlite.backup import Guarded, back_up
+from booper.store.sqlite.backup import Guarded, back_up, check_there
 from booper.store.sqlite.unnamed import remove_left
 
 _TIME: Final = "%Y%m%dT%H%M%SZ"
@@ -48,10 +48,12 @@ class BackupFolder:
         Nothing is removed if it could not be made.
 
         Raises:
-            BooperError: it could not be made.
+            StartError: there is no database.
+            BooperError: the backup could not be made.
         """
         database = self._database
         target = self._folder / f"{database.stem}-{now.strftime(_TIME)}{database.suffix}"
+        check_there(database)
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             remove_left(self._folder, f".{database.stem}-")
