@@ -24,7 +24,7 @@ from booper.config import Config, given_config
 from booper.embedding import APP_USER, EmbeddedCalls, check_user, embedded_client
 from booper.engine.observer import Observers
 from booper.engine.origin_map import OriginMap
-from booper.errors import ConfigError
+from booper.errors import ConfigError, StoreUnavailable
 from booper.first_key import Address, addresses_of, check_api_key
 from booper.guard.policy import Guard
 from booper.holder import Holder, Parts, holding
@@ -154,6 +154,16 @@ class Booper(EmbeddedCalls):
         One that stands by has no loop until it takes over; then that one is meant.
         """
         await self._runs.wait_failed()
+
+    async def beat(self) -> StoreUnavailable | None:
+        """Return once the loop has turned and the store has written; or why it cannot write.
+
+        Where one of them is stuck, this does not return.
+
+        Raises:
+            RuntimeError: another process holds the database.
+        """
+        return await self._holder.beat()
 
     async def wait_idle(self) -> None:
         """Return once nothing is due at the clock's present time and nothing is on its way.

@@ -32,6 +32,7 @@ from booper.engine.channels import Channels
 from booper.engine.commands import Commands
 from booper.engine.delivery import Delivery
 from booper.engine.executor import Defaults, Executor
+from booper.engine.heartbeat import Heartbeat
 from booper.engine.observer import Observers
 from booper.engine.origin_map import OriginMap
 from booper.engine.reports import Reports
@@ -119,11 +120,13 @@ class Holder:
         channels: Channels,
         first_key: str | None,
         grace: timedelta,
+        heartbeat: Heartbeat,
     ) -> None:
         self.application = applications.application
         self.administration = applications.administration
         self.scheduler = scheduler
         self.first_key = first_key
+        self.beat = heartbeat.beat
         self._loop = loop
         self._channels = channels
         self._grace = grace
@@ -179,8 +182,9 @@ async def holding(parts: Parts, app: ASGIApp | None) -> AsyncIterator[Holder]:
         if inside is not None:
             stack.push_async_callback(inside.aclose)
         grace = timedelta(seconds=config.delivery.grace_seconds)
+        heartbeat = Heartbeat(scheduler.turns, store, parts.clock)
         loop = scheduler.start(upkeep.agents)
-        holder = Holder(applications, scheduler, loop, channels, first_key, grace)
+        holder = Holder(applications, scheduler, loop, channels, first_key, grace, heartbeat)
         stack.push_async_callback(holder.wait_ended)
         stack.push_async_callback(holder.drain)
         yield holder

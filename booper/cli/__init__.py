@@ -165,6 +165,17 @@ def dev(
     run_bench(given, hosts, port, database, maps, is_frozen=freeze, is_shown=console)
 
 
+@main.command()
+@click.argument("unit", type=click.Choice(["service", "socket"]), required=False)
+@click.option("--user", help="The user to run as.  [default: one that systemd makes]")
+@config_option
+def systemd(unit: str | None, user: str | None, config_path: Path | None) -> None:
+    """Print the systemd units of a booper service, or one UNIT of them."""
+    from booper.cli.systemd import show
+
+    show(read(config_path), config_path, unit, user)
+
+
 @main.group(cls=Group)
 def keys() -> None:
     """Manage API keys, on the machine that booper runs on."""

@@ -46,11 +46,21 @@ def bound_addresses(sockets: Sequence[socket.socket]) -> list[Address]:
     return found
 
 
+def without_covered(hosts: Sequence[str]) -> list[str]:
+    """Return the addresses without those that another one includes and keeps from being bound."""
+    plain = list(dict.fromkeys(host.removeprefix("[").removesuffix("]") for host in hosts))
+    if _IPV6 in plain:
+        return [_IPV6]
+    if _IPV4 in plain:
+        return [_IPV4, *(host for host in plain if ":" in host)]
+    return plain
+
+
 def _bind_all(hosts: Sequence[str], port: int) -> list[socket.socket]:
     for tries_left in reversed(range(_MAX_TRIES)):
         sockets: list[socket.socket] = []
         try:
-            for host in _without_covered(hosts):
+            for host in without_covered(hosts):
                 chosen = port or (sockets[0].getsockname()[1] if sockets else 0)
                 sockets += _bind(host, chosen)
         except BaseException as error:
@@ -62,16 +72,6 @@ def _bind_all(hosts: Sequence[str], port: int) -> list[socket.socket]:
         else:
             return sockets
     raise AssertionError("the last try returns or raises")
-
-
-def _without_covered(hosts: Sequence[str]) -> list[str]:
-    """Return the addresses without those that another one includes and keeps from being bound."""
-    plain = list(dict.fromkeys(host.removeprefix("[").removesuffix("]") for host in hosts))
-    if _IPV6 in plain:
-        return [_IPV6]
-    if _IPV4 in plain:
-        return [_IPV4, *(host for host in plain if ":" in host)]
-    return plain
 
 
 def _bind(host: str, port: int) -> list[socket.socket]:

@@ -1,10 +1,14 @@
 """`booper serve`: the daemon's process: its sockets, its signals, its log and its first words."""
 
+import asyncio
+import faulthandler
 import logging
+import os
 import shlex
+import socket
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -16,7 +20,9 @@ from booper.cli.binding import bound, bound_addresses
 from booper.cli.logging_setup import log_to
 from booper.cli.process import run_process, stop_event, tune_gc, until_stopped
 from booper.cli.streams import say
-from booper.config import Config
+from booper.cli.supervisor import Supervisor
+from booper.clock import SystemClock
+from booper.config import Config, Server
 from booper.first_key import Address
 from booper.server.limits import Limits
 from booper.server.listener import Listener, check_socket_path, listening
@@ -32,12 +38,16 @@ def run(config: Config, api_key: str | None) -> None:
         StartError: booper cannot start.
     """
     log_to(sys.stderr)
+    # A watchdog ends a process that is stuck by SIGABRT: the log then has where each thread was.
+    with suppress(ValueError, OSError):  # standard error is closed
+        faulthandler.enable()
     run_process(_serve(config, api_key))
 
 
 async def _serve(config: Config, api_key: str | None) -> None:
     stop = stop_event()
-    with bound(config.server.hosts, config.server.port) as sockets:
+    supervisor = Supervisor(os.environ)
+    with _listened_on(config.server, supervisor.sockets()) as sockets:
         addresses = bound_addresses(sockets)
         check_socket_path(Path(config.database.path))
         async with Booper(config, api_key=api_key, address=addresses, follow=False) as booper:
@@ -46,13 +56,54 @@ async def _serve(config: Config, api_key: str | None) -> None:
             listener = Listener(booper.asgi, grace, sockets, limits, booper.is_crowded)
             tune_gc()
             _greet(config, addresses, booper.first_key)
-            async with listening(listener) as listeners:
+            async with (
+                listening(listener) as listeners,
+                _supervised(supervisor, booper, _status(config, addresses)),
+            ):
                 try:
                     await until_stopped(stop, booper.wait_failed, listeners)
                 finally:
+                    supervisor.stopping()
                     _say_stopping()
                     listener.close()
                     await booper.drain()
+
+
+@contextmanager
+def _listened_on(server: Server, passed: list[socket.socket]) -> Iterator[list[socket.socket]]:
+    """Listen on the sockets that were passed, else on the configured addresses.
+
+    Raises:
+        StartError: one of them cannot be listened on.
+    """
+    if not passed:
+        with bound(server.hosts, server.port) as sockets:
+            yield sockets
+        return
+    with ExitStack() as stack:
+        for each in passed:
+            stack.enter_context(each)
+        yield passed
+
+
+@asynccontextmanager
+async def _supervised(supervisor: Supervisor, booper: Booper, status: str) -> AsyncIterator[None]:
+    """Tell the service manager that booper is ready, and from then on that it works."""
+
+    async def watch() -> None:
+        await booper.beat()
+        supervisor.ready(status)
+        await supervisor.watch(booper.beat, status, SystemClock())
+
+    watching = asyncio.create_task(watch(), name="watchdog")
+    try:
+        yield
+    finally:
+        watching.cancel()
+
+
+def _status(config: Config, addresses: Sequence[Address]) -> str:
+    return f"serves {config.database.path} on {local_url(*addresses[0])}"
 
 
 def _say_stopping() -> None:

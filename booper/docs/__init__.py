@@ -12,6 +12,7 @@ TOPICS: Final = (
     "events",
     "settings",
     "operating",
+    "deploying",
     "clients",
     "embedding",
     "developing",

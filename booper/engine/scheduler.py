@@ -19,6 +19,7 @@ from booper.engine.in_flight import RECORDING_GRACE, InFlight
 from booper.engine.observer import Observers
 from booper.engine.replanner import Replanner
 from booper.engine.reports import Reports
+from booper.engine.turns import Turns
 from booper.errors import Shortage, StoreDamaged, StoreUnavailable
 from booper.model.job import Attempt, Job
 from booper.store.base import Store
@@ -46,6 +47,7 @@ class Scheduler:
         self._backlog = Backlog(store.queue, store.limits, clock.now())
         self._in_flight = InFlight()
         self._wake = Signal()
+        self.turns = Turns(self._wake)
         self._replanner = Replanner(store.queue, clock, self._wake)
         self._idle = asyncio.Event()
         self._ended = asyncio.Event()
@@ -166,9 +168,8 @@ class Scheduler:
         """Turn until `stop`; first make due again what a crash cut off."""
         await self._begin()
         while not self._is_stopping:
-            # Cleared before the timers are looked at: a wake-up that comes while we look
-            # is then kept, not lost.
-            self._wake.clear()
+            # Before the timers are looked at: a wake-up that comes while we look is kept, not lost.
+            self.turns.begin()
             try:
                 await self._step()
                 self._trouble = None
@@ -201,6 +202,7 @@ class Scheduler:
 
     async def _wait_for_store(self, error: StoreUnavailable) -> None:
         self._trouble = error
+        self.turns.begin()  # it has an answer, and goes on
         log.error("the loop waits for the store: %s", error)
         await self._clock.pause(STORE_PAUSE)
 

@@ -46,13 +46,14 @@ PAYLOADS = {
 }
 
 # Which code each topic has, in order. The JSON and TOML of all of them is tried here, programs in
-# test_library.py and test_readme_programs.py, shell scripts in test_readme.py.
+# test_library.py and test_readme_programs.py, scripts in test_readme.py and test_deploying.py.
 CODE = {
     "guarantees": [],
     "fields": ["json"] * 3,
     "events": ["json"] * 11,
     "settings": ["toml"],
     "operating": [],
+    "deploying": ["sh"],
     "clients": ["sh"],
     "embedding": ["python", "python"],
     "developing": [],
@@ -223,7 +224,7 @@ def test_a_program_gets_the_markdown(typed: str) -> None:
     [
         ("setings", "did you mean 'settings'?"),
         ("event", "did you mean 'events'?"),
-        ("nothing", "expected guarantees, fields, events, settings, operating, clients, "),
+        ("nothing", "expected guarantees, fields, events, settings, operating, deploying, clients"),
     ],
 )
 def test_a_wrong_topic_is_an_error_that_names_a_right_one(typed: str, hint: str) -> None:
