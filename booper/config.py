@@ -15,6 +15,7 @@ from msgspec.structs import force_setattr
 
 from booper.errors import ConfigError
 from booper.model.duration import Duration
+from booper.model.public_url import PublicURL
 from booper.model.retry import EXPONENTIAL
 from booper.model.suggestion import did_you_mean
 from booper.setting_checks import Table, hints, read_origin_name
@@ -28,6 +29,8 @@ class Server(Table, frozen=True, kw_only=True):
 
     host: str | tuple[str, ...] = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 2667
+    public_url: str = ""
+    trusted_proxies: tuple[str, ...] = ()
     max_body_bytes: Annotated[int, msgspec.Meta(ge=1_024, le=1 << 30)] = 1 << 20
     max_connections: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
     rate_limit: Annotated[float, msgspec.Meta(ge=0, le=100_000)] = 0.0
@@ -39,6 +42,11 @@ class Server(Table, frozen=True, kw_only=True):
     def hosts(self) -> tuple[str, ...]:
         """Return the addresses to listen on."""
         return (self.host,) if isinstance(self.host, str) else self.host
+
+    @property
+    def public(self) -> PublicURL | None:
+        """Return the URL under which others reach the API, None if that is not known."""
+        return PublicURL.parse(self.public_url) if self.public_url else None
 
 
 class Database(Table, frozen=True, kw_only=True):

@@ -46,6 +46,7 @@ from booper.model.duration import parse_duration
 from booper.model.retry import parse_backoff
 from booper.origins import limits_of
 from booper.server.files import check_file_limit
+from booper.server.forwarded import proxied
 from booper.server.limits import Limits
 from booper.server.sharing import sharing
 from booper.store.base import Store
@@ -274,13 +275,15 @@ def _services(
         has_app=has_app,
         open_channels_key=parts.api_key if parts.open_channels else None,
         memory=parts.memory,
+        public_url=str(server.public or ""),
     )
 
 
 def _applications(parts: Parts, services: Services) -> Applications:
-    application = create_application(services, parts.operations)
+    server = parts.config.server
+    application = with_cors(create_application(services, parts.operations), server.cors_origins)
     return Applications(
-        with_cors(application, parts.config.server.cors_origins),
+        proxied(application, server.public, server.trusted_proxies),
         create_application(replace(services, is_administrator=True), parts.operations),
     )
 

@@ -20,7 +20,9 @@ from booper.guard.target import APP_HOST, parse_authority, parse_host, parse_ori
 from booper.model.duration import Duration, parse_duration
 from booper.model.key import check_key
 from booper.model.proxy import ProxyURL
+from booper.model.public_url import PublicURL
 from booper.model.retry import EXPONENTIAL, parse_backoff
+from booper.server.forwarded import TrustedProxies
 
 
 def _check_listened(host: str | tuple[str, ...]) -> None:
@@ -30,6 +32,11 @@ def _check_listened(host: str | tuple[str, ...]) -> None:
     for each in hosts:
         if not re.fullmatch(r"[\w.:%\[\]-]+", each):
             raise ValueError(f"expected an address such as 127.0.0.1 or ::, got {each!r}")
+
+
+def _check_public_url(url: str) -> None:
+    if url:
+        PublicURL.parse(url)
 
 
 def _check_allow(entries: tuple[str, ...]) -> None:
@@ -143,6 +150,8 @@ _NO_ORIGIN_NAME: Final = (
 
 CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "[server] host": _check_listened,
+    "[server] public_url": _check_public_url,
+    "[server] trusted_proxies": TrustedProxies,
     "[server] idempotency_ttl": parse_duration,
     "[server] cors_origins": _check_cors,
     "[retry] backoff": parse_backoff,

@@ -55,6 +55,23 @@ WRONG_TYPES = [
     ("server", "port", "true", "a whole number from 0 to 65535"),
     ("server", "port", "80.5", "a whole number from 0 to 65535"),
     ("server", "max_body_bytes", "[]", "a whole number"),
+    ("server", "public_url", "5", "text"),
+    ("server", "public_url", '"booper.example.com"', "expected a URL such as"),
+    ("server", "public_url", '"ftp://booper.example.com"', "expected a URL such as"),
+    ("server", "public_url", '"https://"', "expected a URL such as"),
+    ("server", "public_url", '"https://me@booper.example.com"', "expected a URL such as"),
+    ("server", "public_url", '"https://booper.example.com/?a"', "expected a URL such as"),
+    ("server", "public_url", '"https://booper.example.com/#a"', "expected a URL such as"),
+    ("server", "public_url", '"https://booper.example.com:99999"', "expected a URL such as"),
+    ("server", "public_url", '"https://[::1"', "expected a URL such as"),
+    ("server", "public_url", '"https://a.example/two words"', "expected a URL such as"),
+    ("server", "public_url", '"https://a.example/../b"', "its path may have letters, digits"),
+    ("server", "public_url", '"https://a.example//b"', "its path may have letters, digits"),
+    ("server", "public_url", '"https://a.example/%62"', "its path may have letters, digits"),
+    ("server", "trusted_proxies", '"127.0.0.1"', "a list of text"),
+    ("server", "trusted_proxies", '["proxy.example"]', "the addresses or networks of proxies"),
+    ("server", "trusted_proxies", '["10.0.0.1/8"]', "the addresses or networks of proxies"),
+    ("server", "trusted_proxies", '["*"]', "the addresses or networks of proxies"),
     ("server", "max_connections", '"all"', "a whole number from 1 to 100000"),
     ("server", "rate_limit", '"off"', "a number from 0 to 100000"),
     ("server", "rate_burst", "1.5", "a whole number from 1 to 100000"),
@@ -557,7 +574,7 @@ def test_an_unknown_name_that_is_near_to_none_gets_the_list_alone(path: Path) ->
     """No guess is made where there is nothing to guess."""
     message = refusal(path, "[server]\nzzz = 1")
     assert "did you mean" not in message
-    assert "host, port, max_body_bytes" in message
+    assert "host, port, public_url" in message
 
 
 def test_a_name_with_a_line_break_stays_on_one_line(path: Path) -> None:

@@ -1,6 +1,7 @@
 """Who asks: from a request's headers to a principal, and what an operation wants of one."""
 
 import hmac
+import logging
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
@@ -8,11 +9,14 @@ from urllib.parse import unquote
 from uuid import UUID
 
 import msgspec
+from starlette.types import Scope as ASGIScope
 
 from booper.api.services import Services
 from booper.engine.delivery import OWN_HEADER
 from booper.errors import Forbidden, Unauthenticated
 from booper.model.key import ApiKey, Scope, digest_of
+
+log = logging.getLogger("booper.access")
 
 USER_HEADER: Final = "Booper-User"
 """The user, percent-encoded, for whom an administrator acts; ignored at the public API."""
@@ -76,7 +80,7 @@ async def identify(headers: Mapping[bytes, bytes], access: Access, services: Ser
     if access is Access.OWN_OR_WRITE:
         if owner := await _own_user(headers, services):
             return Principal(owner, Scope.WRITE)
-        if header is None and services.open_channels_key and not _is_of_a_page(headers):
+        if header is None and services.open_channels_key and not _is_of_a_page(headers, services):
             header = f"Bearer {services.open_channels_key}"
     key = await _key_of(header, services)
     if services.rate_limit is not None:
@@ -87,6 +91,18 @@ async def identify(headers: Mapping[bytes, bytes], access: Access, services: Ser
     return Principal(key.user_id, key.scope, key.id)
 
 
+def log_refusal(scope: ASGIScope, error: Unauthenticated) -> None:
+    """Log who sent a request without a valid key, for whoever counts such attempts."""
+    client = scope.get("client")
+    log.info(
+        "%s %s from %s is refused: %s",
+        scope["method"],
+        scope["path"][:200],
+        client[0] if client else "this machine",
+        error,
+    )
+
+
 async def _own_user(headers: Mapping[bytes, bytes], services: Services) -> UUID | None:
     """Return whose job sent this request, if it comes from booper itself."""
     secret, _, job_id = (_text(headers, _OWN) or "").partition(".")
@@ -95,10 +111,12 @@ async def _own_user(headers: Mapping[bytes, bytes], services: Services) -> UUID 
     return await services.store.jobs.owner(int(job_id))
 
 
-def _is_of_a_page(headers: Mapping[bytes, bytes]) -> bool:
+def _is_of_a_page(headers: Mapping[bytes, bytes], services: Services) -> bool:
     """Return whether a page of another origin sends this, as any page can without asking."""
-    origin = headers.get(b"origin")
-    return origin is not None and origin.partition(b"://")[2] != headers.get(b"host")
+    origin = _text(headers, b"origin")
+    if origin is None or f"{services.public_url}/".startswith(f"{origin}/"):
+        return False
+    return origin.partition("://")[2] != _text(headers, b"host")
 
 
 def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:

@@ -45,7 +45,8 @@ class Description:
         """Describe this API as an OpenAPI document."""
         now, before = call.services.clock.now(), self._described_at
         if before is None or abs(now - before) > REDESCRIBED_AFTER:
-            self._document = msgspec.Raw(msgspec.json.encode(document(self.operations, now)))
+            written = document(self.operations, now, call.services.public_url)
+            self._document = msgspec.Raw(msgspec.json.encode(written))
             self._described_at = now
         return JSONResponse(self._document)
 

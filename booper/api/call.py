@@ -39,6 +39,10 @@ class Call(msgspec.Struct, frozen=True, gc=False):
             raise Unauthenticated("this needs the API key of a user")
         return self.principal.user_id
 
+    def url(self, path: str) -> str:
+        """Return where a path of the API is: at the public URL, else as it is mounted here."""
+        return f"{self.services.public_url or self.scope.get('root_path', '')}{path}"
+
     @property
     def request(self) -> Request:
         """Return the whole request, for what a call leaves out."""

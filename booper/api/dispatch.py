@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from booper.api.access import identify
+from booper.api.access import identify, log_refusal
 from booper.api.call import NO_QUERY, Call
 from booper.api.memory import SMALL_BYTES, Share
 from booper.api.operations import Operation
@@ -22,7 +22,7 @@ from booper.api.paths import advice
 from booper.api.problems import FaultResponse, ProblemResponse
 from booper.api.query import check_query
 from booper.api.services import Services
-from booper.errors import BooperError, MethodNotAllowed, UnknownPath
+from booper.errors import BooperError, MethodNotAllowed, Unauthenticated, UnknownPath
 
 Methods = Mapping[str, Operation]
 
@@ -76,6 +76,8 @@ class Dispatcher:
             call = Call(scope, receive, headers, path, query, principal, self._services)
             return await operation.handler(call)
         except BooperError as error:
+            if isinstance(error, Unauthenticated):
+                log_refusal(scope, error)
             return ProblemResponse(error)
         except Exception as error:  # an operation's own fault; the server is to hear of it
             return FaultResponse(error)

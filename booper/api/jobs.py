@@ -57,7 +57,7 @@ async def create(call: Call) -> Response:
     job = created.job
     if created.is_duplicate:
         return JSONResponse({"data": job_resource(job, now, services.redaction, has_conflict=True)})
-    return JSONResponse({"data": new_job_resource(job, now)}, 201, f"/api/jobs/{job.id}")
+    return JSONResponse({"data": new_job_resource(job, now)}, 201, call.url(f"/api/jobs/{job.id}"))
 
 
 async def _dry_run(call: Call) -> Response:

@@ -43,8 +43,8 @@ _KEY: Final[Schema] = {
 }
 
 
-def document(operations: Iterable[Operation], now: datetime) -> Schema:
-    """Describe operations; their examples are right `now`."""
+def document(operations: Iterable[Operation], now: datetime, url: str = "") -> Schema:
+    """Describe operations at a URL; their examples are right `now`."""
     known = tuple(operations)
     paths: dict[str, dict[str, Schema]] = {}
     for operation in known:
@@ -55,7 +55,7 @@ def document(operations: Iterable[Operation], now: datetime) -> Schema:
     return {
         "openapi": VERSION,
         "info": {"title": "booper", "version": __version__, "description": _DESCRIPTION},
-        "servers": [{"url": "/"}],
+        "servers": [{"url": url or "/"}],
         "tags": [{"name": tag} for tag in dict.fromkeys(each.documentation.tag for each in known)],
         "paths": paths,
         "webhooks": webhooks(JOB),

@@ -111,7 +111,7 @@ async def run(call: Call) -> Response:
         call.user_id, _reference(call), lambda seen: extra_run(seen, given, call, now), now
     )
     shown = job_resource(job, now, services.redaction)
-    return JSONResponse({"data": shown}, 201, f"/api/jobs/{job.id}")
+    return JSONResponse({"data": shown}, 201, call.url(f"/api/jobs/{job.id}"))
 
 
 CHANGE: Schema = {

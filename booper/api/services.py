@@ -27,6 +27,8 @@ class Services:
     `own_secret` marks booper's own deliveries, `has_app` says that there is a program around booper
     to deliver to. `open_channels_key` is the key that a message to a channel is posted with if it
     has none, None where it needs its own. `backups` is None where the daemon makes none.
+    `public_url` is where others reach this API, without a slash at its end, or nothing if that is
+    not known.
     """
 
     store: Store
@@ -48,6 +50,7 @@ class Services:
     has_app: bool = False
     open_channels_key: str | None = None
     backups: Backups | None = None
+    public_url: str = ""
     memory: ResponseMemory = field(default_factory=ResponseMemory)
     rules: Rules = field(init=False)
     """What creates are judged by."""

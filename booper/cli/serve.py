@@ -117,6 +117,8 @@ def _greet(config: Config, addresses: Sequence[Address], first_key: str | None) 
     say(f"booper {__version__} serves {config.database.path} on {url}")
     for other in others:
         say(f"and on {other}")
+    if config.server.public is not None:
+        say(f"Others reach it at {config.server.public}.")
     every = [host for host, _ in addresses if is_every_address(host)]
     if every:
         say(

@@ -71,6 +71,7 @@ class Bench:
         self.clock = clock
         self.sink = Sink(clock)
         self._config = config
+        self._public = config.server.public
         self._addresses = addresses_of(address)
         self._origins = OriginMap.parse(maps, {HOSTED: url})
         self._observers = [*observers, watcher] if watcher else observers
@@ -166,6 +167,7 @@ class Bench:
             not all(is_loopback(host) for host, _ in self._addresses)
             or ip_literal(name) is not None
             or name in ("localhost", HOSTED.removeprefix("https://"))
+            or (self._public is not None and host.lower() == self._public.host)
         )
 
     async def _start(self) -> None:

@@ -92,6 +92,8 @@ _CALLED: Final[Mapping[str, str]] = {
     # Settings.
     "path": "file filename database db location",
     "port": "listenport",
+    "public_url": "url baseurl externalurl rooturl publicurl siteurl rootpath prefix",
+    "trusted_proxies": "proxies forwardedallowips trustproxy trustedproxies realip",
     "timeout_seconds": "timeout",
     "grace_seconds": "grace gracetimeout shutdowntimeout gracefultimeout",
     "per_host": "perdomain hostconcurrency maxperhost perorigin",
