@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from booper.clock import RunningClock
-from booper.config import Config, Delivery
+from booper.config import Config, Delivery, Server
 from booper.dev.bench import PUBLIC_KEY, Bench
 from booper.dev.console import MAX_LINES_PER_SECOND, Console, Screen
 from booper.engine.channels import Message
@@ -472,3 +472,25 @@ async def test_names_of_others_are_not_answered(
     for path in ("/api/jobs", "/dev/sink/hello"):
         response = await dev.get(path, headers={"Host": host})
         assert response.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("host", "status"), [("booper.test:8443", 200), ("booper.test", 403), ("evil.example", 403)]
+)
+async def test_its_public_name_is_answered(
+    config: Config, target: FakeTarget, host: str, status: int
+) -> None:
+    """The one that a developer's proxy gives it, by `public_url`; its own pages need no key."""
+    config = replace(config, server=Server(public_url="https://booper.test:8443"))
+    clock = RunningClock(START, is_frozen=True)
+    url = "http://127.0.0.1:2667"
+    async with (
+        Bench(config, clock, address=("127.0.0.1", 2667), url=url, transport=target) as bench,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(bench.asgi), base_url="http://localhost"
+        ) as client,
+    ):
+        assert (await client.get("/api/ping", headers={"Host": host})).status_code == status
+        headers = {"Origin": f"https://{host}", "Host": "127.0.0.1:2667"}
+        posted = await client.post("/api/broadcast", data={"content": "x"}, headers=headers)
+        assert posted.status_code == (200 if status == 200 else 401)

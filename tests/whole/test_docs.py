@@ -53,7 +53,7 @@ CODE = {
     "events": ["json"] * 11,
     "settings": ["toml"],
     "operating": [],
-    "deploying": ["sh"],
+    "deploying": ["sh", "toml", "nginx", "caddy", "dockerfile", "yaml"],
     "clients": ["sh"],
     "embedding": ["python", "python"],
     "developing": [],
