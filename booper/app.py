@@ -6,7 +6,6 @@ is gone.
 """
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
@@ -18,7 +17,6 @@ from starlette.types import Scope as ASGIScope
 
 from booper.api.application import all_operations
 from booper.api.operations import Operation
-from booper.certificates import InvalidCertificates, named_context
 from booper.clock import Clock, SystemClock, unfrozen
 from booper.config import Config, given_config
 from booper.embedding import APP_USER, EmbeddedCalls, check_user, embedded_client
@@ -26,13 +24,9 @@ from booper.engine.observer import Observers
 from booper.engine.origin_map import OriginMap
 from booper.errors import ConfigError, StoreUnavailable
 from booper.first_key import Address, addresses_of, check_api_key
-from booper.guard.policy import Guard
-from booper.holder import Holder, Parts, holding
-from booper.http.adapter import HttpxClient
+from booper.holder import Holder, holding
 from booper.http.base import Client
-from booper.http.client import SocketClient
-from booper.origins import Ways, limits_of, ways_of
-from booper.server.files import files_to_spare
+from booper.parts import Parts, ways_out
 from booper.standby import Standby
 from booper.store.sqlite import DatabaseLocked
 
@@ -90,7 +84,7 @@ class Booper(EmbeddedCalls):
         self._running: Holder | Standby | None = None
         self._exit = AsyncExitStack()
         addresses = addresses_of(address)
-        ways = ways_of(self.config, addresses)
+        client, guard = ways_out(self.config, addresses, transport)
         self._parts = Parts(
             config=self.config,
             addresses=addresses,
@@ -98,8 +92,8 @@ class Booper(EmbeddedCalls):
             clock=clock or SystemClock(),
             random=random or Random(),
             observers=self.observers,
-            client=_client(self.config, transport, ways),
-            guard=_guard(self.config, addresses, ways),
+            client=client,
+            guard=guard,
             operations=all_operations(operations),
             origins=origins,
             open_channels=open_channels,
@@ -234,45 +228,6 @@ class Booper(EmbeddedCalls):
         )
         stack.push_async_callback(standby.aclose)
         return standby
-
-
-def _guard(config: Config, own: Sequence[tuple[str, int]], ways: Ways) -> Guard:
-    """Return the guard; `own` are the addresses it listens on. Raises: ConfigError."""
-    targets = config.targets
-    try:
-        return Guard(
-            require_https=targets.require_https,
-            allow_private_networks=targets.allow_private_networks,
-            allow=targets.allow,
-            own=own,
-            is_left_to_proxy=ways.is_resolved_by_proxy,
-        )
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-
-
-def _client(
-    config: Config, transport: httpx.AsyncBaseTransport | Client | None, ways: Ways
-) -> Client:
-    """Return what sends requests: over sockets, where no other transport is given.
-
-    Raises:
-        ConfigError: a variable names no certificates.
-    """
-    if isinstance(transport, httpx.AsyncBaseTransport):
-        return HttpxClient(transport)
-    if transport is not None:
-        return transport
-    try:
-        named_context(os.environ)
-    except InvalidCertificates as error:
-        raise ConfigError(str(error)) from error
-    limits = limits_of(config)
-    return SocketClient(
-        max_idle_per_origin=max((limits.per_origin, *limits.slots.values())),
-        max_idle=files_to_spare(4 * config.delivery.concurrency),
-        routes=ways.route,
-    )
 
 
 def _checked_app(app: ASGIApp | None) -> ASGIApp | None:

@@ -1,0 +1,140 @@
+"""What settings decide over one store: what makes attempts, and the API.
+
+All of it can be made anew while the store, the loop and what is in flight go on.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from booper import __version__
+from booper.api.application import create_application
+from booper.api.cors import with_cors
+from booper.api.limits import RateLimit
+from booper.api.services import Services
+from booper.engine.backups import Backups
+from booper.engine.channels import Channels
+from booper.engine.commands import Commands
+from booper.engine.delivery import Delivery
+from booper.engine.executor import Defaults, Executor
+from booper.engine.reports import Reports
+from booper.engine.scheduler import Scheduler
+from booper.engine.signing import Secret
+from booper.http.asgi import AppTransport
+from booper.model.duration import parse_duration
+from booper.model.retry import parse_backoff
+from booper.parts import Parts
+from booper.server.forwarded import proxied
+from booper.store.base import Store
+
+USER_AGENT: Final = f"booper/{__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What stays when settings change; `inside` leads to the program around booper, if any.
+
+    `backups` is None where the daemon makes none.
+    """
+
+    store: Store
+    channels: Channels
+    inside: AppTransport | None
+    backups: Backups | None
+
+
+class Applications:
+    """What a holder offers: the API, and the same to the administrator of its database."""
+
+    def __init__(self, parts: Parts, kept: Kept, scheduler: Scheduler) -> None:
+        self._kept = kept
+        self._scheduler = scheduler
+        self.use(parts)
+
+    def use(self, parts: Parts) -> None:
+        """Respond by these settings from the next request on."""
+        services, server = _services(parts, self._kept, self._scheduler), parts.config.server
+        public = with_cors(create_application(services, parts.operations), server.cors_origins)
+        self._application: ASGIApp = proxied(public, server.public, server.trusted_proxies)
+        services = replace(services, is_administrator=True)
+        self._administration: ASGIApp = create_application(services, parts.operations)
+
+    async def application(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond to a request of whoever has a key."""
+        await self._application(scope, receive, send)
+
+    async def administration(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond to a request of the administrator."""
+        await self._administration(scope, receive, send)
+
+
+def reports_of(parts: Parts) -> Reports:
+    """Return what reports to the users' own URLs."""
+    return Reports(parts.guard, parts.config.retry.max_attempts, parts.redaction)
+
+
+def executor_of(parts: Parts, kept: Kept) -> Executor:
+    """Return what makes attempts."""
+    config = parts.config
+    delivery = Delivery(
+        parts.client,
+        parts.guard,
+        config.delivery.max_response_bytes,
+        parts.own_secret,
+        parts.redaction.names,
+        kept.inside,
+        parts.origins,
+    )
+    defaults = Defaults(
+        timeout=timedelta(seconds=config.delivery.timeout_seconds),
+        backoff=parse_backoff(config.retry.backoff),
+        user_agent=USER_AGENT,
+        secrets=[Secret.parse(text) for text in config.webhooks.secret],
+        redaction=parts.redaction,
+    )
+    return Executor(
+        kept.store.queue,
+        delivery,
+        reports_of(parts),
+        parts.clock,
+        parts.random,
+        defaults,
+        parts.observers,
+    )
+
+
+def _services(parts: Parts, kept: Kept, scheduler: Scheduler) -> Services:
+    config, server = parts.config, parts.config.server
+    commands = Commands(
+        kept.store,
+        scheduler,
+        reports_of(parts),
+        kept.channels,
+        config.retry.max_attempts,
+        config.channels.discord or None,
+    )
+    rate_limit = RateLimit(server.rate_limit, server.rate_burst) if server.rate_limit else None
+    return Services(
+        store=kept.store,
+        commands=commands,
+        scheduler=scheduler,
+        channels=kept.channels,
+        guard=parts.guard,
+        clock=parts.clock,
+        max_body_bytes=server.max_body_bytes,
+        max_batch_bytes=parts.max_body_bytes,
+        max_attempts=config.retry.max_attempts,
+        backoff=parse_backoff(config.retry.backoff),
+        redaction=parts.redaction,
+        user_agent=USER_AGENT,
+        key_ttl=parse_duration(server.idempotency_ttl),
+        own_secret=parts.own_secret,
+        rate_limit=rate_limit,
+        has_app=kept.inside is not None,
+        open_channels_key=parts.api_key if parts.open_channels else None,
+        backups=kept.backups,
+        memory=parts.memory,
+        public_url=str(server.public or ""),
+    )
