@@ -27,6 +27,7 @@ from booper.first_key import Address, addresses_of, check_api_key
 from booper.holder import Holder, holding
 from booper.http.base import Client
 from booper.parts import Parts, ways_out
+from booper.setting_changes import Changes, changes
 from booper.standby import Standby
 from booper.store.sqlite import DatabaseLocked
 
@@ -83,6 +84,7 @@ class Booper(EmbeddedCalls):
         self._user = check_user(user)
         self._running: Holder | Standby | None = None
         self._exit = AsyncExitStack()
+        self._transport = transport
         addresses = addresses_of(address)
         client, guard = ways_out(self.config, addresses, transport)
         self._parts = Parts(
@@ -122,6 +124,19 @@ class Booper(EmbeddedCalls):
         """Stop: running attempts get their grace, everything else is kept for the next start."""
         await self._exit.aclose()
         self._client = None
+
+    def use(self, config: Config) -> Changes:
+        """Go on by other settings, as far as that needs no new start; return how far it is.
+
+        Raises:
+            ConfigError: they cannot be used, and nothing has changed.
+        """
+        found = changes(self.config, config)
+        parts = self._parts.with_settings(found.config, self._transport)
+        self.config, self._parts = found.config, parts
+        if isinstance(self._running, Holder):
+            self._running.use(parts)
+        return found
 
     @asynccontextmanager
     async def lifespan(self, app: ASGIApp) -> AsyncIterator[None]:

@@ -18,6 +18,7 @@ from booper.engine.heartbeat import Heartbeat
 from booper.engine.scheduler import Scheduler
 from booper.first_key import ensure_key
 from booper.http.asgi import DELIVERED, AppTransport
+from booper.http.base import Client
 from booper.origins import limits_of
 from booper.parts import Parts
 from booper.server.files import check_file_limit
@@ -38,7 +39,8 @@ class Holder:
         applications: Applications,
         scheduler: Scheduler,
         loop: asyncio.Task[None],
-        channels: Channels,
+        kept: Kept,
+        client: Client,
         first_key: str | None,
         grace: timedelta,
         heartbeat: Heartbeat,
@@ -48,9 +50,23 @@ class Holder:
         self.scheduler = scheduler
         self.first_key = first_key
         self.beat = heartbeat.beat
+        self._applications = applications
+        self._kept = kept
+        self._channels = kept.channels
+        self._clients = [client]
         self._loop = loop
-        self._channels = channels
         self._grace = grace
+
+    def use(self, parts: Parts) -> None:
+        """Go on by other settings; attempts that have begun end as they began."""
+        self._clients.append(parts.client)
+        self.scheduler.use(executor_of(parts, self._kept))
+        self._applications.use(parts)
+
+    async def close_clients(self) -> None:
+        """Close the connections to targets, also those that older settings have opened."""
+        for client in self._clients:
+            await client.aclose()
 
     async def drain(self) -> None:
         """Claim no more, and give running attempts their grace; the API still responds."""
@@ -91,13 +107,15 @@ async def holding(parts: Parts, app: ASGIApp | None) -> AsyncIterator[Holder]:
         applications = Applications(parts, kept, scheduler)
         if parts.is_shared:
             await stack.enter_async_context(_sharing(parts, applications))
-        stack.push_async_callback(parts.client.aclose)
         if inside is not None:
             stack.push_async_callback(inside.aclose)
         grace = timedelta(seconds=config.delivery.grace_seconds)
         heartbeat = Heartbeat(scheduler.turns, store, parts.clock)
         loop = scheduler.start(upkeep.agents)
-        holder = Holder(applications, scheduler, loop, kept.channels, first_key, grace, heartbeat)
+        holder = Holder(
+            applications, scheduler, loop, kept, parts.client, first_key, grace, heartbeat
+        )
+        stack.push_async_callback(holder.close_clients)
         stack.push_async_callback(holder.wait_ended)
         stack.push_async_callback(holder.drain)
         yield holder

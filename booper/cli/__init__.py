@@ -8,6 +8,7 @@ Ctrl-C needs no line.
 import os
 import sys
 from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -106,14 +107,15 @@ def serve(
     """
     from booper.cli.serve import run as run_daemon  # what serving needs is slow to import
 
-    config = read(
+    settings = partial(
+        read,
         config_path,
         host=hosts or None,
         port=port,
         database=database,
         copy_before_upgrade=False if no_copy else None,
     )
-    run_daemon(config, os.environ.get("BOOPER_API_KEY") or None)
+    run_daemon(settings, os.environ.get("BOOPER_API_KEY") or None)
 
 
 @main.command()

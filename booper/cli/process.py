@@ -55,11 +55,11 @@ def tune_gc() -> None:
     gc.set_threshold(10_000, 20, 50)
 
 
-def stop_event() -> asyncio.Event:
+def stop_event(on_hangup: Callable[[], None] | None = None) -> asyncio.Event:
     """Return an event that the first SIGINT or SIGTERM sets; the second ends the process.
 
     So does SIGHUP on a terminal, however often it comes: a terminal that closes and the shell in
-    it both send one. Without a terminal it is what asks daemons to read their settings again.
+    it both send one. Without a terminal it asks daemons to read their settings again: `on_hangup`.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -72,8 +72,8 @@ def stop_event() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup sets it
-        on_hangup = stop.set if _is_on_terminal() else _keep_settings
-        loop.add_signal_handler(signal.SIGHUP, on_hangup)
+        reaction = stop.set if _is_on_terminal() else on_hangup or _keep_settings
+        loop.add_signal_handler(signal.SIGHUP, reaction)
     return stop
 
 

@@ -7,9 +7,10 @@ import os
 import shlex
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -23,16 +24,20 @@ from booper.cli.streams import say
 from booper.cli.supervisor import Supervisor
 from booper.clock import SystemClock
 from booper.config import Config, Server
+from booper.errors import ConfigError
 from booper.first_key import Address
 from booper.server.limits import Limits
 from booper.server.listener import Listener, check_socket_path, listening
+from booper.setting_changes import Changes
 from booper.store.sqlite import FirstKeyFile
 
 log = logging.getLogger("booper")
 
 
-def run(config: Config, api_key: str | None) -> None:
+def run(read: Callable[[], Config], api_key: str | None) -> None:
     """Serve until a signal; a second one stops at once, as a crash would.
+
+    `read` returns the settings; SIGHUP has them read again.
 
     Raises:
         StartError: booper cannot start.
@@ -41,11 +46,12 @@ def run(config: Config, api_key: str | None) -> None:
     # A watchdog ends a process that is stuck by SIGABRT: the log then has where each thread was.
     with suppress(ValueError, OSError):  # standard error is closed
         faulthandler.enable()
-    run_process(_serve(config, api_key))
+    run_process(_serve(read(), read, api_key))
 
 
-async def _serve(config: Config, api_key: str | None) -> None:
-    stop = stop_event()
+async def _serve(config: Config, read: Callable[[], Config], api_key: str | None) -> None:
+    hangup = asyncio.Event()
+    stop = stop_event(hangup.set)
     supervisor = Supervisor(os.environ)
     with _listened_on(config.server, supervisor.sockets()) as sockets:
         addresses = bound_addresses(sockets)
@@ -56,9 +62,13 @@ async def _serve(config: Config, api_key: str | None) -> None:
             listener = Listener(booper.asgi, grace, sockets, limits, booper.is_crowded)
             tune_gc()
             _greet(config, addresses, booper.first_key)
+            status = f"serves {config.database.path} on {local_url(*addresses[0])}"
             async with (
                 listening(listener) as listeners,
-                _supervised(supervisor, booper, _status(config, addresses)),
+                _beside(
+                    _supervise(supervisor, booper, status),
+                    _reload_forever(hangup, booper, read, supervisor, status),
+                ),
             ):
                 try:
                     await until_stopped(stop, booper.wait_failed, listeners)
@@ -87,23 +97,52 @@ def _listened_on(server: Server, passed: list[socket.socket]) -> Iterator[list[s
 
 
 @asynccontextmanager
-async def _supervised(supervisor: Supervisor, booper: Booper, status: str) -> AsyncIterator[None]:
-    """Tell the service manager that booper is ready, and from then on that it works."""
-
-    async def watch() -> None:
-        await booper.beat()
-        supervisor.ready(status)
-        await supervisor.watch(booper.beat, status, SystemClock())
-
-    watching = asyncio.create_task(watch(), name="watchdog")
+async def _beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do work until the end of the block; what fails of it is logged."""
+    tasks = [asyncio.create_task(work) for work in works]
+    for task in tasks:
+        task.add_done_callback(_log_failure)
     try:
         yield
     finally:
-        watching.cancel()
+        for task in tasks:
+            task.cancel()
 
 
-def _status(config: Config, addresses: Sequence[Address]) -> str:
-    return f"serves {config.database.path} on {local_url(*addresses[0])}"
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("a part of this process failed", exc_info=error)
+
+
+async def _supervise(supervisor: Supervisor, booper: Booper, status: str) -> None:
+    """Tell the service manager that booper is ready, and from then on that it works."""
+    await booper.beat()
+    supervisor.ready(status)
+    await supervisor.watch(booper.beat, status, SystemClock())
+
+
+async def _reload_forever(
+    hangup: asyncio.Event,
+    booper: Booper,
+    read: Callable[[], Config],
+    supervisor: Supervisor,
+    status: str,
+) -> None:
+    """Read the settings again at each hangup, and go on by them where that is possible."""
+    while await hangup.wait():
+        hangup.clear()
+        supervisor.reloading()
+        try:
+            _log_changes(booper.use(read()))
+        except ConfigError as error:
+            log.error("SIGHUP: the settings stay as they are: %s", error)
+        supervisor.ready(status)
+
+
+def _log_changes(changes: Changes) -> None:
+    log.info("SIGHUP: changed settings: %s", ", ".join(changes.made) or "none")
+    if changes.waiting:
+        log.warning("SIGHUP: these wait for a restart: %s", ", ".join(changes.waiting))
 
 
 def _say_stopping() -> None:

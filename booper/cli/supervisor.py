@@ -46,6 +46,10 @@ class Supervisor:
         """Tell it that the start is done."""
         self._tell("READY=1", f"STATUS={status}")
 
+    def reloading(self) -> None:
+        """Tell it that the settings are being read again, until it is told that this is ready."""
+        self._tell("RELOADING=1")
+
     def stopping(self) -> None:
         """Tell it that the end has begun."""
         self._tell("STOPPING=1", "STATUS=stopping")

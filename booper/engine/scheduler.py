@@ -57,6 +57,10 @@ class Scheduler:
         self._trouble: StoreUnavailable | None = None
         store.subscribe(self._arm)
 
+    def use(self, executor: Executor) -> None:
+        """Make attempts by another executor, from the next claim on."""
+        self._executor = executor
+
     @property
     def breakers(self) -> Breakers:
         """Return what is known of failing origins."""

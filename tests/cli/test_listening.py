@@ -129,14 +129,36 @@ def test_one_public_address_among_others_needs_a_key(tmp_path: Path) -> None:
     assert "listening on 0.0.0.0 needs an API key" in refused.stderr
 
 
-def test_a_hangup_without_a_terminal_changes_nothing(tmp_path: Path) -> None:
-    """It is told in the log; the daemon goes on, and stops by SIGTERM as ever."""
+def test_a_hangup_without_a_terminal_reads_the_settings_again(tmp_path: Path) -> None:
+    """What can change does; what cannot is named, and so is what is wrong with a file."""
+    settings = tmp_path / "booper.toml"
+    settings.write_text("[server]\nport = 0\n")
     with serving(tmp_path, key=KEY, environment=ENVIRONMENT) as daemon:
-        for count in (1, 2):
-            daemon.tell(signal.SIGHUP)
-            until(lambda: daemon.log.count("SIGHUP changes nothing") == count, "it is told")  # noqa: B023
-        assert daemon.api.get("/readyz").status_code == 200
+        job = {"url": "https://target.example/", "schedule_in": 60}
+        settings.write_text(
+            '[server]\nport = 1\nhost = "::1"\nmax_body_bytes = 1024\n'
+            '[origins."a.example"]\nslots = 2\nverify = false\n'
+        )
+        tell_hangup(daemon, 'changed settings: [server] max_body_bytes, [origins."a.example"]')
+        assert 'wait for a restart: [server] host, [origins."a.example"] slots\n' in daemon.log
+        assert daemon.api.post("/api/jobs", json={**job, "body": "x" * 1_024}).status_code == 413
+
+        settings.write_text("[server]\nmax_body_bytes = 5\n")
+        tell_hangup(daemon, "the settings stay as they are: booper.toml: [server] max_body_bytes: ")
+        assert daemon.api.post("/api/jobs", json={**job, "body": "x" * 1_024}).status_code == 413
+
+        settings.write_text("")
+        tell_hangup(daemon, "changed settings: [server] max_body_bytes, ")
+        assert daemon.api.post("/api/jobs", json={**job, "body": "x" * 1_024}).status_code == 201
+        tell_hangup(daemon, "changed settings: none")
         assert daemon.stop() == 0
+
+
+def tell_hangup(daemon: Daemon, words: str) -> None:
+    """Send a hangup, and wait for these words about it."""
+    before = len(daemon.log)
+    daemon.tell(signal.SIGHUP)
+    until(lambda: f"SIGHUP: {words}" in daemon.log[before:], f"the log says {words!r}")
 
 
 def test_a_hangup_of_its_terminal_is_a_graceful_stop(tmp_path: Path) -> None:

@@ -43,6 +43,17 @@ def test_a_service_tells_that_it_is_ready_works_and_stops(
         manager.wait_told("STOPPING=1")
 
 
+def test_a_service_tells_that_it_reads_its_settings_again(tmp_path: Path) -> None:
+    """And that it has done so, as a reload waits for."""
+    with managing(tmp_path) as manager:
+        manager.start()
+        manager.told.clear()
+        manager.signal(signal.SIGHUP)
+        manager.wait_told("READY=1")
+        assert manager.told[0] == "RELOADING=1"
+        until(lambda: "SIGHUP: changed settings: none" in manager.log, "the log says so")
+
+
 def test_connections_wait_for_a_service_that_is_not_there(tmp_path: Path) -> None:
     """What is sent while none runs is responded to by the next one."""
     with managing(tmp_path) as manager:
