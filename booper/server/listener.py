@@ -7,13 +7,15 @@ import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from booper.clock import monotonic
+from booper.clock import SystemClock, monotonic
 from booper.errors import StartError
 from booper.server.limits import LimitedProtocol, Limits
 from booper.server.waiting import Waiting
@@ -21,6 +23,7 @@ from booper.server.waiting import Waiting
 # sockaddr_un holds 108 bytes, the last of them 0 (unix(7)).
 MAX_SOCKET_PATH_BYTES = 107
 TICK_SECONDS = 1.0
+LATE_EVERY = timedelta(seconds=0.05)
 BACKLOG = 2048
 
 
@@ -85,6 +88,22 @@ class Listener(uvicorn.Server):
         """Accept no more connections, and end once all requests have a response."""
         self.should_exit = True
         self._closing.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish what runs, and end each connection, also one that is accepted meanwhile."""
+        late = asyncio.create_task(self._end_late(set(self.server_state.connections)))
+        try:
+            await super().shutdown(sockets)
+        finally:
+            late.cancel()
+
+    async def _end_late(self, ended: set[Any]) -> None:
+        """End the connections whose begin came after `ended` were, which uvicorn would wait for."""
+        while True:
+            for connection in self.server_state.connections - ended:
+                ended.add(connection)
+                connection.shutdown()
+            await SystemClock().pause(LATE_EVERY)
 
     async def main_loop(self) -> None:
         """Wake once a second, for the Date header and deadlines, instead of ten times."""
