@@ -10,12 +10,13 @@ from booper.cli.text import printable
 from booper.errors import BooperError
 from booper.store.sqlite.backup import check_there, connect
 from booper.store.sqlite.checking import check_all, check_integrity, check_references
+from booper.store.sqlite.counters import recount
 from booper.store.sqlite.damage import is_damage
 from booper.store.sqlite.schema import migrations, read_version
 
 
-def check_database(database: Path) -> None:
-    """Check a database, and print a line for each problem.
+def check_database(database: Path, *, repair: bool = False) -> None:
+    """Check a database, and print a line for each problem; `repair` counts its jobs again first.
 
     Raises:
         StartError: there is no database, or none of this booper's.
@@ -25,6 +26,9 @@ def check_database(database: Path) -> None:
     try:
         with closing(connect(database, "mode=ro")) as opened:
             version = read_version(opened, str(database))
+            if repair and version == len(migrations()):
+                with closing(connect(database, "mode=rw")) as writing:
+                    recount(writing)
             problems = _problems(opened, is_newest=version == len(migrations()))
     except sqlite3.Error as error:
         if not is_damage(error):

@@ -16,20 +16,27 @@ from booper.cli.options import config_option, database_option, read
     metavar="[FILE]",
     help="Check the database too, or this one: its pages, and whether its rows agree.",
 )
-def check(config_path: Path | None, database: str | None) -> None:
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Count the jobs of the database again first, and keep these numbers.",
+)
+def check(config_path: Path | None, database: str | None, repair: bool) -> None:
     """Check the configuration, and with --database the database; show what is wrong.
 
     booper may be running meanwhile.
     """
     from booper.origins import ways_of  # slow to import, as what the others need
 
+    if repair and database is None:
+        raise click.UsageError("--repair is for a database; add --database")
     config = read(config_path, database=database or None)
     ways_of(config, ())
     click.echo(f"{config_path} is fine" if config_path else "no file given; the defaults are fine")
     if database is not None:
         from booper.cli.database_check import check_database
 
-        check_database(Path(config.database.path))
+        check_database(Path(config.database.path), repair=repair)
 
 
 @click.command()

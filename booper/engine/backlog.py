@@ -14,8 +14,8 @@ from booper.engine.suspects import Suspects
 from booper.engine.timers import Timers
 from booper.model.job import Job
 from booper.model.origin import names_of
-from booper.store.base import Queue
 from booper.store.limits import LimitOf
+from booper.store.queue import Queue
 from booper.store.values import ALL_TARGETS, Claims, Due, DueJob, Scan
 
 # How often the table is read again for jobs that the timers should have had: a create whose

@@ -40,7 +40,7 @@ from booper.model.job import (
 )
 from booper.model.retry import Backoff
 from booper.shortage import shortage_of
-from booper.store.base import Queue
+from booper.store.queue import Queue
 from booper.store.values import Settled, Settlement
 from booper.wire.charset import in_utf8
 from booper.wire.log import entries_of
@@ -224,10 +224,13 @@ class Executor:
         return Settlement(
             claimed=attempt.job,
             settled=settled,
+            at=now,
             entries=entries_of(attempt, request, outcome, self._defaults.redaction, now),
             reports=self._reports.ended(attempt, request, outcome, settled, now),
             previous=previous,
             changes=changes,
+            duration=None if isinstance(outcome, Refused) else outcome.duration,
+            was_held=attempt.was_held,
         )
 
 

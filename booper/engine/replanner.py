@@ -14,7 +14,7 @@ from booper.clock import Clock, Signal
 from booper.engine.executor import STORE_PAUSE
 from booper.errors import StoreDamaged, StoreUnavailable
 from booper.model.job import Job
-from booper.store.base import Queue
+from booper.store.queue import Queue
 from booper.store.values import Ahead
 
 T = TypeVar("T")

@@ -188,15 +188,23 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     """A claimed job on its way: the executing job and what its user asked for.
 
     `previous` and `state` are the JSON texts of its schedule's dynamic fields, None for a job that
-    belongs to none.
+    belongs to none. `was_held` is whether it had to wait for the run before it.
     """
 
     job: Job
     args: Args
     previous: str | None = None
     state: str | None = None
+    was_held: bool = False
 
     @classmethod
-    def of(cls, job: Job, previous: str | None = None, state: str | None = None) -> "Attempt":
+    def of(
+        cls,
+        job: Job,
+        previous: str | None = None,
+        state: str | None = None,
+        *,
+        was_held: bool = False,
+    ) -> "Attempt":
         """Read a claimed job's args once, for rendering and for settling."""
-        return cls(job, decode_args(job.args), previous, state)
+        return cls(job, decode_args(job.args), previous, state, was_held)

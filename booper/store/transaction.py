@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from booper.model.bucket import Happened
 from booper.model.event import NewEntry
 from booper.model.job import Job, NewJob
 from booper.model.schedule import Gap, Schedule
@@ -190,6 +191,13 @@ class Log(Protocol):
         """Keep the newest entries of a job, up to both limits, and delete the others."""
 
 
+class BucketTable(Protocol):
+    """Numbers of what happened, by time."""
+
+    def add(self, happened: Sequence[Happened]) -> None:
+        """Add what happened, to its user's five minutes and to its origin's hour."""
+
+
 class Transaction(Protocol):
     """One transaction: its tables, and parts of it that can be undone alone."""
 
@@ -204,6 +212,10 @@ class Transaction(Protocol):
     @property
     def log(self) -> Log:
         """Return the log."""
+
+    @property
+    def buckets(self) -> BucketTable:
+        """Return the buckets."""
 
     @property
     def owner(self) -> int:

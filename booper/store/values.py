@@ -5,7 +5,7 @@ are written with it, so that a report is never lost nor sent for what did not ha
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
@@ -129,15 +129,19 @@ class Settlement(msgspec.Struct, frozen=True, gc=False):
     """All that the end of an attempt writes, together.
 
     `previous` is the JSON text that a completed run leaves to its schedule, `changes` its `$set`;
-    None where there is nothing to leave.
+    None where there is nothing to leave. `duration` is how long the attempt took, None where
+    nothing was sent.
     """
 
     claimed: Job
     settled: Job
+    at: datetime
     entries: Sequence[NewEntry]
     reports: Sequence[NewJob] = ()
     previous: str | None = None
     changes: Mapping[str, Any] | None = None
+    duration: timedelta | None = None
+    was_held: bool = False
 
 
 class Settled(msgspec.Struct, frozen=True, gc=False):

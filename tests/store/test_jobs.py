@@ -813,7 +813,7 @@ async def test_an_event_waits_until_those_before_it_were_tried(store: Store, ali
     assert attempt.job.id == first.id
     assert [job.id for job in claims.held] == [second.id, third.id]
     done = attempt.job
-    settlement = Settlement(done, completed(done), [])
+    settlement = Settlement(done, completed(done), START, [])
     assert [job.id for job in (await store.queue.settle(settlement)).armed] == [second.id]
     claims = await stores.turns(store, third, second)
     assert [attempt.job.id for attempt in claims.begun] == [second.id]
@@ -824,7 +824,7 @@ async def test_an_event_that_is_retried_holds_back_no_other(store: Store, alice:
     first, second = await events(store, await created(store, alice), 2)
     (executing,) = await claim(store, [due(first)])
     later = START + MINUTE
-    settlement = Settlement(executing, retryable(executing, later), [])
+    settlement = Settlement(executing, retryable(executing, later), START, [])
     settled = await store.queue.settle(settlement)
     assert [job.id for job in settled.armed] == [second.id]
     assert len(await claim(store, [due(second)])) == 1
@@ -994,11 +994,11 @@ async def test_a_rescue_makes_what_was_executing_due_again_and_counts_it(
 async def test_what_a_settlement_reports_is_written_with_it(store: Store, alice: UUID) -> None:
     """Its reports are jobs to arm; if the race was lost there are none."""
     job, lost = await begun(store, alice), await begun(store, alice)
-    settlement = Settlement(job, completed(job), [entry(job)], [event_of(job)])
+    settlement = Settlement(job, completed(job), START, [entry(job)], [event_of(job)])
     (report,) = (await store.queue.settle(settlement)).armed
     assert (report.kind, report.parent_id, report.inserted_at) == (Kind.WEBHOOK, job.id, START)
     await cancel(store, alice, lost.id)
-    settlement = Settlement(lost, completed(lost), [entry(lost)], [event_of(lost)])
+    settlement = Settlement(lost, completed(lost), START, [entry(lost)], [event_of(lost)])
     assert list((await store.queue.settle(settlement)).armed) == []
     assert await waiting(store) == [report.id]
 

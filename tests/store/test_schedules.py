@@ -335,7 +335,7 @@ async def test_a_queued_run_goes_when_its_predecessor_has_finished(
     claims = await turns(store, second, now=at)
     assert (claims.begun, claims.armed) == ([], [])
     assert [(job.id, job.held_since) for job in claims.held] == [(second.id, at)]
-    settlement = Settlement(first, completed(first, at), [])
+    settlement = Settlement(first, completed(first, at), at, [])
     assert [job.id for job in (await store.queue.settle(settlement)).armed] == [second.id]
     late = at + 5 * MINUTE
     (attempt,) = (await turns(store, second, now=late, seen_at=at)).begun
@@ -654,7 +654,7 @@ async def test_a_run_that_ends_after_the_disable_leaves_only_state(
     """`$previous` stays lost; what the target has set is kept."""
     executing = await began(store, await scheduled(store, alice))
     await disable(store, executing, START)
-    settlement = Settlement(executing, completed(executing), [], (), '{"n":1}', {"a": 1})
+    settlement = Settlement(executing, completed(executing), START, [], (), '{"n":1}', {"a": 1})
     assert list((await store.queue.settle(settlement)).armed) == []
     schedule = await schedule_of(store, executing)
     assert (schedule.previous, schedule.state) == ("{}", '{"a":1}')

@@ -207,7 +207,8 @@ async def settle(
     store: Store, job: Job, after: Job, entries: Sequence[NewEntry] = (), **left: Any
 ) -> Job:
     """Settle an attempt; `left` is what it reports and leaves to its schedule."""
-    return (await store.queue.settle(Settlement(job, after, entries, **left))).job
+    at = entries[-1].at if entries else after.completed_at or after.discarded_at or START
+    return (await store.queue.settle(Settlement(job, after, at, entries, **left))).job
 
 
 async def cancel(store: Store, user: UUID, ref: JobRef, now: datetime = START) -> Job:

@@ -19,6 +19,7 @@ from booper.model.job import WAITING, Attempt, Job, Kind
 from booper.model.planning import MISFIRE, DueRun, Hold, MoveOn, Run, decide_run
 from booper.model.schedule import Gap, Misfire, Plan, Schedule
 from booper.store.rules import gaps, scheduling
+from booper.store.rules.counting import count_discarded
 from booper.store.rules.upcoming import ENDED, free_time
 from booper.store.transaction import DueSchedule, PartUndone, Transaction
 from booper.store.values import Admit, Announce, Claims, Due, DueJob, Suspect
@@ -126,7 +127,8 @@ class Claiming:
     def _discard(self, job: Job, reason: str) -> None:
         jobs = self._transaction.jobs
         claimed = jobs.move(job, lifecycle.claim(job, self._now, self._transaction.owner))
-        jobs.move(claimed, lifecycle.discard(claimed, self._now, reason))
+        discarded = jobs.move(claimed, lifecycle.discard(claimed, self._now, reason))
+        count_discarded(self._transaction, [discarded], self._now)
 
     def _disable(self, job: Job, reason: str) -> None:
         """Disable the schedule that waited for a run which cannot be claimed, and log why."""
@@ -234,7 +236,8 @@ class Claiming:
         previous, state = (schedule.previous, schedule.state) if schedule else (None, None)
         if job.schedule_id is not None and schedule is None:
             previous, state = "{}", "{}"  # it was deleted; what its runs refer to is gone
-        self._begun.append(Attempt.of(claimed, previous, state))
+        was_held = before.held_since is not None
+        self._begun.append(Attempt.of(claimed, previous, state, was_held=was_held))
 
 
 def _untaken(

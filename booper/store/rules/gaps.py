@@ -6,6 +6,7 @@ from random import Random
 
 from booper.model.job import WAITING, Job
 from booper.model.schedule import Gap, Plan, Schedule
+from booper.store.rules.counting import count_skipped
 from booper.store.transaction import OpenGap, Transaction
 from booper.wire.log import gap_payload, skipped
 
@@ -23,6 +24,7 @@ def record_gaps(
     """Log what was not run: one entry per gap, however long, which grows while the gap does."""
     but = job.id if job.state in WAITING else 0
     for gap, is_new in _pieces(transaction, schedule, gaps, but):
+        count_skipped(transaction, schedule, gap, now)
         current = transaction.schedules.read_gap(schedule)
         if (
             not is_new

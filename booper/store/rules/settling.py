@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from booper.model import dynamic, exact, lifecycle
 from booper.model.job import Attempt, Job, Kind, State
 from booper.model.schedule import Schedule
+from booper.store.rules.counting import count_discarded, count_settled
 from booper.store.rules.scheduling import insert
 from booper.store.transaction import LostRace, Transaction
 from booper.store.values import AnnounceRescue, Settled, Settlement
@@ -42,6 +43,7 @@ def settle_all(
         claimed = settlements[0].claimed
         current = transaction.jobs.get(claimed.user_id, claimed.id)
         return [Settled(current, following(transaction, current))]
+    count_settled(transaction, settlements)
     return [_settled(transaction, settlement, random) for settlement in settlements]
 
 
@@ -78,6 +80,7 @@ def rescue(
     alone = transaction.alone()
     rescued = [lifecycle.rescue(job, now, was_alone=(job.id, job.attempt) == alone) for job in left]
     transaction.jobs.move_all(list(zip(left, rescued, strict=True)))
+    count_discarded(transaction, rescued, now)
     transaction.log.append([interruption_of(job, now) for job in left], random)
     for job, after in zip(left, rescued, strict=True):
         with suppress(msgspec.MsgspecError):  # unreadable args: the next claim reports them
@@ -87,10 +90,9 @@ def rescue(
 
 def _settled(transaction: Transaction, settlement: Settlement, random: Random) -> Settled:
     """Write what follows from an attempt whose job is written."""
-    settled, entries = settlement.settled, settlement.entries
+    settled, now = settlement.settled, settlement.at
     if settled.attempt % TRIMMED_AFTER == 0:
         transaction.log.trim(settled.id, MAX_JOB_ENTRIES, MAX_JOB_BYTES)
-    now = entries[-1].at if entries else settled.scheduled_at
     armed = insert(transaction, settlement.reports, now, random)
     if settled.schedule_id is None:
         if settled.kind is Kind.WEBHOOK:
@@ -120,8 +122,7 @@ def _leave(
             merged = dynamic.merge_state(exact.decode(state), dict(settlement.changes))
             state = msgspec.json.encode(merged).decode()
         except dynamic.StateRejected as error:
-            at = settlement.entries[-1].at
-            rejected = state_rejected(settlement.settled, str(error), at)
+            rejected = state_rejected(settlement.settled, str(error), settlement.at)
             transaction.log.append([rejected], random)
     if (previous, state) != (schedule.previous, schedule.state):
         transaction.schedules.move(schedule, replace(schedule, previous=previous, state=state))

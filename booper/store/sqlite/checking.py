@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from booper.store.sqlite.counters import WRONG_COUNTS
 from booper.store.sqlite.values import IN_UNFINISHED, IN_WAITING
 
 Check = Callable[[sqlite3.Connection], Sequence[str]]
@@ -75,6 +76,7 @@ INVARIANTS: Final = (
         WHERE NOT (json_valid(args) AND json_valid(state) AND json_valid(previous))
         """,
     ),
+    Invariant("the kept numbers of jobs are right; --repair counts them again", WRONG_COUNTS),
 )
 """Of the newest schema."""
 

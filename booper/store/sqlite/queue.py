@@ -104,7 +104,7 @@ ORDER BY scheduled_at, id
 
 
 class SQLiteQueue:
-    """Jobs as the loop sees them (`booper.store.base.Queue`)."""
+    """Jobs as the loop sees them (`booper.store.queue.Queue`)."""
 
     def __init__(self, writer: Writer, reader: Connection, random: Random) -> None:
         self._writer = writer

@@ -16,6 +16,7 @@ from booper.store.announcing import Announcements
 from booper.store.limits import NO_LIMITS, Limits
 from booper.store.sqlite.backup import connect
 from booper.store.sqlite.connection import Connection, reading, writing
+from booper.store.sqlite.counters import SQLiteCounters
 from booper.store.sqlite.files import Files
 from booper.store.sqlite.first_key import FirstKeyFile
 from booper.store.sqlite.jobs import SQLiteJobs
@@ -61,6 +62,7 @@ class SQLiteStore:
         self.queue = SQLiteQueue(writer, loop_reader, random)
         self.pauses = SQLitePauses(writer, reader)
         self.logs = SQLiteLogs(reader)
+        self.counters = SQLiteCounters(reader)
         self.keys = keys
         self.subscribe = announcements.subscribe
         self.limits = limits.of

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from booper.model.job import Job
+from booper.store.sqlite.bucket_rows import BucketRows
 from booper.store.sqlite.damage import Watched, is_damage, set_aside
 from booper.store.sqlite.job_rows import JobRows
 from booper.store.sqlite.log_rows import LogRows
@@ -25,6 +26,7 @@ class SQLiteTransaction(Watched):
         self.jobs = JobRows(self)
         self.schedules = ScheduleRows(self)
         self.log = LogRows(self)
+        self.buckets = BucketRows(self)
         self.is_full = False
         self._waits = True
 

@@ -31,6 +31,10 @@ BROKEN = [
     ("a log entry belongs to a job", "UPDATE logs SET job_id = 1000 WHERE seq = 1"),
     ("what a job sends can be read", "UPDATE jobs SET args = '{' WHERE id = 1"),
     ("what a schedule sends and keeps can be read", "UPDATE schedules SET state = ''"),
+    (
+        "the kept numbers of jobs are right; --repair counts them again",
+        "UPDATE job_counts SET count = count + 1 WHERE state = 'completed'",
+    ),
 ]
 
 

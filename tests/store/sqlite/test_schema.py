@@ -19,6 +19,7 @@ import pytest
 
 from booper.errors import StartError
 from booper.store.sqlite import job_rows, open_store, queue, schedule_rows
+from booper.store.sqlite.bucket_rows import NUMBERS
 from booper.store.sqlite.connection import CHECKPOINT_PAGES, Connection, reading, writing
 from booper.store.sqlite.lock import DatabaseLocked
 from booper.store.sqlite.schema import (
@@ -84,6 +85,13 @@ ROWS: dict[str, dict[str, Any]] = {
     "owners": {"id": 1},
     "alone": {"id": 1, "job_id": 1, "attempt": 1},
     "pulse": {"id": 1, "beat_at": 1},
+    "job_counts": {"user_id": USER, "kind": "callback", "state": "scheduled", "count": 0},
+    "buckets": {
+        "user_id": USER,
+        "origin": "https://target.test",
+        "begins_at": 0,
+        **dict.fromkeys(NUMBERS, 0),
+    },
 }
 
 # How a job stands in each state that is stored.
@@ -111,6 +119,7 @@ CHECKS: list[tuple[str, str, list[dict[str, Any]]]] = [
     ("schedules", "runs >= 0", [{"runs": -1}]),
     ("schedules", "ended_at IS NULL OR next_at IS NULL", [{"ended_at": 1}]),
     ("alone", "id = 1", [{"id": 2}]),
+    ("job_counts", "count >= 0", [{"count": -1}]),
     ("jobs", "length(uuid) = 16", [{"uuid": b"x" * 36}]),
     (
         "jobs",
@@ -490,7 +499,8 @@ def test_every_unique_index_is_in_the_tables(database: sqlite3.Connection) -> No
         for _, index, is_unique, *_ in database.execute(f"PRAGMA index_list({table})").fetchall():
             columns = database.execute(f"PRAGMA index_info({index})").fetchall()
             names = ", ".join(f"{table}.{column}" for *_, column in columns)
-            assert not is_unique or names in said or names == "keys.id", index
+            is_primary = names == "keys.id" or table in ("job_counts", "buckets")
+            assert not is_unique or names in said or is_primary, index
 
 
 @pytest.mark.parametrize("state", ["completed", "discarded", "cancelled"])
@@ -596,6 +606,7 @@ INDEXES = {
     "schedules_holding_key": "no key is held twice; schedules with one that go on",
     "logs_by_job": "a job's log; rows of the log",
     "logs_by_event": "lists by event and of all; rows of the log",
+    "buckets_by_time": "old ones are deleted; one for each five minutes and hour",
 }
 
 

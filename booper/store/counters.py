@@ -1,0 +1,32 @@
+"""What the rest needs of the numbers that a database keeps, so that nobody counts rows."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from booper.model.bucket import Bucket
+from booper.model.job import Kind, State
+
+
+class Counters(Protocol):
+    """Kept numbers: exact, and written with what they count."""
+
+    async def jobs(self, user_id: UUID | None = None) -> Mapping[tuple[Kind, State], int]:
+        """Return how many jobs a user has, or all have, by kind and state as stored.
+
+        What there is none of is left out.
+        """
+
+    async def minutes(
+        self, user_id: UUID | None, since: datetime, until: datetime
+    ) -> Sequence[Bucket]:
+        """Return what happened in each five minutes that begin between two times, in order.
+
+        It is a user's, or everybody's. Where nothing happened there is no bucket.
+        """
+
+    async def hours(
+        self, user_id: UUID | None, since: datetime, until: datetime
+    ) -> Sequence[tuple[str, Bucket]]:
+        """Return what happened in each hour that begins between two times, by origin."""

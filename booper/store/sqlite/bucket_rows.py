@@ -1,0 +1,126 @@
+"""Rows of buckets: what happened is added to those there are."""
+
+import sqlite3
+from bisect import bisect_left
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from booper.model.bucket import HOUR, LIMITS, MINUTES, PARTS, Bucket, Happened, Histogram, begin_of
+from booper.store.sqlite.values import Row, loaded, stored
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+NUMBERS: Final = (
+    *("completed", "failed", "discarded", "skipped", "late_sum", "took_sum"),
+    *(f"late_{place}" for place in range(PARTS)),
+    *(f"took_{place}" for place in range(PARTS)),
+)
+_LATE: Final = NUMBERS.index("late_0")
+_TOOK: Final = NUMBERS.index("took_0")
+
+ADD: Final = f"""
+INSERT INTO buckets (user_id, origin, begins_at, {", ".join(NUMBERS)})
+VALUES (?, ?, ?, {", ".join("?" * len(NUMBERS))})
+ON CONFLICT DO UPDATE SET {", ".join(f"{name} = {name} + excluded.{name}" for name in NUMBERS)}
+"""
+
+# A user's own, or everybody's; the five minutes of all origins, or the hours of each.
+READ: Final = f"""
+SELECT origin, begins_at, {", ".join(f"sum({name})" for name in NUMBERS)} FROM buckets
+WHERE {{whose}} AND origin {{origin}} '' AND begins_at >= :since AND begins_at < :until
+GROUP BY origin, begins_at ORDER BY begins_at, origin
+"""
+
+# By users, since an index has them first.
+EVERYBODY: Final = "user_id IN (SELECT id FROM users)"
+OF_USER: Final = "user_id = :user_id"
+
+_Key = tuple[bytes, str, int]
+
+
+class BucketRows:
+    """The buckets of one connection (`booper.store.transaction.BucketTable`)."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def add(self, happened: Sequence[Happened]) -> None:
+        """Add what happened, to its user's five minutes and to its origin's hour."""
+        rows: dict[_Key, list[int]] = {}
+        for (user_id, origin, begins_at), numbers in _summed(happened).items():
+            user = user_id.bytes
+            _add(rows, (user, "", stored(begins_at)), numbers)
+            _add(rows, (user, origin, stored(begin_of(begins_at, HOUR))), numbers)
+        for key, numbers in rows.items():
+            self._connection.execute(ADD, (*key, *numbers))
+
+
+def read_buckets(
+    connection: sqlite3.Connection,
+    user_id: UUID | None,
+    since: datetime,
+    until: datetime,
+    *,
+    by_origin: bool,
+) -> list[tuple[str, Bucket]]:
+    """Return the buckets that begin between two times, of a user or of all, by time.
+
+    Those of five minutes have no origin, those of an hour theirs.
+    """
+    statement = READ.format(
+        whose=EVERYBODY if user_id is None else OF_USER, origin="<>" if by_origin else "="
+    )
+    values = {
+        "user_id": user_id.bytes if user_id else None,
+        "since": stored(since),
+        "until": stored(until),
+    }
+    return [(row[0], _bucket(row)) for row in connection.execute(statement, values)]
+
+
+def _summed(happened: Sequence[Happened]) -> dict[tuple[UUID, str, datetime], list[int]]:
+    """Return the numbers of each user, origin and five minutes: one step for each that happened."""
+    sums: dict[tuple[UUID, str, datetime], list[int]] = {}
+    for each in happened:
+        key = (each.user_id, each.origin, begin_of(each.at, MINUTES))
+        numbers = sums.get(key)
+        if numbers is None:
+            numbers = sums[key] = [0] * len(NUMBERS)
+        if each.completed:
+            numbers[0] += each.completed
+        if each.failed:
+            numbers[1] += each.failed
+        if each.discarded:
+            numbers[2] += each.discarded
+        if each.skipped:
+            numbers[3] += each.skipped
+        if each.lateness is not None:
+            numbers[4] += each.lateness // _MICROSECOND
+            numbers[_LATE + bisect_left(LIMITS, each.lateness)] += 1
+        if each.duration is not None:
+            numbers[5] += each.duration // _MICROSECOND
+            numbers[_TOOK + bisect_left(LIMITS, each.duration)] += 1
+    return sums
+
+
+def _add(rows: dict[_Key, list[int]], key: _Key, numbers: list[int]) -> None:
+    known = rows.get(key)
+    rows[key] = numbers if known is None else [a + b for a, b in zip(known, numbers, strict=True)]
+
+
+def _bucket(row: Row) -> Bucket:
+    _, begins_at, *numbers = row
+    late, took = numbers[_LATE:_TOOK], numbers[_TOOK:]
+    return Bucket(
+        loaded(begins_at),
+        completed=numbers[0],
+        failed=numbers[1],
+        discarded=numbers[2],
+        skipped=numbers[3],
+        lateness=Histogram(tuple(late), numbers[4] * _MICROSECOND),
+        duration=Histogram(tuple(took), numbers[5] * _MICROSECOND),
+    )

@@ -1,0 +1,73 @@
+"""Numbers that are kept, not counted: how many jobs there are, and what happened when."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from booper.model.bucket import Bucket
+from booper.model.job import Kind, State
+from booper.store.sqlite.bucket_rows import read_buckets
+from booper.store.sqlite.connection import Connection
+
+COUNTS: Final = """
+SELECT kind, state, sum(count) FROM job_counts
+WHERE :user_id IS NULL OR user_id = :user_id GROUP BY kind, state HAVING sum(count) > 0
+"""
+
+# Counters that differ from what is there, either way.
+WRONG_COUNTS: Final = """
+WITH counted AS (
+    SELECT user_id, kind, state, count(*) AS count FROM jobs GROUP BY user_id, kind, state
+), known AS (SELECT user_id, kind, state, count FROM job_counts WHERE count > 0)
+SELECT DISTINCT state || ' jobs of kind ' || kind FROM (
+    SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM known)
+    UNION ALL SELECT * FROM (SELECT * FROM known EXCEPT SELECT * FROM counted)
+)
+"""
+
+FORGET: Final = "DELETE FROM job_counts"
+
+RECOUNT: Final = """
+INSERT INTO job_counts SELECT user_id, kind, state, count(*) FROM jobs
+GROUP BY user_id, kind, state
+"""
+
+
+class SQLiteCounters:
+    """Kept numbers (`booper.store.base.Counters`)."""
+
+    def __init__(self, reader: Connection) -> None:
+        self._reader = reader
+
+    async def jobs(self, user_id: UUID | None = None) -> Mapping[tuple[Kind, State], int]:
+        """Return how many jobs a user has, or all have, by kind and state as stored."""
+        values = {"user_id": user_id.bytes if user_id else None}
+        rows = await self._reader.run(lambda opened: opened.execute(COUNTS, values).fetchall())
+        return {(Kind(kind), State(state)): count for kind, state, count in rows}
+
+    async def minutes(
+        self, user_id: UUID | None, since: datetime, until: datetime
+    ) -> Sequence[Bucket]:
+        """Return what happened in each five minutes that begin between two times, in order."""
+        found = await self._reader.run(
+            lambda opened: read_buckets(opened, user_id, since, until, by_origin=False)
+        )
+        return [bucket for _, bucket in found]
+
+    async def hours(
+        self, user_id: UUID | None, since: datetime, until: datetime
+    ) -> Sequence[tuple[str, Bucket]]:
+        """Return what happened in each hour that begins between two times, by origin."""
+        return await self._reader.run(
+            lambda opened: read_buckets(opened, user_id, since, until, by_origin=True)
+        )
+
+
+def recount(connection: sqlite3.Connection) -> None:
+    """Count all jobs anew, in one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(FORGET)
+    connection.execute(RECOUNT)
+    connection.execute("COMMIT")
