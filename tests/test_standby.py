@@ -359,10 +359,10 @@ class Seat:
 
     async def wait(self, clock: VirtualClock, attempts: int) -> None:
         """Advance time until this many attempts to take it were made."""
-        while self.attempts < attempts:
-            await checkpoint()
-            clock.advance(PAUSE_AFTER_FAILURE)
         await checkpoint()
+        while self.attempts < attempts:
+            clock.advance(PAUSE_AFTER_FAILURE)
+            await checkpoint()
 
 
 async def here(scope: Scope, receive: Receive, send: Send) -> None:
