@@ -240,6 +240,16 @@ def test_a_database_is_checked_while_it_is_served(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "not so: a tag belongs to a job: job 1000\n" in done.stdout
     assert done.stderr.startswith("booper: booper.db has problems; ")
+    with closing(sqlite3.connect(tmp_path / "booper.db")) as database, database:
+        database.execute("DELETE FROM job_tags")
+        database.execute("UPDATE job_counts SET count = 7")
+    done = run(tmp_path, "check", "--database")
+    assert (
+        "the kept numbers of jobs are right; --repair counts them again: job counter" in done.stdout
+    )
+    assert run(tmp_path, "check", "--database", "--repair").returncode == 0
+    assert run(tmp_path, "check", "--database").returncode == 0
+    assert run(tmp_path, "check", "--repair").returncode == 2
     done = run(tmp_path, "check", "--database", "absent.db")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
 

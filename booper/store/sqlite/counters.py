@@ -21,7 +21,7 @@ WRONG_COUNTS: Final = """
 WITH counted AS (
     SELECT user_id, kind, state, count(*) AS count FROM jobs GROUP BY user_id, kind, state
 ), known AS (SELECT user_id, kind, state, count FROM job_counts WHERE count > 0)
-SELECT DISTINCT state || ' jobs of kind ' || kind FROM (
+SELECT DISTINCT 'job counter ' || kind || ' ' || state FROM (
     SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM known)
     UNION ALL SELECT * FROM (SELECT * FROM known EXCEPT SELECT * FROM counted)
 )
