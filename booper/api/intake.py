@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from booper.api.bodies import FORM, check_json, decode_form, decode_json
 from booper.api.budget import ErrorBudget
+from booper.api.pointers import Findings
 from booper.api.shapes import split
-from booper.api.values import Findings, check_values, read_moment, read_target_origin
+from booper.api.values import check_values, read_moment, read_target_origin
 from booper.errors import FieldError
 from booper.guard.policy import Check
 from booper.model.args import Args, encode_args, with_exact_numbers

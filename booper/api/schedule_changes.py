@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from booper.api.bodies import JSON, check_json_type, decode_json
 from booper.api.call import Call
 from booper.api.intake import check, new_schedule, read_args, read_due, start_of_interval
+from booper.api.pointers import Findings
 from booper.api.shapes import not_an_object, unknown
-from booper.api.values import Findings
 from booper.errors import InvalidRequest
 from booper.model.args import encode_args
 from booper.model.fields import FIXED_FIELDS

@@ -1,7 +1,7 @@
 """What the values of a create's fields may be, beyond their shapes (contract §3)."""
 
 import re
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Mapping, Sized
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from operator import attrgetter
@@ -9,13 +9,13 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import msgspec
 
-from booper.api.budget import ErrorBudget
+from booper.api.pointers import Findings
 from booper.engine.headers import check_header
-from booper.errors import FieldError, InvalidRequest, TargetRefused, pointer_to
+from booper.errors import pointer_to
 from booper.guard.policy import Check
 from booper.guard.target import MAX_URL_LENGTH
 from booper.model.args import METHODS, Args
-from booper.model.duration import MAX_DURATION, Duration, InvalidDuration, parse_duration
+from booper.model.duration import MAX_DURATION, Duration, parse_duration
 from booper.model.dynamic import MAX_DEPTH, is_text_too_deep
 from booper.model.fields import CREATE_FIELDS, Needs, fields_that_need
 from booper.model.moment import Moment, parse_moment
@@ -53,44 +53,6 @@ _SAME_HEADER: Final = (
 )
 
 _STATUS_CLASS = re.compile(r"[1-5]xx", re.IGNORECASE)
-
-
-class Findings:
-    """The errors of a create, collected field by field, as far as its request's budget goes."""
-
-    def __init__(self, budget: ErrorBudget | None = None) -> None:
-        self.errors: list[FieldError] = []
-        self._budget = budget
-
-    @property
-    def budget(self) -> ErrorBudget:
-        """Return what is left for the errors of the request."""
-        if self._budget is None:
-            self._budget = ErrorBudget()
-        return self._budget
-
-    def refusal(self) -> InvalidRequest:
-        """Return the errors as one, spending the budget."""
-        error = InvalidRequest(self.errors, self.budget.errors)
-        self.budget.spend(len(error.errors))
-        return error
-
-    def add(self, pointer: str, detail: str) -> None:
-        """Note an error."""
-        self.errors.append(FieldError(pointer, detail))
-
-    def read(self, pointer: str, reading: Callable[..., T], *values: Any) -> T | None:
-        """Return what `reading` makes of the values, or note its error and return None."""
-        try:
-            return reading(*values)
-        except InvalidDuration as error:
-            part = "" if error.part is None else f"/{error.part}"
-            self.add(pointer + part, str(error))
-        except InvalidTimezone as error:
-            self.add(pointer, error.text(suggests=self.budget.has_hint()))
-        except (ValueError, TargetRefused) as error:
-            self.add(pointer, str(error))
-        return None
 
 
 def check_values(args: Args, check: Check, now: datetime, findings: Findings) -> None:

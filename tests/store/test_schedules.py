@@ -16,7 +16,7 @@ from booper.model import lifecycle
 from booper.model.args import decode_args
 from booper.model.event import RESPONSE, SKIPPED, STATE_REJECTED
 from booper.model.job import Job, Kind, NewJob, State
-from booper.model.planning import MISFIRE_GRACE
+from booper.model.overlap import MISFIRE_GRACE
 from booper.model.schedule import Conflict as OnConflict
 from booper.model.schedule import Misfire, NewSchedule, Overlap, Schedule
 from booper.store.base import Store

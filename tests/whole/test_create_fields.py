@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from booper.api.bodies import FORM, JSON
 from booper.api.intake import Rules, read_args, read_creation
-from booper.api.values import Findings
+from booper.api.pointers import Findings
 from booper.cli.run import METHODS as TYPED_METHODS
 from booper.cli.run import run
 from booper.client import fields as client

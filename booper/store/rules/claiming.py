@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from booper.model import lifecycle
 from booper.model.args import decode_args
 from booper.model.job import WAITING, Attempt, Job, Kind
-from booper.model.planning import MISFIRE, DueRun, Hold, MoveOn, Run, decide_run
+from booper.model.overlap import MISFIRE, DueRun, Hold, MoveOn, Run, decide_run
 from booper.model.schedule import Gap, Misfire, Plan, Schedule
 from booper.store.rules import gaps, scheduling
 from booper.store.rules.counting import count_discarded

@@ -11,7 +11,7 @@ from booper.model.args import Args, decode_args
 from booper.model.duration import parse_duration
 from booper.model.job import Job, Kind, NewJob
 from booper.model.origin import path_key
-from booper.model.planning import DISABLED
+from booper.model.overlap import DISABLED
 from booper.model.schedule import NewSchedule, Plan, Schedule, has_same_timing
 from booper.store.rules import gaps
 from booper.store.rules.upcoming import free_time, next_time, with_anchor_by

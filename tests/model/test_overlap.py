@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from msgspec.structs import replace
 
 from booper.model.args import Args
-from booper.model.planning import (
+from booper.model.overlap import (
     MISFIRE,
     OVERLAP,
     DueRun,
