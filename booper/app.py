@@ -15,7 +15,6 @@ import httpx
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as ASGIScope
 
-from booper.api.application import all_operations
 from booper.api.operations import Operation
 from booper.clock import Clock, SystemClock, unfrozen
 from booper.config import Config, given_config
@@ -26,6 +25,7 @@ from booper.errors import ConfigError, StoreUnavailable
 from booper.first_key import Address, addresses_of, check_api_key
 from booper.holder import Holder, holding
 from booper.http.base import Client
+from booper.metrics.endpoint import with_metrics
 from booper.parts import Parts, ways_out
 from booper.setting_changes import Changes, changes
 from booper.standby import Standby
@@ -96,7 +96,7 @@ class Booper(EmbeddedCalls):
             observers=self.observers,
             client=client,
             guard=guard,
-            operations=all_operations(operations),
+            operations=with_metrics(self.config.server.metrics, operations),
             origins=origins,
             open_channels=open_channels,
             is_shared=clock is None,

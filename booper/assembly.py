@@ -3,7 +3,7 @@
 All of it can be made anew while the store, the loop and what is in flight go on.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
@@ -13,7 +13,9 @@ from booper import __version__
 from booper.api.application import create_application
 from booper.api.cors import with_cors
 from booper.api.limits import RateLimit
+from booper.api.request_counts import RequestCounts
 from booper.api.services import Services
+from booper.engine.attempt_counts import AttemptCounts
 from booper.engine.backups import Backups
 from booper.engine.channels import Channels
 from booper.engine.commands import Commands
@@ -43,6 +45,8 @@ class Kept:
     channels: Channels
     inside: AppTransport | None
     backups: Backups | None
+    attempts: AttemptCounts
+    requests: RequestCounts = field(default_factory=RequestCounts)
 
 
 class Applications:
@@ -55,7 +59,7 @@ class Applications:
 
     def use(self, parts: Parts) -> None:
         """Respond by these settings from the next request on."""
-        services, server = _services(parts, self._kept, self._scheduler), parts.config.server
+        services, server = services_of(parts, self._kept, self._scheduler), parts.config.server
         public = with_cors(create_application(services, parts.operations), server.cors_origins)
         self._application: ASGIApp = proxied(public, server.public, server.trusted_proxies)
         services = replace(services, is_administrator=True)
@@ -105,7 +109,8 @@ def executor_of(parts: Parts, kept: Kept) -> Executor:
     )
 
 
-def _services(parts: Parts, kept: Kept, scheduler: Scheduler) -> Services:
+def services_of(parts: Parts, kept: Kept, scheduler: Scheduler) -> Services:
+    """Return what the API works with."""
     config, server = parts.config, parts.config.server
     commands = Commands(
         kept.store,
@@ -136,5 +141,7 @@ def _services(parts: Parts, kept: Kept, scheduler: Scheduler) -> Services:
         open_channels_key=parts.api_key if parts.open_channels else None,
         backups=kept.backups,
         memory=parts.memory,
+        requests=kept.requests,
+        attempts=kept.attempts,
         public_url=str(server.public or ""),
     )

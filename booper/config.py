@@ -18,7 +18,7 @@ from booper.model.duration import Duration
 from booper.model.public_url import PublicURL
 from booper.model.retry import EXPONENTIAL
 from booper.model.suggestion import did_you_mean
-from booper.setting_checks import Table, hints, read_origin_name
+from booper.setting_checks import Table, hints, read_metrics, read_origin_name
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=900)]
@@ -37,6 +37,7 @@ class Server(Table, frozen=True, kw_only=True):
     rate_burst: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 20
     idempotency_ttl: Duration = 0
     cors_origins: tuple[str, ...] = ()
+    metrics: str = "local"
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -47,6 +48,11 @@ class Server(Table, frozen=True, kw_only=True):
     def public(self) -> PublicURL | None:
         """Return the URL under which others reach the API, None if that is not known."""
         return PublicURL.parse(self.public_url) if self.public_url else None
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Return the address that metrics have of their own, None if they have none."""
+        return read_metrics(self.metrics)
 
 
 class Database(Table, frozen=True, kw_only=True):
@@ -118,6 +124,12 @@ class Channels(Table, frozen=True, kw_only=True):
     discord: str = ""
 
 
+class Metrics(Table, frozen=True, kw_only=True):
+    """What metrics name: the schedules, by name or id, whose last success they show."""
+
+    schedules: tuple[str, ...] = ()
+
+
 class Client(Table, frozen=True, kw_only=True):
     """The server of the client commands, and their key; empty means `[server]`, and no key."""
 
@@ -136,6 +148,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     retry: Retry = msgspec.field(default_factory=Retry)
     webhooks: Webhooks = msgspec.field(default_factory=Webhooks)
     channels: Channels = msgspec.field(default_factory=Channels)
+    metrics: Metrics = msgspec.field(default_factory=Metrics)
     client: Client = msgspec.field(default_factory=Client)
     origins: Mapping[str, Origin] = msgspec.field(default_factory=dict)
 

@@ -13,12 +13,14 @@ from starlette.types import ASGIApp
 
 from booper.assembly import Applications, Kept, executor_of, reports_of
 from booper.config import Config
+from booper.engine.attempt_counts import AttemptCounts
 from booper.engine.channels import Channels
 from booper.engine.heartbeat import Heartbeat
 from booper.engine.scheduler import Scheduler
 from booper.first_key import ensure_key
 from booper.http.asgi import DELIVERED, AppTransport
 from booper.http.base import Client
+from booper.measuring import measuring
 from booper.origins import limits_of
 from booper.parts import Parts
 from booper.server.files import check_file_limit
@@ -100,11 +102,13 @@ async def holding(parts: Parts, app: ASGIApp | None) -> AsyncIterator[Holder]:
         first_key = await _first_key(parts, store)
         inside = None if app is None else _way_inside(app, config)
         upkeep = upkeep_of(config, parts.clock)
-        kept = Kept(store, Channels(parts.clock, parts.random), inside, upkeep.backups)
+        attempts = AttemptCounts(config.metrics.schedules)
+        kept = Kept(store, Channels(parts.clock, parts.random), inside, upkeep.backups, attempts)
         scheduler = Scheduler(
             store, executor_of(parts, kept), reports_of(parts), parts.clock, parts.observers
         )
         applications = Applications(parts, kept, scheduler)
+        await stack.enter_async_context(measuring(parts, kept, scheduler))
         if parts.is_shared:
             await stack.enter_async_context(_sharing(parts, applications))
         if inside is not None:

@@ -22,7 +22,14 @@ from booper.model.key import check_key
 from booper.model.proxy import ProxyURL
 from booper.model.public_url import PublicURL
 from booper.model.retry import EXPONENTIAL, parse_backoff
+from booper.model.suggestion import did_you_mean
 from booper.server.forwarded import TrustedProxies
+
+_METRICS: Final = ("local", "open", "off")
+
+MAX_METRICS_SCHEDULES: Final = 200
+MAX_PORT: Final = 65_535
+MAX_NAME: Final = 255
 
 
 def _check_listened(host: str | tuple[str, ...]) -> None:
@@ -134,6 +141,34 @@ def read_origin_name(text: object) -> str:
     raise ValueError(_NO_ORIGIN_NAME)
 
 
+def read_metrics(setting: str) -> tuple[str, int] | None:
+    """Return the host and the port that metrics have of their own, None if they have none.
+
+    Raises:
+        ValueError: it is neither a word that is known nor an address.
+    """
+    if setting in _METRICS:
+        return None
+    host, _, port = setting.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    is_host = re.fullmatch(r"[\w.:%-]+", host) and (":" not in host or f"[{host}]:" in setting)
+    if is_host and re.fullmatch(r"\d{1,5}", port, re.ASCII) and int(port) <= MAX_PORT:
+        return host, int(port)
+    hint = did_you_mean(setting, _METRICS)
+    raise ValueError(
+        f'expected "local", "open", "off", or an address such as "127.0.0.1:9667", '
+        f"got {setting!r:.200}{f'; {hint}' if hint else ''}"
+    )
+
+
+def _check_metrics_schedules(names: tuple[str, ...]) -> None:
+    if len(names) > MAX_METRICS_SCHEDULES:
+        raise ValueError(f"expected at most {MAX_METRICS_SCHEDULES} schedules, got {len(names)}")
+    for name in names:
+        if not 0 < len(name) <= MAX_NAME:
+            raise ValueError(f"expected names or ids of schedules, got {name!r:.80}")
+
+
 def _check_proxy(url: str | None) -> None:
     if url:
         ProxyURL.parse(url)
@@ -168,6 +203,8 @@ CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "[origin] key": _check_file,
     "[webhooks] secret": _check_secrets,
     "[channels] discord": _check_discord,
+    "[server] metrics": read_metrics,
+    "[metrics] schedules": _check_metrics_schedules,
     "[client] url": _check_client_url,
     "[client] key": _check_client_key,
 }

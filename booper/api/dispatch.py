@@ -21,6 +21,7 @@ from booper.api.operations import Operation
 from booper.api.paths import advice
 from booper.api.problems import FaultResponse, ProblemResponse
 from booper.api.query import check_query
+from booper.api.request_counts import UNMATCHED
 from booper.api.services import Services
 from booper.errors import BooperError, MethodNotAllowed, Unauthenticated, UnknownPath
 
@@ -58,13 +59,15 @@ class Dispatcher:
                 share.release()
 
     async def _respond(self, scope: Scope, receive: Receive, share: Share) -> Response:
-        """Return the response to a request, whatever happens."""
+        """Return the response to a request, whatever happens, and count it."""
+        route = UNMATCHED
         try:
             methods, path = self._routes.find(scope)
             method = scope["method"]
             operation = methods.get("GET" if method == "HEAD" else method)
             if operation is None:
                 raise self._refusal(scope, methods)
+            route = operation.route
             # Reversed, so that of a header that is repeated the first counts.
             headers = dict(reversed(list(scope["headers"])))
             principal = await identify(headers, operation.access, self._services)
@@ -74,13 +77,15 @@ class Dispatcher:
             if operation.reserves:
                 await share.reserve(operation.reserves)
             call = Call(scope, receive, headers, path, query, principal, self._services)
-            return await operation.handler(call)
+            response = await operation.handler(call)
         except BooperError as error:
             if isinstance(error, Unauthenticated):
                 log_refusal(scope, error)
-            return ProblemResponse(error)
+            response = ProblemResponse(error)
         except Exception as error:  # an operation's own fault; the server is to hear of it
-            return FaultResponse(error)
+            response = FaultResponse(error)
+        self._services.requests[route, response.status_code] += 1
+        return response
 
     def _refusal(self, scope: Scope, methods: Methods) -> BooperError:
         """Return why no operation is meant: there is no such path, or no such method of it."""

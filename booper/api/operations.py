@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from booper.api.access import Access
 from booper.api.call import Call
+from booper.api.request_counts import Route
 from booper.errors import BooperError
 
 
@@ -107,6 +108,11 @@ class Operation:
     def template(self) -> str:
         """Return the path as the API document spells it, where parameters have names alone."""
         return re.sub(r":\w+}", "}", self.path)
+
+    @cached_property
+    def route(self) -> Route:
+        """Return its method and its path, as its requests are counted."""
+        return self.method, self.template
 
     @cached_property
     def query(self) -> Mapping[str, bool]:

@@ -6,7 +6,9 @@ from datetime import timedelta
 from booper.api.intake import Rules
 from booper.api.limits import RateLimit
 from booper.api.memory import ResponseMemory
+from booper.api.request_counts import RequestCounts
 from booper.clock import Clock
+from booper.engine.attempt_counts import AttemptCounts
 from booper.engine.backups import Backups
 from booper.engine.channels import Channels
 from booper.engine.commands import Commands
@@ -52,6 +54,8 @@ class Services:
     backups: Backups | None = None
     public_url: str = ""
     memory: ResponseMemory = field(default_factory=ResponseMemory)
+    requests: RequestCounts = field(default_factory=RequestCounts)
+    attempts: AttemptCounts = field(default_factory=AttemptCounts)
     rules: Rules = field(init=False)
     """What creates are judged by."""
 

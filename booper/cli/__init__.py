@@ -20,6 +20,7 @@ from booper.cli.docs import docs
 from booper.cli.groups import Group
 from booper.cli.jobs import jobs
 from booper.cli.logs import logs
+from booper.cli.metrics import metrics
 from booper.cli.options import config_option, database_option, read
 from booper.cli.pauses import breakers, pause, resume
 from booper.cli.remote import json_option
@@ -262,5 +263,5 @@ _REMOTE = {
 for name, command in _REMOTE.items():
     main.add_command(command, name)
 main.add_command(remote.demo)
-for command in (backup, check, docs, restore):
+for command in (backup, check, docs, metrics, restore):
     main.add_command(command)

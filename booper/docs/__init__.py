@@ -14,6 +14,7 @@ TOPICS: Final = (
     "operating",
     "deploying",
     "clients",
+    "metrics",
     "embedding",
     "developing",
     "moving",

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from booper.engine.breakers import Breakers
 from booper.engine.held import Held
+from booper.engine.loop_state import LoopState
 from booper.engine.ready import Ready
 from booper.engine.suspects import Suspects
 from booper.engine.timers import Timers
@@ -186,8 +187,25 @@ class Backlog:
 
     def is_behind(self, now: datetime) -> bool:
         """Return whether a job that may go has waited for over `MAX_WAIT`."""
+        oldest_at = self.oldest_at(now)
+        return oldest_at is not None and oldest_at < now - MAX_WAIT
+
+    def oldest_at(self, now: datetime) -> datetime | None:
+        """Return since when the first due job that may go has waited, None if none is due."""
         moments = [self.ready.oldest_at(), self._next_timer]
-        return any(at is not None and at < now - MAX_WAIT for at in moments)
+        return min((at for at in moments if at is not None and at <= now), default=None)
+
+    def state(self, now: datetime, *, age_seconds: float, is_sending: bool) -> LoopState:
+        """Return how the loop is doing that looked at this backlog last `age_seconds` ago."""
+        return LoopState(
+            in_flight=dict(self.ready.in_flight),
+            slots=self.ready.slots,
+            breakers=self.breakers.open(),
+            pauses=self.ready.pauses.list(),
+            oldest_at=self.oldest_at(now),
+            age_seconds=age_seconds,
+            is_sending=is_sending,
+        )
 
     @property
     def _next_timer(self) -> datetime | None:

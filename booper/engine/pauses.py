@@ -29,6 +29,10 @@ class Pauses(dict[str, datetime]):
                 return Pause(target, self[target])
         return None
 
+    def list(self) -> list[Pause]:
+        """Return what is paused."""
+        return [Pause(target, at) for target, at in self.items()]
+
     def end(self, target: str) -> None:
         """End the pause of a target; with `ALL_TARGETS`, every pause."""
         if target == ALL_TARGETS:

@@ -7,7 +7,7 @@ whose breaker is open has its turn only by a probe (`probing`).
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 
@@ -37,7 +37,7 @@ class Ready:
     """Queues by origin, slots, and whose turn it is."""
 
     def __init__(self, limit_of: LimitOf, breakers: Breakers, queue_limit: int = MAX_QUEUE) -> None:
-        self._free = limit_of("all", "")
+        self.slots = self._free = limit_of("all", "")
         self._limit_of = limit_of
         self._breakers = breakers
         self.pauses = Pauses()
@@ -58,6 +58,11 @@ class Ready:
     def busy(self) -> int:
         """Return how many slots are taken."""
         return sum(self._busy.values())
+
+    @property
+    def in_flight(self) -> Mapping[str, int]:
+        """Return how many slots each origin takes."""
+        return self._busy
 
     @property
     def is_full(self) -> bool:

@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from booper.clock import Clock, Signal
 from booper.engine.agents import NO_AGENTS, Agent, run_beside
 from booper.engine.backlog import Backlog
-from booper.engine.breakers import Breakers
 from booper.engine.executor import STORE_PAUSE, Executor
 from booper.engine.in_flight import RECORDING_GRACE, InFlight
+from booper.engine.loop_state import LoopState
 from booper.engine.observer import Observers
 from booper.engine.replanner import Replanner
 from booper.engine.reports import Reports
@@ -45,6 +45,7 @@ class Scheduler:
         self._clock = clock
         self._observers = observers or Observers()
         self._backlog = Backlog(store.queue, store.limits, clock.now())
+        self.breakers = self._backlog.breakers
         self._in_flight = InFlight()
         self._wake = Signal()
         self.turns = Turns(self._wake)
@@ -62,20 +63,18 @@ class Scheduler:
         self._executor = executor
 
     @property
-    def breakers(self) -> Breakers:
-        """Return what is known of failing origins."""
-        return self._backlog.breakers
-
-    @property
-    def busy(self) -> int:
-        """Return how many slots are taken."""
-        return self._backlog.ready.busy
-
-    @property
     def is_running(self) -> bool:
         """Return whether the loop sends what falls due, and nothing that may go waits for long."""
         is_there = self._is_looping and not self._is_stopping
         return is_there and not self._backlog.is_behind(self._clock.now())
+
+    def state(self) -> LoopState:
+        """Return how the loop is doing now."""
+        return self._backlog.state(
+            self._clock.now(),
+            age_seconds=self.turns.age_seconds,
+            is_sending=self.is_running and self._trouble is None,
+        )
 
     def check_sending(self) -> None:
         """Check that what is due can be found and claimed. Raises: StoreUnavailable, if not.

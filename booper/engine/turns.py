@@ -2,7 +2,7 @@
 
 import asyncio
 
-from booper.clock import Signal
+from booper.clock import Signal, monotonic
 
 
 class Turns:
@@ -11,11 +11,18 @@ class Turns:
     def __init__(self, wake: Signal) -> None:
         self._wake = wake
         self._begun = asyncio.Event()
+        self._begun_at = monotonic()
+
+    @property
+    def age_seconds(self) -> float:
+        """Return how long ago the last turn began."""
+        return monotonic() - self._begun_at
 
     def begin(self) -> None:
         """Begin a turn, which notices every wake-up that comes from now on."""
         self._wake.clear()
         self._begun.set()
+        self._begun_at = monotonic()
 
     async def next(self) -> None:
         """Wake the loop and return once it begins a turn; a loop that is stuck never does."""

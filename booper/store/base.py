@@ -5,7 +5,7 @@ nothing outside `store/` may assume that it is the only process. A method that c
 `StoreUnavailable` (or `StoreFull`) and has changed nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -31,6 +31,7 @@ from booper.store.values import (
     ScheduleChange,
     Subscriber,
 )
+from booper.store.vitals import Vitals
 
 
 class Jobs(Protocol):
@@ -105,6 +106,12 @@ class Schedules(Protocol):
 
     async def list(self, user_id: UUID, page: Page) -> Part[Schedule]:
         """Return a user's schedules."""
+
+    async def last_completed(self, names: Collection[str]) -> Mapping[str, datetime]:
+        """Return when a run last completed of each schedule that has one of these names or ids.
+
+        One that has not completed within its last `RUNS_READ` runs is left out.
+        """
 
     async def taken(self, schedule_id: UUID, after: datetime) -> frozenset[datetime]:
         """Return the planned times after a moment that a run has, the waiting one included."""
@@ -204,6 +211,9 @@ class Store(Protocol):
 
     @property
     def counters(self) -> Counters: ...
+
+    @property
+    def vitals(self) -> Vitals: ...
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Announce the waiting jobs of each commit to the one `subscriber`, in order."""

@@ -2,11 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
+
+import msgspec
 
 from booper.model.bucket import Bucket
 from booper.model.job import Kind, State
+
+MAX_DUE: Final = 10_000
+"""More are not counted: that would take the longer the further booper is behind."""
+
+
+class DueCount(msgspec.Struct, frozen=True):
+    """How many jobs wait though their time has come, and since when the first of them does."""
+
+    count: int
+    oldest_at: datetime | None
 
 
 class Counters(Protocol):
@@ -17,6 +29,9 @@ class Counters(Protocol):
 
         What there is none of is left out.
         """
+
+    async def due(self, now: datetime) -> DueCount:
+        """Return how many jobs wait though their time has come, up to `MAX_DUE`."""
 
     async def minutes(
         self, user_id: UUID | None, since: datetime, until: datetime

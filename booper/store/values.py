@@ -24,6 +24,9 @@ PAGE_BYTES: Final = 4 << 20
 SEARCH_ROWS: Final = 100_000
 """How many jobs are looked at for one page."""
 
+RUNS_READ: Final = 1_000
+"""How many runs of a schedule are looked at for the last one that completed."""
+
 MAX_TIME: Final = datetime.max.replace(tzinfo=UTC)
 """Later than any job is due."""
 

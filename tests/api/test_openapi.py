@@ -7,6 +7,7 @@ import pytest
 
 from booper.api.access import Access
 from booper.api.application import OPERATIONS
+from booper.metrics.endpoint import LOCAL
 
 pytestmark = pytest.mark.anyio
 
@@ -29,7 +30,8 @@ async def test_the_document_holds_every_operation(api: httpx.AsyncClient) -> Non
         for method in item
         if method != "parameters"
     }
-    assert found == {(operation.method, operation.path) for operation in OPERATIONS}
+    # Those of metrics are there by `[server] metrics`.
+    assert found == {(each.method, each.path) for each in (*OPERATIONS, LOCAL)}
     for item in described["paths"].values():
         for method, operation in item.items():
             if method != "parameters":

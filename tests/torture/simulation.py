@@ -299,7 +299,7 @@ class World:
         for _ in range(6):  # past the longest wait and the latest retry, a day each
             self._pass(43_200)
             await spin()
-        if busy := self._booper._holder.scheduler.busy:
+        if busy := self._booper._holder.scheduler.state().in_flight:
             self.faults.append(f"{busy} slots are taken though nothing is on its way")
 
     def _note(self, what: str) -> None:

@@ -54,6 +54,7 @@ CODE = {
     "settings": ["toml"],
     "operating": [],
     "deploying": ["sh", "toml", "nginx", "caddy", "dockerfile", "yaml"],
+    "metrics": ["yaml"] * 2,
     "clients": ["sh"],
     "embedding": ["python", "python"],
     "developing": [],

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import aiosqlite
 
+from booper.clock import monotonic
 from booper.errors import StoreDamaged, StoreFull, StoreUnavailable
 from booper.store.sqlite.damage import is_damage, note_damage
 from booper.store.sqlite.transaction import SQLiteTransaction
@@ -28,6 +29,8 @@ _FULL = frozenset({"SQLITE_FULL", "SQLITE_IOERR_WRITE"})
 
 class Connection(aiosqlite.Connection):
     """An aiosqlite connection that runs a whole function on its thread."""
+
+    _began: float | None = None
 
     async def __aenter__(self) -> "Connection":
         """Open the connection, on a thread of its own."""
@@ -47,11 +50,23 @@ class Connection(aiosqlite.Connection):
         """
         try:
             # aiosqlite's own way to its thread, which it leaves untyped and to subclasses.
-            result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
+            result: T = await self._execute(self._timed, work, self._conn)  # type: ignore[no-untyped-call]
         except (sqlite3.Error, MemoryError) as error:
             note_damage(self._conn, error)
             raise unavailable(error) from error
         return result
+
+    def running_seconds(self) -> float:
+        """Return for how long the work that is running now has been, 0 if none is."""
+        began = self._began
+        return 0.0 if began is None else monotonic() - began
+
+    def _timed(self, work: Callable[[SQLiteTransaction], T], opened: SQLiteTransaction) -> T:
+        self._began = monotonic()
+        try:
+            return work(opened)
+        finally:
+            self._began = None
 
     @property
     def damage(self) -> str | None:

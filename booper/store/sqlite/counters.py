@@ -8,8 +8,10 @@ from uuid import UUID
 
 from booper.model.bucket import Bucket
 from booper.model.job import Kind, State
+from booper.store.counters import MAX_DUE, DueCount
 from booper.store.sqlite.bucket_rows import read_buckets
 from booper.store.sqlite.connection import Connection
+from booper.store.sqlite.values import IN_WAITING, loaded_or_none, stored
 
 COUNTS: Final = """
 SELECT kind, state, sum(count) FROM job_counts
@@ -24,6 +26,14 @@ WITH counted AS (
 SELECT DISTINCT 'job counter ' || kind || ' ' || state FROM (
     SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM known)
     UNION ALL SELECT * FROM (SELECT * FROM known EXCEPT SELECT * FROM counted)
+)
+"""
+
+DUE: Final = f"""
+SELECT count(*), min(scheduled_at) FROM (
+    SELECT scheduled_at FROM jobs
+    WHERE {IN_WAITING} AND scheduled_at <= :now
+    ORDER BY scheduled_at LIMIT :limit
 )
 """
 
@@ -46,6 +56,14 @@ class SQLiteCounters:
         values = {"user_id": user_id.bytes if user_id else None}
         rows = await self._reader.run(lambda opened: opened.execute(COUNTS, values).fetchall())
         return {(Kind(kind), State(state)): count for kind, state, count in rows}
+
+    async def due(self, now: datetime) -> DueCount:
+        """Return how many jobs wait though their time has come, up to `MAX_DUE`."""
+        values = {"now": stored(now), "limit": MAX_DUE}
+        count, oldest = await self._reader.run(
+            lambda opened: opened.execute(DUE, values).fetchone()
+        )
+        return DueCount(count, loaded_or_none(oldest))
 
     async def minutes(
         self, user_id: UUID | None, since: datetime, until: datetime

@@ -1,10 +1,12 @@
 """Schedules as users see them: each method is one transaction of `store.rules`, or a read."""
 
 import sqlite3
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from random import Random
 from uuid import UUID
 
+from booper.clock import EPOCH
 from booper.model.job import Job, NewJob
 from booper.model.schedule import NewSchedule, Schedule
 from booper.store.rules import changing, scheduling
@@ -12,13 +14,21 @@ from booper.store.sqlite import parts
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.schedule_columns import COLUMNS, schedule_of
 from booper.store.sqlite.transaction import SQLiteTransaction
-from booper.store.sqlite.values import Row
+from booper.store.sqlite.values import Row, loaded
 from booper.store.sqlite.writer import Writer
-from booper.store.values import AnnounceEnd, Page, Part, ScheduleChange
+from booper.store.values import RUNS_READ, AnnounceEnd, Page, Part, ScheduleChange
 
 LIST = f"""
 SELECT {COLUMNS} FROM schedules WHERE user_id = :user_id {{behind}}
 ORDER BY id {{direction}} LIMIT :limit OFFSET :offset
+"""
+
+NAMED = "SELECT id, name FROM schedules"
+
+LAST_COMPLETED = """
+SELECT max(completed_at) FROM (
+    SELECT completed_at FROM jobs WHERE schedule_id = :id ORDER BY id DESC LIMIT :limit
+)
 """
 
 BEHIND = {True: "AND id < :after", False: "AND id > :after"}
@@ -45,6 +55,22 @@ class SQLiteSchedules:
 
         part = await self._reader.run(read)
         return Part([schedule_of(row) for row in part], part.rest)
+
+    async def last_completed(self, names: Collection[str]) -> Mapping[str, datetime]:
+        """Return when a run last completed of each schedule that has one of these names or ids."""
+
+        def read(connection: sqlite3.Connection) -> dict[str, datetime]:
+            found: dict[str, datetime] = {}
+            for schedule_id, name in connection.execute(NAMED).fetchall():
+                known = {str(UUID(bytes=schedule_id)), name} & wanted
+                values = {"id": schedule_id, "limit": RUNS_READ}
+                at = connection.execute(LAST_COMPLETED, values).fetchone()[0] if known else None
+                if at is not None:
+                    found |= {one: max(loaded(at), found.get(one, EPOCH)) for one in known}
+            return found
+
+        wanted = set(names)
+        return await self._reader.run(read)
 
     async def taken(self, schedule_id: UUID, after: datetime) -> frozenset[datetime]:
         """Return the planned times after a moment that a run has, the waiting one included."""

@@ -30,6 +30,7 @@ from booper.store.sqlite.schema import UnusableDatabase, migrate, read_version
 from booper.store.sqlite.transaction import SQLiteTransaction
 from booper.store.sqlite.upgrade_copy import copy_before_upgrade
 from booper.store.sqlite.values import stored
+from booper.store.sqlite.vitals import SQLiteVitals
 from booper.store.sqlite.writer import Writer
 
 BEAT = """
@@ -56,6 +57,7 @@ class SQLiteStore:
         files: Files,
         random: Random,
         limits: Limits,
+        path: Path,
     ) -> None:
         self.jobs = SQLiteJobs(writer, reader, random)
         self.schedules = SQLiteSchedules(writer, reader, random)
@@ -63,6 +65,7 @@ class SQLiteStore:
         self.pauses = SQLitePauses(writer, reader)
         self.logs = SQLiteLogs(reader)
         self.counters = SQLiteCounters(reader)
+        self.vitals = SQLiteVitals(path, writer.commits, [reader, loop_reader])
         self.keys = keys
         self.subscribe = announcements.subscribe
         self.limits = limits.of
@@ -161,7 +164,9 @@ async def _opened(
     loop_reader = await stack.enter_async_context(reading(path))
     await stack.enter_async_context(_committing(writer))
     await stack.enter_async_context(_watching(files))
-    return SQLiteStore(writer, announcements, reader, loop_reader, keys, files, random, limits)
+    return SQLiteStore(
+        writer, announcements, reader, loop_reader, keys, files, random, limits, path
+    )
 
 
 @asynccontextmanager

@@ -19,11 +19,13 @@ from typing import Any, TypeGuard, TypeVar
 
 import msgspec
 
+from booper.clock import monotonic
 from booper.errors import StoreUnavailable
 from booper.store.sqlite.bulk import MAX_ROWS
 from booper.store.sqlite.connection import Connection, unavailable
 from booper.store.sqlite.damage import is_damage, note_damage
 from booper.store.sqlite.transaction import SQLiteTransaction
+from booper.store.vitals import Commits
 
 log = logging.getLogger("booper.store")
 
@@ -66,6 +68,7 @@ class Writer:
         self._connection = connection
         self._check = check
         self._committed = committed
+        self.commits = Commits()
         self._waiting: deque[Change] = deque()
         self._arrived = asyncio.Event()
         self._is_closed = False
@@ -145,10 +148,11 @@ class Writer:
         """
         while self._waiting:
             group = self._next_group()
+            began = monotonic()
             outcomes = _commit_group(group, connection)
-            loop.call_soon_threadsafe(self._tell, outcomes)
+            loop.call_soon_threadsafe(self._tell, outcomes, monotonic() - began)
 
-    def _tell(self, outcomes: Sequence["Outcome"]) -> None:
+    def _tell(self, outcomes: Sequence["Outcome"], seconds: float = 0.0) -> None:
         """Resolve the futures of changes, on their event loop, and announce what was committed.
 
         Callers go on only after this. What was committed is announced also where they have gone.
@@ -160,6 +164,7 @@ class Writer:
                 change.future.set_result(result)
             else:
                 change.future.set_exception(problem)
+        self.commits.note(seconds, [problem for _, _, problem in outcomes])
         self._committed([result for _, result, problem in outcomes if problem is None])
 
     def _next_group(self) -> list[Change]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.benchmarks.figures import burst, creates, growth, idle, lateness, travel
+from tests.benchmarks.figures import burst, creates, growth, idle, lateness, scrape, travel
 from tests.benchmarks.runner import Bench, Row
 
 FIGURES: dict[str, Callable[[Bench], list[Row]]] = {
@@ -12,4 +12,5 @@ FIGURES: dict[str, Callable[[Bench], list[Row]]] = {
     "idle": idle.measure,
     "growth": growth.measure,
     "travel": travel.measure,
+    "scrape": scrape.measure,
 }
