@@ -19,6 +19,7 @@ from booper.api import (
     pauses,
     probes,
     schedules,
+    status,
 )
 from booper.api.access import Access
 from booper.api.call import Call
@@ -74,6 +75,7 @@ def all_operations(more: Sequence[Operation] = ()) -> Sequence[Operation]:
             *logs.OPERATIONS,
             *keys.OPERATIONS,
             *probes.OPERATIONS,
+            *status.OPERATIONS,
             *more,
         )
     ).operations

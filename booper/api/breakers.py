@@ -26,7 +26,7 @@ class BreakerResource(msgspec.Struct, frozen=True):
 async def list_all(call: Call) -> Response:
     """List the origins that are only probed, because they failed repeatedly."""
     opened = call.services.scheduler.breakers.open()
-    return JSONResponse({"data": [_resource(breaker) for breaker in opened]})
+    return JSONResponse({"data": [breaker_resource(breaker) for breaker in opened]})
 
 
 async def reset(call: Call) -> Response:
@@ -35,7 +35,8 @@ async def reset(call: Call) -> Response:
     return JSONResponse({"data": {"reset": origins}})
 
 
-def _resource(breaker: Breaker) -> BreakerResource:
+def breaker_resource(breaker: Breaker) -> BreakerResource:
+    """Return an open breaker as the API shows it."""
     opened_at, probe_at = precise_or_none(breaker.opened_at), precise_or_none(breaker.probe_at)
     return BreakerResource(breaker.origin, breaker.failures, opened_at, probe_at)
 

@@ -14,7 +14,7 @@ from booper.api.services import Services
 from booper.api.shapes import read_struct
 from booper.errors import FieldError, InvalidRequest, TargetRefused
 from booper.guard.target import APP_HOST, parse_host, parse_origin
-from booper.store.values import ALL_TARGETS
+from booper.store.values import ALL_TARGETS, Pause
 from booper.wire.job import HeldBy
 from booper.wire.timestamps import precise
 
@@ -49,8 +49,12 @@ async def resume(call: Call) -> Response:
 async def list_all(call: Call) -> Response:
     """List what is paused."""
     found = await call.services.store.pauses.list()
-    shown = [PauseResource(one.target, precise(one.paused_at)) for one in found]
-    return JSONResponse({"data": shown})
+    return JSONResponse({"data": [pause_resource(pause) for pause in found]})
+
+
+def pause_resource(pause: Pause) -> PauseResource:
+    """Return a pause as the API shows it."""
+    return PauseResource(pause.target, precise(pause.paused_at))
 
 
 def holder(origin: str, services: Services) -> HeldBy | None:

@@ -12,6 +12,7 @@ import click
 
 from booper.cli.addresses import local_url
 from booper.cli.failures import exit_code, message
+from booper.cli.overview import overview_lines
 from booper.cli.settings import read_settings, source_of
 from booper.cli.shown import (
     breakers_table,
@@ -21,7 +22,6 @@ from booper.cli.shown import (
     logs_table,
     pauses_table,
     schedules_table,
-    spelled,
 )
 from booper.cli.table import terminal_width
 from booper.cli.text import Number, one_line, printable, to_json
@@ -99,14 +99,12 @@ class Output:
         self._lines(found, lambda: breakers_table(found, terminal_width()))
 
     def status(self) -> None:
-        """Print whether booper is ready, for people with what is paused, if the key may know."""
+        """Print whether booper is ready; if the key administers, how it is doing as well."""
         found = self.client.status()
-        self.show(found, f"booper is {found.get('status')}")
-        if not self.is_json:
-            with suppress(Unauthenticated, Forbidden):
-                for each in self.client.pauses():
-                    what = "everything" if each.target == "*" else each.target
-                    click.echo(printable(f"paused: {what}, since {spelled(each.paused_at)}"))
+        with suppress(Unauthenticated, Forbidden):
+            found |= self.client.overview()
+        lines = [f"booper is {found.get('status')}", *overview_lines(found, terminal_width())]
+        self.show(found, "\n".join(lines))
 
     def logs(self, entries: Sequence[LogEntry]) -> None:
         """Print log entries."""

@@ -86,10 +86,15 @@ def demo(is_json: bool) -> None:
 
 
 @click.command()
+@click.option("--watch", "is_watching", is_flag=True, help="Show it again every two seconds.")
 @client_command
-def status(out: "Output") -> None:
-    """Show whether booper is ready, and what is paused.
+def status(out: "Output", is_watching: bool) -> None:
+    """Show whether booper is ready, and how it is doing.
 
-    It is ready if it can store and send jobs now.
+    It is ready if it can store and send jobs now. The rest needs a key that administers.
     """
+    from booper.cli.watch import stopped, watch_status
+
+    if is_watching:
+        watch_status(out, stopped())
     out.status()

@@ -16,6 +16,8 @@ from booper.cli.output import Output
 from booper.cli.text import printable
 from booper.client import Client, Job, LogEntry, Unreachable
 
+STATUS_SECONDS: Final = 2.0
+
 _MAX_AT_FIRST: Final = 100
 # Entries of one moment are written by several commits; those that came late are looked for so far
 # back.
@@ -39,6 +41,19 @@ def watch(out: Output, job_id: str, every: float, pause: Pause) -> bool:
         if job.is_finished:
             return job.state == "completed"
         pause(every)
+
+
+def watch_status(out: Output, pause: Pause) -> None:
+    """Show how booper is doing, for ever.
+
+    Raises:
+        ClientError: it cannot be read any more.
+    """
+    while True:
+        if not out.is_json:
+            click.clear()
+        out.status()
+        pause(STATUS_SECONDS)
 
 
 def tail(

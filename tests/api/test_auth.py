@@ -51,6 +51,7 @@ NEEDS = {
     ("GET", "/api/pauses"): "admin",
     ("POST", "/api/pause"): "admin",
     ("POST", "/api/resume"): "admin",
+    ("GET", "/api/status"): "admin",
     ("POST", "/api/keys"): "admin",
     ("GET", "/api/keys"): "admin",
     ("DELETE", "/api/keys/{key_id}"): "admin",

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from booper.cli.output import Output
-from booper.cli.watch import Tail, tail, watch
+from booper.cli.watch import Tail, tail, watch, watch_status
 from booper.client import Client, LogEntry, Unreachable
 from booper.testing import VirtualBooper
 from tests.support.processes import DEADLINE_SECONDS, allow_local_targets, run, serving, until
@@ -78,6 +78,25 @@ def test_a_job_that_comes_to_nothing_is_no_success(booper: VirtualBooper) -> Non
     for job in (cancelled, discarded):
         out = Output(booper.client, False)
         assert not watch(out, str(job.job_id), 1, lambda _: booper.advance(minutes=1))
+
+
+def test_a_watched_status_is_shown_again_and_again(
+    booper: VirtualBooper, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As it is then, here with a job more each time."""
+    created = iter([1, 2])
+
+    def pause(_: float) -> None:
+        if next(created, None) is None:
+            raise Over
+        booper.client.jobs.create(url="https://a.test/", schedule_in=60)
+
+    with pytest.raises(Over):
+        watch_status(Output(booper.client, True), pause)
+
+    shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["jobs"]["scheduled"] for each in shown] == [0, 1, 2]
+    assert {each["status"] for each in shown} == {"ready"}
 
 
 def test_each_entry_is_shown_once_and_in_its_order() -> None:

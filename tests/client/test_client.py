@@ -80,6 +80,7 @@ def calls() -> list[Call[Any]]:
         Keys.revoke.build(None, ID),
         Root.ping.build(None),
         Root.status.build(None),
+        Root.overview.build(None),
         Root.pause.build(None),
         Root.resume.build(None),
         Root.pauses.build(None),

@@ -33,6 +33,11 @@ class Root(Resource[S]):
         return reading("/readyz", bare(dict[str, Any]))
 
     @Operation
+    def overview(self) -> Call[dict[str, Any]]:
+        """Return how booper is doing, as `/api/status` has it. Needs a key that administers."""
+        return reading("/api/status", data(dict[str, Any]))
+
+    @Operation
     def pause(self, host: str | None = None, *, origin: str | None = None) -> Call[dict[str, Any]]:
         """Pause one origin, all origins of a host, or everything.
 
