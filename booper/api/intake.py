@@ -174,6 +174,7 @@ def _new_job(
         description=args.description,
         tags=tuple(args.tags or ()),
         key_until=key_until,
+        keep_for=args.kept_for,
     )
 
 

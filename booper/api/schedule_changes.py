@@ -81,6 +81,7 @@ def extra_run(
         name=schedule.name,
         description=schedule.description,
         tags=tuple(args.tags or ()),
+        keep_for=args.kept_for,
     )
 
 

@@ -122,6 +122,8 @@ def _check_delivery(args: Args, findings: Findings) -> None:
         findings.read("/max_attempts", _check_number, args.max_attempts, MAX_ATTEMPTS)
     if args.timeout is not None:
         findings.read("/timeout", _check_timeout, args.timeout)
+    if args.keep_for is not None:
+        findings.read("/keep_for", parse_duration, args.keep_for)
     if args.expect_status is not None:
         _check_statuses(args.expect_status, findings)
     if isinstance(args.backoff, list) and args.backoff:

@@ -78,6 +78,7 @@ METHODS: Final = ("get", "post", "put", "patch", "delete")
     metavar="DURATION",
     help="How long the key stays taken, even if the job has finished, such as 1d.",
 )
+@click.option("--keep-for", metavar="DURATION", help="How long the job is kept after its end: 30d.")
 @click.option("--name", help="A name for the job or schedule.")
 @client_command
 def run(

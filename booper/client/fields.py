@@ -55,6 +55,7 @@ class _Common(TypedDict, total=False):
     misfire: Literal["latest", "skip", "all"] | None
     callback_url: str | None
     webhook_url: str | None
+    keep_for: Duration | None
     metadata: bool | None
     tags: Sequence[str] | None
     name: str | None

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from booper.errors import TargetRefused
 from booper.guard.policy import Guard
@@ -115,7 +116,8 @@ class Reports:
     ) -> NewJob:
         job, url = attempt.job, attempt.args.webhook_url
         assert url is not None
-        return self._report(Kind.WEBHOOK, job, url, event_body(event, job, data, now), now)
+        body = event_body(event, job, data, now)
+        return self._report(Kind.WEBHOOK, job, attempt.args, url, body, now)
 
     def _callback(
         self,
@@ -128,16 +130,23 @@ class Reports:
         url = attempt.args.callback_url
         assert url is not None
         body = callback_body(settled, request, outcome, self._redaction, now)
-        return self._report(Kind.CALLBACK, settled, url, body, now)
+        return self._report(Kind.CALLBACK, settled, attempt.args, url, body, now)
 
     def forward(self, user_id: UUID, url: str, body: Mapping[str, object], now: datetime) -> NewJob:
         """Pass a channel's message on to the operator's URL."""
         return self._internal(Kind.CHANNEL, user_id, None, url, body, now)
 
     def _report(
-        self, kind: Kind, about: Job, url: str, body: Mapping[str, object], now: datetime
+        self,
+        kind: Kind,
+        about: Job,
+        asked: Args,
+        url: str,
+        body: Mapping[str, object],
+        now: datetime,
     ) -> NewJob:
-        return self._internal(kind, about.user_id, about.id, url, body, now)
+        report = self._internal(kind, about.user_id, about.id, url, body, now)
+        return report if asked.keep_for is None else replace(report, keep_for=asked.kept_for)
 
     def _internal(
         self,

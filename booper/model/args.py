@@ -3,13 +3,14 @@
 The same type validates a request, is stored with the job, and is read back to send it.
 """
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from booper.model import exact
-from booper.model.duration import Duration
+from booper.model.duration import Duration, parse_duration
 from booper.model.moment import Moment
 
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -44,6 +45,7 @@ class Args(
     misfire: str | None = None
     on_conflict: str | None = None
     idempotency_ttl: Duration | None = None
+    keep_for: Duration | None = None
     metadata: bool | None = None
     tags: list[str] | None = None
     name: str | None = None
@@ -58,6 +60,11 @@ class Args(
     def is_recurring(self) -> bool:
         """Return whether this asks for a schedule."""
         return self.repeat_every is not None or self.cron is not None
+
+    @property
+    def kept_for(self) -> timedelta | None:
+        """Return how long a job is kept after its end, None if that is not said."""
+        return None if self.keep_for is None else parse_duration(self.keep_for)
 
 
 def encode_args(args: Args) -> str:

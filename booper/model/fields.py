@@ -136,6 +136,13 @@ CREATE_FIELDS: Final[Mapping[str, Field]] = {
         is_fixed=True,
         option="--idempotency-ttl",
     ),
+    "keep_for": Field(
+        kind=FieldKind.DURATION,
+        description="How long the job is kept after its end, with its log and its reports. By "
+        "default what the server's settings say for its state. Each run of a schedule is kept for "
+        "that long, and the newest runs for longer.",
+        option="--keep-for",
+    ),
     "metadata": Field(kind=FieldKind.BOOLEAN),
     "tags": Field(kind=FieldKind.TAGS, maximum=20, option="--tag"),
     "name": Field(kind=FieldKind.TEXT, maximum=255, option="--name"),

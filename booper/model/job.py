@@ -110,7 +110,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class NewJob(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A job that was asked for and has no identity yet; the store gives it one.
 
-    `key_until` is how long its idempotency key stays taken even if it has finished.
+    `key_until` is how long its idempotency key stays taken even if it has finished, `keep_for` how
+    long it is kept after its end, None where its state decides.
     """
 
     user_id: UUID
@@ -128,6 +129,7 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     description: str | None = None
     tags: tuple[str, ...] = ()
     key_until: datetime | None = None
+    keep_for: timedelta | None = None
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):

@@ -51,6 +51,8 @@ _CALLED: Final[Mapping[str, str]] = {
     "idempotency_key": "key unique uniquekey uniqueid dedupid dedupkey dedupekey deduplicationid"
     " deduplicationkey jobid jobkey id externalid taskid taskname messageid idempotent requestid",
     "idempotency_ttl": "uniquefor dedupwindow deduplicationwindow ttl uniqueperiod",
+    "keep_for": "retention ttlafterfinished ttlsecondsafterfinished removeoncomplete removeonfail"
+    " keepresult resultttl failurettl historylimit retentionperiod deleteafter",
     "on_conflict": "replace replaceexisting ifexists conflict upsert ifconflict onduplicate",
     "tags": "tag labels label queue group groups category",
     "tag": "tags label labels",

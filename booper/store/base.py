@@ -17,6 +17,7 @@ from booper.model.key import ApiKey, NewKey
 from booper.model.schedule import NewSchedule, Schedule
 from booper.store.counters import Counters
 from booper.store.limits import LimitKind
+from booper.store.pruning import Pruning
 from booper.store.queue import Queue
 from booper.store.values import (
     AnnounceEnd,
@@ -214,6 +215,9 @@ class Store(Protocol):
 
     @property
     def vitals(self) -> Vitals: ...
+
+    @property
+    def pruning(self) -> Pruning: ...
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Announce the waiting jobs of each commit to the one `subscriber`, in order."""

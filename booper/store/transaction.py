@@ -6,7 +6,7 @@ stays as it is until that end: a database with several writers locks it.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 from typing import Protocol, TypeVar
 from uuid import UUID
@@ -15,7 +15,7 @@ import msgspec
 
 from booper.model.bucket import Happened
 from booper.model.event import NewEntry
-from booper.model.job import Job, NewJob
+from booper.model.job import Job, Kind, NewJob, State
 from booper.model.schedule import Gap, Schedule
 from booper.store.values import JobRef
 
@@ -65,6 +65,24 @@ class DueSchedule(msgspec.Struct, frozen=True):
     is_blocked: bool
 
 
+class EndedJob(msgspec.Struct, frozen=True, gc=False):
+    """A finished job, as far as it decides whether it may be deleted.
+
+    `keep_for` is how long it asked to be kept, `key_until` how long it keeps an idempotency key
+    taken; None where it does not. `has_unsent_report` is whether a report of it is not finished.
+    """
+
+    id: int
+    kind: Kind
+    state: State
+    schedule_id: UUID | None
+    planned_at: datetime
+    ended_at: datetime
+    keep_for: timedelta | None
+    key_until: datetime | None
+    has_unsent_report: bool
+
+
 class JobTable(Protocol):
     """Jobs and their tags."""
 
@@ -81,6 +99,12 @@ class JobTable(Protocol):
     def find_all(self, job_ids: Sequence[int]) -> dict[int, Job]:
         """Return the jobs of these numbers, those there are, by number."""
 
+    def find_ended(self, job_ids: Sequence[int]) -> list[EndedJob]:
+        """Return those of these jobs that have finished."""
+
+    def delete(self, job_ids: Sequence[int]) -> int:
+        """Delete jobs that have no log, with their tags; return how many rows that were."""
+
     def find_left(self) -> list[Job]:
         """Return the executing jobs of owners that are gone."""
 
@@ -96,8 +120,11 @@ class JobTable(Protocol):
     def retag(self, job: Job, tags: Sequence[str]) -> None:
         """Replace a job's tags."""
 
-    def keep_key(self, job: Job, until: datetime | None) -> None:
-        """Keep a job's idempotency key taken until a time, even if it has finished."""
+    def keep(self, job: Job, key_until: datetime | None, keep_for: timedelta | None) -> None:
+        """Keep a job's key taken until a time, even if it has finished, and the job after its end.
+
+        None stands for what holds for all.
+        """
 
     def holding_key(self, user_id: UUID, key: str, now: datetime) -> Job | None:
         """Return the newest job outside of schedules that holds a key, None if none does.
@@ -151,6 +178,9 @@ class ScheduleTable(Protocol):
     def latest_run(self, schedule: Schedule) -> Job | None:
         """Return the run of the latest planned time."""
 
+    def runs_from(self, schedule: Schedule, count: int) -> int:
+        """Return the number of the first of its newest `count` runs, 0 if it has not so many."""
+
     def is_taken(self, schedule: Schedule, at: datetime, *, but: int = 0) -> bool:
         """Return whether a run (but one) has a planned time."""
 
@@ -183,6 +213,12 @@ class Log(Protocol):
 
     def drop(self, entry_id: UUID) -> None:
         """Delete an entry."""
+
+    def job_of(self, entry_id: UUID) -> int | None:
+        """Return the number of the job that an entry is about, None if there is no entry."""
+
+    def delete(self, job_ids: Sequence[int], limit: int) -> int:
+        """Delete the entries of jobs, at most `limit` rows; return how many there were."""
 
     def gaps(self, schedule: Schedule) -> list[OpenGap]:
         """Return what a schedule did not run, as the entries of its newest runs say."""

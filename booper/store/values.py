@@ -237,6 +237,13 @@ It is called on the event loop, before the change that was committed returns.
 """
 
 
+class Pruned(msgspec.Struct, frozen=True, gc=False):
+    """How many jobs a change has deleted, and how many rows in all."""
+
+    jobs: int
+    rows: int
+
+
 class ScheduleChange(msgspec.Struct, frozen=True, gc=False):
     """A schedule as a change has left it, and the jobs that the change has made."""
 

@@ -47,6 +47,7 @@ FIELDS = (
     "misfire",
     "on_conflict",
     "idempotency_ttl",
+    "keep_for",
     "metadata",
     "follow_redirects",
     "tags",
@@ -370,10 +371,12 @@ WRONG: list[tuple[str, object, str]] = [
         for value in each(5, True, [], {}, "", "never", "Skip", "skip ", LONG)
     ],
     *[
-        ("idempotency_ttl", value, "/idempotency_ttl")
+        (name, value, f"/{name}")
+        for name in ("idempotency_ttl", "keep_for")
         for value in each(-1, True, "60", {}, [], HUGE)
     ],
     ("idempotency_ttl", [1, "moment"], "/idempotency_ttl/1"),
+    ("keep_for", [1, "moment"], "/keep_for/1"),
     *[
         (name, value, f"/{name}")
         for name in ("metadata", "follow_redirects")

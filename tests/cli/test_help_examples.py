@@ -119,6 +119,7 @@ def test_the_help_texts_show_what_they_did_when_this_was_written() -> None:
         "--host",
         "--idempotency-ttl",
         "--in",
+        "--keep-for",
         "--map",
         "--schedule",
         "--timeout",

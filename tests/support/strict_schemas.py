@@ -167,6 +167,12 @@ CREATE: Final[Mapping[str, Schema]] = {
         "finished before; a cancelled job frees it. By default what the server's setting says, "
         "which is not at all. A schedule's key needs none.",
     },
+    "keep_for": {
+        **_WAIT,
+        "description": "How long the job is kept after its end, with its log and its reports. By "
+        "default what the server's settings say for its state. Each run of a schedule is kept for "
+        "that long, and the newest runs for longer.",
+    },
     "tags": {"type": "array", "items": text(MAX_TAG_LENGTH), "maxItems": MAX_TAGS},
     "name": text(MAX_NAME_LENGTH),
     "description": text(MAX_DESCRIPTION_LENGTH),

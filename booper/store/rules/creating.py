@@ -170,7 +170,7 @@ def _replace(
         return armed[0] if armed else _job_of(transaction, holder)
     if isinstance(holder, Job) and isinstance(new, NewJob) and holder.state in WAITING:
         transaction.jobs.retag(holder, new.tags)
-        transaction.jobs.keep_key(holder, new.key_until)
+        transaction.jobs.keep(holder, new.key_until, new.keep_for)
         return transaction.jobs.move(holder, _replaced(holder, new))
     if isinstance(holder, Job) and isinstance(new, NewJob):
         return ConflictError(f"{_name(holder)} is {holder.state} and cannot be replaced now")

@@ -63,6 +63,7 @@ def plan_run(
         name=schedule.name,
         description=schedule.description,
         tags=tuple(args.tags or ()),
+        keep_for=args.kept_for,
     )
     return insert(transaction, [new], now, random)[0]
 
@@ -195,6 +196,7 @@ def _retimed(
         max_attempts=new.max_attempts,
     )
     transaction.jobs.retag(waiting, new.tags)
+    transaction.jobs.keep(waiting, None, args.kept_for)
     return transaction.jobs.move(waiting, run)
 
 

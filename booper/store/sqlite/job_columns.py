@@ -1,7 +1,7 @@
 """How a job stands in its row: its columns, a new row, and the job that a row holds."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -12,9 +12,12 @@ from booper.model.identity import uuid7_bytes, uuid_of_bytes
 from booper.model.job import Job, Kind, NewJob, State
 from booper.store.sqlite.values import (
     loaded,
+    loaded_or_none,
     stored,
+    stored_span,
     user_of,
 )
+from booper.store.transaction import EndedJob
 
 COLUMNS = """
 id, uuid, user_id, kind, schedule_id, parent_id, idempotency_key, name, description, origin, path,
@@ -86,6 +89,7 @@ def new_row(new: NewJob, now: datetime, random: Random) -> NewRow:
         new.parent_id,
         new.idempotency_key,
         None if new.key_until is None else stored(new.key_until),
+        stored_span(new.keep_for),
         new.name,
         new.description,
         new.origin,
@@ -133,4 +137,20 @@ def job_of(row: Sequence[Any]) -> Job:
         owner=row[25],
         epoch=row[26],
         held_since=None if row[27] is None else loaded(row[27]),
+    )
+
+
+def ended_job_of(row: Sequence[Any]) -> EndedJob:
+    """Build what decides whether a finished job may be deleted, from a row of these columns."""
+    number, kind, state, schedule_id, planned_at, ended_at, keep_for, key_until, is_reported = row
+    return EndedJob(
+        number,
+        _KINDS[kind],
+        _STATES[state],
+        None if schedule_id is None else UUID(bytes=schedule_id),
+        loaded(planned_at),
+        loaded(ended_at),
+        None if keep_for is None else timedelta(microseconds=keep_for),
+        loaded_or_none(key_until),
+        bool(is_reported),
     )

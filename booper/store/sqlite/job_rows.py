@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import compress
 from operator import is_not
@@ -17,16 +17,25 @@ from booper.errors import NotFound
 from booper.model.job import Job, State
 from booper.store.sqlite import bulk
 from booper.store.sqlite.damage import Watched, is_damage, set_aside, without_set_aside
-from booper.store.sqlite.job_columns import BLOBS, COLUMNS, IN_JSON, NAMES, NewRow, job_of, new_row
-from booper.store.sqlite.values import IN_UNFINISHED, stored, stored_or_none
-from booper.store.transaction import Draft, LostRace, Taken
+from booper.store.sqlite.job_columns import (
+    BLOBS,
+    COLUMNS,
+    IN_JSON,
+    NAMES,
+    NewRow,
+    ended_job_of,
+    job_of,
+    new_row,
+)
+from booper.store.sqlite.values import IN_UNFINISHED, stored, stored_or_none, stored_span
+from booper.store.transaction import Draft, EndedJob, LostRace, Taken
 from booper.store.values import JobRef
 
 # In the order of `NewRow.values`: by name each row would cost as much again.
 INSERT = """
 INSERT INTO jobs (uuid, user_id, kind, schedule_id, parent_id, idempotency_key, key_until,
-    name, description, origin, path, args, max_attempts, inserted_at, scheduled_at, planned_at,
-    state, attempt, interruptions)
+    keep_for, name, description, origin, path, args, max_attempts, inserted_at, scheduled_at,
+    planned_at, state, attempt, interruptions)
 SELECT *, 'scheduled', 0, 0 FROM (VALUES {rows}) WHERE column1 IS NOT NULL
 """
 
@@ -36,7 +45,7 @@ SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
 """
 
 DELETE_TAGS = "DELETE FROM job_tags WHERE job_id = :job_id"
-KEEP_KEY = "UPDATE jobs SET key_until = :key_until WHERE id = :job_id"
+KEEP = "UPDATE jobs SET key_until = :key_until, keep_for = :keep_for WHERE id = :job_id"
 
 BY_ID = f"SELECT {COLUMNS} FROM jobs WHERE id = :ref"
 LEFT_IDS = """
@@ -72,6 +81,19 @@ SELECT EXISTS (
         AND (state = 'scheduled' OR (state = 'executing' AND attempt = 1))
 )
 """
+
+ENDED = f"""
+SELECT id, kind, state, schedule_id, planned_at, ended_at, keep_for,
+    iif(idempotency_key IS NOT NULL AND schedule_id IS NULL AND state <> 'cancelled',
+        key_until, NULL),
+    EXISTS (
+        SELECT 1 FROM jobs AS reports WHERE reports.parent_id = jobs.id AND reports.{IN_UNFINISHED}
+    )
+FROM jobs WHERE id IN (SELECT value FROM json_each(:ids)) AND ended_at IS NOT NULL
+"""
+
+DELETE = "DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(:ids))"
+DELETE_ALL_TAGS = "DELETE FROM job_tags WHERE job_id IN (SELECT value FROM json_each(:ids))"
 
 _ID, _ARGS = NAMES.index("id"), NAMES.index("args")
 _BLOB_PLACES = [NAMES.index(name) for name in BLOBS]
@@ -116,7 +138,7 @@ class JobRows:
 
         Raises: sqlite3.DatabaseError, if some lie on a damaged page; these are set aside now.
         """
-        ids = msgspec.json.encode(without_set_aside(self._connection, job_ids)).decode()
+        ids = _json_list(without_set_aside(self._connection, job_ids))
         try:
             (text,) = self._connection.execute(FIND_ALL, {"ids": ids}).fetchone()
         except sqlite3.DatabaseError as error:
@@ -125,6 +147,17 @@ class JobRows:
             raise
         found = (self._from_json(row) for row in msgspec.json.decode(text))
         return {job.id: job for job in found if job is not None}
+
+    def find_ended(self, job_ids: Sequence[int]) -> list[EndedJob]:
+        """Return those of these jobs that have finished."""
+        rows = self._connection.execute(ENDED, {"ids": _json_list(job_ids)})
+        return [ended_job_of(row) for row in rows]
+
+    def delete(self, job_ids: Sequence[int]) -> int:
+        """Delete jobs that have no log, with their tags; return how many rows that were."""
+        ids = {"ids": _json_list(job_ids)}
+        tags = self._connection.execute(DELETE_ALL_TAGS, ids).rowcount
+        return tags + self._connection.execute(DELETE, ids).rowcount
 
     def find_left(self) -> list[Job]:
         """Return the executing jobs of owners that are gone. Raises: see `find_all`.
@@ -170,9 +203,10 @@ class JobRows:
         self._connection.execute(DELETE_TAGS, {"job_id": job.id})
         bulk.execute(self._connection, INSERT_TAG, [(tag, job.id) for tag in tags])
 
-    def keep_key(self, job: Job, until: datetime | None) -> None:
-        """Keep a job's idempotency key taken until a time, even if it has finished."""
-        self._connection.execute(KEEP_KEY, {"job_id": job.id, "key_until": stored_or_none(until)})
+    def keep(self, job: Job, key_until: datetime | None, keep_for: timedelta | None) -> None:
+        """Keep a job's key taken until a time, even if it has finished, and the job after it."""
+        values = {"key_until": stored_or_none(key_until), "keep_for": stored_span(keep_for)}
+        self._connection.execute(KEEP, {"job_id": job.id, **values})
 
     def holding_key(self, user_id: UUID, key: str, now: datetime) -> Job | None:
         """Return the newest job outside of schedules that holds a key, None if none does."""
@@ -204,6 +238,10 @@ class JobRows:
         for place in _BLOB_PLACES:
             row[place] = bytes.fromhex(row[place]) or None  # hex() of NULL is an empty text
         return job_of(row)
+
+
+def _json_list(job_ids: Sequence[int]) -> str:
+    return msgspec.json.encode(list(job_ids)).decode()
 
 
 def _changes(before: Job, after: Job) -> tuple[tuple[str, ...], list[object]]:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from random import Random
 from uuid import UUID
 
+import msgspec
+
 from booper.model.event import ERROR, REQUEST, RESPONSE, NewEntry
 from booper.model.identity import uuid7_bytes
 from booper.model.schedule import Schedule
@@ -32,6 +34,16 @@ DELETE_UP_TO = "DELETE FROM logs WHERE job_id = :job_id AND seq <= :seq"
 
 EXTEND = "UPDATE logs SET payload = :payload WHERE id = :id"
 DROP = "DELETE FROM logs WHERE id = :id"
+
+JOB_OF = "SELECT job_id FROM logs WHERE id = :id"
+
+# By the index of jobs, which also has them in the order in which they lie in the table.
+DELETE = """
+DELETE FROM logs WHERE seq IN (
+    SELECT seq FROM logs WHERE job_id IN (SELECT value FROM json_each(:ids))
+    ORDER BY job_id, seq LIMIT :limit
+)
+"""
 
 # Entries of later times are among those of the newest runs.
 GAPS = """
@@ -82,6 +94,16 @@ class LogRows:
     def drop(self, entry_id: UUID) -> None:
         """Delete an entry."""
         self._connection.execute(DROP, {"id": entry_id.bytes})
+
+    def job_of(self, entry_id: UUID) -> int | None:
+        """Return the number of the job that an entry is about, None if there is no entry."""
+        row = self._connection.execute(JOB_OF, {"id": entry_id.bytes}).fetchone()
+        return row[0] if row is not None else None
+
+    def delete(self, job_ids: Sequence[int], limit: int) -> int:
+        """Delete the entries of jobs, at most `limit` rows; return how many there were."""
+        ids = msgspec.json.encode(list(job_ids)).decode()
+        return self._connection.execute(DELETE, {"ids": ids, "limit": limit}).rowcount
 
     def gaps(self, schedule: Schedule) -> list[OpenGap]:
         """Return what a schedule did not run, as the entries of its newest runs say."""

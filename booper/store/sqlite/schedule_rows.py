@@ -82,6 +82,11 @@ SELECT {job_columns.COLUMNS} FROM jobs WHERE schedule_id = :id
 ORDER BY planned_at DESC, id DESC LIMIT 1
 """
 
+# All jobs of a schedule are runs: the index alone is read.
+RUNS_FROM = """
+SELECT id FROM jobs WHERE schedule_id = :id ORDER BY id DESC LIMIT 1 OFFSET :count - 1
+"""
+
 IS_TAKEN = """
 SELECT EXISTS (
     SELECT 1 FROM jobs
@@ -197,6 +202,12 @@ class ScheduleRows:
     def latest_run(self, schedule: Schedule) -> Job | None:
         """Return the run of the latest planned time."""
         return self._run(LATEST_RUN, schedule)
+
+    def runs_from(self, schedule: Schedule, count: int) -> int:
+        """Return the number of the first of its newest `count` runs, 0 if it has not so many."""
+        values = {"id": schedule.id.bytes, "count": count}
+        row = self._connection.execute(RUNS_FROM, values).fetchone()
+        return row[0] if row is not None else 0
 
     def is_taken(self, schedule: Schedule, at: datetime, *, but: int = 0) -> bool:
         """Return whether a run (but one) has a planned time."""

@@ -24,6 +24,7 @@ from booper.store.sqlite.keys import SQLiteKeys
 from booper.store.sqlite.lock import FileLock, ProcessLock
 from booper.store.sqlite.logs import SQLiteLogs
 from booper.store.sqlite.pauses import SQLitePauses
+from booper.store.sqlite.pruning import SQLitePruning
 from booper.store.sqlite.queue import SQLiteQueue
 from booper.store.sqlite.schedules import SQLiteSchedules
 from booper.store.sqlite.schema import UnusableDatabase, migrate, read_version
@@ -66,6 +67,7 @@ class SQLiteStore:
         self.logs = SQLiteLogs(reader)
         self.counters = SQLiteCounters(reader)
         self.vitals = SQLiteVitals(path, writer.commits, [reader, loop_reader])
+        self.pruning = SQLitePruning(writer, reader)
         self.keys = keys
         self.subscribe = announcements.subscribe
         self.limits = limits.of

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from booper.clock import EPOCH
-from booper.model.job import UNFINISHED, WAITING, State
+from booper.model.job import FINISHED, UNFINISHED, WAITING, State
 
 Row = tuple[Any, ...]
 """What SQLite returns of a row."""
@@ -23,6 +23,11 @@ def stored(at: datetime) -> int:
 def stored_or_none(at: datetime | None) -> int | None:
     """Turn a time into microseconds, None into NULL."""
     return None if at is None else stored(at)
+
+
+def stored_span(span: timedelta | None) -> int | None:
+    """Turn a duration into microseconds, None into NULL."""
+    return None if span is None else span // _MICROSECOND
 
 
 def loaded(microseconds: int) -> datetime:
@@ -43,6 +48,7 @@ def _any_of(states: Set[State]) -> str:
 # Partial indexes serve only what has their very words, and these are in their order.
 IN_WAITING = f"state IN {_any_of(WAITING)}"
 IN_UNFINISHED = f"state IN {_any_of(UNFINISHED)}"
+IN_FINISHED = f"state IN {_any_of(FINISHED)}"
 
 
 @lru_cache(maxsize=1024)  # the same few users stand in all rows

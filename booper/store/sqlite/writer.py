@@ -15,13 +15,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from operator import attrgetter
-from typing import Any, TypeGuard, TypeVar
-
-import msgspec
+from typing import Any, TypeVar
 
 from booper.clock import monotonic
 from booper.errors import StoreUnavailable
-from booper.store.sqlite.bulk import MAX_ROWS
+from booper.store.sqlite.changes import Change, Outcome, Work, alone, commit_together
 from booper.store.sqlite.connection import Connection, unavailable
 from booper.store.sqlite.damage import is_damage, note_damage
 from booper.store.sqlite.transaction import SQLiteTransaction
@@ -31,25 +29,12 @@ log = logging.getLogger("booper.store")
 
 T = TypeVar("T")
 A = TypeVar("A")
-Work = Callable[[SQLiteTransaction, Sequence[A]], Sequence[T]]
-"""Make a change for each of these items; return the result of each, in order."""
 
 # Bounds how long one transaction holds what arrives after it: about 25 ms of inserts.
 MAX_TOGETHER = 500
 
-
-class Change(msgspec.Struct, frozen=True, eq=False):
-    """One change that waits: what makes it, what it is made for, and who is told.
-
-    `is_statement` says that `work` makes it, and others with it, by a single statement;
-    `is_durable` that it must be on the disk before its caller is told.
-    """
-
-    work: Work[Any, Any]
-    item: Any
-    future: asyncio.Future[Any]
-    is_statement: bool = False
-    is_durable: bool = True
+MAX_PATIENCE = 0.1
+"""How many seconds a change waits at most until nothing else is to be written."""
 
 
 class Writer:
@@ -70,6 +55,11 @@ class Writer:
         self._committed = committed
         self.commits = Commits()
         self._waiting: deque[Change] = deque()
+        self._idle_work: deque[Change] = deque()
+        self._patient_until = 0.0
+        self.changes = 0
+        self._awaited = 0
+        self._have_come = asyncio.Event()
         self._arrived = asyncio.Event()
         self._is_closed = False
 
@@ -92,7 +82,7 @@ class Writer:
         Raises:
             StoreUnavailable: nothing was changed.
         """
-        return await self.run_together(_alone, work, is_durable=is_durable)
+        return await self.run_together(alone, work, is_durable=is_durable)
 
     async def run_together(
         self,
@@ -111,13 +101,40 @@ class Writer:
         Raises:
             StoreUnavailable: nothing was changed.
         """
+        future = self._future()
+        self._waiting.append(Change(work, item, future, is_statement, is_durable))
+        self._arrived.set()
+        result: T = await future
+        return result
+
+    async def run_when_idle(self, work: Callable[[SQLiteTransaction], T]) -> T:
+        """Make a change that others do not wait for, by itself, once no other waits.
+
+        After `MAX_PATIENCE` it is made anyway. It need not be durable.
+
+        Raises:
+            StoreUnavailable: nothing was changed.
+        """
+        future = self._future()
+        self._patient_until = monotonic() + MAX_PATIENCE
+        self._idle_work.append(Change(alone, work, future, is_durable=False))
+        self._arrived.set()
+        result: T = await future
+        return result
+
+    def _future(self) -> asyncio.Future[Any]:
+        """Return a future for a change. Raises: StoreUnavailable, none may be made now."""
         if self._is_closed:
             raise StoreUnavailable("booper is stopping")
         self._check()
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(Change(work, item, future, is_statement, is_durable))
-        self._arrived.set()
-        return await future
+        return asyncio.get_running_loop().create_future()
+
+    async def wait_for_changes(self, number: int) -> None:
+        """Return when so many changes have been made in all; one may wait at a time."""
+        self._awaited = number
+        self._have_come.clear()
+        if self.changes < number:
+            await self._have_come.wait()
 
     async def commit_forever(self) -> None:
         """Commit group after group, until `close` and nothing is left."""
@@ -125,7 +142,7 @@ class Writer:
         while True:
             await self._arrived.wait()
             self._arrived.clear()
-            while self._waiting:
+            while self._waiting or self._idle_work:
                 try:
                     await self._connection.run(commit)
                 except Exception as error:  # the connection did not begin
@@ -146,13 +163,13 @@ class Writer:
         The thread gets the interpreter's lock when the event loop has nothing to do, so it takes
         the next group then, and does not go to the loop for it and wait once more.
         """
-        while self._waiting:
+        while self._waiting or self._idle_work:
             group = self._next_group()
             began = monotonic()
             outcomes = _commit_group(group, connection)
             loop.call_soon_threadsafe(self._tell, outcomes, monotonic() - began)
 
-    def _tell(self, outcomes: Sequence["Outcome"], seconds: float = 0.0) -> None:
+    def _tell(self, outcomes: Sequence[Outcome], seconds: float = 0.0) -> None:
         """Resolve the futures of changes, on their event loop, and announce what was committed.
 
         Callers go on only after this. What was committed is announced also where they have gone.
@@ -165,15 +182,18 @@ class Writer:
             else:
                 change.future.set_exception(problem)
         self.commits.note(seconds, [problem for _, _, problem in outcomes])
+        self.changes += len(outcomes)
+        if self.changes >= self._awaited:
+            self._have_come.set()
         self._committed([result for _, result, problem in outcomes if problem is None])
 
     def _next_group(self) -> list[Change]:
-        size = min(len(self._waiting), MAX_TOGETHER)
-        group = [self._waiting.popleft() for _ in range(size)]
+        if self._idle_work and (not self._waiting or monotonic() >= self._patient_until):
+            group = [self._idle_work.popleft()]
+        else:
+            size = min(len(self._waiting), MAX_TOGETHER)
+            group = [self._waiting.popleft() for _ in range(size)]
         return [change for change in group if not change.future.cancelled()]
-
-
-Outcome = tuple[Change, Any, BaseException | None]
 
 
 def _all_failed(group: Sequence[Change], error: Exception) -> list[Outcome]:
@@ -190,7 +210,7 @@ def _commit_group(group: Sequence[Change], connection: SQLiteTransaction) -> lis
     """
     try:
         connection.wait_for_disk(any(map(_is_durable, group)))
-        return _commit_together(_by_kind(group), connection)
+        return commit_together(group, connection)
     # A change may end its transaction and raise anything; that must not end the writer.
     except Exception as error:
         note_damage(connection, error)
@@ -200,93 +220,3 @@ def _commit_group(group: Sequence[Change], connection: SQLiteTransaction) -> lis
 
 
 _is_durable = attrgetter("is_durable")
-
-
-def _alone(
-    connection: SQLiteTransaction, works: Sequence[Callable[[SQLiteTransaction], T]]
-) -> Sequence[T]:
-    """Make a change that is the only one of its kind."""
-    return [work(connection) for work in works]
-
-
-def _by_kind(group: Sequence[Change]) -> list[list[Change]]:
-    """Put changes of one kind together, each kind where its first change stands."""
-    kinds: dict[object, list[Change]] = {}
-    for change in group:
-        kinds.setdefault(change if change.work is _alone else change.work, []).append(change)
-    return list(kinds.values())
-
-
-def _commit_together(
-    kinds: Sequence[Sequence[Change]], connection: SQLiteTransaction
-) -> list[Outcome]:
-    """Make changes in one transaction; each has its result or its error, none both.
-
-    Nearly all succeed, so they are first made without savepoints: each step of one waits for the
-    event loop to give up the interpreter's lock. If any raises, all are made again with savepoints.
-    """
-    try:
-        is_statement = len(kinds) == 1 and kinds[0][0].is_statement
-        if is_statement and len(kinds[0]) <= MAX_ROWS and not connection.is_damaged:
-            return _made(kinds[0], connection)  # a statement is a transaction by itself
-        return _transaction(kinds, connection, _made)
-    except _Undone:
-        return _transaction(kinds, connection, _isolated)
-
-
-class _Undone(Exception):
-    """A change raised, for the reason that is its cause, and none is written."""
-
-
-def _transaction(
-    kinds: Sequence[Sequence[Change]],
-    connection: SQLiteTransaction,
-    make: Callable[[Sequence[Change], SQLiteTransaction], list[Outcome]],
-) -> list[Outcome]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        outcomes = [outcome for kind in kinds for outcome in make(kind, connection)]
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    return outcomes
-
-
-def _made(changes: Sequence[Change], connection: SQLiteTransaction) -> list[Outcome]:
-    """Make changes of one kind. Raises: _Undone."""
-    try:
-        results = changes[0].work(connection, [change.item for change in changes])
-    except Exception as error:  # a change may raise anything; it must not take the others along
-        raise _Undone from error
-    return [(change, result, None) for change, result in zip(changes, results, strict=True)]
-
-
-def _isolated(changes: Sequence[Change], connection: SQLiteTransaction) -> list[Outcome]:
-    """Make changes of one kind so that those which raise are undone alone."""
-    connection.execute("SAVEPOINT change")
-    try:
-        outcomes = _made(changes, connection)
-    except _Undone as undone:
-        error = undone.__cause__
-        assert error is not None
-        # A full disk or an I/O error ends the whole transaction by itself
-        # (https://www.sqlite.org/lang_transaction.html §3); then all of the group failed. After a
-        # damaged page the others could only fail as well, and be taken for damaged themselves.
-        if not connection.in_transaction or is_damage(error):
-            raise error from None
-        connection.execute("ROLLBACK TO change")
-        connection.execute("RELEASE change")
-        if len(changes) > 1:
-            return [outcome for change in changes for outcome in _isolated([change], connection)]
-        note_damage(connection, error)
-        problem = unavailable(error) if _is_of_the_store(error) else error
-        return [(changes[0], None, problem)]
-    connection.execute("RELEASE change")
-    return outcomes
-
-
-def _is_of_the_store(error: BaseException) -> TypeGuard[sqlite3.Error | MemoryError]:
-    """Return whether a change failed for the disk, the file or the memory, not for itself."""
-    return isinstance(error, sqlite3.OperationalError | MemoryError) or is_damage(error)

@@ -84,6 +84,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "pauses": {"target": "target.test", "paused_at": 1},
     "owners": {"id": 1},
     "alone": {"id": 1, "job_id": 1, "attempt": 1},
+    "pruning": {"id": 1, "begins_at": 0},
     "pulse": {"id": 1, "beat_at": 1},
     "job_counts": {"user_id": USER, "kind": "callback", "state": "scheduled", "count": 0},
     "buckets": {
@@ -137,6 +138,8 @@ CHECKS: list[tuple[str, str, list[dict[str, Any]]]] = [
     ("jobs", "attempt >= 0", [{"attempt": -1, "attempted_at": 1}]),
     ("jobs", "max_attempts >= 1", [{"max_attempts": 0}]),
     ("jobs", "interruptions >= 0", [{"interruptions": -1}]),
+    ("jobs", "keep_for >= 0", [{"keep_for": -1}]),
+    ("pruning", "id = 1", [{"id": 2}, {"id": 0}]),
     (
         "jobs",
         "(completed_at IS NOT NULL) = (state = 'completed')",
@@ -410,6 +413,7 @@ def test_every_table_has_a_good_row_in_the_table() -> None:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         migrate(connection, ":memory:")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("DELETE FROM pruning")
         for table in ROWS:
             insert(connection, table)
         names = connection.execute(
@@ -599,6 +603,7 @@ INDEXES = {
     "jobs_by_parent": "the event before and behind another; reports",
     "jobs_by_key": "who holds a key; jobs with one",
     "jobs_holding_key": "no key is held twice; unfinished jobs with one",
+    "jobs_kept_until": "those whose own time is over are deleted; finished ones with keep_for",
     "jobs_planned": "no time is planned twice, and whether it is taken; runs",
     "job_tags_by_job": "a job's tags are replaced; tags",
     "schedules_by_user": "lists; schedules",
