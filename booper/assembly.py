@@ -21,6 +21,7 @@ from booper.engine.channels import Channels
 from booper.engine.commands import Commands
 from booper.engine.delivery import Delivery
 from booper.engine.executor import Defaults, Executor
+from booper.engine.pruner import Pruner
 from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
 from booper.engine.signing import Secret
@@ -45,6 +46,7 @@ class Kept:
     channels: Channels
     inside: AppTransport | None
     backups: Backups | None
+    pruner: Pruner
     attempts: AttemptCounts
     requests: RequestCounts = field(default_factory=RequestCounts)
 
@@ -140,6 +142,7 @@ def services_of(parts: Parts, kept: Kept, scheduler: Scheduler) -> Services:
         has_app=kept.inside is not None,
         open_channels_key=parts.api_key if parts.open_channels else None,
         backups=kept.backups,
+        pruner=kept.pruner,
         memory=parts.memory,
         requests=kept.requests,
         attempts=kept.attempts,

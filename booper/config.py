@@ -4,8 +4,6 @@ Only `app` and `cli` see this module; the rest receives the values it needs.
 """
 
 import os
-import tomllib
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -19,6 +17,7 @@ from booper.model.public_url import PublicURL
 from booper.model.retry import EXPONENTIAL
 from booper.model.suggestion import did_you_mean
 from booper.setting_checks import Table, hints, read_metrics, read_origin_name
+from booper.toml_file import load_toml
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=900)]
@@ -112,6 +111,17 @@ class Retry(Table, frozen=True, kw_only=True):
     backoff: str | list[Duration] = EXPONENTIAL
 
 
+class Retention(Table, frozen=True, kw_only=True):
+    """How long what has ended is kept: a duration, or "forever"."""
+
+    completed: Duration = (30, "days")
+    cancelled: Duration = (30, "days")
+    discarded: Duration = (90, "days")
+    buckets: Duration = (400, "days")
+    schedule_runs: Count = 20
+    max_bytes: Annotated[int, msgspec.Meta(ge=0, le=1 << 50)] = 0
+
+
 class Webhooks(Table, frozen=True, kw_only=True):
     """Secrets that sign webhook events and callbacks; two while one replaces the other."""
 
@@ -146,6 +156,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     targets: Targets = msgspec.field(default_factory=Targets)
     delivery: Delivery = msgspec.field(default_factory=Delivery)
     retry: Retry = msgspec.field(default_factory=Retry)
+    retention: Retention = msgspec.field(default_factory=Retention)
     webhooks: Webhooks = msgspec.field(default_factory=Webhooks)
     channels: Channels = msgspec.field(default_factory=Channels)
     metrics: Metrics = msgspec.field(default_factory=Metrics)
@@ -169,7 +180,7 @@ def read_config(path: Path | None, overrides: Mapping[str, Mapping[str, Any]]) -
     Raises:
         ConfigError: the file cannot be read, or a setting is unknown or wrong.
     """
-    settings = _load(path) if path is not None else {}
+    settings = load_toml(path) if path is not None else {}
     where = str(path) if path is not None else "configuration"
     for table, values in overrides.items():
         given = {key: value for key, value in values.items() if value is not None}
@@ -192,34 +203,6 @@ def given_config(config: Config | None) -> Config:
             f"config: expected Config(…), got {config!r:.80}; BOOPER_CONFIG names a file"
         )
     return config
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    try:
-        return tomllib.loads(_decode(path, raw))
-    # Not TOML, a number too long to read; nested too deeply.
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
-
-
-def _decode(path: Path, raw: bytes) -> str:
-    """Return the text of a file in UTF-8, as TOML is, without the mark that some editors write.
-
-    Raises:
-        ConfigError: it is in another encoding.
-    """
-    if raw.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) or (raw[1:] and b"\0" in raw[:2]):
-        raise ConfigError(f"{path} is in UTF-16 or UTF-32; save it in UTF-8")
-    try:
-        return raw.removeprefix(BOM_UTF8).decode()
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        where = f"byte 0x{raw[error.start]:02x} in line {line}"
-        raise ConfigError(f"{path} is not in UTF-8: {where}; save it in UTF-8") from error
 
 
 def _convert(settings: dict[str, Any], where: str) -> Config:

@@ -101,9 +101,10 @@ async def holding(parts: Parts, app: ASGIApp | None) -> AsyncIterator[Holder]:
         store = await stack.enter_async_context(_store(parts))
         first_key = await _first_key(parts, store)
         inside = None if app is None else _way_inside(app, config)
-        upkeep = upkeep_of(config, parts.clock)
+        upkeep = upkeep_of(config, store.pruning, parts.clock)
         attempts = AttemptCounts(config.metrics.schedules)
-        kept = Kept(store, Channels(parts.clock, parts.random), inside, upkeep.backups, attempts)
+        channels = Channels(parts.clock, parts.random)
+        kept = Kept(store, channels, inside, upkeep.backups, upkeep.pruner, attempts)
         scheduler = Scheduler(
             store, executor_of(parts, kept), reports_of(parts), parts.clock, parts.observers
         )

@@ -21,6 +21,7 @@ from booper.model.duration import Duration, parse_duration
 from booper.model.key import check_key
 from booper.model.proxy import ProxyURL
 from booper.model.public_url import PublicURL
+from booper.model.retention import parse_span
 from booper.model.retry import EXPONENTIAL, parse_backoff
 from booper.model.suggestion import did_you_mean
 from booper.server.forwarded import TrustedProxies
@@ -30,6 +31,8 @@ _METRICS: Final = ("local", "open", "off")
 MAX_METRICS_SCHEDULES: Final = 200
 MAX_PORT: Final = 65_535
 MAX_NAME: Final = 255
+
+MIN_SIZE: Final = 1 << 20
 
 
 def _check_listened(host: str | tuple[str, ...]) -> None:
@@ -79,6 +82,11 @@ def _check_every(every: Duration) -> None:
 def _check_folder(path: str) -> None:
     if "\0" in path or not path:
         raise ValueError(f"expected the path of a folder, got {path!r}")
+
+
+def _check_size(size: int) -> None:
+    if 0 < size < MIN_SIZE:
+        raise ValueError(f"expected at least {MIN_SIZE} (1 MiB), or 0 for no limit, got {size}")
 
 
 def _check_secrets(secrets: tuple[str, ...]) -> None:
@@ -190,6 +198,11 @@ CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "[server] idempotency_ttl": parse_duration,
     "[server] cors_origins": _check_cors,
     "[retry] backoff": parse_backoff,
+    "[retention] completed": parse_span,
+    "[retention] cancelled": parse_span,
+    "[retention] discarded": parse_span,
+    "[retention] buckets": parse_span,
+    "[retention] max_bytes": _check_size,
     "[targets] allow": _check_allow,
     "[delivery] redact_headers": _check_names,
     "[delivery] app_host": _check_host,

@@ -1,4 +1,4 @@
-"""What keeps a holder's database well, made of the configuration: copies, and agents."""
+"""What keeps a holder's database well, made of the configuration: copies, pruning, and agents."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,11 @@ from booper.clock import Clock
 from booper.config import Config
 from booper.engine.agents import Agent
 from booper.engine.backups import Backups
+from booper.engine.pruner import Pruner
+from booper.engine.space import SpaceKeeper
 from booper.model.duration import parse_duration
+from booper.retention import retention_of
+from booper.store.pruning import Pruning
 from booper.store.sqlite.backup_folder import BackupFolder
 from booper.store.sqlite.upgrade_copy import copy_before_upgrade, no_copy
 
@@ -18,16 +22,25 @@ class Upkeep:
     """The agents of a holder; None stands for what was not asked for."""
 
     backups: Backups | None
+    pruner: Pruner
+    space: SpaceKeeper
 
     @property
     def agents(self) -> Mapping[str, Agent]:
         """Return all agents by their names."""
-        return {"backup agent": self.backups.run} if self.backups is not None else {}
+        agents: dict[str, Agent] = {"pruner": self.pruner.run, "space keeper": self.space.run}
+        return agents if self.backups is None else {**agents, "backup agent": self.backups.run}
 
 
-def upkeep_of(config: Config, clock: Clock) -> Upkeep:
+def upkeep_of(config: Config, pruning: Pruning, clock: Clock) -> Upkeep:
     """Return what a configuration asks for."""
-    return Upkeep(backups=_backups(config, clock))
+    retention = retention_of(config)
+    pruner = Pruner(pruning, retention, clock)
+    return Upkeep(
+        backups=_backups(config, clock),
+        pruner=pruner,
+        space=SpaceKeeper(pruning, pruner, retention, clock),
+    )
 
 
 def before_upgrade(config: Config) -> Callable[[Path, int], None]:

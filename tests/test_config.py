@@ -46,6 +46,8 @@ BOUNDS: dict[tuple[str, str], tuple[list[float], list[float]]] = {
     ("delivery", "max_response_bytes"): ([0, 67_108_864], [-1, 67_108_865]),
     ("delivery", "grace_seconds"): ([0, 900], [-0.001, 900.001]),
     ("retry", "max_attempts"): ([1, 10_000], [0, 10_001]),
+    ("retention", "schedule_runs"): ([1, 10_000], [0, 10_001]),
+    ("retention", "max_bytes"): ([0, 1_048_576, 1 << 50], [-1, 1_000, (1 << 50) + 1]),
 }
 
 # table, setting, a value of a wrong type as TOML, what the message must say was expected
@@ -80,6 +82,12 @@ WRONG_TYPES = [
     ("server", "idempotency_ttl", "[1]", "seconds or [n, unit]"),
     ("server", "idempotency_ttl", "-1", "must not be negative"),
     ("server", "idempotency_ttl", "1e300", "must be at most a century"),
+    ("retention", "completed", '"for ever"', 'or "forever"'),
+    ("retention", "cancelled", "-1", "must not be negative"),
+    ("retention", "discarded", '[1, "month"]', "unknown unit 'month'"),
+    ("retention", "buckets", "true", "seconds or [n, unit]"),
+    ("retention", "schedule_runs", "true", "a whole number from 1 to 10000"),
+    ("retention", "max_bytes", '"1 GB"', "a whole number from 0 to 1125899906842624"),
     ("server", "idempotency_ttl", "nan", "must be at most a century"),
     ("server", "idempotency_ttl", '[1, "fortnight"]', "unknown unit 'fortnight'"),
     ("server", "cors_origins", '"https://app.example.com"', "a list of text"),
@@ -570,7 +578,7 @@ def test_an_unknown_table_is_refused_with_the_near_name(path: Path) -> None:
     """`[sever]` is taken for a misspelt `[server]`, and all tables are listed."""
     message = refusal(path, "[sever]\nport = 1")
     assert "unknown table [sever]; did you mean 'server'?" in message
-    assert "server, database, backup, targets, delivery, retry, webhooks, channels" in message
+    assert "server, database, backup, targets, delivery, retry, retention, webhooks" in message
 
 
 def test_an_unknown_setting_is_refused_with_the_near_name(path: Path) -> None:

@@ -18,6 +18,7 @@ from booper.api import (
     many,
     pauses,
     probes,
+    pruner,
     schedules,
     status,
 )
@@ -71,6 +72,7 @@ def all_operations(more: Sequence[Operation] = ()) -> Sequence[Operation]:
             *schedules.OPERATIONS,
             *pauses.OPERATIONS,
             *breakers.OPERATIONS,
+            *pruner.OPERATIONS,
             *channels.OPERATIONS,
             *logs.OPERATIONS,
             *keys.OPERATIONS,

@@ -12,6 +12,7 @@ from booper.engine.attempt_counts import AttemptCounts
 from booper.engine.backups import Backups
 from booper.engine.channels import Channels
 from booper.engine.commands import Commands
+from booper.engine.pruner import Pruner
 from booper.engine.scheduler import Scheduler
 from booper.guard.policy import Check, Guard
 from booper.model.retry import Backoff
@@ -50,6 +51,7 @@ class Services:
     rate_limit: RateLimit | None = None
     is_administrator: bool = False
     has_app: bool = False
+    pruner: Pruner | None = None
     open_channels_key: str | None = None
     backups: Backups | None = None
     public_url: str = ""

@@ -26,6 +26,7 @@ from booper.cli.pauses import breakers, pause, resume
 from booper.cli.remote import json_option
 from booper.cli.run import run
 from booper.cli.schedules import schedules
+from booper.cli.space import prune, vacuum
 from booper.cli.text import printable
 from booper.cli.upkeep import backup, check, restore
 from booper.errors import BooperError, StartError
@@ -263,5 +264,5 @@ _REMOTE = {
 for name, command in _REMOTE.items():
     main.add_command(command, name)
 main.add_command(remote.demo)
-for command in (backup, check, docs, metrics, restore):
+for command in (backup, check, docs, metrics, prune, restore, vacuum):
     main.add_command(command)

@@ -4,7 +4,6 @@ What is printed is for people, unless `is_json`: then it is JSON.
 """
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,17 +12,16 @@ from typing import Literal, Protocol
 from uuid import UUID
 
 import click
-import httpx
 from msgspec import convert
 
 from booper.api.keys import KeyRequest, issue
+from booper.cli.daemon import check_there, daemon_of
 from booper.cli.text import to_json
-from booper.client import AsyncClient, AsyncKeys, ClientError, Key, NewKey, Refused, Unreachable
+from booper.client import AsyncKeys, Key, NewKey
 from booper.clock import SystemClock
 from booper.config import Config
-from booper.errors import BooperError, NotFound, StartError
+from booper.errors import BooperError, NotFound
 from booper.model.key import ApiKey
-from booper.server.listener import socket_path
 from booper.store.base import Keys
 from booper.store.sqlite import open_store
 from booper.upkeep import before_upgrade
@@ -138,50 +136,25 @@ class RemoteKeyring:
 
 @asynccontextmanager
 async def _keyring(config: Config, *, must_exist: bool = True) -> AsyncIterator[Keyring]:
-    """Use the daemon if one responds; the lock tells apart what only looks as if there were none.
+    """Use the daemon if one responds.
 
     Raises:
         BooperError: the daemon refused a call, or did not respond to it.
     """
     database = Path(config.database.path)
-    # Nothing is encrypted here; httpx would read certificates, from the environment too.
-    no_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    transport = httpx.AsyncHTTPTransport(no_tls, uds=str(socket_path(database)), trust_env=False)
-    async with AsyncClient("http://booper", transport=transport, retries=0) as client:
-        if await _is_served(client):
-            try:
-                yield RemoteKeyring(client.keys)
-            except Refused as error:
-                raise BooperError(error.detail) from error
-            except ClientError as error:
-                raise BooperError(str(error)) from error
+    async with daemon_of(database) as daemon:
+        if daemon is not None:
+            yield RemoteKeyring(daemon.keys)
             return
-    _check_there(database, must_exist)
+    if must_exist:
+        check_there(database)
     durability, upgrade = config.database.durability, before_upgrade(config)
     async with open_store(database, durability, SystemRandom(), before_upgrade=upgrade) as store:
         yield LocalKeyring(store.keys)
 
 
-async def _is_served(client: AsyncClient) -> bool:
-    """Return whether a daemon responds, if only that it is busy."""
-    try:
-        await client.ping()
-    except Unreachable:
-        return False
-    except Refused:
-        return True
-    return True
-
-
 def _shown(key: ApiKey) -> Key:
     return convert(key_resource(key), Key, from_attributes=True)
-
-
-def _check_there(database: Path, must_exist: bool) -> None:
-    if must_exist and not database.exists():
-        raise StartError(
-            f"there is no database {database}; run this in booper's folder, or use --database"
-        )
 
 
 def _find(keys: Sequence[Key], wanted: str) -> UUID:

@@ -4,10 +4,23 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from booper.model.duration import Duration, parse_duration
 from booper.model.job import State
 
 Span = timedelta | None
 """How long something is kept; None is for ever."""
+
+FOREVER = "forever"
+
+
+def parse_span(value: Duration) -> Span:
+    """Read how long something is kept: a duration, or "forever". Raises: ValueError."""
+    if value == FOREVER:
+        return None
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise ValueError(f'{error}; or "{FOREVER}"') from error
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True):

@@ -49,6 +49,7 @@ NEEDS = {
     ("POST", "/api/breakers/reset"): "admin",
     ("GET", "/api/pause"): "admin",
     ("GET", "/api/pauses"): "admin",
+    ("POST", "/api/prune"): "admin",
     ("POST", "/api/pause"): "admin",
     ("POST", "/api/resume"): "admin",
     ("GET", "/api/status"): "admin",

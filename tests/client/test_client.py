@@ -86,6 +86,7 @@ def calls() -> list[Call[Any]]:
         Root.pauses.build(None),
         Root.breakers.build(None),
         Root.reset_breakers.build(None),
+        Root.prune.build(None),
         Root.broadcast.build(None, "x"),
     ]
     return [*jobs, *schedules, *others]

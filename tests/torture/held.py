@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from booper.cli import main
-from booper.store.sqlite import writer
+from booper.store.sqlite import changes, writer
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.transaction import SQLiteTransaction
 from tests.torture.work import STRIDE
@@ -93,7 +93,7 @@ class Heart:
 
 def watch() -> None:
     """Put the notes where the work is done: around each run on a reader, and each transaction."""
-    heart, threaded, together = Heart(), Connection.run, writer._commit_together
+    heart, threaded, together = Heart(), Connection.run, changes.commit_together
 
     async def run(self: Connection, work: Callable[[SQLiteTransaction], T]) -> T:
         heart.start()
@@ -106,12 +106,12 @@ def watch() -> None:
 
         return await threaded(self, held)
 
-    def commit(kinds: Sequence[Any], connection: SQLiteTransaction) -> Any:
+    def commit(group: Sequence[Any], connection: SQLiteTransaction) -> Any:
         with noted("writer", connection):
-            return together(kinds, connection)
+            return together(group, connection)
 
     Connection.run = run  # type: ignore[method-assign]  # the seam between loop and threads
-    writer._commit_together = commit
+    setattr(writer, "commit_together", commit)  # noqa: B010 - the writer has imported it
 
 
 if __name__ == "__main__":

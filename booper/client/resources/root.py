@@ -80,6 +80,14 @@ class Root(Resource[S]):
         )
 
     @Operation
+    def prune(self) -> Call[dict[str, Any]]:
+        """Delete old jobs from now on, by the server's settings; it goes on after the response.
+
+        Needs a key that administers.
+        """
+        return posting("/api/prune", b"", data(dict[str, Any]), is_repeatable=True)
+
+    @Operation
     def broadcast(
         self, content: str, *, channel: str | None = None, author: str | None = None
     ) -> Call[Message]:
