@@ -6,7 +6,7 @@ import httpx
 from starlette.types import ASGIApp
 
 from booper.api.access import USER_HEADER
-from booper.client import AsyncClient, AsyncJobs, AsyncKeys, AsyncLogs, AsyncSchedules
+from booper.client import AsyncAudit, AsyncClient, AsyncJobs, AsyncKeys, AsyncLogs, AsyncSchedules
 from booper.errors import ConfigError
 from booper.http.asgi import AppTransport
 from booper.http.base import Endpoint
@@ -40,6 +40,11 @@ class EmbeddedCalls:
     def keys(self) -> AsyncKeys:
         """Return what `AsyncClient.keys` is. Raises: RuntimeError, as above."""
         return self._running_client().keys
+
+    @property
+    def audit(self) -> AsyncAudit:
+        """Return what `AsyncClient.audit` is. Raises: RuntimeError, as above."""
+        return self._running_client().audit
 
     def _running_client(self) -> AsyncClient:
         if self._client is None:

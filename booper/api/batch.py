@@ -17,7 +17,7 @@ from booper.api.access import Access
 from booper.api.bodies import JSON
 from booper.api.budget import MAX_BATCH_ERRORS, ErrorBudget
 from booper.api.call import Call
-from booper.api.intake import read_creation
+from booper.api.intake import read_creation, with_actor
 from booper.api.jobs import JOB
 from booper.api.many import read_json
 from booper.api.operations import (
@@ -129,7 +129,8 @@ async def _read(jobs: Sequence[msgspec.Raw], call: Call, now: datetime) -> list[
     items = size = 0
     for raw in jobs:
         try:
-            read.append(read_creation(bytes(raw), JSON, call.user_id, rules, now, budget))
+            asked = read_creation(bytes(raw), JSON, call.user_id, rules, now, budget)
+            read.append(with_actor(asked, call.actor))
         except BooperError as error:
             read.append(error)
         items, size = items + 1, size + len(bytes(raw))

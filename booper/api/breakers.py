@@ -31,7 +31,8 @@ async def list_all(call: Call) -> Response:
 
 async def reset(call: Call) -> Response:
     """Send to one target or to all as if it had never failed."""
-    origins = call.services.commands.reset_breakers(await read_target(call))
+    target, now = await read_target(call), call.services.clock.now()
+    origins = await call.services.commands.reset_breakers(target, now, call.actor)
     return JSONResponse({"data": {"reset": origins}})
 
 

@@ -13,6 +13,7 @@ from starlette.types import Scope as ASGIScope
 from booper.api.access import Principal
 from booper.api.services import Services
 from booper.errors import Unauthenticated
+from booper.model.audit import Actor
 
 NO_QUERY: Final = QueryParams()
 
@@ -42,6 +43,11 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     def url(self, path: str) -> str:
         """Return where a path of the API is: at the public URL, else as it is mounted here."""
         return f"{self.services.public_url or self.scope.get('root_path', '')}{path}"
+
+    @property
+    def actor(self) -> Actor:
+        """Return who asks, for the audit."""
+        return Actor(self.principal.key_id)
 
     @property
     def request(self) -> Request:

@@ -8,7 +8,7 @@ from booper.api.bodies import media_type, read_body
 from booper.api.call import Call
 from booper.api.dry_run import Preview, preview
 from booper.api.filters import query_filter, query_readers
-from booper.api.intake import read_creation
+from booper.api.intake import read_creation, with_actor
 from booper.api.memory import ITEM_BYTES
 from booper.api.operations import (
     Data,
@@ -53,7 +53,7 @@ async def create(call: Call) -> Response:
     body = await read_body(call, services.max_body_bytes)
     now = services.clock.now()
     creation = read_creation(body, media_type(call), call.user_id, services.rules, now)
-    created = await services.commands.create(creation, now)
+    created = await services.commands.create(with_actor(creation, call.actor), now)
     job = created.job
     if created.is_duplicate:
         return JSONResponse({"data": job_resource(job, now, services.redaction, has_conflict=True)})
@@ -89,21 +89,21 @@ async def get(call: Call) -> Response:
 async def cancel(call: Call) -> Response:
     """Cancel a job; a finished one is shown unchanged."""
     services, now = call.services, call.services.clock.now()
-    job = await services.commands.cancel(call.user_id, reference(call), now)
+    job = await services.commands.cancel(call.user_id, reference(call), now, call.actor)
     return JSONResponse({"data": job_resource(job, now, services.redaction)})
 
 
 async def retry(call: Call) -> Response:
     """Send a discarded or cancelled job again, now."""
     services, now = call.services, call.services.clock.now()
-    job = await services.commands.retry(call.user_id, reference(call), now)
+    job = await services.commands.retry(call.user_id, reference(call), now, call.actor)
     return JSONResponse({"data": job_resource(job, now, services.redaction)})
 
 
 async def run(call: Call) -> Response:
     """Send a waiting job now."""
     services, now = call.services, call.services.clock.now()
-    job = await services.commands.run(call.user_id, reference(call), now)
+    job = await services.commands.run(call.user_id, reference(call), now, call.actor)
     return JSONResponse({"data": job_resource(job, now, services.redaction)})
 
 

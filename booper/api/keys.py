@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 
 import msgspec
 from starlette.responses import Response
@@ -76,7 +77,8 @@ async def create(call: Call) -> Response:
     body = await read_body(call, call.services.max_body_bytes)
     check_json_type(call)
     asked = read_struct(body, KeyRequest)
-    issued = await issue(call.services.commands.create_key, asked, call.services.clock.now())
+    make = partial(call.services.commands.create_key, by=call.actor)
+    issued = await issue(make, asked, call.services.clock.now())
     return JSONResponse({"data": issued}, 201)
 
 
@@ -106,7 +108,8 @@ def _id(key: ApiKey) -> int:
 async def revoke(call: Call) -> Response:
     """Revoke a key; it is refused from the next request on, and its live feeds end."""
     key_id = uuid_of(call.path["key_id"], "key")
-    key = await call.services.commands.revoke_key(key_id, call.services.clock.now())
+    now = call.services.clock.now()
+    key = await call.services.commands.revoke_key(key_id, now, call.actor)
     return JSONResponse({"data": key_resource(key)})
 
 

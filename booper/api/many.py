@@ -36,7 +36,8 @@ async def cancel(call: Call) -> Response:
     """Cancel every unfinished job that matches."""
     asked, now = await read_json(call, ManyBody), call.services.clock.now()
     wanted, commands = body_filter(_filter(asked), now), call.services.commands
-    changed = await commands.cancel_many(call.user_id, wanted, now, dry_run=asked.dry_run)
+    by, dry_run = call.actor, asked.dry_run
+    changed = await commands.cancel_many(call.user_id, wanted, now, by, dry_run=dry_run)
     return JSONResponse({"data": ManyResult(changed.matched, changed.changed)})
 
 
@@ -44,7 +45,8 @@ async def retry(call: Call) -> Response:
     """Send every discarded or cancelled job that matches again."""
     asked, now = await read_json(call, ManyBody), call.services.clock.now()
     wanted, commands = body_filter(_filter(asked), now), call.services.commands
-    changed = await commands.retry_many(call.user_id, wanted, now, dry_run=asked.dry_run)
+    by, dry_run = call.actor, asked.dry_run
+    changed = await commands.retry_many(call.user_id, wanted, now, by, dry_run=dry_run)
     return JSONResponse({"data": ManyResult(changed.matched, changed.changed)})
 
 

@@ -36,13 +36,14 @@ class PauseResource(msgspec.Struct, frozen=True):
 async def pause(call: Call) -> Response:
     """Pause one target or all until resumed; jobs keep their states."""
     target, now = await read_target(call), call.services.clock.now()
-    await call.services.commands.pause(target, now)
+    await call.services.commands.pause(target, now, call.actor)
     return await _paused(call)
 
 
 async def resume(call: Call) -> Response:
     """Resume one target or all."""
-    await call.services.commands.resume(await read_target(call))
+    target, now = await read_target(call), call.services.clock.now()
+    await call.services.commands.resume(target, now, call.actor)
     return await _paused(call)
 
 

@@ -75,7 +75,11 @@ async def change(call: Call) -> Response:
     body = await read_body(call, services.max_body_bytes)
     check_json_type(call)
     schedule = await services.commands.change_schedule(
-        call.user_id, _reference(call), lambda seen: changed(seen, body, call, now), now
+        call.user_id,
+        _reference(call),
+        lambda seen: changed(seen, body, call, now),
+        now,
+        call.actor,
     )
     shown = await detail(call, schedule, DEFAULT_NEXT_RUNS, now)
     return JSONResponse({"data": shown})
@@ -84,21 +88,23 @@ async def change(call: Call) -> Response:
 async def disable(call: Call) -> Response:
     """Disable a schedule and cancel its waiting run."""
     services, now = call.services, call.services.clock.now()
-    schedule = await services.commands.disable_schedule(call.user_id, _reference(call), now)
+    commands, by = services.commands, call.actor
+    schedule = await commands.disable_schedule(call.user_id, _reference(call), now, by)
     return JSONResponse({"data": schedule_resource(schedule, services.redaction)})
 
 
 async def enable(call: Call) -> Response:
     """Enable a schedule and plan its next run."""
     services, now = call.services, call.services.clock.now()
-    schedule = await services.commands.enable_schedule(call.user_id, _reference(call), now)
+    commands, by = services.commands, call.actor
+    schedule = await commands.enable_schedule(call.user_id, _reference(call), now, by)
     return JSONResponse({"data": schedule_resource(schedule, services.redaction)})
 
 
 async def delete(call: Call) -> Response:
     """Delete a schedule and cancel its waiting run; its past jobs stay."""
     services, now = call.services, call.services.clock.now()
-    await services.commands.delete_schedule(call.user_id, _reference(call), now)
+    await services.commands.delete_schedule(call.user_id, _reference(call), now, call.actor)
     return Response(status_code=204)
 
 
@@ -108,7 +114,11 @@ async def run(call: Call) -> Response:
     body = await read_body(call, services.max_body_bytes)
     given = read_run_body(call, body)
     job = await services.commands.run_schedule(
-        call.user_id, _reference(call), lambda seen: extra_run(seen, given, call, now), now
+        call.user_id,
+        _reference(call),
+        lambda seen: extra_run(seen, given, call, now),
+        now,
+        call.actor,
     )
     shown = job_resource(job, now, services.redaction)
     return JSONResponse({"data": shown}, 201, call.url(f"/api/jobs/{job.id}"))
@@ -149,7 +159,7 @@ _DETAIL = {
     "next_runs": ["2023-09-01T18:30:59.705161Z"],
     "next_runs_local": ["2023-09-01T18:30:59.705161+00:00"],
 }
-_ID = Parameter("schedule_id", "The schedule's id", UUID_SCHEMA, _SCHEDULE["id"])
+SCHEDULE_ID = Parameter("schedule_id", "The schedule's id", UUID_SCHEMA, _SCHEDULE["id"])
 _ONE = DescribedResponse("The schedule", (Data(ScheduleResource),), {"data": _SCHEDULE})
 _DETAILED = DescribedResponse(
     "The schedule and its next runs", (Data(ScheduleDetail),), {"data": _DETAIL}
@@ -163,7 +173,7 @@ _LIST = Documentation(
 _GET = Documentation(
     tag="schedules",
     parameters=(
-        _ID,
+        SCHEDULE_ID,
         Parameter("next_runs", "How many to tell", whole(0, MAX_NEXT_RUNS), DEFAULT_NEXT_RUNS),
         Parameter("after", "From when on, now by default", MOMENT, "2030-01-31"),
     ),
@@ -171,21 +181,21 @@ _GET = Documentation(
 )
 _CHANGE = Documentation(
     tag="schedules",
-    parameters=(_ID,),
+    parameters=(SCHEDULE_ID,),
     body=DescribedBody(CHANGE, {"twice as often": {"repeat_every": [150, "seconds"]}}),
     responses={200: _DETAILED},
     errors=(Conflict,),
 )
-_SWITCH = Documentation(tag="schedules", parameters=(_ID,), responses={200: _ONE})
+_SWITCH = Documentation(tag="schedules", parameters=(SCHEDULE_ID,), responses={200: _ONE})
 _ENABLE = Documentation(
-    tag="schedules", parameters=(_ID,), responses={200: _ONE}, errors=(Conflict,)
+    tag="schedules", parameters=(SCHEDULE_ID,), responses={200: _ONE}, errors=(Conflict,)
 )
 _DELETE = Documentation(
-    tag="schedules", parameters=(_ID,), responses={204: DescribedResponse("It is deleted")}
+    tag="schedules", parameters=(SCHEDULE_ID,), responses={204: DescribedResponse("It is deleted")}
 )
 _EXTRA = Documentation(
     tag="schedules",
-    parameters=(_ID,),
+    parameters=(SCHEDULE_ID,),
     body=DescribedBody(_RUN, {"with another body": {"body": {"min": 100}}}, is_required=False),
     responses={
         201: DescribedResponse(

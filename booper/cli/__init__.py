@@ -18,6 +18,7 @@ from booper import __version__
 from booper.cli import remote, streams
 from booper.cli.docs import docs
 from booper.cli.groups import Group
+from booper.cli.history import audit, why
 from booper.cli.jobs import jobs
 from booper.cli.logs import logs
 from booper.cli.metrics import metrics
@@ -251,6 +252,7 @@ def revoke_key(key: str, config_path: Path | None, database: str | None, is_json
 _OLDER_RUN = copy(run)
 _OLDER_RUN.short_help = "The older name of `booper run`."
 _REMOTE = {
+    "audit": audit,
     "breakers": breakers,
     "create": _OLDER_RUN,
     "jobs": jobs,
@@ -260,6 +262,7 @@ _REMOTE = {
     "run": run,
     "schedules": schedules,
     "status": remote.status,
+    "why": why,
 }
 for name, command in _REMOTE.items():
     main.add_command(command, name)

@@ -15,6 +15,7 @@ from booper.cli.failures import exit_code, message
 from booper.cli.overview import overview_lines
 from booper.cli.settings import read_settings, source_of
 from booper.cli.shown import (
+    audit_table,
     breakers_table,
     job_details,
     jobs_table,
@@ -22,10 +23,12 @@ from booper.cli.shown import (
     logs_table,
     pauses_table,
     schedules_table,
+    timeline_lines,
 )
 from booper.cli.table import terminal_width
 from booper.cli.text import Number, one_line, printable, to_json
 from booper.client import (
+    AuditEntry,
     Client,
     ClientError,
     Forbidden,
@@ -33,6 +36,7 @@ from booper.client import (
     LogEntry,
     NotFound,
     Schedule,
+    TimelineEvent,
     Unauthenticated,
 )
 from booper.client.arguments import check_key, check_url
@@ -97,6 +101,14 @@ class Output:
         """Print the origins that are only probed."""
         found = self.client.breakers()
         self._lines(found, lambda: breakers_table(found, terminal_width()))
+
+    def timeline(self, events: Sequence[TimelineEvent]) -> None:
+        """Print what happened to a job or a schedule."""
+        self._lines(events, lambda: timeline_lines(events, terminal_width()))
+
+    def audit(self, entries: Sequence[AuditEntry]) -> None:
+        """Print who changed what."""
+        self._lines(entries, lambda: audit_table(entries, terminal_width()))
 
     def status(self) -> None:
         """Print whether booper is ready; if the key administers, how it is doing as well."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from booper.cli.table import pairs, table
 from booper.cli.text import to_json
-from booper.client import Breaker, Job, LogEntry, Pause, Schedule
+from booper.client import AuditEntry, Breaker, Job, LogEntry, Pause, Schedule, TimelineEvent
 
 _JOB: Final = ("id", "state", "scheduled at", "name", "what", "error")
 _SCHEDULE: Final = ("id", "state", "runs", "next run", "name", "what")
@@ -78,6 +78,34 @@ def logs_table(entries: Sequence[LogEntry], width: int | None) -> list[str]:
         for each in entries
     ]
     return table(_LOG, rows, _FLEXIBLE, width)
+
+
+def audit_table(entries: Sequence[AuditEntry], width: int | None) -> list[str]:
+    """Return the lines of a table of changes, each with who made it."""
+    rows = [
+        (
+            spelled(each.at),
+            each.key_name if each.key_id and each.key_name else "the administrator",
+            each.action,
+            each.object or (f"{each.jobs:,} jobs" if each.kind == "jobs" else ""),
+            to_json(each.detail) if each.detail else "",
+        )
+        for each in entries
+    ]
+    return table(("at", "key", "action", "object", "detail"), rows, ("key", "detail"), width)
+
+
+def timeline_lines(events: Sequence[TimelineEvent], width: int | None) -> list[str]:
+    """Return what happened, a time and a sentence each; of several jobs, which one."""
+    is_one = len({each.job_id for each in events}) <= 1
+    items = [
+        (
+            spelled(each.at),
+            each.text if is_one or each.job_id is None else f"job {each.job_id}: {each.text}",
+        )
+        for each in events
+    ]
+    return pairs(items, width) or ["nothing had happened by then"]
 
 
 def log_line(entry: LogEntry) -> str:

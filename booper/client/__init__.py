@@ -35,6 +35,7 @@ from booper.client.errors import (
 )
 from booper.client.fields import Change, Creation
 from booper.client.models import (
+    AuditEntry,
     Breaker,
     BulkResult,
     Created,
@@ -46,7 +47,9 @@ from booper.client.models import (
     Preview,
     Schedule,
     ScheduleDetail,
+    TimelineEvent,
 )
+from booper.client.resources.audit import Audit
 from booper.client.resources.jobs import Jobs
 from booper.client.resources.keys import Keys
 from booper.client.resources.logs import Logs
@@ -56,11 +59,14 @@ from booper.client.sending import Asynchronous, Blocking
 from booper.clock import SystemClock
 
 __all__ = [
+    "AsyncAudit",
     "AsyncClient",
     "AsyncJobs",
     "AsyncKeys",
     "AsyncLogs",
     "AsyncSchedules",
+    "Audit",
+    "AuditEntry",
     "Breaker",
     "BulkResult",
     "Change",
@@ -88,6 +94,7 @@ __all__ = [
     "ScheduleDetail",
     "Schedules",
     "ServerError",
+    "TimelineEvent",
     "TooManyRequests",
     "Unauthenticated",
     "Unreachable",
@@ -98,6 +105,7 @@ AsyncJobs = Jobs[Asynchronous]
 AsyncSchedules = Schedules[Asynchronous]
 AsyncLogs = Logs[Asynchronous]
 AsyncKeys = Keys[Asynchronous]
+AsyncAudit = Audit[Asynchronous]
 
 _now = SystemClock().now
 

@@ -142,6 +142,38 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
     key: str
 
 
+class TimelineEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened to a job or a schedule: when, what (`event`), and in words (`text`).
+
+    `reason` is what a job waited for, or why planned times were skipped. `job_id` is None where it
+    concerns the schedule as a whole.
+    """
+
+    at: datetime
+    event: str
+    text: str
+    job_id: int | None = None
+    reason: str | None = None
+
+
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """Who changed what, and when: by which key (None: the administrator of the machine).
+
+    `object` is the number of a job, the id of a schedule or a key, or a target; None for many jobs.
+    """
+
+    id: int
+    at: datetime
+    action: str
+    kind: str
+    object: str | None = None
+    key_id: UUID | None = None
+    key_name: str | None = None
+    user_id: UUID | None = None
+    jobs: int = 0
+    detail: dict[str, Any] = {}
+
+
 class Breaker(msgspec.Struct, frozen=True, kw_only=True):
     """An origin that failed so often that it is only probed for now."""
 

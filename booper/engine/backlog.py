@@ -4,17 +4,20 @@ It owns the timers, the queues of due jobs, those that wait for another, suspect
 reads the table where they run low: the table is the truth. It claims and sends nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from booper.clock import Clock, Signal
 from booper.engine.breakers import Breakers
 from booper.engine.held import Held
 from booper.engine.loop_state import LoopState
 from booper.engine.ready import Ready
 from booper.engine.suspects import Suspects
 from booper.engine.timers import Timers
-from booper.model.job import Job
+from booper.engine.waits import Waits
+from booper.model.job import WAITING, Job, Outcome
 from booper.model.origin import names_of
+from booper.model.waiting import Reason, Wait
 from booper.store.limits import LimitOf
 from booper.store.queue import Queue
 from booper.store.values import ALL_TARGETS, Claims, Due, DueJob, Scan
@@ -34,6 +37,7 @@ class Backlog:
         self._queue = queue
         self.breakers = Breakers()
         self.ready = Ready(limit_of, self.breakers)
+        self.waits = Waits(self.ready.pauses, self.breakers)
         self.suspects = Suspects(self.ready.may_go)
         self._timers = Timers()
         self._held = Held()
@@ -47,9 +51,15 @@ class Backlog:
         self._held.release(due)
         return self._timers.arm(due)
 
-    def claim_begins(self) -> None:
-        """Note that a claim is asked for; what is armed before its end goes on top of it."""
+    def claim_begins(
+        self, taken: Sequence[DueJob], now: datetime, *, alone: bool
+    ) -> Mapping[int, Wait]:
+        """Note that a claim is asked for; what is armed before its end goes on top of it.
+
+        Return what those that are late have waited for, by their numbers.
+        """
         self._held.claim_begins()
+        return self.waits.of_taken(taken, now, alone=alone)
 
     def return_claimed(self, taken: Sequence[DueJob]) -> None:
         """Take back what could not be claimed."""
@@ -155,23 +165,42 @@ class Backlog:
 
     # --- what is held back ---
 
-    def resume(self, target: str) -> None:
+    def resume(self, target: str, now: datetime) -> None:
         """Send to a target again, also to one that failed.
 
         What fell due during a pause counts as missed, not as late.
         """
-        self.reset_breakers(target)
+        self.reset_breakers(target, now)
+        self.waits.pause_ended(target, now)
         self.ready.resume(target)
 
-    def reset_breakers(self, target: str) -> list[str]:
+    def reset_breakers(self, target: str, now: datetime) -> list[str]:
         """Send to a target as if it had never failed; return the origins that were only probed."""
-        origins = [breaker.origin for breaker in self.breakers.open()]
+        opened = self.breakers.open()
         if target != ALL_TARGETS:
-            origins = [origin for origin in origins if target in names_of(origin)]
-        for origin in origins:
-            self.breakers.close(origin)
-            self.ready.consider(origin)
-        return origins
+            opened = [breaker for breaker in opened if target in names_of(breaker.origin)]
+        for breaker in opened:
+            self.breakers.close(breaker.origin)
+            self.waits.breaker_ended(breaker, now)
+            self.ready.consider(breaker.origin)
+        return [breaker.origin for breaker in opened]
+
+    def record(self, job: Job, outcome: Outcome, now: datetime) -> None:
+        """Record the outcome of a request, which tells whether its origin works."""
+        before = self.breakers.find(job.origin)
+        self.breakers.record(job.origin, job.path, outcome, now)
+        if before is not None and not self.breakers.is_open(job.origin):
+            self.waits.breaker_ended(before, now)
+
+    def wait_of(self, job: Job, now: datetime) -> Wait | None:
+        """Return what a job waits for beside its time, None if that is nothing."""
+        if job.state not in WAITING or job.scheduled_at > now:
+            return None
+        if job.held_since is not None or job.id in self._held.ids(job.origin):
+            return Wait(Reason.PREDECESSOR, job.held_since or job.scheduled_at)
+        if job.id in self.suspects.ids():
+            return Wait(Reason.ALONE, job.scheduled_at)
+        return self.waits.of(Due.of(job), now)
 
     # --- when ---
 
@@ -179,6 +208,12 @@ class Backlog:
         """Return when there may be something to send next, None if nothing waits for a time."""
         moments = [self._next_timer, self.suspects.next_at(now), self.ready.probing.next_at()]
         return min((moment for moment in moments if moment is not None), default=None)
+
+    async def wait(self, clock: Clock, wake: Signal, now: datetime) -> None:
+        """Wait until there may be something to do, or `wake` is set."""
+        wake_at = self.wake_at(now)
+        await clock.wait(wake, wake_at)
+        self.waits.woke(wake_at, clock.now())
 
     def wake_at(self, now: datetime) -> datetime:
         """Return when the loop must look again at the latest."""

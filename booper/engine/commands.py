@@ -1,8 +1,9 @@
 """Commands: the one way to change what booper has to do.
 
 Whoever asks (the API, and through it the library, the command line and the client) gets values of
-the model back, once they are durable. `now` is when the change happens and how its result is shown.
-What a change makes due is armed by the store's announcement, not here.
+the model back, once they are durable. `now` is when the change happens and how its result is shown;
+`by` is who asks, for the audit. What a change makes due is armed by the store's announcement, not
+here.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
 from booper.errors import BooperError, Conflict, StoreUnavailable
 from booper.model.args import decode_args
+from booper.model.audit import Action, Actor, Kind, NewChange
 from booper.model.job import Job, NewJob
 from booper.model.key import ApiKey, NewKey
 from booper.model.schedule import NewSchedule, Plan, Schedule
@@ -91,31 +93,31 @@ class Commands:
                 yield result
             await breathe()
 
-    async def cancel(self, user_id: UUID, ref: JobRef, now: datetime) -> Job:
+    async def cancel(self, user_id: UUID, ref: JobRef, now: datetime, by: Actor) -> Job:
         """Cancel a job; a finished one is unchanged. Raises: NotFound."""
-        changed = await self._jobs.cancel(user_id, ref, now, self._reports.cancelled)
+        changed = await self._jobs.cancel(user_id, ref, now, self._reports.cancelled, by)
         return changed.jobs[0]
 
-    async def retry(self, user_id: UUID, ref: JobRef, now: datetime) -> Job:
+    async def retry(self, user_id: UUID, ref: JobRef, now: datetime, by: Actor) -> Job:
         """Send a discarded or cancelled job again, now. Raises: NotFound, Conflict."""
-        return await self._jobs.retry(user_id, ref, now)
+        return await self._jobs.retry(user_id, ref, now, by)
 
-    async def run(self, user_id: UUID, ref: JobRef, now: datetime) -> Job:
+    async def run(self, user_id: UUID, ref: JobRef, now: datetime, by: Actor) -> Job:
         """Send a waiting job now. Raises: NotFound, Conflict."""
-        return await self._jobs.run(user_id, ref, now)
+        return await self._jobs.run(user_id, ref, now, by)
 
     async def cancel_many(
-        self, user_id: UUID, wanted: JobFilter, now: datetime, *, dry_run: bool
+        self, user_id: UUID, wanted: JobFilter, now: datetime, by: Actor, *, dry_run: bool
     ) -> BulkResult:
         """Cancel every unfinished job that matches; only count them if `dry_run`."""
         announce = self._reports.cancelled
-        return await self._jobs.cancel_many(user_id, wanted, now, announce, dry_run=dry_run)
+        return await self._jobs.cancel_many(user_id, wanted, now, announce, by, dry_run=dry_run)
 
     async def retry_many(
-        self, user_id: UUID, wanted: JobFilter, now: datetime, *, dry_run: bool
+        self, user_id: UUID, wanted: JobFilter, now: datetime, by: Actor, *, dry_run: bool
     ) -> BulkResult:
         """Send every discarded or cancelled job that matches again; only count if `dry_run`."""
-        return await self._jobs.retry_many(user_id, wanted, now, dry_run=dry_run)
+        return await self._jobs.retry_many(user_id, wanted, now, by, dry_run=dry_run)
 
     async def forward(self, user_id: UUID, body: Mapping[str, object], now: datetime) -> None:
         """Forward a channel's message, as durably as any job, if the operator has set a URL."""
@@ -131,13 +133,14 @@ class Commands:
         schedule_id: UUID,
         revise: Callable[[Schedule], NewSchedule],
         now: datetime,
+        by: Actor,
     ) -> Schedule:
         """Replace a schedule by what `revise` makes of it; again if it has changed meanwhile."""
         for tries_left in reversed(range(MAX_TRIES)):
             seen = await self._schedules.get(user_id, schedule_id)
             new, announce = revise(seen), self._reports.cancelled
             try:
-                change = await self._schedules.change(user_id, seen, new, now, announce)
+                change = await self._schedules.change(user_id, seen, new, now, announce, by)
             except Conflict:
                 if not tries_left:
                     raise
@@ -145,12 +148,16 @@ class Commands:
                 return change.schedule
         raise AssertionError("the last try returns or raises")
 
-    async def disable_schedule(self, user_id: UUID, schedule_id: UUID, now: datetime) -> Schedule:
+    async def disable_schedule(
+        self, user_id: UUID, schedule_id: UUID, now: datetime, by: Actor
+    ) -> Schedule:
         """Cancel the waiting run and plan no more."""
         announce = self._reports.cancelled
-        return (await self._schedules.disable(user_id, schedule_id, now, announce)).schedule
+        return (await self._schedules.disable(user_id, schedule_id, now, announce, by)).schedule
 
-    async def enable_schedule(self, user_id: UUID, schedule_id: UUID, now: datetime) -> Schedule:
+    async def enable_schedule(
+        self, user_id: UUID, schedule_id: UUID, now: datetime, by: Actor
+    ) -> Schedule:
         """Plan the next run after now. Raises: Conflict, it cannot be planned."""
         schedule = await self._schedules.get(user_id, schedule_id)
         try:
@@ -158,44 +165,54 @@ class Commands:
         except ValueError as error:
             raise Conflict(f"schedule {schedule.id} cannot be planned: {error}") from error
         attempts = decode_args(schedule.args).max_attempts or self._max_attempts
-        return (await self._schedules.enable(user_id, schedule_id, now, attempts)).schedule
+        return (await self._schedules.enable(user_id, schedule_id, now, attempts, by)).schedule
 
-    async def delete_schedule(self, user_id: UUID, schedule_id: UUID, now: datetime) -> None:
+    async def delete_schedule(
+        self, user_id: UUID, schedule_id: UUID, now: datetime, by: Actor
+    ) -> None:
         """Cancel the waiting run and forget the schedule; its past jobs stay."""
-        await self._schedules.delete(user_id, schedule_id, now, self._reports.cancelled)
+        await self._schedules.delete(user_id, schedule_id, now, self._reports.cancelled, by)
 
     async def run_schedule(
-        self, user_id: UUID, schedule_id: UUID, make: Callable[[Schedule], NewJob], now: datetime
+        self,
+        user_id: UUID,
+        schedule_id: UUID,
+        make: Callable[[Schedule], NewJob],
+        now: datetime,
+        by: Actor,
     ) -> Job:
         """Send now the run that `make` makes of a schedule; its plan stays as it is."""
         schedule = await self._schedules.get(user_id, schedule_id)
-        return await self._schedules.run(user_id, schedule_id, make(schedule), now)
+        return await self._schedules.run(user_id, schedule_id, make(schedule), now, by)
 
     # --- targets: an origin, `host:port`, a host, or `ALL_TARGETS` ---
 
-    async def pause(self, target: str, now: datetime) -> None:
+    async def pause(self, target: str, now: datetime, by: Actor) -> None:
         """Send nothing to a target until it is resumed."""
-        await self._store.pauses.add(target, now)
+        await self._store.pauses.add(target, now, by)
         self._scheduler.pause(target, now)
 
-    async def resume(self, target: str) -> None:
+    async def resume(self, target: str, now: datetime, by: Actor) -> None:
         """Send to a target again, also to one that failed."""
-        await self._store.pauses.remove(target)
+        await self._store.pauses.remove(target, now, by)
         self._scheduler.resume(target)
 
-    def reset_breakers(self, target: str) -> Sequence[str]:
+    async def reset_breakers(self, target: str, now: datetime, by: Actor) -> Sequence[str]:
         """Send to a target as if it had never failed; return the origins that were only probed."""
+        if self._scheduler.breakers.open():
+            change = NewChange(by, Action.BREAKERS_RESET, Kind.TARGET, target, now)
+            await self._store.history.note(change)
         return self._scheduler.reset_breakers(target)
 
     # --- keys ---
 
-    async def create_key(self, new: NewKey, now: datetime) -> ApiKey:
+    async def create_key(self, new: NewKey, now: datetime, by: Actor) -> ApiKey:
         """Store a key, and its user where there is none of that name."""
-        return await self._store.keys.create(new, now)
+        return await self._store.keys.create(new, now, by)
 
-    async def revoke_key(self, key_id: UUID, now: datetime) -> ApiKey:
+    async def revoke_key(self, key_id: UUID, now: datetime, by: Actor) -> ApiKey:
         """Revoke a key and end its live feeds. Raises: NotFound."""
-        key = await self._store.keys.revoke(key_id, now)
+        key = await self._store.keys.revoke(key_id, now, by)
         self._channels.revoke(key.id)
         return key
 

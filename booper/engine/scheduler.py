@@ -23,7 +23,7 @@ from booper.engine.turns import Turns
 from booper.errors import Shortage, StoreDamaged, StoreUnavailable
 from booper.model.job import Attempt, Job
 from booper.store.base import Store
-from booper.store.values import Admit, DueJob, Pause, Suspect
+from booper.store.values import Admit, DueJob, Suspect
 
 log = logging.getLogger("booper")
 
@@ -46,6 +46,8 @@ class Scheduler:
         self._observers = observers or Observers()
         self._backlog = Backlog(store.queue, store.limits, clock.now())
         self.breakers = self._backlog.breakers
+        self.wait_of = self._backlog.wait_of
+        self.pause_of = self._backlog.ready.pauses.of
         self._in_flight = InFlight()
         self._wake = Signal()
         self.turns = Turns(self._wake)
@@ -103,18 +105,14 @@ class Scheduler:
 
     def resume(self, target: str) -> None:
         """Send to a target again, also to one that failed."""
-        self._backlog.resume(target)
+        self._backlog.resume(target, self._clock.now())
         self._wake.set()
 
     def reset_breakers(self, target: str) -> list[str]:
         """Send to a target as if it had never failed; return the origins that were only probed."""
-        origins = self._backlog.reset_breakers(target)
+        origins = self._backlog.reset_breakers(target, self._clock.now())
         self._wake.set()
         return origins
-
-    def pause_of(self, origin: str) -> Pause | None:
-        """Return the pause that holds an origin's jobs back, None if none does."""
-        return self._backlog.ready.pauses.of(origin)
 
     def next_at(self, now: datetime) -> datetime | None:
         """Return when there may be something to send next, None if nothing waits for a time."""
@@ -198,6 +196,7 @@ class Scheduler:
                     self.pause(pause.target, pause.paused_at)
                 await self._rescue()
                 await self._replanner.start()
+                self._backlog.waits.looking_since(self._clock.now())
             except StoreDamaged as error:
                 await self._wait_for_store(error)
             else:
@@ -208,6 +207,7 @@ class Scheduler:
         self.turns.begin()  # it has an answer, and goes on
         log.error("the loop waits for the store: %s", error)
         await self._clock.pause(STORE_PAUSE)
+        self._backlog.waits.looking_since(self._clock.now())
 
     async def _rescue(self) -> None:
         rescued = await self._store.queue.rescue(self._clock.now(), self._reports.cut_off)
@@ -234,7 +234,7 @@ class Scheduler:
             if self._is_idle and suspect is None:
                 self._idle.set()
             self._trouble = None
-            await self._clock.wait(self._wake, backlog.wake_at(now))
+            await backlog.wait(self._clock, self._wake, now)
 
     @property
     def _is_idle(self) -> bool:
@@ -255,9 +255,10 @@ class Scheduler:
     async def _start(self, taken: Sequence[DueJob], admit: Admit = Admit.NONE) -> None:
         """Claim jobs in one transaction and start an attempt of each."""
         now = self._clock.now()
-        self._backlog.claim_begins()
+        waits = self._backlog.claim_begins(taken, now, alone=admit is not Admit.NONE)
+        announce = self._executor.announce
         try:
-            claims = await self._store.queue.claim(taken, now, self._executor.announce, admit)
+            claims = await self._store.queue.claim(taken, now, announce, admit, waits)
         except BaseException:
             self._backlog.return_claimed(taken)
             raise
@@ -274,8 +275,7 @@ class Scheduler:
         assert task is not None
         try:
             executed = await self._executor.execute(attempt)
-            job = attempt.job
-            self._backlog.breakers.record(job.origin, job.path, executed.outcome, self._clock.now())
+            self._backlog.record(attempt.job, executed.outcome, self._clock.now())
         except Shortage as shortage:
             await self._executor.give_back(attempt, shortage)
             return

@@ -1,5 +1,7 @@
 """What booper needs of a database: one small protocol per noun.
 
+`by` is who asks for a change; its entry in the audit is written with it.
+
 Every method is atomic and durable when it returns. Nothing here shows what kind of database it is;
 nothing outside `store/` may assume that it is the only process. A method that cannot write raises
 `StoreUnavailable` (or `StoreFull`) and has changed nothing.
@@ -11,11 +13,13 @@ from typing import Protocol
 from uuid import UUID
 
 from booper.errors import BooperError
+from booper.model.audit import ADMINISTRATOR, Actor
 from booper.model.event import LogEntry
 from booper.model.job import Job, NewJob
 from booper.model.key import ApiKey, NewKey
 from booper.model.schedule import NewSchedule, Schedule
 from booper.store.counters import Counters
+from booper.store.history import History
 from booper.store.limits import LimitKind
 from booper.store.pruning import Pruning
 from booper.store.queue import Queue
@@ -65,7 +69,12 @@ class Jobs(Protocol):
         """Return a user's jobs; states are those seen at `now`."""
 
     async def cancel(
-        self, user_id: UUID, ref: JobRef, now: datetime, announce: AnnounceEnd
+        self,
+        user_id: UUID,
+        ref: JobRef,
+        now: datetime,
+        announce: AnnounceEnd,
+        by: Actor = ADMINISTRATOR,
     ) -> BulkResult:
         """Cancel a user's job; a finished one is unchanged. Raises: NotFound.
 
@@ -73,10 +82,14 @@ class Jobs(Protocol):
         schedule, the next run that was planned in its place follows.
         """
 
-    async def retry(self, user_id: UUID, ref: JobRef, now: datetime) -> Job:
+    async def retry(
+        self, user_id: UUID, ref: JobRef, now: datetime, by: Actor = ADMINISTRATOR
+    ) -> Job:
         """Make a discarded or cancelled job due again. Raises: NotFound, Conflict."""
 
-    async def run(self, user_id: UUID, ref: JobRef, now: datetime) -> Job:
+    async def run(
+        self, user_id: UUID, ref: JobRef, now: datetime, by: Actor = ADMINISTRATOR
+    ) -> Job:
         """Make a waiting job due now. Raises: NotFound, Conflict."""
 
     async def cancel_many(
@@ -85,6 +98,7 @@ class Jobs(Protocol):
         wanted: JobFilter,
         now: datetime,
         announce: AnnounceEnd,
+        by: Actor = ADMINISTRATOR,
         *,
         dry_run: bool,
     ) -> BulkResult:
@@ -94,7 +108,13 @@ class Jobs(Protocol):
         """
 
     async def retry_many(
-        self, user_id: UUID, wanted: JobFilter, now: datetime, *, dry_run: bool
+        self,
+        user_id: UUID,
+        wanted: JobFilter,
+        now: datetime,
+        by: Actor = ADMINISTRATOR,
+        *,
+        dry_run: bool,
     ) -> BulkResult:
         """Make every discarded or cancelled job that matches due again, as `cancel_many` does."""
 
@@ -118,22 +138,43 @@ class Schedules(Protocol):
         """Return the planned times after a moment that a run has, the waiting one included."""
 
     async def disable(
-        self, user_id: UUID, schedule_id: UUID, now: datetime, announce: AnnounceEnd
+        self,
+        user_id: UUID,
+        schedule_id: UUID,
+        now: datetime,
+        announce: AnnounceEnd,
+        by: Actor = ADMINISTRATOR,
     ) -> ScheduleChange:
         """Cancel the waiting run and plan no more; `$previous` is lost, `$state` kept."""
 
     async def enable(
-        self, user_id: UUID, schedule_id: UUID, now: datetime, max_attempts: int
+        self,
+        user_id: UUID,
+        schedule_id: UUID,
+        now: datetime,
+        max_attempts: int,
+        by: Actor = ADMINISTRATOR,
     ) -> ScheduleChange:
         """Plan the next run after now; what passed meanwhile is logged."""
 
     async def delete(
-        self, user_id: UUID, schedule_id: UUID, now: datetime, announce: AnnounceEnd
+        self,
+        user_id: UUID,
+        schedule_id: UUID,
+        now: datetime,
+        announce: AnnounceEnd,
+        by: Actor = ADMINISTRATOR,
     ) -> ScheduleChange:
         """Cancel the waiting run and forget the schedule; past jobs stay."""
 
     async def change(
-        self, user_id: UUID, seen: Schedule, new: NewSchedule, now: datetime, announce: AnnounceEnd
+        self,
+        user_id: UUID,
+        seen: Schedule,
+        new: NewSchedule,
+        now: datetime,
+        announce: AnnounceEnd,
+        by: Actor = ADMINISTRATOR,
     ) -> ScheduleChange:
         """Put new args in a schedule's place, keeping its id, `$state` and count of runs.
 
@@ -141,7 +182,14 @@ class Schedules(Protocol):
         no longer as it was `seen`.
         """
 
-    async def run(self, user_id: UUID, schedule_id: UUID, new: NewJob, now: datetime) -> Job:
+    async def run(
+        self,
+        user_id: UUID,
+        schedule_id: UUID,
+        new: NewJob,
+        now: datetime,
+        by: Actor = ADMINISTRATOR,
+    ) -> Job:
         """Add a run beside the plan, due now."""
 
 
@@ -151,10 +199,10 @@ class Pauses(Protocol):
     async def list(self) -> Sequence[Pause]:
         """Return what is paused, in order of the targets' names."""
 
-    async def add(self, target: str, now: datetime) -> None:
+    async def add(self, target: str, now: datetime, by: Actor = ADMINISTRATOR) -> None:
         """Pause a target; one that is paused already stays so since then."""
 
-    async def remove(self, target: str) -> None:
+    async def remove(self, target: str, now: datetime, by: Actor = ADMINISTRATOR) -> None:
         """Resume a target; `ALL_TARGETS` resumes all of them."""
 
 
@@ -173,13 +221,13 @@ class Logs(Protocol):
 class Keys(Protocol):
     """API keys and the users they belong to. Keys are known by their SHA-256 alone."""
 
-    async def create(self, new: NewKey, now: datetime) -> ApiKey:
+    async def create(self, new: NewKey, now: datetime, by: Actor = ADMINISTRATOR) -> ApiKey:
         """Store a key; a user of that name is made where there is none (None: the first user)."""
 
     async def list(self) -> Sequence[ApiKey]:
         """Return all keys, revoked ones too, in order of creation."""
 
-    async def revoke(self, key_id: UUID, now: datetime) -> ApiKey:
+    async def revoke(self, key_id: UUID, now: datetime, by: Actor = ADMINISTRATOR) -> ApiKey:
         """Revoke a key and return it; a revoked one unchanged. Raises: NotFound."""
 
     async def find(self, digest: bytes) -> ApiKey | None:
@@ -209,6 +257,9 @@ class Store(Protocol):
 
     @property
     def keys(self) -> Keys: ...
+
+    @property
+    def history(self) -> History: ...
 
     @property
     def counters(self) -> Counters: ...

@@ -1,10 +1,11 @@
 """What the loop needs of a database: the jobs that are due, claims, and results."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from booper.model.job import Job
+from booper.model.waiting import Wait
 from booper.store.values import (
     MAX_TIME,
     Admit,
@@ -49,7 +50,12 @@ class Queue(Protocol):
         """
 
     async def claim(
-        self, due: Sequence[DueJob], now: datetime, announce: Announce, admit: Admit = Admit.NONE
+        self,
+        due: Sequence[DueJob],
+        now: datetime,
+        announce: Announce,
+        admit: Admit = Admit.NONE,
+        waits: Mapping[int, Wait] = {},
     ) -> Claims:
         """Begin an attempt of each of these jobs that still waits for just that time and origin.
 
@@ -58,7 +64,8 @@ class Queue(Protocol):
 
         A schedule's run takes its turn here: the next one is planned with it, what was missed is
         logged. `now` is when the attempts begin; whether a time has come was asked when it left
-        the timers, so that a clock stepped back meanwhile loses nothing.
+        the timers, so that a clock stepped back meanwhile loses nothing. `waits` is what those that
+        are late have waited for, by their numbers; it is kept with each that begins.
         """
 
     async def settle(self, settlement: Settlement) -> Settled:

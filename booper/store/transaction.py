@@ -13,10 +13,10 @@ from uuid import UUID
 
 import msgspec
 
-from booper.model.bucket import Happened
 from booper.model.event import NewEntry
 from booper.model.job import Job, Kind, NewJob, State
 from booper.model.schedule import Gap, Schedule
+from booper.store.records import AuditTable, BucketTable, WaitTable
 from booper.store.values import JobRef
 
 T = TypeVar("T")
@@ -227,13 +227,6 @@ class Log(Protocol):
         """Keep the newest entries of a job, up to both limits, and delete the others."""
 
 
-class BucketTable(Protocol):
-    """Numbers of what happened, by time."""
-
-    def add(self, happened: Sequence[Happened]) -> None:
-        """Add what happened, to its user's five minutes and to its origin's hour."""
-
-
 class Transaction(Protocol):
     """One transaction: its tables, and parts of it that can be undone alone."""
 
@@ -252,6 +245,14 @@ class Transaction(Protocol):
     @property
     def buckets(self) -> BucketTable:
         """Return the buckets."""
+
+    @property
+    def waits(self) -> WaitTable:
+        """Return the waits."""
+
+    @property
+    def audit(self) -> AuditTable:
+        """Return the audit."""
 
     @property
     def owner(self) -> int:

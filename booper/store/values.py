@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from booper.model.audit import ADMINISTRATOR, Actor
 from booper.model.event import NewEntry
 from booper.model.job import OWN_KINDS, Attempt, Job, Kind, NewJob, State
 from booper.model.schedule import Conflict, NewSchedule, Schedule
@@ -95,10 +96,11 @@ class Pause(msgspec.Struct, frozen=True, gc=False):
 
 
 class Creation(msgspec.Struct, frozen=True, gc=False):
-    """What a create asks for, and what to do if its idempotency key is taken."""
+    """What a create asks for, what to do if its idempotency key is taken, and who asks."""
 
     new: NewJob | NewSchedule
     on_conflict: Conflict = Conflict.IGNORE
+    by: Actor = ADMINISTRATOR
 
 
 class Created(msgspec.Struct, frozen=True, gc=False):

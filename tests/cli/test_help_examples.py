@@ -87,6 +87,7 @@ REST = {
     ("jobs", "watch"): "{job}",
     ("logs", "list"): "",
     ("pause",): "",
+    ("why",): "{job}",
 }
 INSTEAD = {
     "--in": "https://example.com/",
@@ -123,6 +124,7 @@ def test_the_help_texts_show_what_they_did_when_this_was_written() -> None:
         "--map",
         "--schedule",
         "--timeout",
+        "--at",
         "--before",
         "--since",
         "--timezone",

@@ -29,6 +29,7 @@ from booper.client import (
 )
 from booper.client.arguments import DEFAULT_URL
 from booper.client.calls import Call
+from booper.client.resources.audit import Audit
 from booper.client.resources.jobs import Jobs
 from booper.client.resources.keys import Keys
 from booper.client.resources.logs import Logs
@@ -60,12 +61,14 @@ def calls() -> list[Call[Any]]:
         *(build(None, ID) for build in (Jobs.get.build, Jobs.cancel.build, Jobs.retry.build)),
         Jobs.run.build(None, ID),
         Jobs.list.build(None),
+        Jobs.timeline.build(None, ID),
         Jobs.cancel_many.build(None, tag="x"),
         Jobs.retry_many.build(None, tag="x"),
     ]
     schedules: list[Call[Any]] = [
         Schedules.list.build(None),
         Schedules.get.build(None, ID),
+        Schedules.timeline.build(None, ID),
         Schedules.update.build(None, ID, name="x"),
         Schedules.disable.build(None, ID),
         Schedules.enable.build(None, ID),
@@ -78,6 +81,7 @@ def calls() -> list[Call[Any]]:
         Keys.create.build(None, "x"),
         Keys.list.build(None),
         Keys.revoke.build(None, ID),
+        Audit.list.build(None),
         Root.ping.build(None),
         Root.status.build(None),
         Root.overview.build(None),

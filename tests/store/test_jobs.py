@@ -1264,8 +1264,8 @@ async def test_paused_hosts_are_listed_once_each(store: Store) -> None:
     for host in ("b.test", "a.test", "b.test"):
         await store.pauses.add(host, START)
     assert await paused(store) == ["a.test", "b.test"]
-    await store.pauses.remove("c.test")
-    await store.pauses.remove("b.test")
+    await store.pauses.remove("c.test", START)
+    await store.pauses.remove("b.test", START)
     assert await paused(store) == ["a.test"]
 
 
@@ -1274,9 +1274,9 @@ async def test_resuming_all_hosts_ends_every_pause(store: Store) -> None:
     for host in ("a.test", ALL_TARGETS, "b.test"):
         await store.pauses.add(host, START)
     assert ALL_TARGETS in await paused(store)
-    await store.pauses.remove("a.test")
+    await store.pauses.remove("a.test", START)
     assert await paused(store) == sorted([ALL_TARGETS, "b.test"])
-    await store.pauses.remove(ALL_TARGETS)
+    await store.pauses.remove(ALL_TARGETS, START)
     assert await paused(store) == []
 
 

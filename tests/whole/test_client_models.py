@@ -20,10 +20,12 @@ from booper.api.problems import Problem as ProblemResource
 from booper.client import errors, fields, models
 from booper.clock import EPOCH
 from booper.model.job import Kind, State
+from booper.wire.audit import AuditEntry
 from booper.wire.job import HeldBy, JobResource, JobState
 from booper.wire.key import KeyResource, NewKeyResource
 from booper.wire.log import LogResource
 from booper.wire.schedule import ScheduleDetail, ScheduleResource
+from booper.wire.timeline import TimelineEvent
 
 
 class CreateResult(msgspec.Struct):
@@ -44,6 +46,8 @@ PAIRS: Final[dict[Struct, Struct]] = {
     models.LogEntry: LogResource,
     models.Key: KeyResource,
     models.NewKey: NewKeyResource,
+    models.TimelineEvent: TimelineEvent,
+    models.AuditEntry: AuditEntry,
     models.Breaker: BreakerResource,
     models.Pause: PauseResource,
     models.BulkResult: ManyResult,

@@ -52,7 +52,7 @@ CODE = {
     "fields": ["json"] * 3,
     "events": ["json"] * 11,
     "settings": ["toml"],
-    "operating": [],
+    "operating": ["text"],
     "deploying": ["sh", "toml", "nginx", "caddy", "dockerfile", "yaml"],
     "metrics": ["yaml"] * 2,
     "clients": ["sh"],

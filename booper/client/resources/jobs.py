@@ -19,8 +19,8 @@ from booper.client.calls import (
     reading,
 )
 from booper.client.encoding import encode
-from booper.client.fields import Creation, Listed, Many, written
-from booper.client.models import BulkResult, Created, Job, Preview
+from booper.client.fields import Creation, Listed, Many, Moment, written
+from booper.client.models import BulkResult, Created, Job, Preview, TimelineEvent
 from booper.client.sending import Iteration, Operation, Resource, S
 
 
@@ -72,6 +72,14 @@ class Jobs(Resource[S]):
     def get(self, job_id: int | UUID | str) -> Call[Job]:
         """Return a job. Raises: NotFound."""
         return reading(place("jobs", job_id), data(Job))
+
+    @Operation
+    def timeline(
+        self, job_id: int | UUID | str, *, at: Moment | None = None
+    ) -> Call[list[TimelineEvent]]:
+        """Return what happened to a job and why, in order of time; up to `at` if that is given."""
+        path, kind = f"{place('jobs', job_id)}/timeline", data(list[TimelineEvent])
+        return reading(path, kind, query(**written({"at": at})))
 
     @Operation
     def list(

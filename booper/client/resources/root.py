@@ -5,6 +5,7 @@ from typing import Any
 from booper.client.calls import Call, bare, data, posting, reading
 from booper.client.encoding import encode
 from booper.client.models import Breaker, Message, Pause
+from booper.client.resources.audit import Audit
 from booper.client.resources.jobs import Jobs
 from booper.client.resources.keys import Keys
 from booper.client.resources.logs import Logs
@@ -21,6 +22,7 @@ class Root(Resource[S]):
         self.schedules: Schedules[S] = Schedules(sender)
         self.logs: Logs[S] = Logs(sender)
         self.keys: Keys[S] = Keys(sender)
+        self.audit: Audit[S] = Audit(sender)
 
     @Operation
     def ping(self) -> Call[dict[str, Any]]:

@@ -17,7 +17,7 @@ from booper.client.calls import (
 )
 from booper.client.encoding import encode
 from booper.client.fields import Change, Moment, written
-from booper.client.models import Job, Schedule, ScheduleDetail
+from booper.client.models import Job, Schedule, ScheduleDetail, TimelineEvent
 from booper.client.sending import Iteration, Operation, Resource, S
 
 
@@ -35,6 +35,17 @@ class Schedules(Resource[S]):
         """Return a schedule with the times of its next runs, 5 unless `next_runs` says more."""
         parameters = query(next_runs=next_runs, **written({"after": after}))
         return reading(place("schedules", schedule_id), data(ScheduleDetail), parameters)
+
+    @Operation
+    def timeline(
+        self, schedule_id: UUID | str, *, at: Moment | None = None
+    ) -> Call[list[TimelineEvent]]:
+        """Return what happened to a schedule and its runs and why, in order of time.
+
+        These are its newest runs, or those around the planned time `at`.
+        """
+        path, kind = f"{place('schedules', schedule_id)}/timeline", data(list[TimelineEvent])
+        return reading(path, kind, query(**written({"at": at})))
 
     @Operation
     def list(

@@ -5,7 +5,7 @@ held or moved as `decide_run` says; a webhook event waits for those before it.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
@@ -18,9 +18,11 @@ from booper.model.args import decode_args
 from booper.model.job import WAITING, Attempt, Job, Kind
 from booper.model.overlap import MISFIRE, DueRun, Hold, MoveOn, Run, decide_run
 from booper.model.schedule import Gap, Misfire, Plan, Schedule
+from booper.model.waiting import Wait
 from booper.store.rules import gaps, scheduling
 from booper.store.rules.counting import count_discarded
 from booper.store.rules.upcoming import ENDED, free_time
+from booper.store.rules.waiting import keep_waits, of_predecessor
 from booper.store.transaction import DueSchedule, PartUndone, Transaction
 from booper.store.values import Admit, Announce, Claims, Due, DueJob, Suspect
 from booper.wire.log import unplannable
@@ -39,16 +41,22 @@ def claim(
     announce: Announce,
     random: Random,
     admit: Admit,
+    waits: Mapping[int, Wait],
     *,
     is_isolated: bool,
 ) -> Claims:
     """Begin an attempt of each of these jobs that still waits for just that time and origin.
 
+    `waits` is what those that are late have waited for, by their numbers.
+
     Whatever is wrong with a job raises, unless jobs are isolated: then it is discarded. They always
     are in a damaged file, to learn which jobs cannot be written.
     """
     is_isolated = is_isolated or transaction.is_damaged
-    claims = Claiming(transaction, now, announce, random, is_isolated=is_isolated).take(due, admit)
+    claiming = Claiming(transaction, now, announce, random, is_isolated=is_isolated)
+    claims = claiming.take(due, admit)
+    if waits or claiming.waited:
+        keep_waits(transaction, claims, {**waits, **claiming.waited}, now)
     if admit is Admit.ALONE:
         for attempt in claims.begun:
             transaction.set_alone(attempt.job)
@@ -75,6 +83,8 @@ class Claiming:
         self._begun: list[Attempt] = []
         self._held: list[Job] = []
         self._armed: list[Job] = []
+        self.waited: dict[int, Wait] = {}
+        """What runs have waited for their predecessor, by their numbers."""
 
     def take(self, seen: Sequence[DueJob], admit: Admit) -> Claims:
         """Claim each of these jobs that still waits for just that time and origin."""
@@ -236,6 +246,7 @@ class Claiming:
         previous, state = (schedule.previous, schedule.state) if schedule else (None, None)
         if job.schedule_id is not None and schedule is None:
             previous, state = "{}", "{}"  # it was deleted; what its runs refer to is gone
+        self.waited.update(of_predecessor(before, self._now))
         was_held = before.held_since is not None
         self._begun.append(Attempt.of(claimed, previous, state, was_held=was_held))
 

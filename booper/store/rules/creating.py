@@ -12,10 +12,11 @@ from msgspec.structs import replace
 from booper.errors import BatchRefused, BooperError
 from booper.errors import Conflict as ConflictError
 from booper.model import lifecycle
+from booper.model.audit import Action
 from booper.model.identity import uuid7
 from booper.model.job import WAITING, Job, NewJob
 from booper.model.schedule import Conflict, NewSchedule, Schedule
-from booper.store.rules import scheduling
+from booper.store.rules import auditing, scheduling
 from booper.store.transaction import Draft, Drafting, Transaction
 from booper.store.values import Created, Creation
 
@@ -123,7 +124,7 @@ def _create(transaction: Transaction, item: Prepared) -> Created | BooperError:
         case Conflict.REJECT:
             return ConflictError(f"the idempotency key {key!r} is held by {_name(holder)}")
         case Conflict.REPLACE:
-            replaced = _replace(transaction, holder, new, now, item.random)
+            replaced = _replace(transaction, holder, item)
             if isinstance(replaced, ConflictError):
                 return replaced
             return Created(replaced, is_duplicate=True)
@@ -157,20 +158,21 @@ def _schedule(new: NewSchedule, now: datetime, random: Random) -> Schedule:
 
 
 def _replace(
-    transaction: Transaction,
-    holder: Job | Schedule,
-    new: NewJob | NewSchedule,
-    now: datetime,
-    random: Random,
+    transaction: Transaction, holder: Job | Schedule, item: Prepared
 ) -> Job | ConflictError:
     """Put new args in the place of a waiting job or a schedule, which keeps its id."""
+    new, now, random, by = item.asked.new, item.now, item.random, item.asked.by
     if isinstance(holder, Schedule) and isinstance(new, NewSchedule):
         # The one who replaces it knows; its waiting run has no end of its own to report.
         _, armed = scheduling.change(transaction, holder, new, now, random, lambda _, __: ())
+        detail = {"fields": auditing.changed_fields(holder.args, new.args)}
+        action = Action.SCHEDULE_CHANGE
+        auditing.note_schedule(transaction, by, action, holder, now, armed, detail)
         return armed[0] if armed else _job_of(transaction, holder)
     if isinstance(holder, Job) and isinstance(new, NewJob) and holder.state in WAITING:
         transaction.jobs.retag(holder, new.tags)
         transaction.jobs.keep(holder, new.key_until, new.keep_for)
+        auditing.note_job(transaction, by, Action.JOB_REPLACE, holder, now)
         return transaction.jobs.move(holder, _replaced(holder, new))
     if isinstance(holder, Job) and isinstance(new, NewJob):
         return ConflictError(f"{_name(holder)} is {holder.state} and cannot be replaced now")

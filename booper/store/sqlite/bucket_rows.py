@@ -41,7 +41,7 @@ _Key = tuple[bytes, str, int]
 
 
 class BucketRows:
-    """The buckets of one connection (`booper.store.transaction.BucketTable`)."""
+    """The buckets of one connection (`booper.store.records.BucketTable`)."""
 
     __slots__ = ("_connection",)
 

@@ -1,15 +1,16 @@
 """Jobs as users see them: each method is one transaction of `store.rules`, or a read."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from random import Random
 from uuid import UUID
 
 from booper.errors import BooperError, NotFound
+from booper.model.audit import ADMINISTRATOR, Action, Actor
 from booper.model.job import UNFINISHED, Job, State
-from booper.store.rules import changing, creating
+from booper.store.rules import audited, auditing, changing, creating
 from booper.store.rules.changing import RETRYABLE_STATES
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.job_rows import JobRows
@@ -101,30 +102,39 @@ class SQLiteJobs:
         )
 
     async def cancel(
-        self, user_id: UUID, ref: JobRef, now: datetime, announce: AnnounceEnd
+        self,
+        user_id: UUID,
+        ref: JobRef,
+        now: datetime,
+        announce: AnnounceEnd,
+        by: Actor = ADMINISTRATOR,
     ) -> BulkResult:
         """Cancel a user's job; a finished one is unchanged. Raises: NotFound."""
 
         def change(transaction: SQLiteTransaction) -> BulkResult:
             job = transaction.jobs.get(user_id, ref)
-            jobs = changing.cancel(transaction, job, now, announce, self._random)
+            jobs = audited.cancel(transaction, job, now, announce, self._random, by)
             return BulkResult(1, 1, jobs)
 
         return await self._writer.run(change)
 
-    async def retry(self, user_id: UUID, ref: JobRef, now: datetime) -> Job:
+    async def retry(
+        self, user_id: UUID, ref: JobRef, now: datetime, by: Actor = ADMINISTRATOR
+    ) -> Job:
         """Make a discarded or cancelled job due again. Raises: NotFound, Conflict."""
 
         def change(transaction: SQLiteTransaction) -> Job:
-            return changing.retry(transaction, transaction.jobs.get(user_id, ref), now)
+            return audited.retry(transaction, transaction.jobs.get(user_id, ref), now, by)
 
         return await self._writer.run(change)
 
-    async def run(self, user_id: UUID, ref: JobRef, now: datetime) -> Job:
+    async def run(
+        self, user_id: UUID, ref: JobRef, now: datetime, by: Actor = ADMINISTRATOR
+    ) -> Job:
         """Make a waiting job due now. Raises: NotFound, Conflict."""
 
         def change(transaction: SQLiteTransaction) -> Job:
-            return changing.run_now(transaction, transaction.jobs.get(user_id, ref), now)
+            return audited.run_now(transaction, transaction.jobs.get(user_id, ref), now, by)
 
         return await self._writer.run(change)
 
@@ -134,21 +144,30 @@ class SQLiteJobs:
         wanted: JobFilter,
         now: datetime,
         announce: AnnounceEnd,
+        by: Actor = ADMINISTRATOR,
         *,
         dry_run: bool,
     ) -> BulkResult:
         """Cancel every unfinished job that matches, and plan the next runs in their place."""
         cancel = partial(changing.cancel, now=now, announce=announce, random=self._random)
+        note = partial(auditing.note_many, by=by, action=Action.JOBS_CANCEL, wanted=wanted)
         return await self._change_many(
-            user_id, wanted, UNFINISHED, now, None if dry_run else cancel
+            user_id, wanted, UNFINISHED, now, None if dry_run else cancel, note
         )
 
     async def retry_many(
-        self, user_id: UUID, wanted: JobFilter, now: datetime, *, dry_run: bool
+        self,
+        user_id: UUID,
+        wanted: JobFilter,
+        now: datetime,
+        by: Actor = ADMINISTRATOR,
+        *,
+        dry_run: bool,
     ) -> BulkResult:
         """Make every discarded or cancelled job that matches due again."""
         move = None if dry_run else partial(changing.retry_if_free, now=now)
-        return await self._change_many(user_id, wanted, RETRYABLE_STATES, now, move)
+        note = partial(auditing.note_many, by=by, action=Action.JOBS_RETRY, wanted=wanted)
+        return await self._change_many(user_id, wanted, RETRYABLE_STATES, now, move, note)
 
     async def _change_many(
         self,
@@ -157,6 +176,7 @@ class SQLiteJobs:
         states: frozenset[State],
         now: datetime,
         move: Move | None,
+        note: Callable[..., int | None],
     ) -> BulkResult:
         """Change the wanted jobs that are in these states; without a move only count them."""
         narrowed = changing.narrowed(wanted, states)
@@ -164,4 +184,5 @@ class SQLiteJobs:
             return BulkResult(0, 0)
         listing = Listing(user_id, narrowed, ("id", False), now)
         many = StepwiseChange(self._writer, self._reader, listing)
-        return await (many.count() if move is None else many.change(move))
+        noted = partial(note, user_id=user_id, now=now)
+        return await (many.count() if move is None else many.change(move, noted))

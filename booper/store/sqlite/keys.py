@@ -14,9 +14,12 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from booper.errors import NotFound
+from booper.model.audit import ADMINISTRATOR, Action, Actor
 from booper.model.identity import uuid7
 from booper.model.key import DEFAULT_USER, ApiKey, NewKey, Scope
+from booper.store.rules.auditing import note_key
 from booper.store.sqlite.first_key import FirstKeyFile
+from booper.store.sqlite.transaction import SQLiteTransaction
 from booper.store.sqlite.values import Row, loaded, loaded_or_none, stored
 from booper.store.sqlite.writer import Writer
 
@@ -53,10 +56,10 @@ class SQLiteKeys:
         keys = (_key(row) for row in connection.execute(LIST))
         self._by_digest = {key.digest: key for key in keys}
 
-    async def create(self, new: NewKey, now: datetime) -> ApiKey:
+    async def create(self, new: NewKey, now: datetime, by: Actor = ADMINISTRATOR) -> ApiKey:
         """Store a key; a user of that name is made where there is none (None: the first user)."""
 
-        def change(connection: sqlite3.Connection) -> ApiKey:
+        def change(connection: SQLiteTransaction) -> ApiKey:
             user_id, user = self._user(connection, new.user, now)
             key_id = uuid7(now, self._random)
             key = ApiKey(key_id, new.name, user_id, user, new.scope, new.digest, now, None)
@@ -69,6 +72,7 @@ class SQLiteKeys:
                 "now": stored(now),
             }
             connection.execute(INSERT_KEY, values)
+            note_key(connection, by, Action.KEY_CREATE, key, now)
             return key
 
         async def write() -> ApiKey:
@@ -83,7 +87,7 @@ class SQLiteKeys:
         """Return all keys, revoked ones too, in order of creation."""
         return list(self._by_digest.values())
 
-    async def revoke(self, key_id: UUID, now: datetime) -> ApiKey:
+    async def revoke(self, key_id: UUID, now: datetime, by: Actor = ADMINISTRATOR) -> ApiKey:
         """Revoke a key and return it; a revoked one unchanged. Raises: NotFound.
 
         A file that holds it as the first key is removed.
@@ -95,8 +99,12 @@ class SQLiteKeys:
             return known
         values = {"id": key_id.bytes, "now": stored(now)}
 
+        def change(connection: SQLiteTransaction) -> None:
+            connection.execute(REVOKE, values)
+            note_key(connection, by, Action.KEY_REVOKE, known, now)
+
         async def write() -> ApiKey:
-            await self._writer.run(lambda connection: connection.execute(REVOKE, values).rowcount)
+            await self._writer.run(change)
             revoked = replace(known, revoked_at=now)
             self._by_digest[known.digest] = revoked
             if self._first_key.digest() == known.digest:

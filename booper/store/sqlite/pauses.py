@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from booper.model.audit import ADMINISTRATOR, Action, Actor
+from booper.store.rules.auditing import note_target
 from booper.store.sqlite.connection import Connection
+from booper.store.sqlite.transaction import SQLiteTransaction
 from booper.store.sqlite.values import loaded, stored
 from booper.store.sqlite.writer import Writer
 from booper.store.values import ALL_TARGETS, Pause
@@ -25,12 +28,22 @@ class SQLitePauses:
         found = await self._reader.run(lambda opened: opened.execute(LIST).fetchall())
         return [Pause(target, loaded(at)) for target, at in found]
 
-    async def add(self, target: str, now: datetime) -> None:
+    async def add(self, target: str, now: datetime, by: Actor = ADMINISTRATOR) -> None:
         """Pause a target; one that is paused already stays so since then."""
         values = {"target": target, "now": stored(now)}
-        await self._writer.run(lambda connection: connection.execute(ADD, values).rowcount)
 
-    async def remove(self, target: str) -> None:
+        def change(transaction: SQLiteTransaction) -> None:
+            if transaction.execute(ADD, values).rowcount:
+                note_target(transaction, by, Action.PAUSE, target, now)
+
+        await self._writer.run(change)
+
+    async def remove(self, target: str, now: datetime, by: Actor = ADMINISTRATOR) -> None:
         """Resume a target; `ALL_TARGETS` resumes all of them."""
         values = {"target": target, "all": ALL_TARGETS}
-        await self._writer.run(lambda connection: connection.execute(REMOVE, values).rowcount)
+
+        def change(transaction: SQLiteTransaction) -> None:
+            if transaction.execute(REMOVE, values).rowcount:
+                note_target(transaction, by, Action.RESUME, target, now)
+
+        await self._writer.run(change)

@@ -1,7 +1,7 @@
 """Jobs as the loop sees them: what is due, claims, results, and what a stop or a crash left."""
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -12,6 +12,7 @@ import msgspec
 
 from booper.errors import StoreDamaged
 from booper.model.job import Job
+from booper.model.waiting import Wait
 from booper.store.rules import claiming, replanning, settling
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.transaction import SQLiteTransaction
@@ -160,7 +161,12 @@ class SQLiteQueue:
         return _dues(text)
 
     async def claim(
-        self, due: Sequence[DueJob], now: datetime, announce: Announce, admit: Admit = Admit.NONE
+        self,
+        due: Sequence[DueJob],
+        now: datetime,
+        announce: Announce,
+        admit: Admit = Admit.NONE,
+        waits: Mapping[int, Wait] = {},
     ) -> Claims:
         """Begin an attempt of each of these jobs that still waits for just that time and origin.
 
@@ -173,7 +179,7 @@ class SQLiteQueue:
             nonlocal is_retry
             is_isolated, is_retry = is_retry, True  # the writer makes again what has raised
             return claiming.claim(
-                transaction, due, now, announce, self._random, admit, is_isolated=is_isolated
+                transaction, due, now, announce, self._random, admit, waits, is_isolated=is_isolated
             )
 
         for _ in due:  # a try that meets a damaged page sets the job there aside

@@ -7,9 +7,10 @@ from random import Random
 from uuid import UUID
 
 from booper.clock import EPOCH
+from booper.model.audit import ADMINISTRATOR, Actor
 from booper.model.job import Job, NewJob
 from booper.model.schedule import NewSchedule, Schedule
-from booper.store.rules import changing, scheduling
+from booper.store.rules import audited
 from booper.store.sqlite import parts
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.schedule_columns import COLUMNS, schedule_of
@@ -78,35 +79,50 @@ class SQLiteSchedules:
         return frozenset(found)
 
     async def disable(
-        self, user_id: UUID, schedule_id: UUID, now: datetime, announce: AnnounceEnd
+        self,
+        user_id: UUID,
+        schedule_id: UUID,
+        now: datetime,
+        announce: AnnounceEnd,
+        by: Actor = ADMINISTRATOR,
     ) -> ScheduleChange:
         """Cancel the waiting run and plan no more; `$previous` is lost, `$state` kept."""
 
         def change(transaction: SQLiteTransaction) -> ScheduleChange:
             schedule = transaction.schedules.get(user_id, schedule_id)
-            return scheduling.disable(transaction, schedule, now, self._random, announce)
+            return audited.disable(transaction, schedule, now, self._random, announce, by)
 
         return await self._writer.run(change)
 
     async def enable(
-        self, user_id: UUID, schedule_id: UUID, now: datetime, max_attempts: int
+        self,
+        user_id: UUID,
+        schedule_id: UUID,
+        now: datetime,
+        max_attempts: int,
+        by: Actor = ADMINISTRATOR,
     ) -> ScheduleChange:
         """Plan the next run after now; what passed meanwhile is logged."""
 
         def change(transaction: SQLiteTransaction) -> ScheduleChange:
             schedule = transaction.schedules.get(user_id, schedule_id)
-            return scheduling.enable(transaction, schedule, now, max_attempts, self._random)
+            return audited.enable(transaction, schedule, now, max_attempts, self._random, by)
 
         return await self._writer.run(change)
 
     async def delete(
-        self, user_id: UUID, schedule_id: UUID, now: datetime, announce: AnnounceEnd
+        self,
+        user_id: UUID,
+        schedule_id: UUID,
+        now: datetime,
+        announce: AnnounceEnd,
+        by: Actor = ADMINISTRATOR,
     ) -> ScheduleChange:
         """Cancel the waiting run and forget the schedule; past jobs stay."""
 
         def change(transaction: SQLiteTransaction) -> ScheduleChange:
             schedule = transaction.schedules.get(user_id, schedule_id)
-            return scheduling.delete(transaction, schedule, now, self._random, announce)
+            return audited.delete(transaction, schedule, now, self._random, announce, by)
 
         return await self._writer.run(change)
 
@@ -117,23 +133,31 @@ class SQLiteSchedules:
         new: NewSchedule,
         now: datetime,
         announce: AnnounceEnd,
+        by: Actor = ADMINISTRATOR,
     ) -> ScheduleChange:
         """Put new args in a schedule's place, keeping its id, `$state` and count of runs."""
 
         def change(transaction: SQLiteTransaction) -> ScheduleChange:
             schedule = transaction.schedules.get(user_id, seen.id)
-            return changing.change_schedule(
-                transaction, schedule, seen, new, now, self._random, announce
+            return audited.change_schedule(
+                transaction, schedule, seen, new, now, self._random, announce, by
             )
 
         return await self._writer.run(change)
 
-    async def run(self, user_id: UUID, schedule_id: UUID, new: NewJob, now: datetime) -> Job:
+    async def run(
+        self,
+        user_id: UUID,
+        schedule_id: UUID,
+        new: NewJob,
+        now: datetime,
+        by: Actor = ADMINISTRATOR,
+    ) -> Job:
         """Add a run beside the plan, due now."""
 
         def change(transaction: SQLiteTransaction) -> Job:
-            transaction.schedules.get(user_id, schedule_id)
-            return scheduling.insert(transaction, [new], now, self._random)[0]
+            schedule = transaction.schedules.get(user_id, schedule_id)
+            return audited.run_schedule(transaction, schedule, new, now, self._random, by)
 
         return await self._writer.run(change)
 

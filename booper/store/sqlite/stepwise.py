@@ -18,6 +18,9 @@ from booper.store.values import BulkResult, Place
 Move = Callable[[SQLiteTransaction, Job], Sequence[Job]]
 """Change a job; return it and what follows from it, nothing if it could not be changed."""
 
+Note = Callable[[SQLiteTransaction, int | None, Sequence[int]], int | None]
+"""Note which jobs a part has changed; return the number of the entry, which the first part made."""
+
 # What one transaction changes, about 30 ms: a move writes all of a job's row anew.
 MOVE_ROWS: Final = 100
 MOVE_BYTES: Final = 1 << 20
@@ -44,21 +47,26 @@ class StepwiseChange:
             matched += len(await self._reader.run(step))
         return BulkResult(matched, 0)
 
-    async def change(self, move: Move) -> BulkResult:
+    async def change(self, move: Move, note: Note) -> BulkResult:
         """Change each job that matches."""
         matched, changed, search = 0, 0, await self._search()
+        number: int | None = None
 
-        def apply(connection: SQLiteTransaction, ids: Sequence[int]) -> list[Sequence[Job]]:
+        def apply(
+            connection: SQLiteTransaction, ids: Sequence[int], number: int | None
+        ) -> tuple[list[Sequence[Job]], int | None]:
             # It was found by another connection: it may have moved since.
             still = search.matching(connection, ids)
-            return [move(connection, job) for job in fetch(connection, still)]
+            moved = [move(connection, job) for job in fetch(connection, still)]
+            return moved, note(connection, number, [jobs[0].id for jobs in moved if jobs])
 
         while not search.is_over:
             step = partial(search.step, count=MOVE_ROWS, room=MOVE_BYTES)
             found = await self._reader.run(step)
             if not found:
                 continue
-            moved = await self._writer.run(partial(apply, ids=[item.id for item in found]))
+            ids = [item.id for item in found]
+            moved, number = await self._writer.run(partial(apply, ids=ids, number=number))
             matched += len(moved)
             changed += sum(map(bool, moved))
         return BulkResult(matched, changed)

@@ -19,6 +19,7 @@ from booper.store.sqlite.connection import Connection, reading, writing
 from booper.store.sqlite.counters import SQLiteCounters
 from booper.store.sqlite.files import Files
 from booper.store.sqlite.first_key import FirstKeyFile
+from booper.store.sqlite.history import SQLiteHistory
 from booper.store.sqlite.jobs import SQLiteJobs
 from booper.store.sqlite.keys import SQLiteKeys
 from booper.store.sqlite.lock import FileLock, ProcessLock
@@ -68,6 +69,7 @@ class SQLiteStore:
         self.counters = SQLiteCounters(reader)
         self.vitals = SQLiteVitals(path, writer.commits, [reader, loop_reader])
         self.pruning = SQLitePruning(writer, reader)
+        self.history = SQLiteHistory(writer, reader)
         self.keys = keys
         self.subscribe = announcements.subscribe
         self.limits = limits.of

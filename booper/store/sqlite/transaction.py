@@ -5,11 +5,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from booper.model.job import Job
+from booper.store.sqlite.audit_rows import AuditRows
 from booper.store.sqlite.bucket_rows import BucketRows
 from booper.store.sqlite.damage import Watched, is_damage, set_aside
 from booper.store.sqlite.job_rows import JobRows
 from booper.store.sqlite.log_rows import LogRows
 from booper.store.sqlite.schedule_rows import ScheduleRows
+from booper.store.sqlite.wait_rows import WaitRows
 from booper.store.transaction import PartUndone
 
 T = TypeVar("T")
@@ -27,6 +29,8 @@ class SQLiteTransaction(Watched):
         self.schedules = ScheduleRows(self)
         self.log = LogRows(self)
         self.buckets = BucketRows(self)
+        self.waits = WaitRows(self)
+        self.audit = AuditRows(self)
         self.is_full = False
         self._waits = True
 

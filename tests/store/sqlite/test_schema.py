@@ -93,7 +93,29 @@ ROWS: dict[str, dict[str, Any]] = {
         "begins_at": 0,
         **dict.fromkeys(NUMBERS, 0),
     },
+    "waits": {
+        "job_id": 1,
+        "attempt": 1,
+        "reason": "slot",
+        "target": "https://target.test",
+        "since": 1,
+        "until": 2,
+    },
+    "audit": {
+        "at": 1,
+        "key_id": KEY,
+        "user_id": USER,
+        "action": "job.cancel",
+        "kind": "job",
+        "object": "1",
+        "jobs": 1,
+        "detail": "{}",
+    },
+    "audit_jobs": {"job_id": 1, "audit_id": 1},
 }
+
+# Tables whose rows are told apart by their primary key alone.
+WITHOUT_NUMBERS = ("job_counts", "buckets", "waits", "audit_jobs")
 
 # How a job stands in each state that is stored.
 TRIED = {"attempt": 1, "attempted_at": 1}
@@ -503,7 +525,7 @@ def test_every_unique_index_is_in_the_tables(database: sqlite3.Connection) -> No
         for _, index, is_unique, *_ in database.execute(f"PRAGMA index_list({table})").fetchall():
             columns = database.execute(f"PRAGMA index_info({index})").fetchall()
             names = ", ".join(f"{table}.{column}" for *_, column in columns)
-            is_primary = names == "keys.id" or table in ("job_counts", "buckets")
+            is_primary = names == "keys.id" or table in WITHOUT_NUMBERS
             assert not is_unique or names in said or is_primary, index
 
 
@@ -612,6 +634,8 @@ INDEXES = {
     "logs_by_job": "a job's log; rows of the log",
     "logs_by_event": "lists by event and of all; rows of the log",
     "buckets_by_time": "old ones are deleted; one for each five minutes and hour",
+    "audit_by_object": "who changed a schedule; changes",
+    "audit_by_time": "old ones are deleted; changes",
 }
 
 

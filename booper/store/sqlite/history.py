@@ -1,0 +1,190 @@
+"""The SQL of histories: what log, waits and audit have of a job, a schedule, or everything."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from typing import Final
+from uuid import UUID
+
+from booper.model.audit import Action, Change, Kind, NewChange
+from booper.model.event import REQUEST, SKIPPED
+from booper.model.history import Fact, JobHistory, ScheduleHistory
+from booper.model.job import Job
+from booper.model.waiting import KeptWait, Reason, Wait
+from booper.store.sqlite import job_columns
+from booper.store.sqlite.connection import Connection
+from booper.store.sqlite.job_columns import job_of
+from booper.store.sqlite.log_rows import TOGETHER
+from booper.store.sqlite.transaction import SQLiteTransaction
+from booper.store.sqlite.values import Row, loaded, loaded_or_none, stored
+from booper.store.sqlite.writer import Writer
+from booper.store.values import JobRef, Page, Part, Place
+from booper.wire.log import gap_in
+
+MAX_FACTS: Final = 200
+"""How many of a job's newest log entries are read."""
+
+MAX_RUNS: Final = 20
+RUNS_BEFORE: Final = 3
+RUNS_AFTER: Final = 2
+"""How many runs of a schedule are read: its newest, or those around a planned time."""
+
+MAX_CHANGES: Final = 100
+
+FACTS: Final = f"""
+SELECT event, inserted_at, requested_at, payload ->> '$.status', payload ->> '$.error',
+    payload ->> '$.message', iif(event = '{SKIPPED}', payload, NULL)
+FROM logs INDEXED BY logs_by_job WHERE job_id = :job_id ORDER BY seq DESC LIMIT {MAX_FACTS}
+"""
+
+WAITS: Final = f"""
+SELECT attempt, reason, target, since, until FROM waits
+WHERE job_id = :job_id ORDER BY attempt DESC LIMIT {MAX_FACTS}
+"""
+
+_CHANGE: Final = """
+audit.id, audit.at, audit.key_id, keys.name, audit.user_id, audit.action, audit.kind, audit.object,
+audit.jobs, audit.detail
+"""
+
+CHANGES_OF_JOB: Final = f"""
+SELECT {_CHANGE} FROM audit_jobs JOIN audit ON audit.id = audit_jobs.audit_id
+LEFT JOIN keys ON keys.id = audit.key_id
+WHERE audit_jobs.job_id = :job_id ORDER BY audit_jobs.audit_id DESC LIMIT {MAX_CHANGES}
+"""
+
+CHANGES_OF_SCHEDULE: Final = f"""
+SELECT {_CHANGE} FROM audit LEFT JOIN keys ON keys.id = audit.key_id
+WHERE audit.kind = 'schedule' AND audit.object = :object
+ORDER BY audit.id DESC LIMIT {MAX_CHANGES}
+"""
+
+CHANGES: Final = f"""
+SELECT {_CHANGE} FROM audit LEFT JOIN keys ON keys.id = audit.key_id WHERE TRUE {{behind}}
+ORDER BY audit.id {{direction}} LIMIT :limit OFFSET :offset
+"""
+
+_BEHIND: Final = {True: "AND audit.id < :place", False: "AND audit.id > :place"}
+
+# Runs are numbered as they are planned, so their numbers are nearly in order of their times.
+_RUNS: Final = f"""
+SELECT {job_columns.COLUMNS} FROM jobs INDEXED BY jobs_by_schedule
+WHERE schedule_id = :id AND kind IN ('run', 'request') {{condition}}
+ORDER BY id {{direction}} LIMIT {{limit}}
+"""
+NEWEST_RUNS: Final = _RUNS.format(condition="", direction="DESC", limit=MAX_RUNS)
+RUNS_UNTIL: Final = _RUNS.format(
+    condition="AND planned_at <= :at", direction="DESC", limit=RUNS_BEFORE
+)
+RUNS_BEHIND: Final = _RUNS.format(
+    condition="AND planned_at > :at", direction="ASC", limit=RUNS_AFTER
+)
+
+# Of a row that has both, the request is told with what came of it.
+_EVENT_OF: Final[dict[str, str]] = {row_event: event for event, row_event in TOGETHER.items()}
+
+
+class SQLiteHistory:
+    """The past of jobs and schedules (`booper.store.history.History`)."""
+
+    def __init__(self, writer: Writer, reader: Connection) -> None:
+        self._writer = writer
+        self._reader = reader
+
+    async def job(self, user_id: UUID, ref: JobRef) -> JobHistory:
+        """Return the history of a user's job. Raises: NotFound."""
+        return await self._reader.run(
+            lambda opened: _history(opened, opened.jobs.get(user_id, ref))
+        )
+
+    async def schedule(
+        self, user_id: UUID, schedule_id: UUID, at: datetime | None
+    ) -> ScheduleHistory:
+        """Return a user's schedule with its newest runs, or those around a planned time."""
+
+        def read(opened: SQLiteTransaction) -> tuple[ScheduleHistory, Sequence[Job]]:
+            schedule = opened.schedules.get(user_id, schedule_id)
+            rows = opened.execute(CHANGES_OF_SCHEDULE, {"object": str(schedule_id)}).fetchall()
+            changes = [_change(row) for row in reversed(rows)]
+            return ScheduleHistory(schedule, (), changes), _runs(opened, schedule_id, at)
+
+        history, runs = await self._reader.run(read)
+        # Each by a call of its own: long logs do not hold up other readers.
+        found = [await self._reader.run(partial(_history, job=run)) for run in runs]
+        return ScheduleHistory(history.schedule, found, history.changes)
+
+    async def changes(self, page: Page) -> Part[Change]:
+        """Return who changed what, in the order in which it happened or newest first."""
+        query, place = changes_query(page), page.place
+        values = {"limit": page.limit + 1, "offset": place.skip, "place": place.id}
+        rows = await self._reader.run(lambda opened: opened.execute(query, values).fetchall())
+        found = [_change(row) for row in rows[: page.limit]]
+        is_last = len(rows) <= page.limit
+        return Part(found, None if is_last else Place(is_behind=True, id=found[-1].id))
+
+    async def note(self, change: NewChange) -> None:
+        """Note a change of something that no database holds."""
+        await self._writer.run(lambda transaction: transaction.audit.append(change))
+
+
+def changes_query(page: Page) -> str:
+    """Return the query for a page of the audit."""
+    behind = _BEHIND[page.descending] if page.place.is_behind else ""
+    return CHANGES.format(direction="DESC" if page.descending else "ASC", behind=behind)
+
+
+def _history(connection: sqlite3.Connection, job: Job) -> JobHistory:
+    values = {"job_id": job.id}
+    facts = connection.execute(FACTS, values).fetchall()
+    waits = connection.execute(WAITS, values).fetchall()
+    changes = connection.execute(CHANGES_OF_JOB, values).fetchall()
+    return JobHistory(
+        job,
+        [_fact(row) for row in reversed(facts)],
+        [_wait(job.id, row) for row in reversed(waits)],
+        [_change(row) for row in reversed(changes)],
+    )
+
+
+def _runs(connection: sqlite3.Connection, schedule_id: UUID, at: datetime | None) -> list[Job]:
+    """Return runs of a schedule, the one planned first first."""
+    values = {"id": schedule_id.bytes, "at": None if at is None else stored(at)}
+    queries = (NEWEST_RUNS,) if at is None else (RUNS_UNTIL, RUNS_BEHIND)
+    rows = [row for query in queries for row in connection.execute(query, values)]
+    return sorted((job_of(row) for row in rows), key=lambda job: (job.planned_at, job.id))
+
+
+def _fact(row: Row) -> Fact:
+    event, at, requested_at, status, error, message, gap = row
+    is_request = event == REQUEST
+    return Fact(
+        event=_EVENT_OF.get(str(event), str(event)),
+        at=loaded(at),
+        requested_at=loaded(at) if is_request else loaded_or_none(requested_at),
+        status=None if is_request else status,
+        error=None if is_request else error,
+        message=None if is_request else message,
+        gap=None if gap is None else gap_in(gap),
+    )
+
+
+def _wait(job_id: int, row: Row) -> KeptWait:
+    attempt, reason, target, since, until = row
+    return KeptWait(job_id, attempt, Wait(Reason(reason), loaded(since), target), loaded(until))
+
+
+def _change(row: Row) -> Change:
+    number, at, key_id, key_name, user_id, action, kind, object_id, jobs, detail = row
+    return Change(
+        number,
+        loaded(at),
+        None if key_id is None else UUID(bytes=key_id),
+        key_name,
+        None if user_id is None else UUID(bytes=user_id),
+        Action(action),
+        Kind(kind),
+        object_id,
+        jobs,
+        detail,
+    )
