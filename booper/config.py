@@ -92,6 +92,12 @@ class Delivery(Table, frozen=True, kw_only=True):
     proxy_resolves: bool = False
 
 
+class Limits(Table, frozen=True, kw_only=True):
+    """How much one user may leave to be done."""
+
+    max_waiting: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)] = 0
+
+
 class Origin(Table, frozen=True, kw_only=True):
     """What is different for one origin, or for all of a host; None is what holds for all."""
 
@@ -160,6 +166,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     webhooks: Webhooks = msgspec.field(default_factory=Webhooks)
     channels: Channels = msgspec.field(default_factory=Channels)
     metrics: Metrics = msgspec.field(default_factory=Metrics)
+    limits: Limits = msgspec.field(default_factory=Limits)
     client: Client = msgspec.field(default_factory=Client)
     origins: Mapping[str, Origin] = msgspec.field(default_factory=dict)
 

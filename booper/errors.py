@@ -17,6 +17,7 @@
     ├── InvalidRequest         422  a field is wrong; carries one FieldError for each
     ├── BatchRefused           422  some of many creates that must hold together cannot
     ├── TooManyRequests        429  the key's rate is used up; carries when to come again
+    │   └── TooManyWaiting          as many of the user's jobs wait as may
     ├── HeadersTooLarge        431
     ├── Unimplemented          501  a method or a transfer coding that booper does not have
     ├── TooManyConnections     503
@@ -190,6 +191,10 @@ class TooManyRequests(BooperError):
     def __init__(self, message: str, retry_seconds: float) -> None:
         super().__init__(message)
         self.retry_seconds = retry_seconds
+
+
+class TooManyWaiting(TooManyRequests):
+    """As many jobs of a user wait as may; others must be sent or cancelled first."""
 
 
 class HeadersTooLarge(BooperError):

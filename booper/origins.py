@@ -61,10 +61,10 @@ class Ways:
 
 
 def limits_of(config: Config) -> Limits:
-    """Return how many jobs may be on their way at a time, in all and to each origin."""
+    """Return how many jobs may be on their way at a time, and how many of a user may wait."""
     origins, delivery = config.origins.items(), config.delivery
     slots = {name: one.slots for name, one in origins if one.slots is not None}
-    return Limits(delivery.concurrency, delivery.per_host, slots)
+    return Limits(delivery.concurrency, delivery.per_host, slots, config.limits.max_waiting)
 
 
 def ways_of(config: Config, own: Sequence[tuple[str, int]]) -> Ways:

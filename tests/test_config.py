@@ -48,6 +48,7 @@ BOUNDS: dict[tuple[str, str], tuple[list[float], list[float]]] = {
     ("retry", "max_attempts"): ([1, 10_000], [0, 10_001]),
     ("retention", "schedule_runs"): ([1, 10_000], [0, 10_001]),
     ("retention", "max_bytes"): ([0, 1_048_576, 1 << 50], [-1, 1_000, (1 << 50) + 1]),
+    ("limits", "max_waiting"): ([0, 1_000_000_000], [-1, 1_000_000_001]),
 }
 
 # table, setting, a value of a wrong type as TOML, what the message must say was expected
@@ -154,6 +155,7 @@ WRONG_TYPES = [
     ("webhooks", "secret", "{}", "text"),
     ("channels", "discord", "5", "text"),
     ("channels", "discord", "[]", "text"),
+    ("limits", "max_waiting", '"none"', "a whole number from 0 to 1000000000"),
     ("client", "url", "2667", "text"),
     ("client", "key", "5", "text"),
 ]

@@ -1,4 +1,4 @@
-"""How many jobs may be on their way at a time, in all and to one origin."""
+"""How many jobs may be on their way at a time, in all and to one origin; how many may wait."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -16,11 +16,15 @@ LimitOf = Callable[[LimitKind, str], int]
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Limits as they are configured; `slots` has those of single origins, by their names."""
+    """Limits as they are configured; `slots` has those of single origins, by their names.
+
+    `max_waiting` is how many jobs of a user may wait for their time, 0 for any number.
+    """
 
     in_all: int
     per_origin: int
     slots: Mapping[str, int] = {}
+    max_waiting: int = 0
 
     def of(self, kind: LimitKind, key: str) -> int:
         """Return the limit of a kind; `key` is the origin, empty for "all"."""

@@ -132,6 +132,9 @@ class JobTable(Protocol):
         It is unfinished, or finished but not cancelled and keeps the key beyond `now`.
         """
 
+    def count_waiting(self, user_id: UUID) -> int:
+        """Return how many of a user's own jobs wait for their time, as the counters have it."""
+
     def next_event(self, event: Job) -> Job | None:
         """Return the first scheduled webhook event of the same job behind this one, or None."""
 

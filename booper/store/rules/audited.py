@@ -12,6 +12,7 @@ from booper.model.job import FINISHED, Job, NewJob
 from booper.model.schedule import NewSchedule, Schedule
 from booper.store.rules import changing, scheduling
 from booper.store.rules.auditing import changed_fields, note_job, note_schedule
+from booper.store.rules.room import Room
 from booper.store.transaction import Transaction
 from booper.store.values import AnnounceEnd, ScheduleChange
 
@@ -117,8 +118,11 @@ def run_schedule(
     now: datetime,
     random: Random,
     by: Actor,
+    room: Room,
 ) -> Job:
-    """Add a run beside the plan, due now."""
+    """Add a run beside the plan, due now. Raises: TooManyWaiting."""
+    if (refused := room.take(new)) is not None:
+        raise refused
     job = scheduling.insert(transaction, [new], now, random)[0]
     note_schedule(transaction, by, Action.SCHEDULE_RUN, schedule, now, [job])
     return job

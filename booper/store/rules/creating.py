@@ -17,6 +17,7 @@ from booper.model.identity import uuid7
 from booper.model.job import WAITING, Job, NewJob
 from booper.model.schedule import Conflict, NewSchedule, Schedule
 from booper.store.rules import auditing, scheduling
+from booper.store.rules.room import Room
 from booper.store.transaction import Draft, Drafting, Transaction
 from booper.store.values import Created, Creation
 
@@ -43,23 +44,27 @@ def is_plain(item: Prepared) -> bool:
     return new.idempotency_key is None and isinstance(new, NewJob) and not new.tags
 
 
-def create_plain(transaction: Transaction, asked: Sequence[Prepared]) -> list[Created]:
-    """Write what plain creates ask for, all at once."""
-    drafts = [item.made for item in asked if not isinstance(item.made, Schedule)]
-    created = [Created(job, is_duplicate=False) for job in transaction.jobs.insert(drafts)]
-    if transaction.is_damaged:
-        _check_claimable(transaction, created)
-    return created
+def create_plain(
+    transaction: Transaction, asked: Sequence[Prepared], max_waiting: int = 0
+) -> list[Created | BooperError]:
+    """Write what plain creates ask for, all at once; return each one's result, in order.
+
+    Of a user who has `max_waiting` jobs that wait no more are made; 0 sets no limit.
+    """
+    return _create_plain(transaction, asked, Room(transaction, max_waiting))
 
 
-def create_all(transaction: Transaction, asked: Sequence[Prepared]) -> list[Created | BooperError]:
+def create_all(
+    transaction: Transaction, asked: Sequence[Prepared], max_waiting: int = 0
+) -> list[Created | BooperError]:
     """Write what many creates ask for, each with its result, in order."""
     results: list[Created | BooperError] = []
+    room = Room(transaction, max_waiting)
     for together, items in groupby(asked, is_plain):
         if together:
-            results += create_plain(transaction, list(items))
+            results += _create_plain(transaction, list(items), room)
             continue
-        made = [_create(transaction, item) for item in items]
+        made = [_create(transaction, item, room) for item in items]
         if transaction.is_damaged:
             _check_claimable(transaction, made)
         results += made
@@ -90,10 +95,10 @@ def check_key(transaction: Transaction, schedule: Schedule, now: datetime) -> No
 
 
 def create_batch(
-    transaction: Transaction, asked: Sequence[Prepared], *, atomic: bool
+    transaction: Transaction, asked: Sequence[Prepared], max_waiting: int = 0, *, atomic: bool
 ) -> list[Created | BooperError]:
     """Write what many creates ask for. Raises: BatchRefused, if `atomic` and one has failed."""
-    results = create_all(transaction, asked)
+    results = create_all(transaction, asked, max_waiting)
     if atomic and any(isinstance(result, BooperError) for result in results):
         raise BatchRefused(results)
     return results
@@ -111,13 +116,30 @@ def _check_claimable(transaction: Transaction, results: Sequence[Created | Boope
             transaction.jobs.move(claimed, lifecycle.release(claimed))
 
 
-def _create(transaction: Transaction, item: Prepared) -> Created | BooperError:
+def _create_plain(
+    transaction: Transaction, asked: Sequence[Prepared], room: Room
+) -> list[Created | BooperError]:
+    refused = [room.take(item.asked.new) for item in asked]
+    drafts = [
+        item.made
+        for item, error in zip(asked, refused, strict=True)
+        if error is None and not isinstance(item.made, Schedule)
+    ]
+    created = [Created(job, is_duplicate=False) for job in transaction.jobs.insert(drafts)]
+    if transaction.is_damaged:
+        _check_claimable(transaction, created)
+    made = iter(created)
+    return [next(made) if error is None else error for error in refused]
+
+
+def _create(transaction: Transaction, item: Prepared, room: Room) -> Created | BooperError:
     """Write what one create asks for, unless its key is taken."""
     new, now = item.asked.new, item.now
     key = new.idempotency_key
     holder = key and holding(transaction, new.user_id, key, now)
     if not holder:
-        return Created(_insert(transaction, item), is_duplicate=False)
+        refused = room.take(new)
+        return refused or Created(_insert(transaction, item), is_duplicate=False)
     match item.asked.on_conflict:
         case Conflict.IGNORE:
             return Created(_job_of(transaction, holder), is_duplicate=True)

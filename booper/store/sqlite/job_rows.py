@@ -27,7 +27,13 @@ from booper.store.sqlite.job_columns import (
     job_of,
     new_row,
 )
-from booper.store.sqlite.values import IN_UNFINISHED, stored, stored_or_none, stored_span
+from booper.store.sqlite.values import (
+    IN_UNFINISHED,
+    IN_WAITING,
+    stored,
+    stored_or_none,
+    stored_span,
+)
 from booper.store.transaction import Draft, EndedJob, LostRace, Taken
 from booper.store.values import JobRef
 
@@ -65,6 +71,11 @@ WHERE user_id = :user_id AND idempotency_key = :key AND schedule_id IS NULL
     AND ({IN_UNFINISHED}
         OR (key_until > :now AND state <> 'cancelled'))
 ORDER BY id DESC LIMIT 1
+"""
+
+COUNT_WAITING = f"""
+SELECT coalesce(sum(count), 0) FROM job_counts
+WHERE user_id = :user_id AND kind IN ('request', 'run') AND {IN_WAITING}
 """
 
 NEXT_EVENT = f"""
@@ -213,6 +224,11 @@ class JobRows:
         values = {"user_id": user_id.bytes, "key": key, "now": stored(now)}
         row = self._connection.execute(HOLDING_KEY, values).fetchone()
         return job_of(row) if row is not None else None
+
+    def count_waiting(self, user_id: UUID) -> int:
+        """Return how many of a user's own jobs wait for their time, as the counters have it."""
+        values = {"user_id": user_id.bytes}
+        return int(self._connection.execute(COUNT_WAITING, values).fetchone()[0])
 
     def next_event(self, event: Job) -> Job | None:
         """Return the first scheduled webhook event of the same job behind this one, or None."""

@@ -36,19 +36,23 @@ from booper.store.values import (
 class SQLiteJobs:
     """Jobs as users see them (`booper.store.base.Jobs`)."""
 
-    def __init__(self, writer: Writer, reader: Connection, random: Random) -> None:
+    def __init__(
+        self, writer: Writer, reader: Connection, random: Random, max_waiting: int = 0
+    ) -> None:
         self._writer = writer
         self._reader = reader
         self._random = random
+        # One and the same for all, so that they are written together.
+        self._create_plain = partial(creating.create_plain, max_waiting=max_waiting)
+        self._create_all = partial(creating.create_all, max_waiting=max_waiting)
+        self._create_batch = partial(creating.create_batch, max_waiting=max_waiting)
 
     async def create(self, creation: Creation, now: datetime) -> Created:
         """Store a job or a schedule with its first run, unless its idempotency key is taken."""
         prepared = creating.prepare(creation, now, self._random, JobRows.draft)
-        if creating.is_plain(prepared):
-            return await self._writer.run_together(
-                creating.create_plain, prepared, is_statement=True
-            )
-        result = await self._writer.run_together(creating.create_all, prepared)
+        is_plain = creating.is_plain(prepared)
+        work = self._create_plain if is_plain else self._create_all
+        result = await self._writer.run_together(work, prepared, is_statement=is_plain)
         if isinstance(result, BooperError):
             raise result
         return result
@@ -61,7 +65,7 @@ class SQLiteJobs:
         prepared = [creating.prepare(asked, now, self._random, draft) for asked in creations]
 
         def change(transaction: SQLiteTransaction) -> Sequence[Created | BooperError]:
-            return creating.create_batch(transaction, prepared, atomic=atomic)
+            return self._create_batch(transaction, prepared, atomic=atomic)
 
         return await self._writer.run(change)
 

@@ -11,6 +11,7 @@ from booper.model.audit import ADMINISTRATOR, Actor
 from booper.model.job import Job, NewJob
 from booper.model.schedule import NewSchedule, Schedule
 from booper.store.rules import audited
+from booper.store.rules.room import Room
 from booper.store.sqlite import parts
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.schedule_columns import COLUMNS, schedule_of
@@ -38,10 +39,13 @@ BEHIND = {True: "AND id < :after", False: "AND id > :after"}
 class SQLiteSchedules:
     """Schedules (`booper.store.base.Schedules`)."""
 
-    def __init__(self, writer: Writer, reader: Connection, random: Random) -> None:
+    def __init__(
+        self, writer: Writer, reader: Connection, random: Random, max_waiting: int = 0
+    ) -> None:
         self._writer = writer
         self._reader = reader
         self._random = random
+        self._max_waiting = max_waiting
 
     async def get(self, user_id: UUID, schedule_id: UUID) -> Schedule:
         """Return a user's schedule. Raises: NotFound."""
@@ -157,7 +161,8 @@ class SQLiteSchedules:
 
         def change(transaction: SQLiteTransaction) -> Job:
             schedule = transaction.schedules.get(user_id, schedule_id)
-            return audited.run_schedule(transaction, schedule, new, now, self._random, by)
+            room = Room(transaction, self._max_waiting)
+            return audited.run_schedule(transaction, schedule, new, now, self._random, by, room)
 
         return await self._writer.run(change)
 

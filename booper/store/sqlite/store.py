@@ -61,8 +61,8 @@ class SQLiteStore:
         limits: Limits,
         path: Path,
     ) -> None:
-        self.jobs = SQLiteJobs(writer, reader, random)
-        self.schedules = SQLiteSchedules(writer, reader, random)
+        self.jobs = SQLiteJobs(writer, reader, random, limits.max_waiting)
+        self.schedules = SQLiteSchedules(writer, reader, random, limits.max_waiting)
         self.queue = SQLiteQueue(writer, loop_reader, random)
         self.pauses = SQLitePauses(writer, reader)
         self.logs = SQLiteLogs(reader)
