@@ -24,18 +24,28 @@ CHECKPOINT_PAGES = 10_000
 CACHE_KIB = 16_384
 BUSY_MILLISECONDS = 5_000
 
+# Checkpoints cannot pass a read, so the log grows for as long as it takes. All of booper's own take
+# milliseconds.
+MAX_READ_SECONDS = 30.0
+
+# How often a read looks at the clock, in steps of SQLite's machine: about a millisecond.
+_STEPS = 100_000
+
 _FULL = frozenset({"SQLITE_FULL", "SQLITE_IOERR_WRITE"})
 
 
 class Connection(aiosqlite.Connection):
     """An aiosqlite connection that runs a whole function on its thread."""
 
+    max_seconds: float | None = None
     _began: float | None = None
 
     async def __aenter__(self) -> "Connection":
         """Open the connection, on a thread of its own."""
         try:
             await super().__aenter__()
+            if self.max_seconds is not None:
+                await self.set_progress_handler(self._is_over_time, _STEPS)
         except BaseException:
             # Its thread still tells the loop that it has ended; the loop must be there then.
             self._thread.join()
@@ -60,6 +70,10 @@ class Connection(aiosqlite.Connection):
         """Return for how long the work that is running now has been, 0 if none is."""
         began = self._began
         return 0.0 if began is None else monotonic() - began
+
+    def _is_over_time(self) -> bool:
+        """Return whether the work that is running now has taken too long, which ends it."""
+        return self.max_seconds is not None and self.running_seconds() > self.max_seconds
 
     def _timed(self, work: Callable[[SQLiteTransaction], T], opened: SQLiteTransaction) -> T:
         self._began = monotonic()
@@ -93,9 +107,14 @@ def writing(path: Path, durability: str) -> Connection:
     )
 
 
-def reading(path: Path) -> Connection:
-    """Make a connection that reads beside the writing one and can change nothing."""
-    return _connection(path.absolute().as_uri() + "?mode=ro", "PRAGMA query_only = ON")
+def reading(path: Path, max_seconds: float = MAX_READ_SECONDS) -> Connection:
+    """Make a connection that reads beside the writing one and can change nothing.
+
+    Work that takes longer than `max_seconds` is ended.
+    """
+    opened = _connection(path.absolute().as_uri() + "?mode=ro", "PRAGMA query_only = ON")
+    opened.max_seconds = max_seconds
+    return opened
 
 
 def unavailable(error: sqlite3.Error | MemoryError) -> StoreUnavailable:
@@ -104,6 +123,8 @@ def unavailable(error: sqlite3.Error | MemoryError) -> StoreUnavailable:
         return StoreFull("the disk is full; free some space and send the request again")
     if is_damage(error):
         return StoreDamaged(f"the database file is damaged: {error}; see the log")
+    if getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
+        return StoreUnavailable("a read of the database took too long and was ended")
     return StoreUnavailable(f"the database cannot be used now: {error or 'no memory is left'}")
 
 

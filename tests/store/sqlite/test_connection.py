@@ -2,11 +2,14 @@
 
 import sqlite3
 import threading
+from pathlib import Path
 
 import aiosqlite
 import pytest
 
-from booper.store.sqlite.connection import Connection
+from booper.errors import StoreUnavailable
+from booper.store.sqlite.connection import Connection, reading
+from tests.support.databases import make_database
 
 pytestmark = pytest.mark.anyio
 
@@ -38,3 +41,16 @@ async def test_a_function_runs_on_the_connections_thread_in_one_hop() -> None:
             lambda opened: (opened.execute("SELECT 1").fetchone()[0], threading.current_thread())
         )
     assert (number, thread is threading.current_thread()) == (1, False)
+
+
+ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+
+
+async def test_a_read_that_takes_too_long_is_ended_and_the_next_one_is_not(tmp_path: Path) -> None:
+    """No checkpoint can pass it, so it would keep the log growing for ever."""
+    path = tmp_path / "booper.db"
+    make_database(path)
+    async with reading(path, max_seconds=0.01) as connection:
+        with pytest.raises(StoreUnavailable, match="took too long and was ended"):
+            await connection.run(lambda opened: opened.execute(ENDLESS).fetchone())
+        assert await connection.run(lambda opened: opened.execute("SELECT 1").fetchone()) == (1,)
