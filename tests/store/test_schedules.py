@@ -407,6 +407,35 @@ async def test_of_missed_runs_the_last_is_made_up_for(
     assert await gaps(store, alice) == [("misfire", "12:00:00", "12:09:00", 10)]
 
 
+async def test_what_passed_behind_a_time_that_was_run_before_is_skipped_too(
+    store: Store, alice: UUID
+) -> None:
+    """The clock was ahead, and is again: a held run gives way to an earlier time that is free.
+
+    At 12:00 the run of 12:00 has begun. At 11:00 by a clock set back, the waiting one moves to
+    11:01. At 12:00:10 that is held, for 11:59, since 12:00 was run. At 12:01:30 it can run, and
+    12:01 has passed meanwhile: that is skipped for overlap, and 12:02 is next.
+    """
+    run = await scheduled(store, alice, at=START - 2 * HOUR, overlap="queue", misfire="latest")
+    claims = await turns(store, run, now=START)
+    [first], [waiting] = claims.begun, claims.armed
+    assert first.job.planned_at == START
+    ahead = await store.queue.ahead(START - HOUR)
+    [waiting] = await store.queue.replan(ahead, START - HOUR)
+    assert waiting.planned_at == START - 59 * MINUTE
+    seen_at = START + 10 * SECOND
+    [held] = (await turns(store, waiting, now=seen_at)).held
+    assert held.planned_at == START - MINUTE
+    now = START + 90 * SECOND
+    await settle(store, first.job, completed(first.job, now))
+    claims = await turns(store, held, now=now)
+    assert [attempt.job.planned_at for attempt in claims.begun] == [START - MINUTE]
+    assert [job.planned_at for job in claims.armed] == [START + 2 * MINUTE]
+    reason, begin, end, count = (await gaps(store, alice))[-1]
+    assert (reason, count) == ("overlap", 1)
+    assert begin == end == "12:01:00"
+
+
 async def test_a_skipped_misfire_moves_on(store: Store, alice: UUID) -> None:
     """Hourly from 12:00 and seen at 12:10:30: nothing is run, 13:00 is next."""
     run = await scheduled(store, alice, misfire="skip", repeat_every=(1, "hour"))

@@ -267,7 +267,8 @@ def _untaken(
     skipped: tuple[Gap, ...] = ()
     if before is not None and before >= job.planned_at:
         skipped = (plan.gap(MISFIRE, job.planned_at, before),)
-    return replace(turn, planned_at=at, gaps=skipped)
+    behind = tuple(gap for gap in turn.gaps if gap.first > turn.planned_at)
+    return replace(turn, planned_at=at, gaps=(*skipped, *behind))
 
 
 _INSTANT = timedelta(microseconds=1)
