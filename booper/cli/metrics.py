@@ -14,13 +14,19 @@ def metrics() -> None:
 
 @metrics.command()
 def grafana() -> None:
-    """Print a dashboard: import it in Grafana, and choose your Prometheus there."""
+    """Print a dashboard for Grafana.
+
+    Import it there, and choose your Prometheus.
+    """
     _print("grafana.json")
 
 
 @metrics.command()
 def rules() -> None:
-    """Print alert rules: name the file under `rule_files` in prometheus.yml."""
+    """Print alert rules for Prometheus.
+
+    Name the file under `rule_files` in prometheus.yml.
+    """
     _print("rules.yml")
 
 
