@@ -25,6 +25,7 @@ from booper.engine.pruner import Pruner
 from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
 from booper.engine.signing import Secret
+from booper.engine.space import SpaceKeeper
 from booper.http.asgi import AppTransport
 from booper.model.duration import parse_duration
 from booper.model.retry import parse_backoff
@@ -47,6 +48,7 @@ class Kept:
     inside: AppTransport | None
     backups: Backups | None
     pruner: Pruner
+    space: SpaceKeeper
     attempts: AttemptCounts
     requests: RequestCounts = field(default_factory=RequestCounts)
 
@@ -143,6 +145,7 @@ def services_of(parts: Parts, kept: Kept, scheduler: Scheduler) -> Services:
         open_channels_key=parts.api_key if parts.open_channels else None,
         backups=kept.backups,
         pruner=kept.pruner,
+        space=kept.space,
         memory=parts.memory,
         requests=kept.requests,
         attempts=kept.attempts,

@@ -104,7 +104,7 @@ async def holding(parts: Parts, app: ASGIApp | None) -> AsyncIterator[Holder]:
         upkeep = upkeep_of(config, store.pruning, parts.clock)
         attempts = AttemptCounts(config.metrics.schedules)
         channels = Channels(parts.clock, parts.random)
-        kept = Kept(store, channels, inside, upkeep.backups, upkeep.pruner, attempts)
+        kept = Kept(store, channels, inside, upkeep.backups, upkeep.pruner, upkeep.space, attempts)
         scheduler = Scheduler(
             store, executor_of(parts, kept), reports_of(parts), parts.clock, parts.observers
         )

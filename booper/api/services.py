@@ -14,6 +14,7 @@ from booper.engine.channels import Channels
 from booper.engine.commands import Commands
 from booper.engine.pruner import Pruner
 from booper.engine.scheduler import Scheduler
+from booper.engine.space import SpaceKeeper
 from booper.guard.policy import Check, Guard
 from booper.model.retry import Backoff
 from booper.store.base import Store
@@ -52,6 +53,7 @@ class Services:
     is_administrator: bool = False
     has_app: bool = False
     pruner: Pruner | None = None
+    space: SpaceKeeper | None = None
     open_channels_key: str | None = None
     backups: Backups | None = None
     public_url: str = ""

@@ -183,6 +183,16 @@ def _of_store(reading: Reading) -> Iterator[Metric]:
         "How long the oldest read of the database has been running; 0 if none is.",
         reading.oldest_reader_seconds,
     )
+    yield _counter(
+        "pruned_rows",
+        "Rows that were deleted since the start: they were old, or the database was too large.",
+        [((), reading.pruned_rows)],
+    )
+    yield _plain(
+        "over_size",
+        "Whether the database is over [retention] max_bytes and nothing more may be deleted.",
+        float(reading.is_over_size),
+    )
 
 
 def _busiest(in_flight: Mapping[str, int]) -> list[tuple[Sequence[str], float]]:

@@ -38,6 +38,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     commit_sizes: Tallied
     commit_failures: int
     oldest_reader_seconds: float
+    pruned_rows: int
+    is_over_size: bool
     requests: Mapping[tuple[Route, int], int]
 
 
@@ -67,6 +69,8 @@ async def read(services: Services) -> Reading:
         commit_sizes=commits.sizes.read(),
         commit_failures=commits.failures,
         oldest_reader_seconds=max(waited_for, store.vitals.oldest_reader_seconds()),
+        pruned_rows=services.pruner.status.rows if services.pruner is not None else 0,
+        is_over_size=services.space is not None and services.space.status.is_over_size,
         requests=dict(services.requests),
     )
 

@@ -103,6 +103,10 @@ async def test_a_new_database_is_pruned_from_the_start(
         clock.advance(timedelta(hours=1))
         await until(lambda: _is_gone(api, job["job_id"]))
         assert (await api.read("/api/logs")) == []
+        metrics = (await Api(booper.administration).get("/metrics")).text
+    # A job and the one row of its log: the request, and the response to it.
+    assert "\nbooper_pruned_rows_total 2.0\n" in metrics
+    assert "\nbooper_over_size 0.0\n" in metrics
 
 
 async def test_a_job_that_asks_for_less_goes_earlier(
