@@ -123,6 +123,7 @@ class Retention(Table, frozen=True, kw_only=True):
     completed: Duration = (30, "days")
     cancelled: Duration = (30, "days")
     discarded: Duration = (90, "days")
+    audit: Duration = (365, "days")
     buckets: Duration = (400, "days")
     schedule_runs: Count = 20
     max_bytes: Annotated[int, msgspec.Meta(ge=0, le=1 << 50)] = 0

@@ -11,6 +11,7 @@ def retention_of(config: Config) -> Retention:
         completed=parse_span(table.completed),
         cancelled=parse_span(table.cancelled),
         discarded=parse_span(table.discarded),
+        audit=parse_span(table.audit),
         buckets=parse_span(table.buckets),
         schedule_runs=table.schedule_runs,
         max_bytes=table.max_bytes,

@@ -201,6 +201,7 @@ CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "[retention] completed": parse_span,
     "[retention] cancelled": parse_span,
     "[retention] discarded": parse_span,
+    "[retention] audit": parse_span,
     "[retention] buckets": parse_span,
     "[retention] max_bytes": _check_size,
     "[targets] allow": _check_allow,

@@ -86,6 +86,7 @@ WRONG_TYPES = [
     ("retention", "completed", '"for ever"', 'or "forever"'),
     ("retention", "cancelled", "-1", "must not be negative"),
     ("retention", "discarded", '[1, "month"]', "unknown unit 'month'"),
+    ("retention", "audit", "true", "seconds or [n, unit]"),
     ("retention", "buckets", "true", "seconds or [n, unit]"),
     ("retention", "schedule_runs", "true", "a whole number from 1 to 10000"),
     ("retention", "max_bytes", '"1 GB"', "a whole number from 0 to 1125899906842624"),

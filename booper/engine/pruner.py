@@ -14,7 +14,7 @@ from typing import Final
 
 from booper.clock import Clock, Signal, SystemClock, monotonic
 from booper.errors import StoreDamaged, StoreUnavailable
-from booper.model.retention import PRUNED_STATES, Retention
+from booper.model.retention import PRUNED_STATES, Retention, Span
 from booper.store.pruning import Found, Prunable, Pruning, Spot
 
 log = logging.getLogger("booper")
@@ -90,7 +90,8 @@ class Pruner:
             if self._retention.of(state) is not None:
                 find = partial(self._pruning.find, state, self._retention, now, is_over_size=False)
                 await self._walk(find, now)
-        await self._prune_buckets(now)
+        await self._prune_aged(self._pruning.prune_audit, self._retention.audit, now)
+        await self._prune_aged(self._pruning.prune_buckets, self._retention.buckets, now)
         self.status = replace(self.status, pruned_at=self._clock.now(), error="")
 
     async def delete(
@@ -136,14 +137,15 @@ class Pruner:
                 await self.delete(batch, now, is_over_size=False)
             spot = found.rest
 
-    async def _prune_buckets(self, now: datetime) -> None:
-        if self._retention.buckets is None:
+    async def _prune_aged(
+        self, prune: Callable[[datetime, int], Awaitable[int]], kept: Span, now: datetime
+    ) -> None:
+        if kept is None:
             return
         count = MAX_ROWS
         while count == MAX_ROWS:
             began = monotonic()
-            before = now - self._retention.buckets
-            count = await self._pruning.prune_buckets(before, MAX_ROWS)
+            count = await prune(now - kept, MAX_ROWS)
             self.status = replace(self.status, rows=self.status.rows + count)
             await rest(monotonic() - began)
 

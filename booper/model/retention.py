@@ -24,7 +24,7 @@ def parse_span(value: Duration) -> Span:
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True):
-    """How long jobs are kept after their end, by state, and buckets after their time.
+    """How long jobs are kept after their end, by state, and the rest after its time.
 
     Of each schedule the newest `schedule_runs` runs are kept whatever their age. `max_bytes` is how
     large the database may grow before jobs are deleted earlier, 0 for no limit.
@@ -33,6 +33,7 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
     completed: Span
     cancelled: Span
     discarded: Span
+    audit: Span
     buckets: Span
     schedule_runs: int
     max_bytes: int

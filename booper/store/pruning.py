@@ -84,6 +84,9 @@ class Pruning(Protocol):
         Unless it is urgent, it waits until nothing else is to be written, for a moment at most.
         """
 
+    async def prune_audit(self, before: datetime, limit: int) -> int:
+        """Delete the oldest entries of the audit from before a time; return how many there were."""
+
     async def prune_buckets(self, before: datetime, limit: int) -> int:
         """Delete the oldest buckets that begin before a time; return how many there were."""
 

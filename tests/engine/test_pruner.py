@@ -22,7 +22,7 @@ from booper.model import retention as model
 from booper.store.base import Store
 from booper.store.pruning import Prunable, Pruning
 from booper.store.sqlite import open_store
-from booper.store.values import Creation, Pruned
+from booper.store.values import Creation, Page, Pruned
 from tests.conftest import KEY, START
 from tests.support import stores
 from tests.support.api import Api
@@ -38,6 +38,7 @@ KEPT = model.Retention(
     completed=30 * DAY,
     cancelled=30 * DAY,
     discarded=90 * DAY,
+    audit=365 * DAY,
     buckets=400 * DAY,
     schedule_runs=20,
     max_bytes=0,
@@ -255,6 +256,20 @@ async def test_old_buckets_go_and_newer_ones_stay(tmp_path: Path) -> None:
         await Pruner(store.pruning, KEPT, VirtualClock(START + 401 * DAY)).prune()
         assert await store.counters.minutes(None, *everything) == []
         assert await store.counters.hours(None, *everything) == []
+
+
+async def test_old_entries_of_the_audit_go_and_newer_ones_stay(tmp_path: Path) -> None:
+    """By their own time: 365 days; those of one day are deleted in several changes."""
+    async with open_store(tmp_path / "booper.db", "normal", Random(1)) as store:
+        for number in range(MAX_ROWS + 1):
+            await store.pauses.add(f"{number}.test", START)
+        await store.pauses.remove("0.test", START + 2 * DAY)
+        first = Page(limit=100, order_by="id", descending=False)
+        await Pruner(store.pruning, KEPT, VirtualClock(START + 364 * DAY)).prune()
+        assert len(await store.history.changes(first)) == 100
+        await Pruner(store.pruning, KEPT, VirtualClock(START + 366 * DAY)).prune()
+        (left,) = await store.history.changes(first)
+        assert (left.action, left.object) == ("resume", "0.test")
 
 
 # --- the size of the file -------------------------------------------------------------------------

@@ -65,6 +65,13 @@ FROM jobs LEFT JOIN logs ON logs.job_id = jobs.id
 WHERE jobs.id IN (SELECT value FROM json_each(:ids)) GROUP BY jobs.id
 """
 
+# What a job knows of a change that is gone goes with the job.
+PRUNE_AUDIT: Final = """
+DELETE FROM audit WHERE id IN (
+    SELECT id FROM audit WHERE at < :before ORDER BY at LIMIT :limit
+)
+"""
+
 PRUNE_BUCKETS: Final = """
 DELETE FROM buckets WHERE (user_id, origin, begins_at) IN (
     SELECT user_id, origin, begins_at FROM buckets WHERE begins_at < :before
@@ -158,11 +165,18 @@ class SQLitePruning:
             return await self._writer.run(change, is_durable=False)
         return await self._writer.run_when_idle(change)
 
+    async def prune_audit(self, before: datetime, limit: int) -> int:
+        """Delete the oldest entries of the audit from before a time; return how many there were."""
+        return await self._prune_aged(PRUNE_AUDIT, before, limit)
+
     async def prune_buckets(self, before: datetime, limit: int) -> int:
         """Delete the oldest buckets that begin before a time; return how many there were."""
+        return await self._prune_aged(PRUNE_BUCKETS, before, limit)
+
+    async def _prune_aged(self, statement: str, before: datetime, limit: int) -> int:
         values = {"before": stored(before), "limit": limit}
         return await self._writer.run_when_idle(
-            lambda transaction: transaction.execute(PRUNE_BUCKETS, values).rowcount
+            lambda transaction: transaction.execute(statement, values).rowcount
         )
 
     async def space(self) -> Space:
