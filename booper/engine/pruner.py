@@ -130,9 +130,7 @@ class Pruner:
     async def _walk(self, find: Callable[[Spot], Awaitable[Found]], now: datetime) -> None:
         spot: Spot | None = Spot()
         while spot is not None:
-            began = monotonic()
             found = await find(spot)
-            await rest(monotonic() - began)
             for batch in batches(found.jobs):
                 await self.delete(batch, now, is_over_size=False)
             spot = found.rest
@@ -147,7 +145,8 @@ class Pruner:
             began = monotonic()
             count = await prune(now - kept, MAX_ROWS)
             self.status = replace(self.status, rows=self.status.rows + count)
-            await rest(monotonic() - began)
+            if count:
+                await rest(monotonic() - began)
 
     async def _wait_for_begin(self) -> None:
         """Wait until jobs may be deleted; of an older database, its owner is told first."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from booper.clock import Clock, SystemClock, monotonic
+from booper.clock import Clock, Signal, SystemClock, monotonic
 from booper.engine.pruner import Pruner, batches, rest
 from booper.errors import StoreUnavailable
 from booper.model.job import State
@@ -82,7 +82,10 @@ class SpaceKeeper:
                 space = await self.keep()
             except StoreUnavailable as error:
                 log.debug("the space is not looked at: %s", error)  # the pruner tells of it
-                await machine.pause(RETRY_AFTER)
+                await self._clock.pause(RETRY_AFTER)
+                continue
+            if not self._retention.max_bytes:  # what is free has time
+                await self._clock.wait(Signal(), self._clock.now() + LOOK_EVERY)
                 continue
             await machine.pause(SHORTEST_PAUSE)
             with suppress(TimeoutError):
@@ -166,10 +169,8 @@ class SpaceKeeper:
         return await self._look()
 
     async def _wait_for_growth(self, space: Space) -> None:
-        """Wait until the database may have come to its size, for ever if it has none."""
+        """Wait until the database may have come to its size."""
         most = self._retention.max_bytes
-        if not most:
-            await asyncio.Event().wait()
         changes = max(most * BEGINS_AT // 100 - space.used, 0) // CHANGE_BYTES
         if self._is_exhausted:  # there is nothing to delete until other jobs have ended
             changes = MAX_CHANGES
