@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from random import Random
 
 from booper.engine.headers import check_header
@@ -15,6 +15,7 @@ from tests.support.guard_corpus import ACCEPTED, REFUSED
 from tests.torture.line import Line, Size, line
 
 PUBLIC = "8.8.8.8"
+NAT64 = IPv6Network("64:ff9b::/96")
 
 SPELLINGS: tuple[Callable[[IPv4Address], str], ...] = (
     str,
@@ -73,8 +74,13 @@ def _special(count: int) -> Iterator[IPv4Address | IPv6Address]:
     for special in SPECIAL_RANGES:
         first, last = special.network[0], special.network[-1]
         yield from (first, last)
-        for _ in range(count - 2):
-            yield type(first)(random.randint(int(first), int(last)))
+        others = (type(first)(random.randint(int(first), int(last))) for _ in range(count - 2))
+        yield from (address for address in others if not _leads_to_public(address))
+
+
+def _leads_to_public(address: IPv4Address | IPv6Address) -> bool:
+    """Return whether a NAT64 address has a public IPv4 one in it (RFC 6052 §2.2): it may pass."""
+    return address in NAT64 and IPv4Address(int(address) & 0xFFFF_FFFF).is_global
 
 
 def _spelled(addresses: list[IPv4Address | IPv6Address], judged: Counter[str]) -> Iterator[str]:
