@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from sqlite3 import Connection as RawConnection
 from sqlite3 import Error
 from typing import TypeVar
 
+from booper.engine import pruner, space
 from booper.errors import StoreFull
 from booper.store.sqlite import connection
 from booper.store.sqlite.connection import Connection, unavailable
@@ -18,6 +20,14 @@ T = TypeVar("T")
 PAGES = 500
 
 
+class Standing:
+    """A machine's clock by which no time passes."""
+
+    async def pause(self, duration: timedelta) -> None:
+        """Wait for ever."""
+        await asyncio.Event().wait()
+
+
 @contextmanager
 def inline(fails: Callable[[], bool], look: Callable[[RawConnection], None]) -> Iterator[None]:
     """Run SQLite in the loop's own thread, on a disk that fails when `fails` says so.
@@ -25,6 +35,8 @@ def inline(fails: Callable[[], bool], look: Callable[[RawConnection], None]) -> 
     `look` sees the connection after each commit.
     """
     threaded, pages = Connection.run, connection.CHECKPOINT_PAGES
+    rests = vars(pruner), vars(space)
+    real_rest, real_clock = pruner.rest, vars(space)["SystemClock"]
 
     async def run(self: Connection, work: Callable[[SQLiteTransaction], T]) -> T:
         await spin(1)  # as many turns of the loop as a hop to a thread takes at least
@@ -40,6 +52,12 @@ def inline(fails: Callable[[], bool], look: Callable[[RawConnection], None]) -> 
             look(self._conn)
         return result
 
+    async def rest(seconds: float) -> None:
+        await spin(1)  # by the machine's time it would end at another moment each time
+
+    for names in rests:
+        names["rest"] = rest
+    vars(space)["SystemClock"] = Standing
     Connection.run = run  # type: ignore[method-assign]  # the seam between loop and threads
     connection.CHECKPOINT_PAGES = PAGES
     try:
@@ -47,6 +65,9 @@ def inline(fails: Callable[[], bool], look: Callable[[RawConnection], None]) -> 
     finally:
         Connection.run = threaded  # type: ignore[method-assign]
         connection.CHECKPOINT_PAGES = pages
+        for names in rests:
+            names["rest"] = real_rest
+        vars(space)["SystemClock"] = real_clock
 
 
 async def spin(turns: int | None = None) -> None:
