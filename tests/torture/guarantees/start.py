@@ -10,8 +10,10 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 from booper.store.sqlite.schema import APPLICATION_ID
-from tests.support.processes import run, serving
+from tests.support.processes import monotonic, run, serving, until
 from tests.torture.line import Line, NotMeasured, Size, line
+
+STILL_SECONDS = 0.5
 
 Trap = Callable[[Path], AbstractContextManager[tuple[str, ...]]]
 """Make a folder in which no booper can start; yields the options that make it sure."""
@@ -68,8 +70,17 @@ def taken_port(folder: Path) -> Iterator[tuple[str, ...]]:
 
 @contextmanager
 def second_process(folder: Path) -> Iterator[tuple[str, ...]]:
-    """Another daemon serves the database."""
+    """Another daemon serves the database, and writes nothing more by itself."""
     with serving(folder):
+        written, since = _files(folder), monotonic()
+
+        def is_still() -> bool:
+            nonlocal written, since
+            if (now := _files(folder)) != written:
+                written, since = now, monotonic()
+            return monotonic() - since > STILL_SECONDS
+
+        until(is_still, "the daemon has done what it does at its start")
         yield ()
 
 
