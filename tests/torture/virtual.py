@@ -9,7 +9,7 @@ import httpx
 
 from booper.app import Booper
 from booper.clock import Clock
-from booper.config import Config, Database, Delivery, Targets
+from booper.config import Config, Database, Delivery, Retention, Targets
 from tests.conftest import KEY
 from tests.support.api import Api
 
@@ -23,6 +23,8 @@ async def running(
         database=Database(path=str(database), durability="normal"),
         targets=Targets(require_https=False, allow_private_networks=True),
         delivery=Delivery(grace_seconds=0),
+        # Whatever was accepted is looked for at the end, however late that is.
+        retention=Retention(completed="forever", cancelled="forever", discarded="forever"),
     )
     async with (
         Booper(config, api_key=KEY, clock=clock, random=random, transport=target) as booper,
