@@ -22,7 +22,7 @@ class Awaited(Signal):
         self.is_awaited = asyncio.Event()
 
     def begin_waiting(self) -> asyncio.Future[None]:
-        """Tell, and begin."""
+        """Note it, and begin."""
         self.is_awaited.set()
         return super().begin_waiting()
 

@@ -346,7 +346,7 @@ class Seat:
 
     @asynccontextmanager
     async def hold(self) -> AsyncIterator[Holder]:
-        """Hold it as a booper does; what was opened before a failure is to be closed again."""
+        """Yield a holder as a booper does; what a failure left open is closed again."""
         self.attempts += 1
         self.is_held = True
         try:

@@ -32,7 +32,7 @@ class AuditPage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 async def job_timeline(call: Call) -> Response:
-    """Tell what happened to a job and why, in order of time."""
+    """Return what happened to a job and why, in order of time."""
     services, now, at = call.services, call.services.clock.now(), _at(call)
     history = await services.store.history.job(call.user_id, reference(call))
     wait = services.scheduler.wait_of(history.job, now)
@@ -40,7 +40,7 @@ async def job_timeline(call: Call) -> Response:
 
 
 async def schedule_timeline(call: Call) -> Response:
-    """Tell what happened to a schedule and its runs and why, in order of time."""
+    """Return what happened to a schedule and its runs and why, in order of time."""
     services, now, at = call.services, call.services.clock.now(), _at(call)
     schedule_id = uuid_of(call.path["schedule_id"], "schedule")
     history = await services.store.history.schedule(call.user_id, schedule_id, at)

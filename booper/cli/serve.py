@@ -115,7 +115,7 @@ def _log_failure(task: asyncio.Task[None]) -> None:
 
 
 async def _supervise(supervisor: Supervisor, booper: Booper, status: str) -> None:
-    """Tell the service manager that booper is ready, and from then on that it works."""
+    """Notify the service manager that booper is ready, and from then on that it works."""
     await booper.beat()
     supervisor.ready(status)
     await supervisor.watch(booper.beat, status, SystemClock())

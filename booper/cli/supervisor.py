@@ -43,15 +43,15 @@ class Supervisor:
         return [_listening(FIRST_DESCRIPTOR + number) for number in range(count)]
 
     def ready(self, status: str) -> None:
-        """Tell it that the start is done."""
+        """Announce that the start is done."""
         self._tell("READY=1", f"STATUS={status}")
 
     def reloading(self) -> None:
-        """Tell it that the settings are being read again, until it is told that this is ready."""
+        """Announce that the settings are read again; `ready` ends that."""
         self._tell("RELOADING=1")
 
     def stopping(self) -> None:
-        """Tell it that the end has begun."""
+        """Announce that the end has begun."""
         self._tell("STOPPING=1", "STATUS=stopping")
 
     async def watch(self, beat: Beat, status: str, clock: Clock) -> None:

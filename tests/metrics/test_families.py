@@ -39,7 +39,7 @@ def config(config: Config) -> Config:
 
 
 async def filled(booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget) -> None:
-    """Have 3 jobs for an origin and 1 for each of 24 others due; 26 of these 27 are in flight."""
+    """Make 3 jobs of an origin and 1 of each of 24 others due; 26 of these 27 are in flight."""
     target.hold()
     at = (START + timedelta(seconds=1)).isoformat()
     for number, count in [(0, 3), *((number, 1) for number in range(1, 25))]:

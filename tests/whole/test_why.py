@@ -228,7 +228,7 @@ async def retry_waited_for_a_slot(world: World) -> tuple[str, ...]:
 
 
 async def fail(world: World) -> int:
-    """Let 20 requests in a row fail, after which an origin is probed; return one that waits."""
+    """Make 20 requests in a row fail, after which an origin is probed; return one that waits."""
     world.target.respond(*[httpx.ConnectError("refused")] * 20)
     for _ in range(20):
         await world.api.create(backoff=[3600])

@@ -92,7 +92,7 @@ async def _restarted(manager: ServiceManager, restarts: int, rate: int) -> Recor
 
 
 async def _post(due: asyncio.Queue[int | None], record: Record, rate: int) -> None:
-    """Have creates fall due at a rate, by a grid that does not wait for anything."""
+    """Make creates fall due at a rate, by a grid that does not wait for anything."""
     begun, clock = monotonic(), SystemClock()
     while True:
         while record.posted < (monotonic() - begun) * rate:
