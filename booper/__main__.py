@@ -1,6 +1,9 @@
-"""`python -m booper`: the same as the command `booper`."""
+"""`python -m booper`, and the single executable: the same as the command `booper`."""
 
-from booper.cli import main
+from booper.executable import unpacked
 
 if __name__ == "__main__":
-    main()
+    with unpacked():
+        from booper.cli import main  # slow to import, and the folder must be kept before
+
+        main()

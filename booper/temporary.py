@@ -1,13 +1,13 @@
 """Folders for temporary files, and the removal of those that killed processes have left.
 
 A folder is locked while its process lives: the system gives up the lock with the process, however
-that ends. Only folders of this user that have the prefix and no lock are removed.
+that ends. Only folders of this user without a lock are removed.
 """
 
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from shutil import rmtree
@@ -48,13 +48,13 @@ def locked_folder(prefix: str) -> Iterator[Path]:
     with ExitStack() as stack:
         for _ in range(TRIES):
             folder = stack.enter_context(temporary_folder(prefix))
-            if _lock(stack, folder):
+            if lock(stack, folder):
                 break
-        _remove_abandoned(folder.parent, prefix)
+        remove_abandoned(folder.parent.glob(f"{prefix}*"))
         yield folder
 
 
-def _lock(stack: ExitStack, folder: Path) -> bool:
+def lock(stack: ExitStack, folder: Path) -> bool:
     """Lock a folder until the stack is closed; return whether it could be locked.
 
     Where the file system knows no locks nobody gets one, and no folder is ever removed.
@@ -71,11 +71,11 @@ def _lock(stack: ExitStack, folder: Path) -> bool:
         return False
 
 
-def _remove_abandoned(beside: Path, prefix: str) -> None:
-    """Remove this user's folders that no process has locked; symbolic links are not followed."""
-    for folder in beside.glob(f"{prefix}*"):
+def remove_abandoned(folders: Iterable[Path]) -> None:
+    """Remove those that are this user's and not locked; symbolic links are not followed."""
+    for folder in folders:
         with ExitStack() as stack:
-            if _is_ours(folder) and _lock(stack, folder):
+            if _is_ours(folder) and lock(stack, folder):
                 rmtree(folder, ignore_errors=True)
 
 

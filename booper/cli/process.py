@@ -10,6 +10,7 @@ from typing import Any
 
 import uvloop
 
+from booper import executable
 from booper.server.files import raise_file_limit
 
 log = logging.getLogger("booper")
@@ -64,7 +65,11 @@ def stop_event(on_hangup: Callable[[], None] | None = None) -> asyncio.Event:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
+    signals = executable.signals()
+
     def on_signal() -> None:
+        if not signals.is_new():
+            return
         if stop.is_set():
             os._exit(STOPPED_AT_ONCE)
         stop.set()

@@ -6,7 +6,6 @@ others speak too. Without their variables there is nobody to tell, and no socket
 
 import os
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -14,6 +13,7 @@ from typing import Final
 
 from booper.clock import Clock
 from booper.errors import StartError, StoreUnavailable
+from booper.executable import is_executable
 
 FIRST_DESCRIPTOR: Final = 3
 
@@ -74,7 +74,7 @@ class Supervisor:
 
     def _is_for_us(self, variable: str) -> bool:
         """Return whether a variable names this process, or the loader of a single executable."""
-        ours = [os.getpid(), os.getppid()] if getattr(sys, "frozen", False) else [os.getpid()]
+        ours = [os.getpid(), os.getppid()] if is_executable() else [os.getpid()]
         return self._environment.get(variable, "") in map(str, ours)
 
     def _tell(self, *assignments: str) -> None:

@@ -16,6 +16,7 @@ from booper.cli.addresses import authority
 from booper.cli.binding import without_covered
 from booper.config import Config
 from booper.errors import ConfigError
+from booper.executable import is_executable
 
 STATE: Final = Path("/var/lib/booper")
 
@@ -129,7 +130,7 @@ def _service(config: Config, file: Path | None, user: str | None) -> str:
     return _SERVICE.format(
         command=" ".join(map(_quoted, [*map(str, _program()), "serve", *arguments])),
         # A single executable has a loader, which stays the main process.
-        notifiers="all" if _is_single_file() else "main",
+        notifiers="all" if is_executable() else "main",
         stop_seconds=round(config.delivery.grace_seconds) + _STOP_MARGIN_SECONDS,
         user=f"User={user}" if user else "DynamicUser=yes\nUser=booper",
         state=STATE,
@@ -175,15 +176,11 @@ def _address(host: str) -> str:
 
 def _program() -> Sequence[str | Path]:
     """Return the command that has started this process, by absolute paths."""
-    if _is_single_file():
+    if is_executable():
         return [Path(sys.executable)]
     if Path(sys.argv[0]).name == "__main__.py":
         return [Path(sys.executable), "-P", "-m", "booper"]
     return [Path(shutil.which(sys.argv[0]) or sys.argv[0]).absolute()]
-
-
-def _is_single_file() -> bool:
-    return bool(getattr(sys, "frozen", False))
 
 
 def _hidden(parts: Sequence[str | Path]) -> list[Path]:

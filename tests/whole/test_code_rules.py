@@ -3,6 +3,7 @@
 import ast
 import tomllib
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ MAX_FUNCTION_LINES = 40
 # Library -> the one module that may use its private parts, or what lies in its inner modules.
 INNER_PARTS = {
     "aiosqlite": "booper/store/sqlite/connection.py",
+    "pyinstaller": "booper/executable.py",
     "uvicorn": "booper/server/protocol.py",
 }
 
@@ -161,7 +163,11 @@ def test_what_is_boopers_own_is_no_fault(text: str) -> None:
 def test_a_library_whose_inner_parts_are_used_has_a_newest_version(library: str) -> None:
     """A newer one is tried here before anyone gets it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    [bound] = [each for each in project["project"]["dependencies"] if each.startswith(library)]
+    wanted = [
+        project["project"]["dependencies"],
+        *project["project"]["optional-dependencies"].values(),
+    ]
+    [bound] = [each for each in chain(*wanted) if each.startswith(library)]
     assert "<" in bound
 
 
