@@ -16,6 +16,7 @@ from tests.support.processes import DEADLINE_SECONDS, monotonic
 
 BACKLOG = 4_096
 KEY = "sk_a_key_for_the_service_manager"
+BOOPER = (sys.executable, "-m", "booper")
 
 # systemd passes sockets from descriptor 3 on, and names the process that they are for. (Other
 # shells than bash know no descriptors above 9.)
@@ -37,6 +38,7 @@ class ServiceManager:
         passes: bool,
         environment: Mapping[str, str],
         options: Sequence[str],
+        program: Sequence[str],
     ) -> None:
         self.folder = folder
         self.host, self.port = port.getsockname()[:2]
@@ -46,6 +48,7 @@ class ServiceManager:
         self._passes = passes
         self._environment = environment
         self._options = options
+        self._program = program
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -61,7 +64,7 @@ class ServiceManager:
     def begin(self) -> None:
         """Start the service, and wait for nothing."""
         self.told.clear()
-        command = [sys.executable, "-m", "booper", "serve", *self._options]
+        command = [*self._program, "serve", *self._options]
         if self._passes:
             command = ["bash", "-c", PASSING.format(self._port.fileno()), "bash", *command]
         else:
@@ -114,6 +117,7 @@ def managing(
     passes: bool = True,
     is_abstract: bool = False,
     environment: Mapping[str, str] | None = None,
+    program: Sequence[str] = BOOPER,
 ) -> Iterator[ServiceManager]:
     """Manage a service in a folder until the end of the block; it is started by the caller.
 
@@ -138,6 +142,7 @@ def managing(
             passes=passes,
             environment={"NOTIFY_SOCKET": address, **(environment or {})},
             options=options,
+            program=program,
         )
         if not passes:
             port.close()

@@ -1,4 +1,4 @@
-"""Run booper's main job once, through an installed `booper`: `python main_job.py PATH`.
+"""Run booper's main job once, through an installed `booper`: `python main_job.py COMMAND…`.
 
 In an empty folder: serve, post a job due in a second, see it arrive, see it completed in the API,
 stop. Standard library only, so that it runs beside any installation. Exits with 1 on a failure.
@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -29,12 +29,12 @@ Arrival = tuple[str, str, dict[str, str], bytes]
 _open = build_opener(ProxyHandler({})).open
 
 
-def main(executable: str) -> None:
+def main(command: Sequence[str]) -> None:
     """Run the main job; raises on the first thing that is not as it should be."""
     with tempfile.TemporaryDirectory(prefix="booper-") as name, target() as (url, arrivals):
         folder = Path(name)
         (folder / "booper.toml").write_text(CONFIG, encoding="utf-8")
-        with serving(executable, folder) as daemon:
+        with serving(command, folder) as daemon:
             assert daemon.stdout is not None
             base, key = first_words(daemon.stdout, folder)
             say(f"booper serves on {base} and has printed a key")
@@ -102,11 +102,11 @@ def call(base: str, key: str, path: str, fields: dict[str, Any] | None = None) -
 
 
 @contextmanager
-def serving(executable: str, folder: Path) -> Iterator["subprocess.Popen[str]"]:
+def serving(command: Sequence[str], folder: Path) -> Iterator["subprocess.Popen[str]"]:
     """Run `booper serve` in a folder until the end of the block."""
     environment = {name: v for name, v in os.environ.items() if not name.startswith("BOOPER_")}
     with subprocess.Popen(
-        [executable, "serve", "--config", "booper.toml", "--port", "0"],
+        [*command, "serve", "--config", "booper.toml", "--port", "0"],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
@@ -175,6 +175,6 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        raise SystemExit("usage: python main_job.py PATH_TO_BOOPER_EXECUTABLE")
-    main(str(Path(sys.argv[1]).absolute()))
+    if len(sys.argv) < 2:
+        raise SystemExit("usage: python main_job.py COMMAND, such as the path of a booper")
+    main([str(Path(sys.argv[1]).absolute()), *sys.argv[2:]])

@@ -20,9 +20,11 @@ SHOWN = {
     "framing": "server/test_reader.py",
     "workers": "whole/test_worker_processes.py",
 }
+# Needs what `.ci/build` builds, and a core for itself: `.ci/run` tries it.
+BUILT = "executable"
 
 
-@pytest.mark.parametrize("name", [name for name in GUARANTEES if name not in SHOWN])
+@pytest.mark.parametrize("name", [name for name in GUARANTEES if name not in (*SHOWN, BUILT)])
 def test_the_guarantee_holds(name: str) -> None:
     """A few seconds of trying to break a guarantee do not break it."""
     try:
@@ -37,3 +39,10 @@ def test_what_is_left_out_is_shown_elsewhere(name: str, file: str) -> None:
     """The guarantee is one, and the file is there."""
     assert name in GUARANTEES
     assert (TESTS / file).exists()
+
+
+def test_what_must_be_built_is_tried_by_the_checks() -> None:
+    """The executable is built before, and the short form is run."""
+    script = (TESTS.parent / ".ci" / "run").read_text(encoding="utf-8")
+    build, tried = "bash .ci/build\n", f"python -m tests.torture --short --only {BUILT}\n"
+    assert -1 < script.find(build) < script.find(tried)

@@ -12,6 +12,7 @@ from tests.torture.guarantees import (
     deadline,
     disk,
     drain,
+    executable,
     fairness,
     framing,
     guard,
@@ -57,4 +58,5 @@ GUARANTEES: dict[str, Measure] = {
     "limits": limits.measure,
     "bounded": bounded.measure,
     "workers": workers.measure,
+    "executable": executable.measure,
 }
