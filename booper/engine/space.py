@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from booper.clock import Clock, Signal, SystemClock, monotonic
+from booper.clock import Clock, SystemClock, monotonic
 from booper.engine.pruner import Pruner, batches, rest
 from booper.errors import StoreUnavailable
 from booper.model.job import State
@@ -85,7 +85,7 @@ class SpaceKeeper:
                 await self._clock.pause(RETRY_AFTER)
                 continue
             if not self._retention.max_bytes:  # what is free has time
-                await self._clock.wait(Signal(), self._clock.now() + LOOK_EVERY)
+                await machine.pause(LOOK_EVERY)
                 continue
             await machine.pause(SHORTEST_PAUSE)
             with suppress(TimeoutError):
