@@ -28,7 +28,7 @@ GRACE: Final = timedelta(days=7)
 
 RETRY_AFTER: Final = timedelta(seconds=10)
 SHORTEST_PAUSE: Final = timedelta(seconds=10)
-LONGEST_PAUSE: Final = timedelta(minutes=10)
+LONGEST_PAUSE: Final = timedelta(hours=1)
 
 # How much longer it rests than it works.
 REST: Final = 3
