@@ -111,7 +111,7 @@ class Ready:
 
     def origins_to_refill(self) -> Sequence[str]:
         """Return some origins whose queues run low while the table has more of their jobs."""
-        return list(islice(self._to_refill, MAX_REFILLS))
+        return list(islice(self._to_refill, MAX_REFILLS)) if self._to_refill else []
 
     def wanted(self, origin: str) -> int:
         """Return how many more due jobs an origin's queue takes."""

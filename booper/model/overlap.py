@@ -118,14 +118,14 @@ def _on_time(
         return _run(plan, due, planned_at, following, gaps)
     if due.is_blocked and (plan.overlap is Overlap.QUEUE or planned_at > now):
         return Hold(planned_at, gaps)
-    last = plan.last_until(now) or planned_at
     if due.is_blocked:
-        last = max(last, planned_at)
+        last = max(plan.last_until(now) or planned_at, planned_at)
         gaps = (*gaps, plan.gap(OVERLAP, planned_at, last))
         return MoveOn(plan.next_after(last), gaps)
     is_last = plan.is_used_up(due.runs + 1)
     if not is_last and following is not None and following <= now:
         # Times that passed while this run waited for its turn: its predecessor's or a slot's.
+        last = plan.last_until(now) or planned_at
         gaps = (*gaps, plan.gap(OVERLAP, following, last))
         following = plan.next_after(last)
     return _run(plan, due, planned_at, following, gaps)

@@ -1,9 +1,15 @@
 """How a schedule stands in its row: its columns, a new row, and the schedule that a row holds."""
 
-from uuid import UUID
-
+from booper.model.identity import uuid_of_bytes
 from booper.model.schedule import Schedule
-from booper.store.sqlite.values import Row, loaded, loaded_or_none, stored, stored_or_none
+from booper.store.sqlite.values import (
+    Row,
+    loaded,
+    loaded_or_none,
+    stored,
+    stored_or_none,
+    user_of,
+)
 
 COLUMNS = """
 id, user_id, idempotency_key, name, description, origin, args, anchor, next_at, runs, state,
@@ -14,8 +20,8 @@ previous, inserted_at, disabled_at, ended_at
 def schedule_of(row: Row) -> Schedule:
     """Build a schedule from a row of `COLUMNS`."""
     return Schedule(
-        id=UUID(bytes=row[0]),
-        user_id=UUID(bytes=row[1]),
+        id=uuid_of_bytes(row[0]),
+        user_id=user_of(row[1]),
         idempotency_key=row[2],
         name=row[3],
         description=row[4],
