@@ -130,7 +130,7 @@ def _store(parts: Parts) -> AbstractAsyncContextManager[Store]:
     config = parts.config
     return open_store(
         parts.database,
-        config.database.durability,
+        parts.durability,
         parts.random,
         limits_of(config),
         before_upgrade(config),

@@ -14,7 +14,7 @@ import httpx
 from booper.api.memory import ResponseMemory
 from booper.api.operations import Operation
 from booper.certificates import InvalidCertificates, named_context
-from booper.clock import Clock
+from booper.clock import Clock, SystemClock
 from booper.config import Config
 from booper.engine.observer import Observers
 from booper.engine.origin_map import OriginMap
@@ -39,8 +39,8 @@ Transport = httpx.AsyncBaseTransport | Client | None
 class Parts:
     """What a process makes once, whichever database it comes to hold.
 
-    `open_channels` has messages to channels need no key, `is_shared` says whether other processes
-    may share the database.
+    `open_channels` has messages to channels need no key, `is_temporary` says that the database is
+    thrown away at the end.
     """
 
     config: Config
@@ -54,7 +54,7 @@ class Parts:
     operations: Sequence[Operation]
     origins: OriginMap | None
     open_channels: bool
-    is_shared: bool
+    is_temporary: bool
     memory: ResponseMemory = field(default_factory=ResponseMemory)
     own_secret: str = field(default_factory=partial(token_urlsafe, 32))
     """What opens booper's own helper paths; nothing learned from one run opens those of another."""
@@ -63,6 +63,16 @@ class Parts:
     def database(self) -> Path:
         """Return the path of the database."""
         return Path(self.config.database.path)
+
+    @property
+    def is_shared(self) -> bool:
+        """Return whether other processes may share the database: they know the machine's time."""
+        return isinstance(self.clock, SystemClock)
+
+    @property
+    def durability(self) -> str:
+        """Return what a change of the database waits for before it is acknowledged."""
+        return "none" if self.is_temporary else self.config.database.durability
 
     @property
     def redaction(self) -> Redaction:

@@ -217,9 +217,8 @@ class VirtualBooper:
     def _make(self, database: Path) -> Booper:
         config = replace(
             self._config,
-            # Nothing here pulls the plug, and nobody waits at the end.
-            database=Database(path=str(database), durability="normal"),
-            delivery=replace(self._config.delivery, grace_seconds=0),
+            database=Database(path=str(database)),
+            delivery=replace(self._config.delivery, grace_seconds=0),  # nobody waits at the end
         )
         booper = Booper(
             config,
@@ -229,6 +228,7 @@ class VirtualBooper:
             transport=self._target,
             app=self._app,
             user=DEFAULT_USER,
+            is_temporary=True,
         )
         booper.observers.add(self._recorder)
         return booper

@@ -31,12 +31,19 @@ MAX_READ_SECONDS = 30.0
 # How often a read looks at the clock, in steps of SQLite's machine: about a millisecond.
 _STEPS = 100_000
 
+_SYNCHRONOUS = {"full": "FULL", "normal": "NORMAL", "none": "OFF"}
+
 _FULL = frozenset({"SQLITE_FULL", "SQLITE_IOERR_WRITE"})
 
 
 class Connection(aiosqlite.Connection):
-    """An aiosqlite connection that runs a whole function on its thread."""
+    """An aiosqlite connection that runs a whole function on its thread.
 
+    One that is inline runs it in the event loop's own: everything else waits meanwhile, and no
+    time goes into hops between threads.
+    """
+
+    is_inline = False
     max_seconds: float | None = None
     _began: float | None = None
 
@@ -53,12 +60,15 @@ class Connection(aiosqlite.Connection):
         return self
 
     async def run(self, work: Callable[[SQLiteTransaction], T]) -> T:
-        """Run `work` on the connection's thread and return what it returns.
+        """Run `work` where the connection runs and return what it returns.
 
         Raises:
             StoreUnavailable, StoreFull: SQLite could not do it.
         """
         try:
+            if self.is_inline:
+                assert isinstance(self._conn, SQLiteTransaction)
+                return self._timed(work, self._conn)
             # aiosqlite's own way to its thread, which it leaves untyped and to subclasses.
             result: T = await self._execute(self._timed, work, self._conn)  # type: ignore[no-untyped-call]
         except (sqlite3.Error, MemoryError) as error:
@@ -94,25 +104,30 @@ def writing(path: Path, durability: str) -> Connection:
 
     `durability` "full" syncs the log at every commit of what must be durable; "normal" at
     checkpoints, so that a power loss can take the last commits
-    (https://www.sqlite.org/pragma.html#pragma_synchronous).
+    (https://www.sqlite.org/pragma.html#pragma_synchronous). "none" is for a file that ends with
+    its process: nothing waits for the disk, and no thread for another.
     """
-    is_full = durability == "full"
-    return _connection(
+    opened = _connection(
         path.absolute().as_uri(),
-        f"PRAGMA synchronous = {'FULL' if is_full else 'NORMAL'}",
+        f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}",
         "PRAGMA foreign_keys = ON",
         f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}",
         f"PRAGMA journal_size_limit = {CHECKPOINT_PAGES * 4096}",
-        is_full=is_full,
+        is_full=durability == "full",
     )
+    opened.is_inline = durability == "none"
+    return opened
 
 
-def reading(path: Path, max_seconds: float = MAX_READ_SECONDS) -> Connection:
+def reading(
+    path: Path, max_seconds: float = MAX_READ_SECONDS, *, is_inline: bool = False
+) -> Connection:
     """Make a connection that reads beside the writing one and can change nothing.
 
     Work that takes longer than `max_seconds` is ended.
     """
     opened = _connection(path.absolute().as_uri() + "?mode=ro", "PRAGMA query_only = ON")
+    opened.is_inline = is_inline
     opened.max_seconds = max_seconds
     return opened
 

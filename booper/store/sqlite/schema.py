@@ -29,8 +29,9 @@ def migrate(
     connection: sqlite3.Connection,
     path: str,
     before_upgrade: Callable[[int], None] = lambda version: None,
+    journal: str = "WAL",
 ) -> None:
-    """Migrate the file behind `connection` to the newest schema and switch it to WAL.
+    """Migrate the file behind `connection` to the newest schema and switch it to a journal mode.
 
     All in one transaction: whenever this ends, the file has the old schema or the newest one.
     `before_upgrade` is called with the old one's number, before anything of it changes.
@@ -46,7 +47,7 @@ def migrate(
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         # Fails at once on a file that cannot be written, which would else show at the first job.
         connection.execute(f"PRAGMA user_version = {version}")
-        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA journal_mode = {journal}")
         add_functions(connection)
         if version < newest:
             _apply(connection, migrations()[version:], newest)

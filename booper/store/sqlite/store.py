@@ -101,6 +101,8 @@ async def open_store(
 ) -> AsyncIterator[SQLiteStore]:
     """Open the database file, made and migrated where needed; the only process to hold it.
 
+    `durability` is what `writing` takes.
+
     `before_upgrade` is called with the path and the number of the schema that is to be changed.
 
     Raises:
@@ -114,7 +116,8 @@ async def open_store(
             await asyncio.to_thread(_check_log, path)
             connection = await stack.enter_async_context(writing(path, durability))
             upgrade = partial(before_upgrade, path)
-            await connection.run(lambda opened: migrate(opened, str(path), upgrade))
+            journal = "MEMORY" if durability == "none" else "WAL"
+            await connection.run(lambda opened: migrate(opened, str(path), upgrade, journal))
             store = await _opened(stack, path, connection, random, limits)
         except (sqlite3.Error, StoreUnavailable) as error:
             raise UnusableDatabase(f"cannot open the database {path}: {error}") from error
@@ -163,9 +166,10 @@ async def _opened(
     writer = Writer(connection, files.check, announcements.committed)
     keys = SQLiteKeys(writer, random, FirstKeyFile(path))
     await connection.run(keys.load)
-    reader = await stack.enter_async_context(reading(path))
+    is_inline = connection.is_inline
+    reader = await stack.enter_async_context(reading(path, is_inline=is_inline))
     # Of its own, so that somebody's long list does not hold up what is due.
-    loop_reader = await stack.enter_async_context(reading(path))
+    loop_reader = await stack.enter_async_context(reading(path, is_inline=is_inline))
     await stack.enter_async_context(_committing(writer))
     await stack.enter_async_context(_watching(files))
     return SQLiteStore(

@@ -163,11 +163,13 @@ class Writer:
         The thread gets the interpreter's lock when the event loop has nothing to do, so it takes
         the next group then, and does not go to the loop for it and wait once more.
         """
+        is_inline = self._connection.is_inline
+        call_soon = loop.call_soon if is_inline else loop.call_soon_threadsafe
         while self._waiting or self._idle_work:
             group = self._next_group()
             began = monotonic()
             outcomes = _commit_group(group, connection)
-            loop.call_soon_threadsafe(self._tell, outcomes, monotonic() - began)
+            call_soon(self._tell, outcomes, monotonic() - began)
 
     def _tell(self, outcomes: Sequence[Outcome], seconds: float = 0.0) -> None:
         """Resolve the futures of changes, on their event loop, and announce what was committed.

@@ -3,12 +3,15 @@
 import sqlite3
 import threading
 from pathlib import Path
+from random import Random
 
 import aiosqlite
 import pytest
 
+from booper.clock import EPOCH
 from booper.errors import StoreUnavailable
-from booper.store.sqlite.connection import Connection, reading
+from booper.store.sqlite import open_store
+from booper.store.sqlite.connection import Connection, reading, writing
 from tests.support.databases import make_database
 
 pytestmark = pytest.mark.anyio
@@ -54,3 +57,23 @@ async def test_a_read_that_takes_too_long_is_ended_and_the_next_one_is_not(tmp_p
         with pytest.raises(StoreUnavailable, match="took too long and was ended"):
             await connection.run(lambda opened: opened.execute(ENDLESS).fetchone())
         assert await connection.run(lambda opened: opened.execute("SELECT 1").fetchone()) == (1,)
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names of what is in a folder, in order."""
+    return sorted(file.name for file in folder.iterdir())
+
+
+async def test_a_connection_to_a_file_that_is_thrown_away_works_in_the_loops_own_thread(
+    tmp_path: Path,
+) -> None:
+    """It writes no journal to the disk, and its errors are those of any other connection."""
+    path = tmp_path / "booper.db"
+    async with open_store(path, "none", Random(1)) as store:
+        await store.check_writable(EPOCH)
+        assert names_in(tmp_path) == ["booper.db", "booper.db.lock"]
+    async with writing(path, "none") as connection:
+        thread = await connection.run(lambda opened: threading.current_thread())
+        assert thread is threading.current_thread()
+        with pytest.raises(StoreUnavailable, match="no such table: missing"):
+            await connection.run(lambda opened: opened.execute("SELECT * FROM missing"))
