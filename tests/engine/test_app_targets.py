@@ -220,6 +220,7 @@ async def test_a_booper_inside_a_program_adds_no_lines_of_a_server(
 ) -> None:
     """Its sockets beside the database come and go in silence; the program's own server tells."""
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "uvicorn")  # which a command of an earlier test has set
     async with Booper(config, transport=FakeTarget()):
         logging.getLogger("uvicorn.error").info("Started server process")
     assert [each.getMessage() for each in caplog.records if each.name.startswith("uvicorn")] == [
