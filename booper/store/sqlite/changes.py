@@ -25,7 +25,8 @@ class Change(msgspec.Struct, frozen=True, eq=False):
     """One change that waits: what makes it, what it is made for, and who is told.
 
     `is_statement` says that `work` makes it, and others with it, by a single statement;
-    `is_durable` that it must be on the disk before its caller is told.
+    `is_durable` that it must be on the disk before its caller is told; `is_patient` that no other
+    may wait for more than itself on its account.
     """
 
     work: Work[Any, Any]
@@ -33,6 +34,7 @@ class Change(msgspec.Struct, frozen=True, eq=False):
     future: asyncio.Future[Any]
     is_statement: bool = False
     is_durable: bool = True
+    is_patient: bool = False
 
 
 Outcome = tuple[Change, Any, BaseException | None]

@@ -158,6 +158,7 @@ def _connection(uri: str, *pragmas: str, is_full: bool = False) -> Connection:
         for pragma in pragmas:
             connection.execute(pragma)
         connection.is_full = is_full
+        connection.checkpoint_pages = CHECKPOINT_PAGES
         return connection
 
     return Connection(connect, iter_chunk_size=64)

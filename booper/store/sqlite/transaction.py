@@ -32,7 +32,9 @@ class SQLiteTransaction(Watched):
         self.waits = WaitRows(self)
         self.audit = AuditRows(self)
         self.is_full = False
+        self.checkpoint_pages = 0
         self._waits = True
+        self._checkpoints = True
 
     def wait_for_disk(self, is_wanted: bool) -> None:
         """Make the commits from now on wait for the disk, or leave that to a later one.
@@ -43,6 +45,16 @@ class SQLiteTransaction(Watched):
         if self.is_full and is_wanted != self._waits:
             self.execute(f"PRAGMA synchronous = {'FULL' if is_wanted else 'NORMAL'}")
             self._waits = is_wanted
+
+    def checkpoint_with_commits(self, is_wanted: bool) -> None:
+        """Make the commits from now on checkpoint a log that is long, or leave that to a later one.
+
+        It is the connection's own setting (https://www.sqlite.org/pragma.html#pragma_wal_autocheckpoint).
+        """
+        if is_wanted != self._checkpoints:
+            pages = self.checkpoint_pages if is_wanted else 0
+            self.execute(f"PRAGMA wal_autocheckpoint = {pages}").fetchone()
+            self._checkpoints = is_wanted
 
     @property
     def is_damaged(self) -> bool:

@@ -6,6 +6,10 @@ the connection, undone alone if it fails. Changes of one kind can be made by one
 them, which spares most of their statements; only if that fails is each made by itself. Groups
 follow each other on the connection's thread: between two of them it need not see the event loop.
 A group in which nothing has to be durable does not wait for the disk; the next one takes it along.
+
+A commit that makes the log long enough checkpoints it, which takes many times as long as the commit
+itself. What is done when nothing else waits makes no other change wait for that: its commits leave
+the log alone, and a checkpoint of its own is done as such work, too.
 """
 
 import asyncio
@@ -13,6 +17,7 @@ import logging
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -36,6 +41,9 @@ MAX_TOGETHER = 500
 MAX_PATIENCE = 0.1
 """How many seconds a change waits at most until nothing else is to be written."""
 
+CHECKPOINT_EVERY = 20
+"""After how many changes that waited for an idle moment a checkpoint does: a few MB of log."""
+
 
 class Writer:
     """Collect changes and commit them in groups, in the order in which they came.
@@ -57,6 +65,7 @@ class Writer:
         self._waiting: deque[Change] = deque()
         self._idle_work: deque[Change] = deque()
         self._patient_until = 0.0
+        self._until_checkpoint = CHECKPOINT_EVERY
         self.changes = 0
         self._awaited = 0
         self._have_come = asyncio.Event()
@@ -110,14 +119,27 @@ class Writer:
     async def run_when_idle(self, work: Callable[[SQLiteTransaction], T]) -> T:
         """Make a change that others do not wait for, by itself, once no other waits.
 
-        After `MAX_PATIENCE` it is made anyway. It need not be durable.
+        After `MAX_PATIENCE` it is made anyway. It need not be durable. Of many of them some return
+        only after a checkpoint.
 
         Raises:
             StoreUnavailable: nothing was changed.
         """
+        result: T = await self._when_idle(alone, work)
+        self._until_checkpoint -= 1
+        if self._until_checkpoint <= 0:
+            self._until_checkpoint = CHECKPOINT_EVERY
+            with suppress(StoreUnavailable):  # the change is made
+                await self._when_idle(_checkpoint, None)
+        return result
+
+    async def _when_idle(self, work: Work[A, T], item: A) -> T:
         future = self._future()
         self._patient_until = monotonic() + MAX_PATIENCE
-        self._idle_work.append(Change(alone, work, future, is_durable=False))
+        change = Change(
+            work, item, future, is_statement=work is _checkpoint, is_durable=False, is_patient=True
+        )
+        self._idle_work.append(change)
         self._arrived.set()
         result: T = await future
         return result
@@ -212,6 +234,7 @@ def _commit_group(group: Sequence[Change], connection: SQLiteTransaction) -> lis
     """
     try:
         connection.wait_for_disk(any(map(_is_durable, group)))
+        connection.checkpoint_with_commits(not any(map(_is_patient, group)))
         return commit_together(group, connection)
     # A change may end its transaction and raise anything; that must not end the writer.
     except Exception as error:
@@ -222,3 +245,11 @@ def _commit_group(group: Sequence[Change], connection: SQLiteTransaction) -> lis
 
 
 _is_durable = attrgetter("is_durable")
+_is_patient = attrgetter("is_patient")
+
+
+def _checkpoint(connection: SQLiteTransaction, items: Sequence[None]) -> Sequence[None]:
+    """Write what is in the log to the database, as far as no reader needs the log for that."""
+    if not connection.in_transaction:  # as it is in a damaged database, where it has time
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    return items

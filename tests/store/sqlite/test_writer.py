@@ -12,7 +12,8 @@ from anyio.lowlevel import checkpoint
 
 from booper.errors import StoreDamaged, StoreFull, StoreUnavailable
 from booper.store.sqlite.connection import Connection, writing
-from booper.store.sqlite.writer import MAX_TOGETHER, Writer
+from booper.store.sqlite.transaction import SQLiteTransaction
+from booper.store.sqlite.writer import CHECKPOINT_EVERY, MAX_TOGETHER, Writer
 
 pytestmark = pytest.mark.anyio
 
@@ -52,6 +53,16 @@ async def committing(writer: Writer) -> AsyncIterator[Writer]:
     finally:
         writer.close()
         await task
+
+
+async def checkpoint_each_commit(connection: Connection) -> None:
+    """Have each commit that may do a checkpoint do one."""
+
+    def change(opened: SQLiteTransaction) -> None:
+        opened.checkpoint_pages = 1
+        opened.execute("PRAGMA wal_autocheckpoint = 1").fetchone()
+
+    await connection.run(change)
 
 
 def note(text: str) -> Callable[[sqlite3.Connection], int]:
@@ -303,6 +314,54 @@ async def test_a_closed_writer_commits_what_waits_and_takes_no_more(
     await writer.commit_forever()
     assert await asyncio.gather(*waiting) == [1, 2]
     assert await notes(connection) == ["one", "two"]
+
+
+async def test_what_is_done_when_idle_leaves_the_log_to_others(
+    writer: Writer, connection: Connection, tmp_path: Path
+) -> None:
+    """A commit that nobody waits for does no checkpoint; the next one of another kind does."""
+    database = tmp_path / "notes.db"
+    await checkpoint_each_commit(connection)
+    await writer.run(note("before"))
+    before = database.read_bytes()
+    await writer.run_when_idle(note("x" * 10_000))
+    assert database.read_bytes() == before
+    await writer.run(note("after"))
+    assert b"x" * 1_000 in database.read_bytes()
+
+
+async def test_much_that_is_done_when_idle_is_checkpointed_by_itself(
+    writer: Writer, connection: Connection, tmp_path: Path
+) -> None:
+    """So the log does not come to the length at which a change that is waited for must do it."""
+    database = tmp_path / "notes.db"
+    for _ in range(CHECKPOINT_EVERY - 1):
+        await writer.run_when_idle(note("x" * 10_000))
+    assert b"x" * 1_000 not in database.read_bytes()
+    await writer.run_when_idle(note("the last"))
+    assert b"x" * 1_000 in database.read_bytes()
+    assert len(await notes(connection)) == CHECKPOINT_EVERY
+
+
+async def test_what_was_done_when_idle_is_done_though_no_checkpoint_can_be(
+    connection: Connection,
+) -> None:
+    """Nobody is told that a change failed which was made, where only its checkpoint is refused."""
+    made = False
+
+    def check() -> None:
+        if made:
+            raise StoreUnavailable("the file is gone")
+
+    def last(opened: sqlite3.Connection) -> int:
+        nonlocal made
+        made = True
+        return note("the last")(opened)
+
+    async with committing(Writer(connection, check)) as writer:
+        for _ in range(CHECKPOINT_EVERY - 1):
+            await writer.run_when_idle(note("one"))
+        assert await writer.run_when_idle(last) == CHECKPOINT_EVERY
 
 
 async def test_a_writer_closed_while_idle_ends(connection: Connection) -> None:
