@@ -111,12 +111,15 @@ class Daemon:
 
 
 @contextmanager
-def serving(folder: Path, target: Target, module: str = SERVE) -> Iterator[Daemon]:
+def serving(
+    folder: Path, target: Target, module: str = SERVE, settings: str = ""
+) -> Iterator[Daemon]:
     """Run a booper over the database in a folder until the end of the block.
 
-    `INSTANT` in place of `SERVE` has a store that answers creates at once.
+    `INSTANT` in place of `SERVE` has a store that answers creates at once. `settings` are tables of
+    the configuration beside those that are always set.
     """
-    (folder / "booper.toml").write_text(CONFIG)
+    (folder / "booper.toml").write_text(CONFIG + settings)
     command = [sys.executable, "-m", module, "serve", "--config", "booper.toml", "--port", "0"]
     environment = {"BOOPER_API_KEY": KEY, "PYTHONPATH": str(ROOT)}
     begun = perf_counter()

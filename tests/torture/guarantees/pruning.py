@@ -1,0 +1,162 @@
+"""A million rows are deleted beside 200 jobs a second, and hold up neither jobs nor creates.
+
+Each pair of rounds is over the same file: one deletes what is old, the other keeps it.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from tests.benchmarks import load
+from tests.benchmarks.daemon import serving
+from tests.benchmarks.fill import fill
+from tests.benchmarks.jobs import MOMENT, microseconds
+from tests.benchmarks.runner import percentile
+from tests.benchmarks.target import Target, running
+from tests.torture.line import Line, Size, line
+from tests.torture.pruning_daemon import LOG, ROWS
+
+DAEMON = "tests.torture.pruning_daemon"
+PER_SECOND = 200
+CONNECTIONS = 16
+PATIENCE_SECONDS = 30.0
+
+KEEP_ALL = """
+[retention]
+completed = "forever"
+"""
+
+AGE = 40 * 86_400_000_000
+MAKE_OLD = f"""
+UPDATE jobs SET inserted_at = inserted_at - {AGE}, scheduled_at = scheduled_at - {AGE},
+    planned_at = planned_at - {AGE}, attempted_at = attempted_at - {AGE},
+    completed_at = completed_at - {AGE}
+"""
+
+MAX_RATIO = 1.25
+MAX_MILLISECONDS = 20.0
+MAX_WORK = 120_000
+"""Instructions of one transaction, which take that long: in short they are counted, not timed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How many old jobs there are (each is two rows), and how many pairs of rounds."""
+
+    jobs: int
+    pairs: int
+    seconds: int
+    rows: int
+
+
+LONG = Form(jobs=560_000, pairs=5, seconds=24, rows=1_000_000)
+SHORT = Form(jobs=20_000, pairs=1, seconds=3, rows=1_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Milliseconds that 99 of a hundred jobs were late at most, and creates took."""
+
+    late: float
+    create: float
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One of the pruner's; without rows it is a checkpoint, or gives free space back."""
+
+    milliseconds: float
+    cpu_milliseconds: float
+    work: int
+    rows: int
+
+
+def measure(size: Size, batch: int | None = None) -> Line:
+    """Run pairs of rounds; `batch` is how many rows a transaction deletes in place of its own."""
+    form = size.pick(LONG, SHORT)
+    with TemporaryDirectory() as name, running() as target, _deleting(batch):
+        folder = Path(name)
+        fill(folder, target, finished=form.jobs)
+        with closing(sqlite3.connect(folder / "booper.db")) as connection, connection:
+            connection.execute(MAKE_OLD)
+        pairs = [_pair(folder, target, form) for _ in range(form.pairs)]
+        done = _transactions(folder)
+    return _judged(size, form, pairs, done)
+
+
+@contextmanager
+def _deleting(batch: int | None) -> Iterator[None]:
+    """Have the daemons that are started meanwhile delete so many rows at once."""
+    if batch is not None:
+        os.environ[ROWS] = str(batch)
+    try:
+        yield
+    finally:
+        os.environ.pop(ROWS, None)
+
+
+def _pair(folder: Path, target: Target, form: Form) -> tuple[Round, Round]:
+    """Return a round that deletes, and one that does not."""
+    return _round(folder, target, form, ""), _round(folder, target, form, KEEP_ALL)
+
+
+def _round(folder: Path, target: Target, form: Form, settings: str) -> Round:
+    count = form.seconds * PER_SECOND
+    with serving(folder, target, DAEMON, settings) as daemon:
+        creates = daemon.create_load(
+            count,
+            CONNECTIONS,
+            due=microseconds() + MOMENT,
+            step=1_000_000 // PER_SECOND,
+            rate=PER_SECOND,
+        )
+        process = load.start(creates)
+        arrived = target.wait(count, form.seconds + PATIENCE_SECONDS)
+        created = load.finish(process)
+    late = [(arrival.at - arrival.due) / 1_000 for arrival in arrived]
+    return Round(percentile(late, 99), percentile(created.milliseconds, 99))
+
+
+def _transactions(folder: Path) -> list[Transaction]:
+    """Return what the daemons have noted."""
+    lines = [text.split() for text in (folder / LOG).read_text().splitlines()]
+    return [
+        Transaction(float(took) * 1_000, float(cpu) * 1_000, int(work), int(rows))
+        for took, cpu, work, rows in lines
+    ]
+
+
+def _judged(
+    size: Size, form: Form, pairs: Sequence[tuple[Round, Round]], done: Sequence[Transaction]
+) -> Line:
+    late = median(pruned.late / kept.late for pruned, kept in pairs)
+    create = median(pruned.create / kept.create for pruned, kept in pairs)
+    rows = sum(each.rows for each in done)
+    longest = percentile([each.milliseconds for each in done], 99.9)
+    work = max(each.work for each in done)
+    faults = [f"only {rows:,} rows"] if rows < form.rows else []
+    if work > MAX_WORK:
+        faults.append(f"a transaction of {work:,} instructions, more than {MAX_WORK:,}")
+    if size is Size.LONG:
+        faults += [
+            f"{what} is {is_:.3g}, more than {most}"
+            for what, is_, most in (
+                ("lateness p99", late, MAX_RATIO),
+                ("create p99", create, MAX_RATIO),
+                ("p99.9 of transactions", longest, MAX_MILLISECONDS),
+            )
+            if is_ > most
+        ]
+    shown = ", ".join(f"{it.late:.1f}/{it.create:.1f}" for pair in pairs for it in pair)
+    figure = (
+        f"{rows:,} rows deleted, in {len(done):,} transactions with what gives space back; p99.9 "
+        f"{longest:.1f} ms ({percentile([each.cpu_milliseconds for each in done], 99.9):.1f} ms of "
+        f"CPU), at most {work:,} instructions; lateness p99 {late:.2f} and create p99 {create:.2f} "
+        f"times as long as without (ms, with and without by turns: {shown})"
+    )
+    return line("pruning", figure, faults)
