@@ -29,6 +29,7 @@ from tests.torture.guarantees import (
     travel,
     wal,
     workers,
+    year,
 )
 from tests.torture.line import Line, Size
 
@@ -61,4 +62,5 @@ GUARANTEES: dict[str, Measure] = {
     "bounded": bounded.measure,
     "workers": workers.measure,
     "executable": executable.measure,
+    "year": year.measure,
 }
