@@ -19,6 +19,7 @@ from booper.cli import remote, streams
 from booper.cli.docs import docs
 from booper.cli.groups import Group
 from booper.cli.history import audit, why
+from booper.cli.imports import imports
 from booper.cli.jobs import jobs
 from booper.cli.logs import logs
 from booper.cli.metrics import metrics
@@ -255,6 +256,7 @@ _REMOTE = {
     "audit": audit,
     "breakers": breakers,
     "create": _OLDER_RUN,
+    "import": imports,
     "jobs": jobs,
     "logs": logs,
     "pause": pause,

@@ -35,8 +35,11 @@ _FIELD: Final = re.compile(r"\b[a-z]+_[a-z_]+\b")
 """A field whose name is no word of plain English."""
 
 
-def message(error: ClientError) -> str:
-    """Return what went wrong, in the words of the command line, and what to do."""
+def message(error: ClientError, server: str = "--url") -> str:
+    """Return what went wrong, in the words of the command line, and what to do.
+
+    `server` is the option that names the server.
+    """
     match error:
         case Unreachable(may_have_happened=True):
             return (
@@ -46,7 +49,8 @@ def message(error: ClientError) -> str:
         case Unreachable():
             return (
                 f"no response from {error.url} ({error.reason}); is booper running there? "
-                "Start it with `booper serve`, or name another address with --url or BOOPER_URL"
+                f"Start it with `booper serve`, or name another address with {server} or "
+                "BOOPER_URL"
             )
         case Invalid(fields=fields) if fields:
             return "; ".join(

@@ -13,7 +13,7 @@ import click
 from booper.cli.addresses import local_url
 from booper.cli.failures import exit_code, message
 from booper.cli.overview import overview_lines
-from booper.cli.settings import read_settings, source_of
+from booper.cli.settings import option_of, read_settings, source_of
 from booper.cli.shown import (
     audit_table,
     breakers_table,
@@ -155,7 +155,7 @@ def connected(
         ):
             yield Output(client, is_json)
     except ClientError as error:
-        click.echo(printable(f"booper: {message(error)}"), err=True)
+        click.echo(printable(f"booper: {message(error, option_of('url'))}"), err=True)
         sys.exit(exit_code(error))
 
 

@@ -4,7 +4,7 @@
 tenth of a second.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import wraps
 from pathlib import Path
@@ -18,19 +18,6 @@ if TYPE_CHECKING:
     from booper.cli.output import Output
 
 json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON, for programs.")
-_OPTIONS = (
-    click.option("--url", envvar="BOOPER_URL", show_envvar=True, help="The URL of the server."),
-    click.option("--key", envvar="BOOPER_API_KEY", show_envvar=True, help="The API key."),
-    click.option(
-        "--config",
-        "config_path",
-        type=click.Path(path_type=Path),
-        envvar="BOOPER_CONFIG",
-        show_envvar=True,
-        help="The TOML file that names the server and the key, unless --url and --key do.",
-    ),
-    json_option,
-)
 # Spelled out, not imported: what knows them takes a tenth of a second to import.
 STATES = (
     "scheduled",
@@ -56,19 +43,46 @@ LIMIT = click.option(
 
 def client_command(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options of all client commands to a command, which is called with an `Output`."""
+    return client_command_at("--url")(function)
 
-    @wraps(function)
-    def command(
-        url: str | None, key: str | None, config_path: Path | None, is_json: bool, **given: Any
-    ) -> None:
-        from booper.cli.output import connected
 
-        with connected(url, key, config_path, is_json) as out:
-            function(out, **given)
+def client_command_at(option: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add them as `client_command` does, with another option for the URL of the server."""
 
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    def decorated(function: Callable[..., None]) -> Callable[..., None]:
+        @wraps(function)
+        def command(
+            url: str | None, key: str | None, config_path: Path | None, is_json: bool, **given: Any
+        ) -> None:
+            from booper.cli.output import connected
+
+            with connected(url, key, config_path, is_json) as out:
+                function(out, **given)
+
+        for each in reversed(_options(option)):
+            command = each(command)
+        return command
+
+    return decorated
+
+
+def _options(server: str) -> Sequence[Callable[[Callable[..., None]], Callable[..., None]]]:
+    """Return the options of all client commands, of which `server` names the server."""
+    return (
+        click.option(
+            server, "url", envvar="BOOPER_URL", show_envvar=True, help="The URL of the server."
+        ),
+        click.option("--key", envvar="BOOPER_API_KEY", show_envvar=True, help="The API key."),
+        click.option(
+            "--config",
+            "config_path",
+            type=click.Path(path_type=Path),
+            envvar="BOOPER_CONFIG",
+            show_envvar=True,
+            help=f"The TOML file that names the server and the key, unless {server} and --key do.",
+        ),
+        json_option,
+    )
 
 
 @click.command()

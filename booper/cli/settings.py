@@ -34,8 +34,17 @@ def is_from_environment(parameter: str) -> bool:
 
 def source_of(parameter: str) -> str:
     """Return the name under which a parameter of the running command was given."""
-    context = click.get_current_context()
-    option = next(each for each in context.command.params if each.name == parameter)
+    option = _parameter(parameter)
     if is_from_environment(parameter) and isinstance(option.envvar, str):
         return option.envvar
     return option.opts[0]
+
+
+def option_of(parameter: str) -> str:
+    """Return the option by which a parameter of the running command can be given."""
+    return _parameter(parameter).opts[0]
+
+
+def _parameter(name: str) -> click.Parameter:
+    context = click.get_current_context()
+    return next(each for each in context.command.params if each.name == name)

@@ -58,7 +58,7 @@ CODE = {
     "clients": ["sh"],
     "embedding": ["python", "python"],
     "developing": [],
-    "moving": ["js"],
+    "moving": ["js", "sh"],
 }
 
 
@@ -256,7 +256,7 @@ def test_a_terminal_gets_plain_text_through_the_pager(tmp_path: Path) -> None:
     finally:
         os.close(terminal)
         os.close(other_end)
-    assert "MOVING OVER FROM THE HOSTED SERVICE\r\n\r\nPROGRAMS FOR" in shown
+    assert "MOVING OVER TO BOOPER\r\n\r\nFROM THE HOSTED BOOPER" in shown
     assert "`" not in shown.split("CONST BASE")[0]
 
 
