@@ -15,6 +15,7 @@ from booper.api.cors import with_cors
 from booper.api.limits import RateLimit
 from booper.api.request_counts import RequestCounts
 from booper.api.services import Services
+from booper.engine.alerts import Alerts
 from booper.engine.attempt_counts import AttemptCounts
 from booper.engine.backups import Backups
 from booper.engine.channels import Channels
@@ -40,7 +41,7 @@ USER_AGENT: Final = f"booper/{__version__}"
 class Kept:
     """What stays when settings change; `inside` leads to the program around booper, if any.
 
-    `backups` is None where the daemon makes none.
+    `backups` is None where the daemon makes none, `alerts` until its parts are there.
     """
 
     store: Store
@@ -50,6 +51,7 @@ class Kept:
     pruner: Pruner
     space: SpaceKeeper
     attempts: AttemptCounts
+    alerts: Alerts | None = None
     requests: RequestCounts = field(default_factory=RequestCounts)
 
 
@@ -149,5 +151,6 @@ def services_of(parts: Parts, kept: Kept, scheduler: Scheduler) -> Services:
         memory=parts.memory,
         requests=kept.requests,
         attempts=kept.attempts,
+        alerts=kept.alerts,
         public_url=str(server.public or ""),
     )

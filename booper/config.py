@@ -11,12 +11,14 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec.structs import force_setattr
 
+from booper.alert_settings import Alerts
 from booper.errors import ConfigError
 from booper.model.duration import Duration
 from booper.model.public_url import PublicURL
 from booper.model.retry import EXPONENTIAL
 from booper.model.suggestion import did_you_mean
-from booper.setting_checks import Table, hints, read_metrics, read_origin_name
+from booper.setting_checks import read_metrics, read_origin_name
+from booper.setting_table import Table, hints, toml_name
 from booper.toml_file import load_toml
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
@@ -167,6 +169,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     webhooks: Webhooks = msgspec.field(default_factory=Webhooks)
     channels: Channels = msgspec.field(default_factory=Channels)
     metrics: Metrics = msgspec.field(default_factory=Metrics)
+    alerts: Alerts = msgspec.field(default_factory=Alerts)
     limits: Limits = msgspec.field(default_factory=Limits)
     client: Client = msgspec.field(default_factory=Client)
     origins: Mapping[str, Origin] = msgspec.field(default_factory=dict)
@@ -271,10 +274,11 @@ def _origins(tables: Any, where: str) -> Mapping[str, Origin]:
 def _table(name: str, kind: type, values: Any, where: str) -> Any:
     if not isinstance(values, dict):
         raise ConfigError(f"{where}: {name} must be a table, write [{name}] above its settings")
+    names = {toml_name(known): known for known in hints(kind)}
     for key in values:
-        _check_name(key, hints(kind), f"{where}: [{name}] unknown setting {key!r}", "settings")
+        _check_name(key, names, f"{where}: [{name}] unknown setting {key!r}", "settings")
     try:
-        return kind(**values)
+        return kind(**{names[key]: value for key, value in values.items()})
     except ConfigError as error:
         message = str(error).removeprefix(f"[{kind.__name__.lower()}] ")
         raise ConfigError(f"{where}: [{name}] {message}") from error

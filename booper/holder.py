@@ -7,11 +7,14 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
+from random import Random
 
 from starlette.types import ASGIApp
 
-from booper.assembly import Applications, Kept, executor_of, reports_of
+from booper.alerting import Alarm, alarm_of, alert_delivery
+from booper.assembly import USER_AGENT, Applications, Kept, executor_of, reports_of
 from booper.config import Config
 from booper.engine.attempt_counts import AttemptCounts
 from booper.engine.channels import Channels
@@ -28,7 +31,7 @@ from booper.server.limits import Limits
 from booper.server.sharing import sharing
 from booper.store.base import Store
 from booper.store.sqlite import FirstKeyFile, open_store
-from booper.upkeep import before_upgrade, upkeep_of
+from booper.upkeep import Upkeep, before_upgrade, upkeep_of
 
 log = logging.getLogger("booper")
 
@@ -46,6 +49,7 @@ class Holder:
         first_key: str | None,
         grace: timedelta,
         heartbeat: Heartbeat,
+        alarm: Alarm,
     ) -> None:
         self.application = applications.application
         self.administration = applications.administration
@@ -58,12 +62,14 @@ class Holder:
         self._clients = [client]
         self._loop = loop
         self._grace = grace
+        self._alarm = alarm
 
     def use(self, parts: Parts) -> None:
         """Go on by other settings; attempts that have begun end as they began."""
         self._clients.append(parts.client)
         self.scheduler.use(executor_of(parts, self._kept))
         self._applications.use(parts)
+        self._alarm.use(parts.config, parts.client, parts.guard, parts.origins)
 
     async def close_clients(self) -> None:
         """Close the connections to targets, also those that older settings have opened."""
@@ -108,6 +114,10 @@ async def holding(parts: Parts, app: ASGIApp | None) -> AsyncIterator[Holder]:
         scheduler = Scheduler(
             store, executor_of(parts, kept), reports_of(parts), parts.clock, parts.observers
         )
+        heartbeat = Heartbeat(scheduler.turns, store, parts.clock)
+        alarm = _alarm(parts, store, scheduler, upkeep, heartbeat)
+        stack.enter_context(parts.observers.watching(alarm.observer))
+        kept = replace(kept, alerts=alarm.alerts)
         applications = Applications(parts, kept, scheduler)
         await stack.enter_async_context(measuring(parts, kept, scheduler))
         if parts.is_shared:
@@ -115,10 +125,9 @@ async def holding(parts: Parts, app: ASGIApp | None) -> AsyncIterator[Holder]:
         if inside is not None:
             stack.push_async_callback(inside.aclose)
         grace = timedelta(seconds=config.delivery.grace_seconds)
-        heartbeat = Heartbeat(scheduler.turns, store, parts.clock)
-        loop = scheduler.start(upkeep.agents)
+        loop = scheduler.start({**upkeep.agents, **alarm.agents})
         holder = Holder(
-            applications, scheduler, loop, kept, parts.client, first_key, grace, heartbeat
+            applications, scheduler, loop, kept, parts.client, first_key, grace, heartbeat, alarm
         )
         stack.push_async_callback(holder.close_clients)
         stack.push_async_callback(holder.wait_ended)
@@ -134,6 +143,23 @@ def _store(parts: Parts) -> AbstractAsyncContextManager[Store]:
         parts.random,
         limits_of(config),
         before_upgrade(config),
+    )
+
+
+def _alarm(
+    parts: Parts, store: Store, scheduler: Scheduler, upkeep: Upkeep, heartbeat: Heartbeat
+) -> Alarm:
+    config = parts.config
+    return alarm_of(
+        config,
+        store,
+        scheduler,
+        upkeep,
+        heartbeat,
+        alert_delivery(config, parts.client, parts.guard, parts.origins),
+        USER_AGENT,
+        parts.clock,
+        Random(parts.random.getrandbits(64)),  # what it draws does not change what jobs do
     )
 
 

@@ -7,6 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from booper.config import Config, Origin
+from booper.setting_table import toml_name
 
 # What is not here is decided once: sockets, files, slots, and what is sized by them.
 LIVE: Final[Mapping[str, Sequence[str]]] = {
@@ -30,6 +31,16 @@ LIVE: Final[Mapping[str, Sequence[str]]] = {
     "retry": ("max_attempts", "backoff"),
     "webhooks": ("secret",),
     "channels": ("discord",),
+    "alerts": (
+        "url",
+        "form",
+        "events",
+        "failures",
+        "late",
+        "disk_free_bytes",
+        "repeat",
+        "heartbeat_url",
+    ),
     "client": ("url", "key"),
 }
 """The settings of each table that can change while booper runs."""
@@ -57,7 +68,7 @@ def changes(old: Config, new: Config) -> Changes:
                 continue
             if setting in LIVE.get(name, ()):
                 followed[setting] = value
-                made.append(f"[{name}] {setting}")
+                made.append(f"[{name}] {toml_name(setting)}")
             else:
                 waiting.append(f"[{name}] {setting}")
         tables[name] = replace(before, **followed)

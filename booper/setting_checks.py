@@ -1,20 +1,15 @@
-"""A table of settings, checked as they are set: their types, and what types cannot say."""
+"""What types cannot say of settings: a check for each that needs one."""
 
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from functools import cache
-from pathlib import Path, PurePath
-from types import NoneType
-from typing import Any, Final, get_args, get_type_hints
+from pathlib import Path
+from typing import Any, Final
 from urllib.parse import urlsplit
-
-import msgspec
-from msgspec.structs import force_setattr
 
 from booper.engine.headers import check_name
 from booper.engine.signing import Secret
-from booper.errors import ConfigError, TargetRefused
+from booper.errors import TargetRefused
 from booper.guard.policy import parse_entry
 from booper.guard.target import APP_HOST, parse_authority, parse_host, parse_origin
 from booper.model.duration import Duration, parse_duration
@@ -22,7 +17,7 @@ from booper.model.key import check_key
 from booper.model.proxy import ProxyURL
 from booper.model.public_url import PublicURL
 from booper.model.retention import parse_span
-from booper.model.retry import EXPONENTIAL, parse_backoff
+from booper.model.retry import parse_backoff
 from booper.model.suggestion import did_you_mean
 from booper.server.forwarded import TrustedProxies
 
@@ -223,76 +218,3 @@ CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "[client] key": _check_client_key,
 }
 """What types cannot say of a setting, by its name; each raises ValueError."""
-
-_EXPECTED: Final = {
-    str: "text",
-    bool: "true or false",
-    tuple[str, ...]: "a list of text",
-    Duration: 'seconds or [n, unit], such as [1, "hour"], or "1h"',
-    str | tuple[str, ...]: "an address or a list of addresses",
-    str | list[Duration]: f'"{EXPONENTIAL}" or a list of durations',
-}
-
-# A secret is not repeated, not even a wrong one.
-_SECRET: Final = frozenset(
-    {"[webhooks] secret", "[client] key", "[delivery] proxy", "[origin] proxy"}
-)
-
-
-class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings that are checked as they are set, in Python as in TOML.
-
-    Raises:
-        ConfigError: one is of another type, or out of its bounds.
-    """
-
-    def __post_init__(self) -> None:
-        kind = type(self)
-        for name, hint in hints(kind).items():
-            label = f"[{kind.__name__.lower()}] {name}"
-            force_setattr(self, name, _setting(label, hint, getattr(self, name)))
-
-
-@cache
-def hints(kind: type) -> Mapping[str, Any]:
-    """Return the types of a table's settings by their names."""
-    return get_type_hints(kind, include_extras=True)
-
-
-def _setting(label: str, kind: Any, value: Any) -> Any:
-    """Return a setting as its type has it. Raises: ConfigError, it cannot be one."""
-    if label == "[webhooks] secret" and isinstance(value, str):
-        value = [value]  # one secret may stand alone
-    if isinstance(value, PurePath):
-        value = str(value)
-    try:
-        setting = msgspec.convert(value, kind, strict=True)
-    except msgspec.ValidationError as error:
-        got = "" if label in _SECRET else f", got {_shown(value)}"
-        raise ConfigError(f"{label}: expected {_expected(kind)}{got}") from error
-    try:
-        check = CHECKS.get(label)
-        if check is not None:
-            check(setting)
-    except ValueError as error:
-        raise ConfigError(f"{label}: {error}") from error
-    return setting
-
-
-def _shown(value: Any) -> str:
-    """Return a value as TOML spells it, where that differs from Python."""
-    return str(value).lower() if isinstance(value, bool) else f"{value!r:.200}"
-
-
-def _expected(kind: Any) -> str:
-    """Return which values a setting takes."""
-    if NoneType in get_args(kind):
-        kind = next(each for each in get_args(kind) if each is not NoneType)
-    if kind in _EXPECTED:
-        return _EXPECTED[kind]
-    if choices := [f'"{choice}"' for choice in get_args(kind) if isinstance(choice, str)]:
-        return " or ".join(choices)
-    meta = next(item for item in get_args(kind) if isinstance(item, msgspec.Meta))
-    noun = "a whole number" if get_args(kind)[0] is int else "a number"
-    low = f"over {meta.gt}" if meta.gt is not None else f"from {meta.ge}"
-    return f"{noun} {low} to {meta.le}"

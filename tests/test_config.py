@@ -48,6 +48,9 @@ BOUNDS: dict[tuple[str, str], tuple[list[float], list[float]]] = {
     ("retry", "max_attempts"): ([1, 10_000], [0, 10_001]),
     ("retention", "schedule_runs"): ([1, 10_000], [0, 10_001]),
     ("retention", "max_bytes"): ([0, 1_048_576, 1 << 50], [-1, 1_000, (1 << 50) + 1]),
+    ("alerts", "failures"): ([1, 100], [0, 101]),
+    ("alerts", "disk_free_bytes"): ([0, 1 << 50], [-1, (1 << 50) + 1]),
+    ("alerts", "smtp_port"): ([1, 65_535], [0, 65_536]),
     ("limits", "max_waiting"): ([0, 1_000_000_000], [-1, 1_000_000_001]),
 }
 
@@ -156,6 +159,34 @@ WRONG_TYPES = [
     ("webhooks", "secret", "{}", "text"),
     ("channels", "discord", "5", "text"),
     ("channels", "discord", "[]", "text"),
+    ("alerts", "url", "5", "text"),
+    ("alerts", "url", '"alerts.example"', "an http:// or https:// URL"),
+    ("alerts", "url", '"app:/alerts"', "an http:// or https:// URL"),
+    ("alerts", "url", '"https://me:secret@alerts.example/"', "an http:// or https:// URL"),
+    ("alerts", "form", '"teams"', '"booper" or "ntfy" or "discord" or "slack"'),
+    ("alerts", "events", '"disk.low"', "a list of text"),
+    ("alerts", "events", '["disk"]', "unknown event 'disk'; expected schedule.failed, "),
+    ("alerts", "events", '["disk.low:nightly"]', 'a tag only in "job.discarded:TAG"'),
+    ("alerts", "events", '["job.discarded:"]', 'a tag only in "job.discarded:TAG"'),
+    ("alerts", "failures", "true", "a whole number from 1 to 100"),
+    ("alerts", "late", '"soon"', "1h30m"),
+    ("alerts", "late", "-1", "must not be negative"),
+    ("alerts", "disk_free_bytes", '"1 GB"', "a whole number from 0 to 1125899906842624"),
+    ("alerts", "repeat", "59", "0 for once only, or at least a minute"),
+    ("alerts", "repeat", '[1, "month"]', "unknown unit 'month'"),
+    ("alerts", "heartbeat_url", "[]", "text"),
+    ("alerts", "heartbeat_url", '"ftp://alerts.example"', "an http:// or https:// URL"),
+    ("alerts", "smtp_host", "25", "text"),
+    ("alerts", "smtp_host", '"smtp.example.com/"', "a host such as smtp.example.com"),
+    ("alerts", "smtp_host", '"smtp.example.com"', 'write from = "booper@example.com"'),
+    ("alerts", "smtp_port", '"587"', "a whole number from 1 to 65535"),
+    ("alerts", "smtp_security", '"ssl"', '"starttls" or "tls" or "none"'),
+    ("alerts", "smtp_user", "5", "text"),
+    ("alerts", "smtp_password", "5", "text"),
+    ("alerts", "from", "5", "text"),
+    ("alerts", "from", '"booper"', "an address such as booper@example.com"),
+    ("alerts", "to", '"you@example.com"', "a list of text"),
+    ("alerts", "to", '["you@example.com\\nBcc: all@example.com"]', "addresses such as"),
     ("limits", "max_waiting", '"none"', "a whole number from 0 to 1000000000"),
     ("client", "url", "2667", "text"),
     ("client", "key", "5", "text"),
@@ -191,6 +222,9 @@ WRONG_SECRETS = [
     (f'["{SECRETS[0]}", ""]', "whsec_"),
     ('"whsec_' + b64encode(bytes(65)).decode() + '"', "24 to 64 bytes"),
 ]
+
+# Names of settings that are words of Python's.
+PYTHON_NAMES = {"from": "from_"}
 
 # What is no host, host:port, IP address or network without host bits.
 WRONG_TARGETS = [
@@ -367,10 +401,10 @@ def test_a_setting_is_checked_in_python_as_in_a_file(
         read_config(path, {table: {key: value}})
     kind = get_type_hints(Config)[table]
     with pytest.raises(ConfigError) as in_python:
-        kind(**{key: value})
+        kind(**{PYTHON_NAMES.get(key, key): value})
     assert str(in_file.value) == f"{path}: {in_python.value}"
     with pytest.raises(ConfigError):
-        msgspec.structs.replace(kind(), **{key: value})
+        msgspec.structs.replace(kind(), **{PYTHON_NAMES.get(key, key): value})
 
 
 def test_a_setting_in_python_takes_what_python_has(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import anyio
 import httpx
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -18,12 +19,15 @@ from booper.config import Config, Database, Delivery, Origin, Server
 from booper.errors import ConfigError
 from booper.setting_changes import LIVE, changes
 from tests.conftest import KEY
+from tests.support.alerts import all_told, looked, until
 from tests.support.api import Api
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
 
 SECRET = "whsec_" + "A" * 32
+ALERTS = "https://alerts.test/hook"
+NO_DISK = MappingProxyType({"disk_free_bytes": 0})
 DISCORD = "https://discord.test/hook"
 
 
@@ -199,6 +203,70 @@ async def sender(given: Given) -> object:
     return given.log.messages[-1].split()[3]
 
 
+async def looked_at(given: Given, seconds: float = 10) -> list[str]:
+    """Return the kinds of alerts that are open after a look, once each has been sent."""
+    admin = Api(given.booper.administration)
+    shown = await looked(admin, given.clock, timedelta(seconds=seconds))
+    await all_told(admin)
+    return [each["kind"] for each in shown["open"]]
+
+
+async def discarded(given: Given) -> list[str]:
+    """Return the kinds of alerts that are open after a job was discarded."""
+    given.target.respond(httpx.Response(500))
+    await given.sent(max_attempts=1)
+    return await looked_at(given)
+
+
+async def alerted(given: Given) -> object:
+    """Return where the alert of a discarded job was sent."""
+    await discarded(given)
+    return [each.url.host for each in given.target.received][1:]
+
+
+async def alert_keys(given: Given) -> object:
+    """Return the keys of an alert as it was sent."""
+    await discarded(given)
+    return set(msgspec.json.decode(given.target.received[-1].content))
+
+
+async def failed(given: Given) -> object:
+    """Return the kinds of alerts after a run has failed."""
+    given.target.respond(httpx.Response(500))
+    await given.sent(repeat_every=[1, "day"], max_attempts=1)
+    return await looked_at(given)
+
+
+async def late(given: Given) -> object:
+    """Return the kinds of alerts while a run is two minutes late."""
+    await Api(given.booper.administration).act("/api/pause")
+    await given.posted(repeat_every=[1, "day"])
+    await looked_at(given, 120)
+    return await looked_at(given)
+
+
+async def low(given: Given) -> object:
+    """Return the kinds of alerts about this machine's disk."""
+    return await looked_at(given)
+
+
+async def repeated(given: Given) -> object:
+    """Return how often an alert was sent within two minutes."""
+    for _ in range(3):
+        await looked_at(given, 60)
+    await until(lambda: bool(given.target.received))
+    return len(given.target.received)
+
+
+async def requested(given: Given) -> object:
+    """Return whether the URL of the heartbeat is requested within a minute."""
+    for _ in range(20):
+        await looked_at(given, 60)
+        if given.target.received:
+            break
+    return {each.url.host for each in given.target.received}
+
+
 class Effect(NamedTuple):
     """A setting before and after, a probe, and what that returns before and after.
 
@@ -235,6 +303,18 @@ EFFECTS = {
     "[retry] max_attempts": Effect(15, 3, attempts, 15, 3),
     "[retry] backoff": Effect("exponential", [100], retried, True, False),
     "[webhooks] secret": Effect((), (SECRET,), signed, False, True),
+    "[alerts] url": Effect("", ALERTS, alerted, [], ["alerts.test"]),
+    "[alerts] form": Effect(
+        "booper", "slack", alert_keys, {"type", "timestamp", "data"}, {"text"}, {"url": ALERTS}
+    ),
+    "[alerts] events": Effect((), ("disk.low",), discarded, ["job.discarded"], [], NO_DISK),
+    "[alerts] failures": Effect(3, 1, failed, [], ["schedule.failed"], NO_DISK),
+    "[alerts] late": Effect(300, 60, late, [], ["schedule.late"], NO_DISK),
+    "[alerts] disk_free_bytes": Effect(0, 1 << 50, low, [], ["disk.low"]),
+    "[alerts] repeat": Effect(
+        3_600, 60, repeated, 1, 3, {"url": ALERTS, "disk_free_bytes": 1 << 50}
+    ),
+    "[alerts] heartbeat_url": Effect("", ALERTS, requested, set(), {"alerts.test"}),
     "[channels] discord": Effect("", DISCORD, forwarded, [], ["discord.test"]),
 }
 

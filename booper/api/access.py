@@ -137,6 +137,8 @@ async def _key_of(header: str | None, services: Services) -> ApiKey:
     if not key or scheme.lower() not in _SCHEMES:
         raise Unauthenticated("expected `Authorization: Bearer sk_…`")
     known = await services.store.keys.find(digest_of(key))
+    if known is not None and known.revoked_at is not None and services.alerts is not None:
+        services.alerts.note_revoked_key(known.id, known.name)
     if known is None or known.revoked_at is not None:
         raise Unauthenticated("this API key is unknown or revoked")
     return known

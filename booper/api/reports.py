@@ -1,12 +1,13 @@
-"""What callbacks and webhook events hold, for the API document's `webhooks` (contract §7).
+"""What callbacks, webhook events and alerts hold, for the API document's `webhooks` (contract §7).
 
-They are described here and made in `booper.wire.report`; a test compares the two.
+They are described here and made in `booper.wire.report` and `booper.wire.alert`; tests compare.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from booper.api.schemas import Schema, choice, optional, reference, whole
+from booper.model.alert import AlertKind, Telling
 from booper.model.job import FINISHED
 from booper.wire.report import JOB_ERROR, JOB_FINISHED, JOB_REQUEST, JOB_RESPONSE, JOB_STARTED
 
@@ -102,6 +103,27 @@ _RESULT: Final[Schema] = _object(
     without=["response", "error"],
 )
 
+_ALERT_DATA: Final[Mapping[str, Schema]] = {
+    "id": {"type": "string", "format": "uuid", "description": "The same until it closes"},
+    "kind": choice(sorted(AlertKind)),
+    "subject": _TEXT,
+    "since": _TIME,
+    "detail": _TEXT,
+    "url": optional({"type": "string", "format": "uri"}),
+}
+_ALERT_EXAMPLE: Final = {
+    "id": "019b76da-a800-7000-8000-5b8f1d9a6c3e",
+    "kind": "schedule.failed",
+    "subject": "nightly-report",
+    "since": "2030-01-01T09:00:07.000000Z",
+    "detail": "the last 3 runs failed: all attempts were used up",
+    "url": None,
+}
+_ALERTS: Final = {
+    Telling.OPENED: "Something is wrong, or still is",
+    Telling.CLOSED: "What was wrong is over",
+}
+
 _PLACED: Final = {"job_id": 29180, "attempt": 1}
 _REQUEST_EXAMPLE: Final = {
     "method": "POST",
@@ -191,7 +213,17 @@ def webhooks(job: Any) -> dict[str, Schema]:
         "The result of a job that is completed or discarded, once, with its last `response` or "
         "`error`. Sent to `callback_url`."
     )
-    return {**described, CALLBACK: _posted(CALLBACK, summary, _RESULT, result)}
+    alerts = {
+        str(telling): _alert(str(telling), f"{summary}. Sent to `[alerts] url`.")
+        for telling, summary in _ALERTS.items()
+    }
+    return {**described, **alerts, CALLBACK: _posted(CALLBACK, summary, _RESULT, result)}
+
+
+def _alert(kind: str, description: str) -> Schema:
+    body = _object({"type": {"const": kind}, "timestamp": _TIME, "data": _object(_ALERT_DATA)})
+    example = {"type": kind, "timestamp": _ALERT_EXAMPLE["since"], "data": _ALERT_EXAMPLE}
+    return _posted(kind, description, body, example)
 
 
 def _posted(kind: str, description: str, schema: Schema, example: Any) -> Schema:

@@ -8,6 +8,7 @@ from booper.api.limits import RateLimit
 from booper.api.memory import ResponseMemory
 from booper.api.request_counts import RequestCounts
 from booper.clock import Clock
+from booper.engine.alerts import Alerts
 from booper.engine.attempt_counts import AttemptCounts
 from booper.engine.backups import Backups
 from booper.engine.channels import Channels
@@ -60,6 +61,7 @@ class Services:
     memory: ResponseMemory = field(default_factory=ResponseMemory)
     requests: RequestCounts = field(default_factory=RequestCounts)
     attempts: AttemptCounts = field(default_factory=AttemptCounts)
+    alerts: Alerts | None = None
     rules: Rules = field(init=False)
     """What creates are judged by."""
 

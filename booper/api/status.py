@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from heapq import nlargest
 from typing import Final
+from uuid import UUID
 
 import msgspec
 from starlette.responses import Response
@@ -18,14 +19,17 @@ from booper.api.memory import ITEM_BYTES
 from booper.api.operations import Data, DescribedResponse, Documentation, Operation
 from booper.api.pauses import PauseResource, pause_resource
 from booper.api.responses import JSONResponse
+from booper.engine.alerts import Alerts
 from booper.engine.backups import BackupStatus
 from booper.errors import StoreUnavailable
+from booper.model.alert import Telling
 from booper.model.bucket import Bucket, Histogram
 from booper.model.job import OWN_KINDS, WAITING, State
 from booper.store.counters import MAX_DUE, DueCount
 from booper.wire.timestamps import precise, precise_or_none
 
 MAX_ORIGINS: Final = 20
+MAX_ALERTS: Final = 100
 HOUR: Final = timedelta(hours=1)
 _SHARE: Final = 0.99
 
@@ -71,6 +75,32 @@ class BackupsResource(msgspec.Struct, frozen=True):
     is_late: bool
 
 
+class AlertResource(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is wrong, since when, and how often it has happened since then.
+
+    `is_told` is whether an alert of it was sent; false also if one was sent within `repeat`.
+    """
+
+    id: UUID
+    kind: str
+    subject: str
+    since: str
+    detail: str
+    count: int
+    is_told: bool
+
+
+class AlertsResource(msgspec.Struct, frozen=True):
+    """The alerts that are open; `error` is why none can be sent now, empty if they can.
+
+    `looked_at` is when booper last looked at what may be wrong, null until it has.
+    """
+
+    looked_at: str | None
+    error: str
+    open: list[AlertResource]
+
+
 class StatusResource(msgspec.Struct, frozen=True, kw_only=True):
     """How booper is doing. `jobs` are requests and runs by their states as stored."""
 
@@ -91,6 +121,7 @@ class StatusResource(msgspec.Struct, frozen=True, kw_only=True):
     database_bytes: dict[str, int]
     disk_free_bytes: int
     backups: BackupsResource | None
+    alerts: AlertsResource
 
 
 async def status(call: Call) -> Response:
@@ -126,6 +157,7 @@ async def status(call: Call) -> Response:
         database_bytes=dict(await store.vitals.sizes()),
         disk_free_bytes=await store.vitals.disk_free(),
         backups=None if backups is None else _backups(backups.status, now),
+        alerts=_alerts(services.alerts),
     )
     return JSONResponse({"data": resource})
 
@@ -162,6 +194,24 @@ def _backups(status: BackupStatus, now: datetime) -> BackupsResource:
     )
 
 
+def _alerts(alerts: Alerts | None) -> AlertsResource:
+    if alerts is None:
+        return AlertsResource(None, "", [])
+    opened = [
+        AlertResource(
+            id=each.id,
+            kind=str(each.kind),
+            subject=each.subject,
+            since=precise(each.since),
+            detail=each.detail,
+            count=each.count,
+            is_told=each.told is Telling.OPENED,
+        )
+        for each in alerts.open[:MAX_ALERTS]
+    ]
+    return AlertsResource(precise_or_none(alerts.looked_at), alerts.error, opened)
+
+
 _EXAMPLE: Final = {
     "version": __version__,
     "python": "3.11.7",
@@ -194,6 +244,21 @@ _EXAMPLE: Final = {
     "database_bytes": {"file": 4096000, "log": 412032, "free": 0},
     "disk_free_bytes": 81722843136,
     "backups": None,
+    "alerts": {
+        "looked_at": "2030-01-01T11:59:52.000000Z",
+        "error": "",
+        "open": [
+            {
+                "id": "019b76da-a800-7000-8000-5b8f1d9a6c3e",
+                "kind": "schedule.failed",
+                "subject": "nightly-report",
+                "since": "2030-01-01T09:00:07.000000Z",
+                "detail": "the last 3 runs failed: all attempts were used up",
+                "count": 1,
+                "is_told": True,
+            }
+        ],
+    },
 }
 _STATUS = Documentation(
     tag="probes",

@@ -33,6 +33,15 @@ def _items(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "database", f"{', '.join(sizes)}; {_size(found['disk_free_bytes'])} free on the disk"
     if found["backups"] is not None:
         yield "backups", _backups(found["backups"])
+    for each in found["alerts"]["open"]:
+        subject = f" {each['subject']}" if each["subject"] else ""
+        count = f" ({each['count']:,} times)" if each["count"] > 1 else ""
+        yield (
+            "alert",
+            f"{each['kind']}{subject}, since {_time(each['since'])}: {each['detail']}{count}",
+        )
+    if found["alerts"]["error"]:
+        yield "alerts", f"cannot be sent: {found['alerts']['error']}"
 
 
 def _rates(rates: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ TOPICS: Final = (
     "deploying",
     "clients",
     "metrics",
+    "alerts",
     "embedding",
     "developing",
     "moving",

@@ -4,6 +4,8 @@ For consoles, time travel and tests. An observer is called in the loop's own thr
 steps of it, and must be quick and raise nothing.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from booper.model.job import Attempt, Job, Outcome, Request
@@ -43,6 +45,15 @@ class Observers:
     def remove(self, observer: Observer) -> None:
         """Remove an observer."""
         self._watching.remove(observer)
+
+    @contextmanager
+    def watching(self, observer: Observer) -> Iterator[None]:
+        """Have an observer watch until the end of the block."""
+        self.add(observer)
+        try:
+            yield
+        finally:
+            self.remove(observer)
 
     def armed(self, job: Job) -> None:
         """Pass it on."""

@@ -78,6 +78,19 @@ class Guard:
         # Of its own, so that dry runs take no threads from what is sent.
         self._resolve_for_preview = resolve or Resolver(max_threads=PREVIEW_THREADS)
 
+    def trusting(self, hosts: Sequence[str]) -> "Guard":
+        """Return a guard for URLs of the operator's own: they may be at these hosts anywhere.
+
+        Its look-ups have threads of their own.
+        """
+        return Guard(
+            require_https=False,
+            allow_private_networks=True,
+            allow=hosts,
+            own=(),
+            is_left_to_proxy=self._is_left_to_proxy,
+        )
+
     def check(self, url: str) -> Target:
         """Read a raw URL and judge what it shows by itself.
 

@@ -156,6 +156,17 @@ async def _start_on(
 
 
 def make_ssl_context(ca: str | None = None) -> ssl.SSLContext:
+    """Return a context for HTTP that trusts what `trusting_context` does.
+
+    Raises:
+        OSError: the file cannot be read, or holds something else.
+    """
+    context = trusting_context(ca)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def trusting_context(ca: str | None = None) -> ssl.SSLContext:
     """Return a context that trusts the authorities in a PEM file, or those of the system.
 
     A private network's own authority is installed there. certifi's list stands in on a system
@@ -168,7 +179,6 @@ def make_ssl_context(ca: str | None = None) -> ssl.SSLContext:
     paths = ssl.get_default_verify_paths()
     if ca is None and paths.cafile is None and paths.capath is None:
         context.load_verify_locations(certifi.where())
-    context.set_alpn_protocols(["http/1.1"])
     context.hostname_checks_common_name = False  # RFC 9110 §4.3.4
     return context
 

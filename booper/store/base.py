@@ -18,6 +18,7 @@ from booper.model.event import LogEntry
 from booper.model.job import Job, NewJob
 from booper.model.key import ApiKey, NewKey
 from booper.model.schedule import NewSchedule, Schedule
+from booper.store.alerting import Alerting
 from booper.store.counters import Counters
 from booper.store.history import History
 from booper.store.limits import LimitKind
@@ -269,6 +270,9 @@ class Store(Protocol):
 
     @property
     def pruning(self) -> Pruning: ...
+
+    @property
+    def alerting(self) -> Alerting: ...
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Announce the waiting jobs of each commit to the one `subscriber`, in order."""

@@ -1,4 +1,4 @@
-"""What the rules append to beside jobs, schedules and the log: buckets, waits and the audit."""
+"""What the rules append to beside jobs, schedules and the log: numbers, reasons, who did it."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -6,6 +6,7 @@ from typing import Protocol
 from booper.model.audit import NewChange
 from booper.model.bucket import Happened
 from booper.model.waiting import KeptWait
+from booper.store.alerting import Incident
 
 
 class BucketTable(Protocol):
@@ -30,3 +31,10 @@ class AuditTable(Protocol):
 
     def extend(self, number: int, job_ids: Sequence[int]) -> None:
         """Add jobs to those that a change has changed."""
+
+
+class IncidentTable(Protocol):
+    """What has happened that an alert may be about."""
+
+    def append(self, incidents: Sequence[Incident]) -> None:
+        """Write what has happened, for whoever looks next."""

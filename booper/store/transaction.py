@@ -16,7 +16,7 @@ import msgspec
 from booper.model.event import NewEntry
 from booper.model.job import Job, Kind, NewJob, State
 from booper.model.schedule import Gap, Schedule
-from booper.store.records import AuditTable, BucketTable, WaitTable
+from booper.store.records import AuditTable, BucketTable, IncidentTable, WaitTable
 from booper.store.values import JobRef
 
 T = TypeVar("T")
@@ -256,6 +256,10 @@ class Transaction(Protocol):
     @property
     def audit(self) -> AuditTable:
         """Return the audit."""
+
+    @property
+    def incidents(self) -> IncidentTable:
+        """Return the incidents."""
 
     @property
     def owner(self) -> int:

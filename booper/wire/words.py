@@ -72,11 +72,16 @@ def waited_for(wait: Wait) -> str:
             return "its turn to be sent alone, because booper died while it was on its way"
 
 
+def skipped_because(reason: str) -> str:
+    """Return why planned times were skipped, as it stands behind "because"."""
+    return _SKIPPED_BECAUSE.get(reason, reason)
+
+
 def skipped(gap: Gap) -> str:
     """Return which planned times were skipped, and why."""
     times = f"{gap.count} planned times from {moment(gap.first)} to {moment(gap.last)}"
     what = times if gap.count > 1 else f"the planned time {moment(gap.first)}"
-    return f"skipped {what} because {_SKIPPED_BECAUSE.get(gap.reason, gap.reason)}"
+    return f"skipped {what} because {skipped_because(gap.reason)}"
 
 
 def on_job(change: Change) -> str:

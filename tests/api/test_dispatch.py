@@ -17,6 +17,7 @@ from booper.api.dispatch import Routes
 from booper.api.operations import Documentation, Operation
 from booper.app import Booper
 from booper.config import Config
+from booper.guard.policy import Guard, Target
 from tests.conftest import KEY
 from tests.support.target import FakeTarget
 
@@ -29,10 +30,10 @@ class Fault(Exception):
     """What nobody expects."""
 
 
-class FaultyGuard:
-    """A guard that never judges."""
+class FaultyGuard(Guard):
+    """A guard that never judges a job's URL."""
 
-    def check(self, url: str) -> None:
+    def check(self, url: str) -> Target:
         """Fail."""
         raise Fault(url)
 
@@ -42,7 +43,7 @@ class FaultyBooper(Booper):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        guard: Any = FaultyGuard()
+        guard = FaultyGuard(require_https=True, allow_private_networks=False, allow=(), own=())
         self._parts = replace(self._parts, guard=guard)
 
 

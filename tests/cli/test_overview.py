@@ -32,6 +32,26 @@ FOUND: dict[str, Any] = {
         "is_late": True,
         "error": "no space",
     },
+    "alerts": {
+        "looked_at": "2030-01-01T12:00:00.000000Z",
+        "error": "mail: refused",
+        "open": [
+            {
+                "kind": "job.discarded",
+                "subject": "billing",
+                "since": "2030-01-01T12:00:00.000000Z",
+                "detail": "job 7 was discarded",
+                "count": 1_200,
+            },
+            {
+                "kind": "disk.low",
+                "subject": "disk",
+                "since": "2030-01-01T12:00:00.000000Z",
+                "detail": "9 bytes are free",
+                "count": 1,
+            },
+        ],
+    },
 }
 
 
@@ -49,6 +69,10 @@ def test_everything_has_a_line() -> None:
         "failing    https://c.test, probed since 2030-01-01 12:00:00Z",
         "database   file 999 B, log 1.0 kB, free 2.5 MB; 1200.0 TB free on the disk",
         "backups    none yet, too old; no space",
+        "alert      job.discarded billing, since 2030-01-01 12:00:00Z: job 7 was discarded "
+        "(1,200 times)",
+        "alert      disk.low disk, since 2030-01-01 12:00:00Z: 9 bytes are free",
+        "alerts     cannot be sent: mail: refused",
     ]
 
 

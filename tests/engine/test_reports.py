@@ -528,7 +528,8 @@ def test_every_published_report_is_as_it_is_described() -> None:
     """The examples of the document, one of each kind."""
     reports = described_by_document()["webhooks"]
     assert set(reports) == {
-        *("job.started", "job.request", "job.response", "job.error", "job.finished", "callback")
+        *("job.started", "job.request", "job.response", "job.error", "job.finished", "callback"),
+        *("alert.opened", "alert.closed"),
     }
     for each in reports.values():
         check_report(each["post"]["requestBody"]["content"]["application/json"]["example"])

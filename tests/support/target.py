@@ -43,6 +43,7 @@ class FakeTarget(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Record a request and answer it."""
+        await request.aread()
         self.received.append(request)
         self.arrived.set()
         if self._held in (None, request.url.path):

@@ -8,9 +8,10 @@ from sqlite3 import Connection as RawConnection
 from sqlite3 import Error
 from typing import TypeVar
 
+from booper.clock import monotonic
 from booper.engine import pruner, space
 from booper.errors import StoreFull
-from booper.store.sqlite import connection
+from booper.store.sqlite import connection, store
 from booper.store.sqlite.connection import Connection, unavailable
 from booper.store.sqlite.transaction import SQLiteTransaction
 
@@ -58,6 +59,8 @@ def inline(fails: Callable[[], bool], look: Callable[[RawConnection], None]) -> 
     for names in rests:
         names["rest"] = rest
     vars(space)["SystemClock"] = Standing
+    # By the machine's time, a check of the store would write or not write at another moment.
+    vars(store)["monotonic"] = lambda: 0.0
     Connection.run = run  # type: ignore[method-assign]  # the seam between loop and threads
     connection.CHECKPOINT_PAGES = PAGES
     try:
@@ -68,6 +71,7 @@ def inline(fails: Callable[[], bool], look: Callable[[RawConnection], None]) -> 
         for names in rests:
             names["rest"] = real_rest
         vars(space)["SystemClock"] = real_clock
+        vars(store)["monotonic"] = monotonic
 
 
 async def spin(turns: int | None = None) -> None:

@@ -7,6 +7,7 @@ from random import Random
 
 import httpx
 
+from booper.alert_settings import Alerts
 from booper.app import Booper
 from booper.clock import Clock
 from booper.config import Config, Database, Delivery, Retention, Targets
@@ -20,6 +21,7 @@ async def running(
 ) -> AsyncIterator[tuple[Booper, Api]]:
     """Run a booper that stops without grace; every URL is an allowed target of it."""
     config = Config(
+        alerts=Alerts(disk_free_bytes=0),  # a thread would be asked for it
         database=Database(path=str(database), durability="normal"),
         targets=Targets(require_https=False, allow_private_networks=True),
         delivery=Delivery(grace_seconds=0),

@@ -22,6 +22,7 @@ from booper.docs import TOPICS, summary
 from booper.docs.plain import plain
 from booper.model.args import Args
 from booper.model.event import EVENTS
+from booper.setting_table import toml_name
 from tests.support.described import check_report, described
 from tests.support.documents import DOCS, README, ROOT, blocks_of
 from tests.support.processes import DEADLINE_SECONDS
@@ -29,7 +30,7 @@ from tests.support.processes import DEADLINE_SECONDS
 pytestmark = pytest.mark.anyio
 
 SETTINGS = {
-    (table, name)
+    (table, toml_name(name))
     for table, kind in get_type_hints(Config).items()
     if table != "origins"
     for name in get_type_hints(kind)
@@ -50,11 +51,12 @@ PAYLOADS = {
 CODE = {
     "guarantees": [],
     "fields": ["json"] * 3,
-    "events": ["json"] * 11,
+    "events": ["json"] * 13,
     "settings": ["toml"],
     "operating": ["text"],
     "deploying": ["sh", "toml", "nginx", "caddy", "dockerfile", "yaml"],
     "metrics": ["yaml"] * 2,
+    "alerts": ["json"],
     "clients": ["sh"],
     "embedding": ["python", "python"],
     "developing": [],

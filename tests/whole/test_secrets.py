@@ -22,7 +22,10 @@ from tests.support.processes import (
 # Each stands in one place of a request, so that a leak tells where it came from.
 CANARIES = {
     place: f"canary-{place}-7d1f"
-    for place in ("authorization", "cookie", "header", "body", "query", "path", "api-query", "junk")
+    for place in (
+        *("authorization", "cookie", "header", "body", "query", "path", "api-query", "junk"),
+        *("alerts", "heartbeat", "smtp"),
+    )
 }
 WEBHOOK_SECRET = "whsec_" + b64encode(b"canary-webhook-secret-7d1f").decode()
 KEYS = ("sk_canary_fixed_0123456789", "sk_canary_unknown_0123456789")
@@ -31,6 +34,14 @@ SETTINGS = f"""
 redact_headers = ["X-Api-Key"]
 [webhooks]
 secret = "{WEBHOOK_SECRET}"
+[alerts]
+url = "http://127.0.0.1:1/{CANARIES["alerts"]}"
+heartbeat_url = "http://127.0.0.1:1/{CANARIES["heartbeat"]}"
+smtp_host = "127.0.0.1"
+smtp_port = 1
+smtp_password = "{CANARIES["smtp"]}"
+from = "booper@example.com"
+to = ["you@example.com"]
 """
 
 
@@ -80,6 +91,8 @@ def _trouble(daemon: Daemon, target: LocalTarget) -> None:
     ]
     ended = {"completed", "discarded"}
     until(lambda: {daemon.job(number)["state"] for number in numbers} <= ended, "the jobs ended")
+    until(lambda: "alerts cannot be sent by booper" in daemon.log, "an alert was not posted")
+    until(lambda: "alerts cannot be sent by mail" in daemon.log, "an alert was not mailed")
     wrong: list[tuple[str, str, object]] = [
         ("POST", "/api/jobs", {**fields, "url": f"http://10.0.0.1{path}"}),
         ("POST", "/api/jobs", {**fields, "url": target.url, "headerz": CANARIES["junk"]}),

@@ -24,7 +24,7 @@ def record_gaps(
     """Log what was not run: one entry per gap, however long, which grows while the gap does."""
     but = job.id if job.state in WAITING else 0
     for gap, is_new in _pieces(transaction, schedule, gaps, but):
-        count_skipped(transaction, schedule, gap, now)
+        count_skipped(transaction, schedule, job, gap, now)
         current = transaction.schedules.read_gap(schedule)
         if (
             not is_new

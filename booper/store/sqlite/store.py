@@ -14,6 +14,7 @@ from booper.clock import monotonic
 from booper.errors import StoreDamaged, StoreUnavailable
 from booper.store.announcing import Announcements
 from booper.store.limits import NO_LIMITS, Limits
+from booper.store.sqlite.alerting import SQLiteAlerting
 from booper.store.sqlite.backup import connect
 from booper.store.sqlite.connection import Connection, reading, writing
 from booper.store.sqlite.counters import SQLiteCounters
@@ -69,6 +70,7 @@ class SQLiteStore:
         self.counters = SQLiteCounters(reader)
         self.vitals = SQLiteVitals(path, writer.commits, [reader, loop_reader])
         self.pruning = SQLitePruning(writer, reader)
+        self.alerting = SQLiteAlerting(writer, reader)
         self.history = SQLiteHistory(writer, reader)
         self.keys = keys
         self.subscribe = announcements.subscribe

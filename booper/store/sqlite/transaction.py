@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from booper.model.job import Job
+from booper.store.sqlite.alert_rows import IncidentRows
 from booper.store.sqlite.audit_rows import AuditRows
 from booper.store.sqlite.bucket_rows import BucketRows
 from booper.store.sqlite.damage import Watched, is_damage, set_aside
@@ -31,6 +32,7 @@ class SQLiteTransaction(Watched):
         self.buckets = BucketRows(self)
         self.waits = WaitRows(self)
         self.audit = AuditRows(self)
+        self.incidents = IncidentRows(self)
         self.is_full = False
         self.checkpoint_pages = 0
         self._waits = True

@@ -112,10 +112,33 @@ ROWS: dict[str, dict[str, Any]] = {
         "detail": "{}",
     },
     "audit_jobs": {"job_id": 1, "audit_id": 1},
+    "incidents": {
+        "kind": "discarded",
+        "job_id": 1,
+        "schedule_id": SCHEDULE,
+        "name": "",
+        "origin": "https://target.test",
+        "tags": "[]",
+        "reason": "",
+        "count": 1,
+    },
+    "alerts": {
+        "kind": "disk.low",
+        "key": "",
+        "id": JOB,
+        "subject": "disk",
+        "detail": "",
+        "path": "/api/status",
+        "since": 1,
+        "last_at": 1,
+        "count": 1,
+        "told": "nothing",
+        "told_count": 0,
+    },
 }
 
 # Tables whose rows are told apart by their primary key alone.
-WITHOUT_NUMBERS = ("job_counts", "buckets", "waits", "audit_jobs")
+WITHOUT_NUMBERS = ("job_counts", "buckets", "waits", "audit_jobs", "alerts")
 
 # How a job stands in each state that is stored.
 TRIED = {"attempt": 1, "attempted_at": 1}
@@ -209,6 +232,14 @@ CHECKS: list[tuple[str, str, list[dict[str, Any]]]] = [
         [{"request": "{}"}, {"requested_at": 1}],
     ),
     ("pulse", "id = 1", [{"id": 2}]),
+    ("incidents", "kind IN ('discarded', 'skipped')", [{"kind": "completed"}, {"kind": ""}]),
+    ("incidents", "length(schedule_id) = 16", [{"schedule_id": b"x"}]),
+    ("alerts", "length(id) = 16", [{"id": b"x" * 15}]),
+    (
+        "alerts",
+        "told IN ('nothing', 'alert.opened', 'alert.closed')",
+        [{"told": ""}, {"told": "opened"}],
+    ),
 ]
 
 # Rows that other rules refuse: a table, changes to a good row, what SQLite says.
