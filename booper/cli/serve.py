@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from booper.cli.binding import bound, bound_addresses
 from booper.cli.logging_setup import log_to
 from booper.cli.process import run_process, stop_event, tune_gc, until_stopped
 from booper.cli.streams import say
-from booper.cli.supervisor import Supervisor
+from booper.cli.stuck import watched
+from booper.cli.supervisor import BEATS_PER_TIMEOUT, Supervisor
 from booper.clock import SystemClock
 from booper.config import Config, Server
-from booper.errors import ConfigError
+from booper.errors import ConfigError, StoreUnavailable
 from booper.first_key import Address
 from booper.server.limits import Limits
 from booper.server.listener import Listener, check_socket_path, listening
@@ -32,6 +34,9 @@ from booper.setting_changes import Changes
 from booper.store.sqlite import FirstKeyFile
 
 log = logging.getLogger("booper")
+
+# How long a loop may be stuck where no service manager says it; at half of it the log has why.
+PATIENCE = timedelta(seconds=60)
 
 
 def run(read: Callable[[], Config], api_key: str | None) -> None:
@@ -43,9 +48,10 @@ def run(read: Callable[[], Config], api_key: str | None) -> None:
         StartError: booper cannot start.
     """
     log_to(sys.stderr)
-    # A watchdog ends a process that is stuck by SIGABRT: the log then has where each thread was.
+    # A watchdog ends a process that is stuck by SIGABRT: the log then has where its main thread
+    # was. The frames of threads that run meanwhile cannot be read here; `watched` logs those.
     with suppress(ValueError, OSError):  # standard error is closed
-        faulthandler.enable()
+        faulthandler.enable(all_threads=False)
     run_process(_serve(read(), read, api_key))
 
 
@@ -116,9 +122,20 @@ def _log_failure(task: asyncio.Task[None]) -> None:
 
 async def _supervise(supervisor: Supervisor, booper: Booper, status: str) -> None:
     """Notify the service manager that booper is ready, and from then on that it works."""
-    await booper.beat()
-    supervisor.ready(status)
-    await supervisor.watch(booper.beat, status, SystemClock())
+    clock, patience = SystemClock(), supervisor.watchdog or PATIENCE
+    async with watched(patience / 2) as watch:
+
+        async def beat() -> StoreUnavailable | None:
+            error = await booper.beat()
+            watch.feed()
+            return error
+
+        await beat()
+        supervisor.ready(status)
+        await supervisor.watch(beat, status, clock)
+        while True:  # nobody has to be told; the log is what shows a loop that is stuck
+            watch.feed()
+            await clock.pause(patience / BEATS_PER_TIMEOUT)
 
 
 async def _reload_forever(

@@ -59,13 +59,13 @@ class Supervisor:
 
         An error that a beat returns is shown as the status; a new start would not mend it.
         """
-        while self._watchdog:
-            await clock.pause(self._watchdog / BEATS_PER_TIMEOUT)
+        while self.watchdog:
+            await clock.pause(self.watchdog / BEATS_PER_TIMEOUT)
             error = await beat()
             self._tell("WATCHDOG=1", f"STATUS={status if error is None else error}")
 
     @property
-    def _watchdog(self) -> timedelta | None:
+    def watchdog(self) -> timedelta | None:
         """Return after which time without a beat this process is killed, None if it is not."""
         if "WATCHDOG_PID" in self._environment and not self._is_for_us("WATCHDOG_PID"):
             return None

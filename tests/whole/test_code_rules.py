@@ -20,9 +20,10 @@ INNER_PARTS = {
     "uvicorn": "booper/server/protocol.py",
 }
 
-# Begins with an underscore and is documented for everyone: https://docs.python.org/3/library/os.html
-# and https://docs.python.org/3/howto/logging.html#optimization.
-PUBLIC = {"os._exit", "logging._srcfile"}
+# Begins with an underscore and is documented for everyone: https://docs.python.org/3/library/os.html,
+# https://docs.python.org/3/library/sys.html#sys._current_frames and
+# https://docs.python.org/3/howto/logging.html#optimization.
+PUBLIC = {"os._exit", "sys._current_frames", "logging._srcfile"}
 
 # They change places in a list, filters and keys.
 LISTS_AND_KEYS = {"listing.py", "search.py", "logs.py", "keys.py"}
