@@ -14,8 +14,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
+import pytest
 import schemathesis
 from schemathesis.core.parameters import ParameterLocation
+from schemathesis.filters import HasAPIOperation
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -61,10 +63,12 @@ UNSAID_OF_CHANGES: tuple[tuple[str, str], ...] = (
 class Served:
     """The application that schemathesis asks: a new booper for each test, which starts it.
 
-    `known` are ids of things that are there, by the names of the paths' parameters.
+    `known` are ids of things that are there, by the names of the paths' parameters; `tested` is the
+    name of the operation that the test is of.
     """
 
     def __init__(self) -> None:
+        self.tested = ""
         self.known: dict[str, str] = {}
         self._asgi: ASGIApp | None = None
 
@@ -111,28 +115,44 @@ async def settle(booper: Booper) -> dict[str, str]:
 
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 SERVED = Served()
-SCHEMA = schemathesis.openapi.from_dict(
-    strict(document(OPERATIONS, START), START),
-    config=schemathesis.Config.from_dict(
-        {
-            "generation": {
-                "deterministic": True,
-                "max-examples": EXAMPLES,
-                "database": "none",
-                # The key is always sent; the check `ignored_auth` asks without it and with another.
-                "with-security-parameters": False,
-            },
-            "operations": [
-                {"include-name": name, "phases": {"coverage": {"enabled": EXAMPLES >= THOROUGH}}}
-                for name in LARGE
-            ],
-        }
-    ),
+DOCUMENT = strict(document(OPERATIONS, START), START)
+CONFIG = schemathesis.Config.from_dict(
+    {
+        "generation": {
+            "deterministic": True,
+            "max-examples": EXAMPLES,
+            "database": "none",
+            # The key is always sent; the check `ignored_auth` asks without it and with another.
+            "with-security-parameters": False,
+        },
+        "operations": [
+            {"include-name": name, "phases": {"coverage": {"enabled": EXAMPLES >= THOROUGH}}}
+            for name in LARGE
+        ],
+    }
 )
-SCHEMA.app = SERVED
 
 
-@SCHEMA.parametrize()
+@pytest.fixture(params=[f"{operation.method} {operation.path}" for operation in OPERATIONS])
+def schema(request: pytest.FixtureRequest) -> schemathesis.BaseSchema:
+    """Return the document, from which a test takes the operation in `SERVED.tested`.
+
+    Schemathesis takes seconds to make up the requests of all. So each test does so for its own,
+    rather than each process of pytest for all of them as it collects the tests.
+    """
+    vars(request.node).setdefault("_nodeid", request.node.nodeid)  # pytest 9.2 has none
+    SERVED.tested = request.param
+    loaded = schemathesis.openapi.from_dict(DOCUMENT, config=CONFIG)
+    loaded.app = SERVED
+    return loaded
+
+
+def is_tested(context: HasAPIOperation) -> bool:
+    """Return whether the running test is that of an operation."""
+    return context.operation.label == SERVED.tested
+
+
+@schemathesis.pytest.from_fixture("schema").include(is_tested).parametrize()
 def test_an_operation_does_what_the_document_says(case: schemathesis.Case[Any]) -> None:
     """Data that fits is accepted, other data refused, and every response is as it is described."""
     if case.meta is not None and not case.meta.is_negative_at(ParameterLocation.PATH):
