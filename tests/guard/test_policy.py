@@ -62,12 +62,6 @@ def verdict(checked_by: Guard, url: str) -> str:
     return "ok"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """Run async tests on asyncio, the loop that booper runs on."""
-    return "asyncio"
-
-
 # --- the corpus ---------------------------------------------------------------------------
 
 

@@ -31,6 +31,7 @@ from tests.support.http_server import (
     serve,
     wait_for_eof,
 )
+from tests.support.loops import both_loops
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 READ_BYTES = 256 * 1024
@@ -38,14 +39,7 @@ READ_BYTES = 256 * 1024
 
 pytestmark = pytest.mark.anyio
 
-
-@pytest.fixture(
-    params=[("asyncio", {"use_uvloop": False}), ("asyncio", {"use_uvloop": True})],
-    ids=["asyncio", "uvloop"],
-)
-def anyio_backend(request: pytest.FixtureRequest) -> object:
-    """Both loops."""
-    return request.param
+anyio_backend = both_loops
 
 
 @pytest.fixture

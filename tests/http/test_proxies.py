@@ -19,20 +19,14 @@ from booper.model.proxy import ProxyURL
 from booper.origins import ways_of
 from tests.conftest import KEY
 from tests.support.http_server import answering_then_waiting, serve
+from tests.support.loops import both_loops
 from tests.support.proxy import FakeProxy, proxying
 
 pytestmark = pytest.mark.anyio
 
+anyio_backend = both_loops
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-@pytest.fixture(
-    params=[("asyncio", {"use_uvloop": False}), ("asyncio", {"use_uvloop": True})],
-    ids=["asyncio", "uvloop"],
-)
-def anyio_backend(request: pytest.FixtureRequest) -> object:
-    """Both loops."""
-    return request.param
 
 
 @pytest.fixture

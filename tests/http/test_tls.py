@@ -19,19 +19,13 @@ from booper.http.client import SocketClient
 from booper.http.connecting import Route, make_ssl_context
 from booper.http.errors import ConnectError
 from tests.support.http_server import answering, read_request, serve
+from tests.support.loops import both_loops
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 pytestmark = pytest.mark.anyio
 
-
-@pytest.fixture(
-    params=[("asyncio", {"use_uvloop": False}), ("asyncio", {"use_uvloop": True})],
-    ids=["asyncio", "uvloop"],
-)
-def anyio_backend(request: pytest.FixtureRequest) -> object:
-    """Both loops."""
-    return request.param
+anyio_backend = both_loops
 
 
 @pytest.fixture(scope="module")

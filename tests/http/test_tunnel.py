@@ -16,20 +16,14 @@ from booper.http.connecting import Route
 from booper.http.errors import ConnectError
 from booper.http.tunnel import Proxy
 from tests.support.http_server import answering, answering_then_waiting, serve
+from tests.support.loops import both_loops
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\nVia: proxy\r\n\r\n"
 
 pytestmark = pytest.mark.anyio
 
-
-@pytest.fixture(
-    params=[("asyncio", {"use_uvloop": False}), ("asyncio", {"use_uvloop": True})],
-    ids=["asyncio", "uvloop"],
-)
-def anyio_backend(request: pytest.FixtureRequest) -> object:
-    """Both loops."""
-    return request.param
+anyio_backend = both_loops
 
 
 @dataclass

@@ -19,19 +19,16 @@ from booper.clock import monotonic
 from booper.errors import BodyTooLarge, MalformedBody
 from booper.server.limits import MAX_UNWANTED_BYTES, SPARE_CONNECTIONS, Limits
 from booper.server.listener import Listener
+from tests.support.loops import both_loops
 
 pytestmark = pytest.mark.anyio
+
+anyio_backend = both_loops
 
 DEADLINE_SECONDS = 10.0
 MAX_BODY_BYTES = 1 << 20
 GET = b"GET /quick HTTP/1.1\r\nHost: booper.test\r\n\r\n"
 LIMITS = Limits(connections=600)
-
-
-@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
-    """Run on both event loops: `booper serve` is on uvloop, a program of others may not be."""
-    return "asyncio", {"use_uvloop": request.param}
 
 
 class Application:
