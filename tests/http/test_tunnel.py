@@ -2,9 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import pytest
 import trustme
@@ -17,78 +15,13 @@ from booper.http.errors import ConnectError
 from booper.http.tunnel import Proxy
 from tests.support.http_server import answering, answering_then_waiting, serve
 from tests.support.loops import both_loops
+from tests.support.proxy import proxying
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-ESTABLISHED = b"HTTP/1.1 200 Connection established\r\nVia: proxy\r\n\r\n"
 
 pytestmark = pytest.mark.anyio
 
 anyio_backend = both_loops
-
-
-@dataclass
-class RunningProxy:
-    """A proxy: its port, and the requests that it was sent."""
-
-    port: int = 0
-    requests: list[bytes] = field(default_factory=list)
-
-
-async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Carry bytes from one side to the other until the end."""
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
-
-
-@asynccontextmanager
-async def proxying(reply: bytes = ESTABLISHED) -> AsyncIterator[RunningProxy]:
-    """Run a proxy that replies so, and connects where it was asked to."""
-    proxy = RunningProxy()
-
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            head = await reader.readuntil(b"\r\n\r\n")
-            proxy.requests.append(head)
-            writer.write(reply)
-            if reply == ESTABLISHED:
-                host, _, port = head.split(b" ")[1].decode().rpartition(":")
-                await carry(reader, writer, host, int(port))
-        writer.transport.abort() if writer.transport.is_closing() else writer.close()
-        tasks.discard(task)
-
-    listener = await asyncio.start_server(serve_one, "127.0.0.1", 0)
-    proxy.port = listener.sockets[0].getsockname()[1]
-    try:
-        yield proxy
-    finally:
-        listener.close()
-        for task in tuple(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def carry(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, port: int
-) -> None:
-    """Connect to a target, and carry bytes both ways until one side ends."""
-    far_reader, far_writer = await asyncio.open_connection(host, port)
-    ways = {
-        asyncio.create_task(copy(reader, far_writer)),
-        asyncio.create_task(copy(far_reader, writer)),
-    }
-    try:
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for way in ways:
-            way.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
-        far_writer.close()
 
 
 async def loopback() -> Sequence[str]:
@@ -129,9 +62,7 @@ async def test_a_proxy_connects_to_the_vetted_address(
         assert [await fetch(client, url) for _ in "12"] == [b"ok", b"ok"]
         await client.aclose()
         place = b"127.0.0.1:%d" % server.port
-        assert proxy.requests == [
-            b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (place, place, line)
-        ]
+        assert proxy.asked == [b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (place, place, line)]
         assert (
             server.requests
             == [b"GET /a HTTP/1.1\r\nHost: target.example:%d\r\n\r\n" % server.port] * 2

@@ -5,16 +5,19 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+ESTABLISHED = b"HTTP/1.1 200 Connection established\r\nVia: proxy\r\n\r\n"
+
 
 @dataclass
 class FakeProxy:
-    """A running proxy: where it listens, and what it was asked.
+    """A running proxy: where it listens, and the heads of the requests that it got.
 
-    `answer` is what it says to CONNECT. Tunnels to names lead where `names` says.
+    It answers CONNECT with `response`, and opens a tunnel if that is `ESTABLISHED`. Tunnels to
+    names lead where `names` says.
     """
 
+    response: bytes
     port: int = 0
-    response: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n"
     names: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     asked: list[bytes] = field(default_factory=list)
 
@@ -30,9 +33,9 @@ class FakeProxy:
 
 
 @asynccontextmanager
-async def proxying() -> AsyncIterator[FakeProxy]:
+async def proxying(response: bytes = ESTABLISHED) -> AsyncIterator[FakeProxy]:
     """Run a proxy."""
-    proxy, tasks = FakeProxy(), set[asyncio.Task[None]]()
+    proxy, tasks = FakeProxy(response), set[asyncio.Task[None]]()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -60,7 +63,7 @@ async def _tunnel(
     head = await reader.readuntil(b"\r\n\r\n")
     proxy.asked.append(head)
     writer.write(proxy.response)
-    if b" 200 " not in proxy.response:
+    if proxy.response != ESTABLISHED:
         return
     authority = head.split(b" ")[1].decode()
     host, _, port = authority.rpartition(":")
