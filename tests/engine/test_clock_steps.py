@@ -5,10 +5,7 @@ And a time zone that is gone: its schedules say so, and stop no other.
 
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from random import Random
 from typing import Any
 
 import httpx
@@ -17,8 +14,9 @@ import pytest
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config
-from tests.conftest import KEY, START
+from tests.conftest import START
 from tests.support.api import URL, Api
+from tests.support.running import running
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
@@ -48,18 +46,6 @@ def fields(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Return what makes a schedule of every ten minutes."""
     chosen: dict[str, Any] = request.param
     return chosen
-
-
-@asynccontextmanager
-async def running(
-    config: Config, clock: VirtualClock, target: FakeTarget
-) -> AsyncIterator[tuple[Booper, Api]]:
-    """Run a booper and a client of it."""
-    async with (
-        Booper(config, api_key=KEY, clock=clock, random=Random(1), transport=target) as booper,
-        Api(booper.asgi, KEY) as api,
-    ):
-        yield booper, api
 
 
 def planned(target: FakeTarget) -> list[datetime]:

@@ -2,8 +2,7 @@
 
 import errno
 import shutil
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -23,7 +22,7 @@ from tests.support.described import check_report, report_schema
 from tests.support.described import described as described_by_document
 from tests.support.processes import allow_local_targets, listening_target, serving, until
 from tests.support.programs import Hosts, content_of, json_of
-from tests.support.target import FakeTarget
+from tests.support.running import running
 
 HOOK = "https://hooks.test/events"
 CALLBACK = "https://callback.test/done"
@@ -86,21 +85,6 @@ def described(hooks: Receiver, callbacks: Receiver) -> Iterator[None]:
 def target(hooks: Receiver, callbacks: Receiver) -> Hosts:
     """Return a target at which both receivers live; work is answered by its script."""
     return Hosts({"hooks.test": hooks, "callback.test": callbacks})
-
-
-@asynccontextmanager
-async def running(
-    config: Config, clock: VirtualClock, target: FakeTarget
-) -> AsyncIterator[tuple[Booper, Api]]:
-    """Run a booper until the end of the block; the next one goes on with its database.
-
-    Its randomness is real: with the same seed at the same virtual time, ids would come twice.
-    """
-    async with (
-        Booper(config, api_key=KEY, clock=clock, transport=target) as booper,
-        Api(booper.asgi, KEY) as api,
-    ):
-        yield booper, api
 
 
 async def pass_through(booper: Booper, clock: VirtualClock, times: Iterable[datetime]) -> None:

@@ -1,8 +1,6 @@
 """Schedules end to end: when runs leave, and what becomes of those that do not."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,9 +10,10 @@ import pytest
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config
-from tests.conftest import KEY, START
+from tests.conftest import START
 from tests.support.api import Api
 from tests.support.programs import json_of, planned_at
+from tests.support.running import running
 from tests.support.schedules import gap, noon, pass_through, sent, wire
 from tests.support.target import FakeTarget
 
@@ -60,21 +59,6 @@ async def arrival(target: FakeTarget) -> None:
     """Return once something has arrived since `arrived` was cleared."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         await target.arrived.wait()
-
-
-@asynccontextmanager
-async def running(
-    config: Config, clock: VirtualClock, target: FakeTarget
-) -> AsyncIterator[tuple[Booper, Api]]:
-    """Run a booper until the end of the block; the next one goes on with its database.
-
-    Its randomness is real: with the same seed at the same virtual time, ids would come twice.
-    """
-    async with (
-        Booper(config, api_key=KEY, clock=clock, transport=target) as booper,
-        Api(booper.asgi, KEY) as api,
-    ):
-        yield booper, api
 
 
 # When runs leave
