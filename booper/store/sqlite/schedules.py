@@ -1,9 +1,11 @@
 """Schedules as users see them: each method is one transaction of `store.rules`, or a read."""
 
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
+from functools import partial
 from random import Random
+from typing import TypeVar
 from uuid import UUID
 
 from booper.clock import EPOCH
@@ -19,6 +21,8 @@ from booper.store.sqlite.transaction import SQLiteTransaction
 from booper.store.sqlite.values import Row, loaded
 from booper.store.sqlite.writer import Writer
 from booper.store.values import RUNS_READ, AnnounceEnd, Page, Part, ScheduleChange
+
+T = TypeVar("T")
 
 LIST = f"""
 SELECT {COLUMNS} FROM schedules WHERE user_id = :user_id {{behind}}
@@ -91,12 +95,8 @@ class SQLiteSchedules:
         by: Actor = ADMINISTRATOR,
     ) -> ScheduleChange:
         """Cancel the waiting run and plan no more; `$previous` is lost, `$state` kept."""
-
-        def change(transaction: SQLiteTransaction) -> ScheduleChange:
-            schedule = transaction.schedules.get(user_id, schedule_id)
-            return audited.disable(transaction, schedule, now, self._random, announce, by)
-
-        return await self._writer.run(change)
+        rule = partial(audited.disable, now=now, random=self._random, announce=announce, by=by)
+        return await self._change(user_id, schedule_id, rule)
 
     async def enable(
         self,
@@ -107,12 +107,10 @@ class SQLiteSchedules:
         by: Actor = ADMINISTRATOR,
     ) -> ScheduleChange:
         """Plan the next run after now; what passed meanwhile is logged."""
-
-        def change(transaction: SQLiteTransaction) -> ScheduleChange:
-            schedule = transaction.schedules.get(user_id, schedule_id)
-            return audited.enable(transaction, schedule, now, max_attempts, self._random, by)
-
-        return await self._writer.run(change)
+        rule = partial(
+            audited.enable, now=now, max_attempts=max_attempts, random=self._random, by=by
+        )
+        return await self._change(user_id, schedule_id, rule)
 
     async def delete(
         self,
@@ -123,12 +121,8 @@ class SQLiteSchedules:
         by: Actor = ADMINISTRATOR,
     ) -> ScheduleChange:
         """Cancel the waiting run and forget the schedule; past jobs stay."""
-
-        def change(transaction: SQLiteTransaction) -> ScheduleChange:
-            schedule = transaction.schedules.get(user_id, schedule_id)
-            return audited.delete(transaction, schedule, now, self._random, announce, by)
-
-        return await self._writer.run(change)
+        rule = partial(audited.delete, now=now, random=self._random, announce=announce, by=by)
+        return await self._change(user_id, schedule_id, rule)
 
     async def change(
         self,
@@ -140,14 +134,16 @@ class SQLiteSchedules:
         by: Actor = ADMINISTRATOR,
     ) -> ScheduleChange:
         """Put new args in a schedule's place, keeping its id, `$state` and count of runs."""
-
-        def change(transaction: SQLiteTransaction) -> ScheduleChange:
-            schedule = transaction.schedules.get(user_id, seen.id)
-            return audited.change_schedule(
-                transaction, schedule, seen, new, now, self._random, announce, by
-            )
-
-        return await self._writer.run(change)
+        rule = partial(
+            audited.change_schedule,
+            seen=seen,
+            new=new,
+            now=now,
+            random=self._random,
+            announce=announce,
+            by=by,
+        )
+        return await self._change(user_id, seen.id, rule)
 
     async def run(
         self,
@@ -159,12 +155,22 @@ class SQLiteSchedules:
     ) -> Job:
         """Add a run beside the plan, due now."""
 
-        def change(transaction: SQLiteTransaction) -> Job:
-            schedule = transaction.schedules.get(user_id, schedule_id)
+        def rule(transaction: SQLiteTransaction, schedule: Schedule) -> Job:
             room = Room(transaction, self._max_waiting)
             return audited.run_schedule(transaction, schedule, new, now, self._random, by, room)
 
-        return await self._writer.run(change)
+        return await self._change(user_id, schedule_id, rule)
+
+    async def _change(
+        self,
+        user_id: UUID,
+        schedule_id: UUID,
+        rule: Callable[[SQLiteTransaction, Schedule], T],
+    ) -> T:
+        """Apply a rule to a user's schedule in one transaction. Raises: NotFound."""
+        return await self._writer.run(
+            lambda transaction: rule(transaction, transaction.schedules.get(user_id, schedule_id))
+        )
 
 
 def _size(row: Row) -> int:
