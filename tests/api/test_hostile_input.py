@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from booper.app import Booper
+from tests.support.jobs import CREATE_FIELDS
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
@@ -18,40 +19,6 @@ pytestmark = pytest.mark.anyio
 URL = "https://target.test/hook"
 JSON = {"Content-Type": "application/json"}
 MIB = 1 << 20  # the default limit of a request's body (§12)
-
-FIELDS = (
-    "method",
-    "url",
-    "query",
-    "headers",
-    "body",
-    "schedule_in",
-    "scheduled_at",
-    "idempotency_key",
-    "name",
-    "description",
-    "max_attempts",
-    "backoff",
-    "timeout",
-    "expect_status",
-    "callback_url",
-    "webhook_url",
-    "repeat_every",
-    "cron",
-    "timezone",
-    "starts_at",
-    "ends_at",
-    "max_runs",
-    "jitter",
-    "overlap",
-    "misfire",
-    "on_conflict",
-    "idempotency_ttl",
-    "keep_for",
-    "metadata",
-    "follow_redirects",
-    "tags",
-)
 
 # What some fields need beside them to mean something.
 BESIDE: dict[str, dict[str, object]] = {
@@ -424,7 +391,7 @@ ACCEPTED: list[dict[str, object]] = [
 
 def test_every_field_has_wrong_values() -> None:
     """The table of wrong values knows every field but `body`, which takes any JSON."""
-    assert {field for field, _, _ in WRONG} == set(FIELDS) - {"body"}
+    assert {field for field, _, _ in WRONG} == set(CREATE_FIELDS) - {"body"}
 
 
 @pytest.mark.parametrize("field", sorted({field for field, _, _ in WRONG}))
@@ -835,7 +802,7 @@ PLAUSIBLE: dict[str, st.SearchStrategy[Any]] = {
 OBJECTS = st.fixed_dictionaries(
     {"url": st.just(URL)},
     optional={name: value for name, value in PLAUSIBLE.items() if name != "url"},
-) | st.dictionaries(st.sampled_from(FIELDS) | TEXT, JSON_VALUES, max_size=4)
+) | st.dictionaries(st.sampled_from(CREATE_FIELDS) | TEXT, JSON_VALUES, max_size=4)
 FRAGMENTS = st.sampled_from(
     [b'{"url":"https://a.test/"', b"}", b'"body":', b",", b"[", b"]", b'"', b"\\u", b"d800", b"&"]
 )

@@ -14,6 +14,7 @@ from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config, Database
 from tests.support.api import URL, Api
+from tests.support.jobs import CREATE_FIELDS
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
@@ -207,39 +208,7 @@ async def test_a_body_arrives_as_the_json_that_was_posted(
 
 async def test_a_null_body_is_no_body(api: Api, booper: Booper, target: FakeTarget) -> None:
     """`null` means absent for every optional field (§3), the body included."""
-    optional = [
-        "method",
-        "query",
-        "body",
-        "headers",
-        "schedule_in",
-        "scheduled_at",
-        "idempotency_key",
-        "name",
-        "description",
-        "max_attempts",
-        "backoff",
-        "timeout",
-        "expect_status",
-        "callback_url",
-        "webhook_url",
-        "repeat_every",
-        "cron",
-        "timezone",
-        "starts_at",
-        "ends_at",
-        "max_runs",
-        "jitter",
-        "overlap",
-        "misfire",
-        "on_conflict",
-        "idempotency_ttl",
-        "keep_for",
-        "metadata",
-        "follow_redirects",
-        "tags",
-    ]
-    data = await api.create(**dict.fromkeys(optional))
+    data = await api.create(**dict.fromkeys(set(CREATE_FIELDS) - {"url"}))
     await booper.wait_idle()
     assert data["args"] == {"url": URL}
     [sent] = target.received

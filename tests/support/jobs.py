@@ -11,6 +11,41 @@ USER = UUID("bd2aa099-6eb7-4dbb-9178-32141def1355")
 UNIQUE = UUID("41d7f28b-dfbe-44b8-b716-b91898bb0ce0")
 URL = "https://target.test/hook"
 
+CREATE_FIELDS = (
+    "method",
+    "url",
+    "query",
+    "headers",
+    "body",
+    "schedule_in",
+    "scheduled_at",
+    "idempotency_key",
+    "name",
+    "description",
+    "max_attempts",
+    "backoff",
+    "timeout",
+    "expect_status",
+    "callback_url",
+    "webhook_url",
+    "repeat_every",
+    "cron",
+    "timezone",
+    "starts_at",
+    "ends_at",
+    "max_runs",
+    "jitter",
+    "overlap",
+    "misfire",
+    "on_conflict",
+    "idempotency_ttl",
+    "keep_for",
+    "metadata",
+    "follow_redirects",
+    "tags",
+)
+"""The fields of a create (contract §3)."""
+
 
 def executing(at: datetime, **fields: Any) -> Job:
     """Return a job that was created with these fields; its first attempt began at `at`."""
