@@ -140,7 +140,7 @@ def _watched(store: Store, scheduler: Scheduler, upkeep: Upkeep, *, is_machine: 
     return Watched(
         breakers=scheduler.breakers.open,
         backups=None if backups is None else lambda: backups.status,
-        is_over_size=lambda: None if space.status.space is None else space.status.is_over_size,
+        is_over_size=lambda: space.status.is_over_size if space.status.is_known else None,
         loop_age_seconds=(lambda: scheduler.turns.age_seconds) if is_machine else None,
         disk_free=store.vitals.disk_free,
         check_writable=store.check_writable,

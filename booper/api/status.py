@@ -91,12 +91,14 @@ class AlertResource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertsResource(msgspec.Struct, frozen=True):
-    """The alerts that are open; `error` is why none can be sent now, empty if they can.
+    """The alerts that are open, and how many messages about alerts are yet to be sent.
 
-    `looked_at` is when booper last looked at what may be wrong, null until it has.
+    `error` is why they cannot be sent now, empty if they can. `looked_at` is when booper last
+    looked at what may be wrong, null until it has.
     """
 
     looked_at: str | None
+    unsent: int
     error: str
     open: list[AlertResource]
 
@@ -157,7 +159,7 @@ async def status(call: Call) -> Response:
         database_bytes=dict(await store.vitals.sizes()),
         disk_free_bytes=await store.vitals.disk_free(),
         backups=None if backups is None else _backups(backups.status, now),
-        alerts=_alerts(services.alerts),
+        alerts=_alerts(services.alerts, now),
     )
     return JSONResponse({"data": resource})
 
@@ -194,9 +196,9 @@ def _backups(status: BackupStatus, now: datetime) -> BackupsResource:
     )
 
 
-def _alerts(alerts: Alerts | None) -> AlertsResource:
+def _alerts(alerts: Alerts | None, now: datetime) -> AlertsResource:
     if alerts is None:
-        return AlertsResource(None, "", [])
+        return AlertsResource(None, 0, "", [])
     opened = [
         AlertResource(
             id=each.id,
@@ -209,7 +211,8 @@ def _alerts(alerts: Alerts | None) -> AlertsResource:
         )
         for each in alerts.open[:MAX_ALERTS]
     ]
-    return AlertsResource(precise_or_none(alerts.looked_at), alerts.error, opened)
+    looked_at = precise_or_none(alerts.looked_at)
+    return AlertsResource(looked_at, alerts.unsent(now), alerts.error, opened)
 
 
 _EXAMPLE: Final = {
@@ -246,6 +249,7 @@ _EXAMPLE: Final = {
     "backups": None,
     "alerts": {
         "looked_at": "2030-01-01T11:59:52.000000Z",
+        "unsent": 0,
         "error": "",
         "open": [
             {

@@ -41,6 +41,11 @@ class AlertBook:
         """Return an alert, None if there is none."""
         return self._alerts.get((kind, key))
 
+    def is_open(self, kind: AlertKind, key: str) -> bool:
+        """Return whether there is an alert that has not closed."""
+        alert = self.find(kind, key)
+        return alert is not None and alert.is_open
+
     def has_room_for(self, finding: Finding) -> bool:
         """Return whether the alert of a finding is there, or can be."""
         return (finding.kind, finding.key) in self._alerts or len(self._alerts) < MAX_ALERTS

@@ -179,10 +179,15 @@ def _backups(watched: Watched, now: datetime) -> Found:
         found[AlertKind.BACKUP_FAILED] = [Finding(AlertKind.BACKUP_FAILED, "", "backup", detail)]
     elif status.last_path:  # one has been made since the start
         found[AlertKind.BACKUP_FAILED] = []
-    last = f"the last was made at {moment(status.last_at)}" if status.last_at else "there is none"
-    detail = f"no backup was made within two periods: {last}"
-    late = Finding(AlertKind.BACKUP_LATE, "", "backup", detail)
-    return {**found, AlertKind.BACKUP_LATE: [late] if status.is_late(now) else []}
+    if status.is_late(now):
+        last = (
+            f"the last was made at {moment(status.last_at)}" if status.last_at else "there is none"
+        )
+        detail = f"no backup was made within two periods: {last}"
+        found[AlertKind.BACKUP_LATE] = [Finding(AlertKind.BACKUP_LATE, "", "backup", detail)]
+    elif status.last_at is not None:
+        found[AlertKind.BACKUP_LATE] = []
+    return found
 
 
 async def _low(watched: Watched, wanted: int) -> Found:

@@ -4,6 +4,7 @@ An alert counts as told once each channel has taken it. One that keeps failing d
 another channel has taken for ever, nor does it get anything twice from here.
 """
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
@@ -106,7 +107,7 @@ class AlertSender:
             if await self._is_taken(alert, telling, now):
                 self._log(alert, telling)
                 self._alerts.tell(alert, telling, now)
-                await self._alerts.save()
+                await asyncio.shield(self._alerts.save())  # or it would be sent twice
 
     async def _is_taken(self, alert: Alert, telling: Telling, now: datetime) -> bool:
         """Send an alert; return whether it counts as told."""

@@ -39,6 +39,7 @@ from booper.model.alert import (
     closed,
     is_quiet,
     raised,
+    telling_of,
 )
 from booper.model.identity import uuid7
 from booper.store.alerting import Alerting, Facts
@@ -108,6 +109,12 @@ class Alerts:
         """Return the alerts that are open, the one that opened first first."""
         return [each for each in self.book if each.is_open]
 
+    def unsent(self, now: datetime) -> int:
+        """Return how many alerts there is something to tell of now."""
+        repeat = self.rules.repeat
+        tellings = [telling_of(each, now, repeat) for each in self.book]
+        return len(tellings) - tellings.count(Telling.NOTHING)
+
     def use(self, rules: AlertRules) -> None:
         """Go by other rules, from the next look on."""
         self.rules = rules
@@ -128,9 +135,9 @@ class Alerts:
         await self._load(now)
         if (step := self._clock_watch.step(now)) is not None:
             self._note(stepped(step))
-        low = self.book.find(AlertKind.DISK_LOW, "")
+        was_low = self.book.is_open(AlertKind.DISK_LOW, "")
         found = await found_in_parts(
-            self._watched, now, self.rules.disk_free_bytes, was_low=low is not None and low.is_open
+            self._watched, now, self.rules.disk_free_bytes, was_low=was_low
         )
         try:
             facts = await self._facts(now)
@@ -175,7 +182,12 @@ class Alerts:
         for finding in happened(facts.incidents, self.rules.interests):
             self._note(finding)
         # Seen twice: the loop may be about to send what the clock or a start has just made due.
-        late = [run for run in facts.late if run.job_id in self._late_ids]
+        late = [
+            run
+            for run in facts.late
+            if run.job_id in self._late_ids
+            or self.book.is_open(AlertKind.SCHEDULE_LATE, str(run.schedule_id))
+        ]
         self._late_ids = frozenset(run.job_id for run in facts.late)
         return {
             AlertKind.SCHEDULE_LATE: late_findings(late, now),

@@ -42,10 +42,14 @@ WALK_SECONDS: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class SpaceStatus:
-    """The space of the database as last looked at, and whether it cannot be kept under its size."""
+    """The space of the database as last looked at, and whether it cannot be kept under its size.
+
+    The latter `is_known` once that was tried.
+    """
 
     space: Space | None = None
     is_over_size: bool = False
+    is_known: bool = False
 
 
 class SpaceKeeper:
@@ -185,4 +189,4 @@ class SpaceKeeper:
             )
         elif self.status.is_over_size and not is_over_size:
             log.warning("the database is under [retention] max_bytes again")
-        self.status = replace(self.status, is_over_size=is_over_size)
+        self.status = replace(self.status, is_over_size=is_over_size, is_known=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from tests.torture.guarantees import (
+    alerts,
     auth,
     backlog,
     bounded,
@@ -61,6 +62,7 @@ GUARANTEES: dict[str, Measure] = {
     "limits": limits.measure,
     "bounded": bounded.measure,
     "workers": workers.measure,
+    "alerts": alerts.measure,
     "executable": executable.measure,
     "year": year.measure,
 }
