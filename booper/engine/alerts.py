@@ -28,6 +28,7 @@ from booper.engine.alert_findings import (
     stepped,
 )
 from booper.engine.alert_observer import AlertObserver
+from booper.engine.stacks import stacks_of_tasks
 from booper.errors import StoreUnavailable
 from booper.model.alert import (
     MOMENTARY,
@@ -222,6 +223,8 @@ class Alerts:
             log.warning("%s %s: there are too many alerts", finding.kind, finding.subject)
             return
         known = self.book.find(finding.kind, finding.key)
+        if finding.kind is AlertKind.LOOP_STUCK and not self.book.is_open(finding.kind, ""):
+            log.critical("%s; where each task waits:\n%s", finding.detail, stacks_of_tasks())
         self.book.put(raised(known, finding, now, uuid7(now, self._random)))
 
     def _end_of(

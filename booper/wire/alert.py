@@ -123,8 +123,8 @@ def mail(
     message["To"] = to
     message["Subject"] = f"[booper] {title(alert, telling)}"
     message["Date"] = format_datetime(now)
-    message["Message-ID"] = f"<{alert.id}.{telling.name.lower()}.{now:%Y%m%d%H%M%S}@booper>"
-    message["References"] = f"<{alert.id}@booper>"
+    message["Message-ID"] = f"<{alert.id.hex}.{telling.name.lower()}.{now:%Y%m%d%H%M%S}@booper>"
+    message["References"] = f"<{alert.id.hex}@booper>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5
     message.set_content(text(alert, telling, public_url) + "\n")
     return message
