@@ -95,7 +95,7 @@ class Delivery(Table, frozen=True, kw_only=True):
 
 
 class Limits(Table, frozen=True, kw_only=True):
-    """How much one user may leave to be done."""
+    """How many jobs of one user may wait."""
 
     max_waiting: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)] = 0
 
