@@ -83,7 +83,9 @@ async def a_run_overlaps(world: World) -> AsyncIterator[str]:
     await world.api.create_schedule(
         url=BAD, repeat_every=[10, "minutes"], timeout=900, name="nightly"
     )
-    await world.pass_time(10 * MINUTE)
+    await world.until(lambda status: status["slots"]["taken"])
+    await world.pass_time(10 * MINUTE, MINUTE)
+    await world.until(lambda status: status["last_hour"]["skipped"])
     yield "nightly"
     world.hosts.release(BAD_HOST)
     await world.booper.wait_idle()
@@ -119,6 +121,7 @@ async def a_run_gets_no_slot(world: World) -> AsyncIterator[str]:
     """Have a run wait for the only slot for over five minutes."""
     world.hosts.hold(BAD_HOST)
     await world.api.create_id(url=BAD, timeout=900)
+    await world.until(lambda status: status["slots"]["taken"])
     await world.api.create_schedule(url=GOOD, repeat_every=[1, "day"], name="nightly")
     await world.pass_time(5 * MINUTE, MINUTE)
     yield "nightly"
@@ -197,10 +200,12 @@ async def the_database_is_moved(world: World) -> AsyncIterator[str]:
     """Have the file taken away under booper, which then goes on from memory."""
     path, aside = world.folder / "booper.db", world.folder / "aside.db"
     path.rename(aside)
+    world.is_stuck = True
     await world.until_created(503)
     yield "database"
     aside.rename(path)
     await world.until_created(201)
+    world.is_stuck = False
 
 
 @asynccontextmanager

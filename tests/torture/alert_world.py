@@ -45,6 +45,11 @@ class Hosts(httpx.AsyncBaseTransport):
         self.sent = 0
         self._open: dict[str, asyncio.Event] = {}
 
+    @property
+    def is_held(self) -> bool:
+        """Return whether a host is held."""
+        return bool(self._open)
+
     def hold(self, host: str) -> None:
         """Respond to nothing that is sent to a host, until it is released."""
         self._open[host] = asyncio.Event()
@@ -69,7 +74,8 @@ class Hosts(httpx.AsyncBaseTransport):
 class World:
     """A booper, its clock, its hosts; `alerts` and `others` are settings of it.
 
-    `sabotage` is SQL that breaks its database before the start.
+    `sabotage` is SQL that breaks its database before the start. While it `is_stuck`, nobody waits
+    for what is due.
     """
 
     def __init__(
@@ -90,6 +96,7 @@ class World:
             backup=Backup(folder=str(folder / "backups"), **others.pop("backup", {})),
             retention=Retention(**others.pop("retention", {})),
         )
+        self.is_stuck = False
         self._lives = 0
         self._stack = AsyncExitStack()
 
@@ -146,6 +153,14 @@ class World:
                 job = {"url": "https://good.test", "schedule_in": 60}
                 if (await self.api.post("/api/jobs", json=job)).status_code == status:
                     return
+                self.clock.advance(timedelta(milliseconds=100))  # the loop pauses after a failure
+                await checkpoint()
+
+    async def until(self, is_true: Callable[[Any], object]) -> None:
+        """Return once something is true of the status."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not is_true(await self.admin.read("/api/status")):
+                await checkpoint()
 
     async def alerts(self) -> Any:
         """Return the alerts as the status has them."""
@@ -166,6 +181,8 @@ class World:
         """Let time pass, until booper has looked at what is wrong then and has told it."""
         await self.alerts()  # until this is done, the agents wait for the clock
         self.clock.advance(step)
+        if not self.is_stuck and not self.hosts.is_held:
+            await self.booper.wait_idle()
         if step < LOOK_EVERY:
             return
         async with asyncio.timeout(DEADLINE_SECONDS):
