@@ -82,7 +82,7 @@ def _compared(when: str, told: Sequence[Told], expected: Sequence[Told]) -> list
     return [] if list(told) == list(expected) else [f"{when} told {list(told)}"]
 
 
-async def healthy(days: int, fails_each: int = FAILS_EACH) -> tuple[int, Sequence[Told]]:
+async def healthy(days: float, fails_each: int = FAILS_EACH) -> tuple[int, Sequence[Told]]:
     """Live through days in which all goes well; return how much was sent, and what was told."""
     with TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as name:
         world = World(Path(name), {"disk_free_bytes": 1}, backup={"every": [1, "day"], "keep": 2})
@@ -93,8 +93,8 @@ async def healthy(days: int, fails_each: int = FAILS_EACH) -> tuple[int, Sequenc
         await world.start()
         try:
             await _create(world)
-            for _ in range(days):
-                await _live(world, DAY)
+            for _ in range(max(int(days), 1)):
+                await _live(world, DAY * min(days, 1))
                 await world.restart()
             await world.pass_time(MINUTE)
         finally:
