@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from booper.model import dynamic, exact
+from booper.model import dynamic, exact, identity
 from booper.model.args import METHODS_WITH_BODY, Args
 from booper.model.job import Attempt, Job, Request
 from booper.wire.job import job_state
@@ -87,7 +87,7 @@ def _own_headers(job: Job, user_agent: str, *, has_body: bool) -> dict[str, str]
         "Booper-Job-Id": str(job.id),
         "Booper-Attempt": str(job.attempt),
         "Booper-Scheduled-At": precise(job.planned_at),
-        "Idempotency-Key": str(job.uuid),
+        "Idempotency-Key": identity.text_of(job.uuid),
         # Nothing is gained by compressing what is kept whole: ask for the bytes as they are.
         "Accept-Encoding": "identity",
     }

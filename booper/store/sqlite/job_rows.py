@@ -264,12 +264,10 @@ def _changes(before: Job, after: Job) -> tuple[tuple[str, ...], list[object]]:
     """Return which columns a change sets, and to what: what a move leaves alone is the same."""
     values = astuple(after)
     moved = tuple(map(is_not, astuple(before), values))
-    return tuple(compress(_FIELDS, moved)), [_value(value) for value in compress(values, moved)]
-
-
-def _value(value: object) -> object:
-    write = _WRITERS.get(value.__class__)
-    return value if write is None else write(value)
+    return tuple(compress(_FIELDS, moved)), [
+        value if (write := _WRITERS.get(value.__class__)) is None else write(value)
+        for value in compress(values, moved)
+    ]
 
 
 @lru_cache(maxsize=256)
