@@ -9,7 +9,17 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from booper.model.bucket import LIMITS
-from booper.model.job import OWN_KINDS, Attempt, Failed, Job, Outcome, Request, Responded, State
+from booper.model.job import (
+    OWN_KINDS,
+    Attempt,
+    Failed,
+    Job,
+    Outcome,
+    Refused,
+    Request,
+    Responded,
+    State,
+)
 from booper.model.tally import Tally
 
 OUTCOMES: Final[Mapping[State, str]] = {
@@ -59,7 +69,7 @@ class AttemptCounts:
         if claimed.attempted_at is not None and not attempt.was_held:
             lateness = max(claimed.attempted_at - claimed.scheduled_at, _NONE)
             self.lateness.add(lateness.total_seconds())
-        if isinstance(outcome, Responded | Failed):
+        if not isinstance(outcome, Refused):
             self.durations[led_to].add(outcome.duration.total_seconds())
         if self.schedules and job.schedule_id is not None and job.completed_at is not None:
             self.note_completed({str(job.schedule_id), job.name}, job.completed_at)

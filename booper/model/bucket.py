@@ -84,10 +84,10 @@ class Bucket(msgspec.Struct, frozen=True):
     duration: Histogram = Histogram()
 
 
-class Happened(msgspec.Struct, frozen=True, gc=False):
-    """One thing that a bucket counts: the end of an attempt, of a job, or times not run.
+class Happened(msgspec.Struct, frozen=True):
+    """What a bucket counts: ends of attempts and jobs, times not run, each in the five minutes.
 
-    `lateness` is None where a run was held back by the one before it: that is nobody's lateness.
+    `lateness` leaves out runs that were held back by the one before: that is nobody's lateness.
     """
 
     at: datetime
@@ -97,5 +97,5 @@ class Happened(msgspec.Struct, frozen=True, gc=False):
     failed: int = 0
     discarded: int = 0
     skipped: int = 0
-    lateness: timedelta | None = None
-    duration: timedelta | None = None
+    lateness: Sequence[timedelta] = ()
+    durations: Sequence[timedelta] = ()

@@ -5,11 +5,13 @@ Of what an alert may be about there is an incident as well.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import msgspec
 
+from booper.clock import EPOCH
 from booper.model.args import decode_args
-from booper.model.bucket import Happened
+from booper.model.bucket import MINUTES, Happened, begin_of
 from booper.model.job import OWN_KINDS, Job, Kind, State
 from booper.model.overlap import DISABLED
 from booper.model.schedule import Gap, Schedule
@@ -17,35 +19,49 @@ from booper.store.alerting import Incident, IncidentKind
 from booper.store.transaction import Transaction
 from booper.store.values import Settlement
 
-_OWN = frozenset(OWN_KINDS)
 _NONE = timedelta(0)
 
 
 def count_settled(transaction: Transaction, settlements: Sequence[Settlement]) -> None:
-    """Count attempts that have come to their end."""
-    happened: list[Happened] = []
-    for settlement in settlements:
-        claimed, state = settlement.claimed, settlement.settled.state
-        if claimed.kind not in _OWN:
-            continue
-        lateness = None
-        if claimed.attempted_at is not None and not settlement.was_held:
-            lateness = max(claimed.attempted_at - claimed.scheduled_at, _NONE)
-        happened.append(
-            Happened(
-                settlement.at,
-                claimed.user_id,
-                claimed.origin,
-                state is State.COMPLETED,
-                state is not State.COMPLETED,
-                state is State.DISCARDED,
-                lateness=lateness,
-                duration=settlement.duration,
-            )
-        )
-    if happened:
-        transaction.buckets.add(happened)
-    _note_discarded(transaction, [each.settled for each in settlements])
+    """Count attempts that have come to their end, those of one origin and bucket at once."""
+    ended: dict[tuple[UUID, str, datetime], list[Settlement]] = {}
+    begins_at = ends_at = EPOCH
+    for each in settlements:
+        claimed = each.claimed
+        if claimed.kind in OWN_KINDS:
+            if not begins_at <= each.at < ends_at:  # nearly all end in the same five minutes
+                begins_at = begin_of(each.at, MINUTES)
+                ends_at = begins_at + MINUTES
+            key = claimed.user_id, claimed.origin, begins_at
+            if key in ended:
+                ended[key].append(each)
+            else:
+                ended[key] = [each]
+    if not ended:
+        return
+    happened = [_happened(*key, group) for key, group in ended.items()]
+    transaction.buckets.add(happened)
+    if any(each.discarded for each in happened):
+        _note_discarded(transaction, [each.settled for each in settlements])
+
+
+def _happened(user_id: UUID, origin: str, at: datetime, ended: Sequence[Settlement]) -> Happened:
+    states = [each.settled.state for each in ended]
+    completed = states.count(State.COMPLETED)
+    return Happened(
+        at,
+        user_id,
+        origin,
+        completed,
+        failed=len(ended) - completed,
+        discarded=states.count(State.DISCARDED),
+        lateness=[
+            max(claimed.attempted_at - claimed.scheduled_at, _NONE)
+            for each in ended
+            if (claimed := each.claimed).attempted_at is not None and not each.was_held
+        ],
+        durations=[each.duration for each in ended if each.duration is not None],
+    )
 
 
 def count_discarded(transaction: Transaction, jobs: Sequence[Job], now: datetime) -> None:
@@ -53,7 +69,7 @@ def count_discarded(transaction: Transaction, jobs: Sequence[Job], now: datetime
     happened = [
         Happened(now, job.user_id, job.origin, discarded=1)
         for job in jobs
-        if job.state is State.DISCARDED and job.kind in _OWN
+        if job.state is State.DISCARDED and job.kind in OWN_KINDS
     ]
     if happened:
         transaction.buckets.add(happened)
@@ -79,7 +95,7 @@ def count_skipped(
 
 
 def _note_discarded(transaction: Transaction, jobs: Sequence[Job]) -> None:
-    discarded = [job for job in jobs if job.state is State.DISCARDED and job.kind in _OWN]
+    discarded = [job for job in jobs if job.state is State.DISCARDED and job.kind in OWN_KINDS]
     if discarded:
         transaction.incidents.append([_discarded(job) for job in discarded])
 

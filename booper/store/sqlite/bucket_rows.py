@@ -13,6 +13,7 @@ from booper.model.bucket import HOUR, LIMITS, MINUTES, PARTS, Bucket, Happened, 
 from booper.store.sqlite.values import Row, loaded, stored
 
 _MICROSECOND: Final = timedelta(microseconds=1)
+_NONE: Final = timedelta(0)
 
 NUMBERS: Final = (
     *("completed", "failed", "discarded", "skipped", "late_sum", "took_sum"),
@@ -110,20 +111,14 @@ def _summed(happened: Sequence[Happened]) -> dict[tuple[UUID, str, datetime], li
         numbers = sums.get(key)
         if numbers is None:
             numbers = sums[key] = [0] * len(NUMBERS)
-        if each.completed:
-            numbers[0] += each.completed
-        if each.failed:
-            numbers[1] += each.failed
-        if each.discarded:
-            numbers[2] += each.discarded
-        if each.skipped:
-            numbers[3] += each.skipped
-        if each.lateness is not None:
-            numbers[4] += each.lateness // _MICROSECOND
-            numbers[_LATE + bisect_left(LIMITS, each.lateness)] += 1
-        if each.duration is not None:
-            numbers[5] += each.duration // _MICROSECOND
-            numbers[_TOOK + bisect_left(LIMITS, each.duration)] += 1
+        for place, count in enumerate((each.completed, each.failed, each.discarded, each.skipped)):
+            numbers[place] += count
+        numbers[4] += sum(each.lateness, _NONE) // _MICROSECOND
+        for lateness in each.lateness:
+            numbers[_LATE + bisect_left(LIMITS, lateness)] += 1
+        numbers[5] += sum(each.durations, _NONE) // _MICROSECOND
+        for duration in each.durations:
+            numbers[_TOOK + bisect_left(LIMITS, duration)] += 1
     return sums
 
 
