@@ -16,6 +16,7 @@ import msgspec
 
 from booper.app import Booper
 from booper.clock import VirtualClock
+from booper.engine.observer import Observer
 from booper.errors import Conflict
 from booper.model.job import Attempt, Failed, Job, Kind, Outcome, Refused, Request, Responded, State
 
@@ -163,7 +164,7 @@ class Travel:
         await self._booper.wait_idle()
 
 
-class _Journal:
+class _Journal(Observer):
     """An observer that notes every attempt that comes to its end."""
 
     def __init__(self, began_at: datetime, max_kept: int) -> None:
@@ -186,12 +187,6 @@ class _Journal:
             states=self._states,
             ran=self._ran,
         )
-
-    def armed(self, job: Job) -> None:
-        """Ignore it."""
-
-    def sent(self, attempt: Attempt, request: Request) -> None:
-        """Ignore it until its end."""
 
     def settled(
         self, attempt: Attempt, request: Request | None, outcome: Outcome, job: Job

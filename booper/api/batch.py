@@ -17,7 +17,7 @@ from booper.api.access import Access
 from booper.api.bodies import JSON
 from booper.api.budget import MAX_BATCH_ERRORS, ErrorBudget
 from booper.api.call import Call
-from booper.api.intake import read_creation, with_actor
+from booper.api.intake import read_creation
 from booper.api.jobs import JOB
 from booper.api.many import read_json
 from booper.api.operations import (
@@ -130,7 +130,7 @@ async def _read(jobs: Sequence[msgspec.Raw], call: Call, now: datetime) -> list[
     for raw in jobs:
         try:
             asked = read_creation(bytes(raw), JSON, call.user_id, rules, now, budget)
-            read.append(with_actor(asked, call.actor))
+            read.append(call.signed(asked))
         except BooperError as error:
             read.append(error)
         items, size = items + 1, size + len(bytes(raw))

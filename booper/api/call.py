@@ -5,6 +5,7 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.types import Receive
@@ -14,6 +15,8 @@ from booper.api.access import Principal
 from booper.api.services import Services
 from booper.errors import Unauthenticated
 from booper.model.audit import Actor
+from booper.model.schedule import Conflict
+from booper.store.values import Creation
 
 NO_QUERY: Final = QueryParams()
 
@@ -48,6 +51,11 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     def actor(self) -> Actor:
         """Return who asks, for the audit."""
         return Actor(self.principal.key_id)
+
+    def signed(self, creation: Creation) -> Creation:
+        """Return a create with who asks for it, if it may change what is there already."""
+        may_change = creation.on_conflict is Conflict.REPLACE
+        return replace(creation, by=self.actor) if may_change else creation
 
     @property
     def request(self) -> Request:

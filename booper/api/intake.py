@@ -16,7 +16,6 @@ from booper.api.values import check_values, read_moment, read_target_origin
 from booper.errors import FieldError
 from booper.guard.policy import Check
 from booper.model.args import Args, encode_args, with_exact_numbers
-from booper.model.audit import Actor
 from booper.model.duration import parse_duration
 from booper.model.fields import FieldKind, fields_of
 from booper.model.job import NewJob
@@ -68,11 +67,6 @@ def read_creation(
     if findings.errors or creation is None:
         raise findings.refusal()
     return creation
-
-
-def with_actor(creation: Creation, by: Actor) -> Creation:
-    """Return a create with who asks for it, if it may change what is there already."""
-    return creation if creation.on_conflict is not Conflict.REPLACE else replace(creation, by=by)
 
 
 def check(args: Args, rules: Rules, now: datetime, findings: Findings) -> str:

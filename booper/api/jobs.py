@@ -8,7 +8,7 @@ from booper.api.bodies import media_type, read_body
 from booper.api.call import Call
 from booper.api.dry_run import Preview, preview
 from booper.api.filters import query_filter, query_readers
-from booper.api.intake import read_creation, with_actor
+from booper.api.intake import read_creation
 from booper.api.memory import ITEM_BYTES
 from booper.api.operations import (
     Data,
@@ -53,7 +53,7 @@ async def create(call: Call) -> Response:
     body = await read_body(call, services.max_body_bytes)
     now = services.clock.now()
     creation = read_creation(body, media_type(call), call.user_id, services.rules, now)
-    created = await services.commands.create(with_actor(creation, call.actor), now)
+    created = await services.commands.create(call.signed(creation), now)
     job = created.job
     if created.is_duplicate:
         return JSONResponse({"data": job_resource(job, now, services.redaction, has_conflict=True)})

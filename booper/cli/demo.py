@@ -18,6 +18,7 @@ from booper.client import AsyncClient
 from booper.clock import RunningClock, SystemClock
 from booper.config import Config
 from booper.dev.bench import PUBLIC_KEY
+from booper.engine.observer import Observer
 from booper.errors import StartError
 from booper.model.job import Attempt, Job, Outcome, Request, State
 from booper.travel import Ran, ran
@@ -93,17 +94,11 @@ async def _awaited(result: "asyncio.Future[Ran]", patience: timedelta) -> Ran:
         ) from None
 
 
-class _Settled:
-    """An observer that waits for the first attempt's end."""
+class _Settled(Observer):
+    """What waits for the first attempt's end."""
 
     def __init__(self) -> None:
         self.result: asyncio.Future[Ran] = asyncio.get_running_loop().create_future()
-
-    def armed(self, job: Job) -> None:
-        """Ignore it."""
-
-    def sent(self, attempt: Attempt, request: Request) -> None:
-        """Ignore it."""
 
     def settled(
         self, attempt: Attempt, request: Request | None, outcome: Outcome, job: Job

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import httpx
 from starlette.datastructures import Headers
@@ -31,20 +31,17 @@ HOSTED: Final = "https://scheduler.booper.dev"
 """Where the published requests go, which here is this very process."""
 
 
-class Watcher(Observer, Protocol):
+class Watcher(Observer):
     """An observer that is also told what is done to the bench itself."""
 
     def went(self, journey: Journey) -> None:
         """Note that the clock was moved."""
-        ...
 
     def told_time(self, *, is_frozen: bool) -> None:
         """Note that the clock was stopped or set going."""
-        ...
 
     def reset(self, caught: int) -> None:
         """Note a reset; `caught` is how many requests the sink had."""
-        ...
 
 
 class Bench:

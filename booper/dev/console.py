@@ -15,6 +15,7 @@ import click
 import msgspec
 
 from booper.clock import Clock, monotonic
+from booper.dev.bench import Watcher
 from booper.dev.entries import Entry, created, reported, settled, spelled, waiting
 from booper.dev.layout import columns, shorten, wrap
 from booper.model.job import OWN_KINDS, Attempt, Job, Outcome, Request
@@ -54,8 +55,8 @@ Later = Callable[[float, Callable[[], None]], Handle]
 """Call a function after so many seconds of real time."""
 
 
-class Console:
-    """An observer that prints what it is told. Times in front are those of the bench's clock."""
+class Console(Watcher):
+    """A watcher that prints what it is told. Times in front are those of the bench's clock."""
 
     def __init__(self, clock: Clock, screen: Screen, later: Later | None = None) -> None:
         self._clock = clock

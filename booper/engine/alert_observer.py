@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
+from booper.engine.observer import Observer
 from booper.model.job import Attempt, Job, Outcome, Request, Responded
 
 LONGEST: Final = timedelta(hours=1)
 """How long to wait for an attempt: perhaps nothing is to be sent there any more."""
 
 
-class AlertObserver:
-    """An observer that knows which origins were failing in an earlier run.
+class AlertObserver(Observer):
+    """What knows which origins were failing in an earlier run.
 
     `is_failing` returns whether an origin's last attempt has failed.
     """
@@ -31,12 +32,6 @@ class AlertObserver:
         """Return whether nothing has shown yet whether an origin responds."""
         until = self._until.get(origin)
         return until is not None and now < until
-
-    def armed(self, job: Job) -> None:
-        """Ignore it."""
-
-    def sent(self, attempt: Attempt, request: Request) -> None:
-        """Ignore it until its end."""
 
     def settled(
         self, attempt: Attempt, request: Request | None, outcome: Outcome, job: Job

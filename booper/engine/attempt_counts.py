@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+from booper.engine.observer import Observer
 from booper.model.bucket import LIMITS
 from booper.model.job import (
     OWN_KINDS,
@@ -36,11 +37,10 @@ _NONE: Final = timedelta(0)
 _CLASSES: Final = tuple(f"{first}xx" for first in range(10))
 
 
-class AttemptCounts:
+class AttemptCounts(Observer):
     """The numbers, and when a run of each of `schedules` (names or ids) completed last.
 
     `attempts` are counted by the kind of job, what they led to, and what came back.
-    It is an observer of the engine (`booper.engine.observer.Observer`).
     """
 
     def __init__(self, schedules: Collection[str] = ()) -> None:
@@ -49,12 +49,6 @@ class AttemptCounts:
         self.attempts = Counter[tuple[str, str, str]]()
         self.completed_at: dict[str, datetime] = {}
         self.schedules: Final = frozenset(schedules)
-
-    def armed(self, job: Job) -> None:
-        """Ignore a job that waits."""
-
-    def sent(self, attempt: Attempt, request: Request) -> None:
-        """Ignore a request: it is counted once its outcome is known."""
 
     def settled(
         self, attempt: Attempt, request: Request | None, outcome: Outcome, job: Job

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from booper.model.job import Attempt, Job, Kind, Outcome, Request
+from booper.engine.observer import Observer
+from booper.model.job import Attempt, Kind, Request
 
 _BARE = re.compile(r"https?://[^/?*]+")
 
@@ -73,7 +74,7 @@ class SentRequests(list[Sent]):
         return "\n".join([f"{len(self)} request{'s' * (len(self) > 1)}:", *map(str, self)])
 
 
-class Recorder:
+class Recorder(Observer):
     """An observer that keeps each request that leaves."""
 
     def __init__(self) -> None:
@@ -86,9 +87,6 @@ class Recorder:
     def forget(self) -> None:
         """Begin anew."""
         self._sent.clear()
-
-    def armed(self, job: Job) -> None:
-        """Ignore it."""
 
     def sent(self, attempt: Attempt, request: Request) -> None:
         """Keep it."""
@@ -105,11 +103,6 @@ class Recorder:
                 content=request.content,
             )
         )
-
-    def settled(
-        self, attempt: Attempt, request: Request | None, outcome: Outcome, job: Job
-    ) -> None:
-        """Ignore it."""
 
 
 def is_match(pattern: str, url: str) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
 from random import Random
+from typing import cast
 from uuid import UUID
 
 import msgspec
@@ -119,17 +120,21 @@ def _check_claimable(transaction: Transaction, results: Sequence[Created | Boope
 def _create_plain(
     transaction: Transaction, asked: Sequence[Prepared], room: Room
 ) -> list[Created | BooperError]:
+    if not room.is_limited:
+        return [*_insert_plain(transaction, asked)]
     refused = [room.take(item.asked.new) for item in asked]
-    drafts = [
-        item.made
-        for item, error in zip(asked, refused, strict=True)
-        if error is None and not isinstance(item.made, Schedule)
-    ]
+    taken = [item for item, error in zip(asked, refused, strict=True) if error is None]
+    made = iter(_insert_plain(transaction, taken))
+    return [next(made) if error is None else error for error in refused]
+
+
+def _insert_plain(transaction: Transaction, plain: Sequence[Prepared]) -> list[Created]:
+    """Write plain creates, which are of jobs; return each one's result, in order."""
+    drafts = [cast(Draft, item.made) for item in plain]
     created = [Created(job, is_duplicate=False) for job in transaction.jobs.insert(drafts)]
     if transaction.is_damaged:
         _check_claimable(transaction, created)
-    made = iter(created)
-    return [next(made) if error is None else error for error in refused]
+    return created
 
 
 def _create(transaction: Transaction, item: Prepared, room: Room) -> Created | BooperError:

@@ -23,6 +23,11 @@ class Room:
         self._max_waiting = max_waiting
         self._waiting: dict[UUID, int] = {}
 
+    @property
+    def is_limited(self) -> bool:
+        """Return whether there is a limit at all."""
+        return self._max_waiting > 0
+
     def take(self, new: NewJob | NewSchedule) -> TooManyWaiting | None:
         """Count a new job or schedule; return the error if no more of its user's may wait.
 
