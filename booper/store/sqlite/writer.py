@@ -41,8 +41,11 @@ MAX_TOGETHER = 500
 MAX_PATIENCE = 0.1
 """How many seconds a change waits at most until nothing else is to be written."""
 
-CHECKPOINT_EVERY = 20
-"""After how many changes that waited for an idle moment a checkpoint does: a few MB of log."""
+CHECKPOINT_EVERY = 10
+"""After how many changes that waited for an idle moment a checkpoint does.
+
+Where they move pages it then takes 3 to 7 ms of CPU time, after 20 of them up to 15.
+"""
 
 
 class Writer:
