@@ -1,8 +1,8 @@
 """`booper serve` that notes each transaction of the pruner in `pruned.log` of its folder.
 
-A line has its seconds, its seconds of CPU time, the instructions of SQLite's virtual machine, and
-the rows it deleted: none if it was a checkpoint, or gave free space back. With `PRUNED_ROWS` in the
-environment one deletes that many rows, which no setting allows.
+A line has its seconds, its seconds of CPU time, the instructions of SQLite's virtual machine, how
+many rows it deleted (none where it gave free space back), and 1 if it is a checkpoint, else 0. With
+`PRUNED_ROWS` in the environment one deletes that many rows, which no setting allows.
 """
 
 import os
@@ -35,7 +35,9 @@ def watch() -> None:
             outcomes = commit_together(group, connection)
         took, cpu = perf_counter() - began, thread_time() - cpu_began
         rows = sum(result.rows for _, result, _ in outcomes if isinstance(result, Pruned))
-        os.write(log, f"{took:.6f} {cpu:.6f} {used.count} {rows}\n".encode())
+        is_checkpoint = all(change.is_statement for change in group)
+        text = f"{took:.6f} {cpu:.6f} {used.count} {rows} {is_checkpoint:d}\n"
+        os.write(log, text.encode())
         return outcomes
 
     setattr(writer, "commit_together", commit)  # noqa: B010 - the writer has imported it

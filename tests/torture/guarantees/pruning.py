@@ -1,6 +1,7 @@
 """A million rows are deleted beside 200 jobs a second, and hold up neither jobs nor creates.
 
-Each pair of rounds is over the same file: one deletes what is old, the other keeps it.
+Each pair of rounds is over the same file: one deletes what is old, the other keeps it. Checkpoints
+are no transactions: they are shown apart, and show in the lateness if they are too long.
 """
 
 import os
@@ -67,13 +68,14 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True)
-class Transaction:
-    """One of the pruner's; without rows it is a checkpoint, or gives free space back."""
+class Step:
+    """A transaction of the pruner's, which without rows gives free space back, or a checkpoint."""
 
     milliseconds: float
     cpu_milliseconds: float
     work: int
     rows: int
+    is_checkpoint: bool
 
 
 def measure(size: Size, batch: int | None = None) -> Line:
@@ -85,8 +87,8 @@ def measure(size: Size, batch: int | None = None) -> Line:
         with closing(sqlite3.connect(folder / "booper.db")) as connection, connection:
             connection.execute(MAKE_OLD)
         pairs = [_pair(folder, target, form) for _ in range(form.pairs)]
-        done = _transactions(folder)
-    return _judged(size, form, pairs, done)
+        steps = _steps(folder)
+    return _judged(size, form, pairs, steps)
 
 
 @contextmanager
@@ -122,23 +124,23 @@ def _round(folder: Path, target: Target, form: Form, settings: str) -> Round:
     return Round(percentile(late, 99), percentile(created.milliseconds, 99))
 
 
-def _transactions(folder: Path) -> list[Transaction]:
+def _steps(folder: Path) -> list[Step]:
     """Return what the daemons have noted."""
     lines = [text.split() for text in (folder / LOG).read_text().splitlines()]
     return [
-        Transaction(float(took) * 1_000, float(cpu) * 1_000, int(work), int(rows))
-        for took, cpu, work, rows in lines
+        Step(float(took) * 1_000, float(cpu) * 1_000, int(work), int(rows), last == "1")
+        for took, cpu, work, rows, last in lines
     ]
 
 
 def _judged(
-    size: Size, form: Form, pairs: Sequence[tuple[Round, Round]], done: Sequence[Transaction]
+    size: Size, form: Form, pairs: Sequence[tuple[Round, Round]], steps: Sequence[Step]
 ) -> Line:
     late = median(pruned.late / kept.late for pruned, kept in pairs)
     create = median(pruned.create / kept.create for pruned, kept in pairs)
-    rows = sum(each.rows for each in done)
-    longest = percentile([each.milliseconds for each in done], 99.9)
-    work = max(each.work for each in done)
+    done = [step for step in steps if not step.is_checkpoint]
+    longest = percentile([step.milliseconds for step in done], 99.9)
+    rows, work = sum(step.rows for step in done), max(step.work for step in done)
     faults = [f"only {rows:,} rows"] if rows < form.rows else []
     if work > MAX_WORK:
         faults.append(f"a transaction of {work:,} instructions, more than {MAX_WORK:,}")
@@ -154,9 +156,17 @@ def _judged(
         ]
     shown = ", ".join(f"{it.late:.1f}/{it.create:.1f}" for pair in pairs for it in pair)
     figure = (
-        f"{rows:,} rows deleted, in {len(done):,} transactions with what gives space back; p99.9 "
-        f"{longest:.1f} ms ({percentile([each.cpu_milliseconds for each in done], 99.9):.1f} ms of "
-        f"CPU), at most {work:,} instructions; lateness p99 {late:.2f} and create p99 {create:.2f} "
-        f"times as long as without (ms, with and without by turns: {shown})"
+        f"{rows:,} rows deleted; {_figure(done, 'transactions')}, at most {work:,} instructions; "
+        f"{_figure([step for step in steps if step.is_checkpoint], 'checkpoints')}; lateness p99 "
+        f"{late:.2f} and create p99 {create:.2f} times as long as without (ms, with and without by "
+        f"turns: {shown})"
     )
     return line("pruning", figure, faults)
+
+
+def _figure(steps: Sequence[Step], what: str) -> str:
+    if not steps:
+        return f"no {what}"
+    longest = percentile([step.milliseconds for step in steps], 99.9)
+    cpu = percentile([step.cpu_milliseconds for step in steps], 99.9)
+    return f"{len(steps):,} {what}, p99.9 {longest:.1f} ms ({cpu:.1f} ms of CPU)"
