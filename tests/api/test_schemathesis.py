@@ -115,22 +115,25 @@ async def settle(booper: Booper) -> dict[str, str]:
 
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 SERVED = Served()
-DOCUMENT = strict(document(OPERATIONS, START), START)
-CONFIG = schemathesis.Config.from_dict(
-    {
-        "generation": {
-            "deterministic": True,
-            "max-examples": EXAMPLES,
-            "database": "none",
-            # The key is always sent; the check `ignored_auth` asks without it and with another.
-            "with-security-parameters": False,
-        },
-        "operations": [
-            {"include-name": name, "phases": {"coverage": {"enabled": EXAMPLES >= THOROUGH}}}
-            for name in LARGE
-        ],
-    }
+SCHEMA = schemathesis.openapi.from_dict(
+    strict(document(OPERATIONS, START), START),
+    config=schemathesis.Config.from_dict(
+        {
+            "generation": {
+                "deterministic": True,
+                "max-examples": EXAMPLES,
+                "database": "none",
+                # The key is always sent; the check `ignored_auth` asks without it and with another.
+                "with-security-parameters": False,
+            },
+            "operations": [
+                {"include-name": name, "phases": {"coverage": {"enabled": EXAMPLES >= THOROUGH}}}
+                for name in LARGE
+            ],
+        }
+    ),
 )
+SCHEMA.app = SERVED
 
 
 @pytest.fixture(params=[f"{operation.method} {operation.path}" for operation in OPERATIONS])
@@ -142,9 +145,7 @@ def schema(request: pytest.FixtureRequest) -> schemathesis.BaseSchema:
     """
     vars(request.node).setdefault("_nodeid", request.node.nodeid)  # pytest 9.2 has none
     SERVED.tested = request.param
-    loaded = schemathesis.openapi.from_dict(DOCUMENT, config=CONFIG)
-    loaded.app = SERVED
-    return loaded
+    return SCHEMA
 
 
 def is_tested(context: HasAPIOperation) -> bool:
