@@ -39,7 +39,7 @@ USER_AGENT: Final = f"booper/{__version__}"
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What stays when settings change; `inside` leads to the program around booper, if any.
+    """The parts that stay when settings change; `inside` leads to the program around booper.
 
     `backups` is None where the daemon makes none, `alerts` until its parts are there.
     """
@@ -56,7 +56,7 @@ class Kept:
 
 
 class Applications:
-    """What a holder offers: the API, and the same to the administrator of its database."""
+    """The applications of a holder: the API, and the same for the administrator of its database."""
 
     def __init__(self, parts: Parts, kept: Kept, scheduler: Scheduler) -> None:
         self._kept = kept

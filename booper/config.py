@@ -81,7 +81,7 @@ class Targets(Table, frozen=True, kw_only=True):
 
 
 class Delivery(Table, frozen=True, kw_only=True):
-    """How requests are sent: how many at once, the bounds of each, and what is kept of them."""
+    """The limits of requests: how many at once, how long each takes, and what is kept of them."""
 
     concurrency: Count = 64
     per_host: Count = 16
@@ -101,7 +101,7 @@ class Limits(Table, frozen=True, kw_only=True):
 
 
 class Origin(Table, frozen=True, kw_only=True):
-    """What is different for one origin, or for all of a host; None is what holds for all."""
+    """Settings of one origin, or of all origins of a host; None means the setting for all."""
 
     slots: Count | None = None
     proxy: str | None = None
@@ -113,7 +113,7 @@ class Origin(Table, frozen=True, kw_only=True):
 
 
 class Retry(Table, frozen=True, kw_only=True):
-    """How often and when a failed attempt is made again, unless its job says otherwise."""
+    """The number and the times of retries, unless a job says otherwise."""
 
     max_attempts: Count = 15
     backoff: str | list[Duration] = EXPONENTIAL

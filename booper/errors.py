@@ -50,7 +50,7 @@ class BooperError(Exception):
 
 
 class MalformedRequest(BooperError):
-    """What came in cannot be read as an HTTP request."""
+    """The received bytes cannot be read as an HTTP request."""
 
     status = 400
     title = "Malformed request"
@@ -266,7 +266,7 @@ class AddressRefused(TargetRefused):
 
 
 class MalformedURL(TargetRefused):
-    """What was given is no URL: its host, its port or its length is none that a URL can have."""
+    """The text is not a URL: it has a host, a port or a length that a URL cannot have."""
 
 
 class InvalidRedirect(BooperError):

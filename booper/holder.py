@@ -37,7 +37,7 @@ log = logging.getLogger("booper")
 
 
 class Holder:
-    """What runs while the database is held. `first_key` is the key that its start has made."""
+    """The parts that run while the database is held. `first_key` is the key that its start made."""
 
     def __init__(
         self,

@@ -37,7 +37,7 @@ Transport = httpx.AsyncBaseTransport | Client | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a process makes once, whichever database it comes to hold.
+    """The parts that a process makes once, whichever database it comes to hold.
 
     `open_channels` has messages to channels need no key, `is_temporary` says that the database is
     thrown away at the end.

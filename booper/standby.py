@@ -67,7 +67,7 @@ class Standby:
         self.administration.close()
 
     async def drain(self) -> None:
-        """Take nothing over any more."""
+        """Stop taking over."""
         self._task.cancel()
         await asyncio.wait({self._task})
 

@@ -65,7 +65,7 @@ class Journey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Travel:
-    """What moves the clock of a running booper; a journey lists at most `max_kept` attempts.
+    """The mover of a running booper's clock; a journey lists at most `max_kept` attempts.
 
     An exchange takes no time of this clock: a target that hangs is waited for in real time, for as
     long as its job's timeout says. What a paused host holds back stays there. One journey waits

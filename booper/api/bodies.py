@@ -185,7 +185,7 @@ def decode_form(body: bytes, objects: frozenset[str] = frozenset()) -> dict[str,
 
 
 class _Branch:
-    """What has members in a form: an object or a list, which only the whole form shows."""
+    """An object or a list in a form; which of the two it is, only the whole form shows."""
 
     def __init__(self) -> None:
         self.members: dict[str, _Branch | str] = {}

@@ -13,7 +13,7 @@ MAX_HINTS: Final = 10
 
 
 class ErrorBudget:
-    """What is left for the errors of one request, be it one create or many."""
+    """The number of errors that one request may still report, be it one create or many."""
 
     def __init__(self, errors: int = MAX_ERRORS, hints: int = MAX_HINTS) -> None:
         self._errors = errors

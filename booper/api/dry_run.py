@@ -40,7 +40,7 @@ class GuardPreview(msgspec.Struct, frozen=True):
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """What would happen; `retries` are the times until it would be given up, without jitter."""
+    """The outcome of a dry run; `retries` are the times of all further attempts, without jitter."""
 
     request: RequestPreview
     next_runs: list[str]

@@ -40,7 +40,7 @@ _SOME_URL: Final = msgspec.Raw(b'"https://booper.invalid/"')
 
 
 class Rules(msgspec.Struct, frozen=True, gc=False):
-    """What creates are judged by, and what holds for those that do not say otherwise."""
+    """The limits that creates are checked against, and the defaults of their fields."""
 
     check: Check
     max_attempts: int

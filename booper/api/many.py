@@ -26,7 +26,7 @@ class ManyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ManyResult(msgspec.Struct, frozen=True):
-    """How many jobs matched and could change, and how many did."""
+    """The numbers of jobs that matched and could change, and of those that did."""
 
     matched: int
     changed: int

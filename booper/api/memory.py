@@ -41,7 +41,7 @@ class ResponseMemory:
         return bool(self._queue)
 
     async def take(self, size: int) -> int:
-        """Take this much, after all that wait already; return what was taken.
+        """Reserve this much, after all that wait already; return the amount.
 
         More than there is altogether counts as all of it.
 
@@ -85,7 +85,7 @@ class ResponseMemory:
 
 
 class Share(msgspec.Struct, gc=False):
-    """What one response has of the memory until it is released: `size` bytes, most have none."""
+    """The memory that one response holds until it is released: `size` bytes, mostly none."""
 
     memory: ResponseMemory
     size: int = 0

@@ -74,7 +74,7 @@ class DescribedResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Documentation:
-    """What the API document says of an operation beyond what follows from the operation itself.
+    """The part of the API document on an operation that does not follow from the operation itself.
 
     `errors` are those that neither its access, its parameters nor its body imply. An operation
     takes the parameters of a query that are listed here and no others, unless it `ignores_query`.

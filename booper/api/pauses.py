@@ -20,14 +20,14 @@ from booper.wire.timestamps import precise
 
 
 class TargetBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to pause, to resume or to reset: one origin, all origins of a host, or everything."""
+    """The target to pause, resume or reset: one origin, all origins of a host, or everything."""
 
     host: str | None = None
     origin: str | None = None
 
 
 class PauseResource(msgspec.Struct, frozen=True):
-    """What is paused, and since when."""
+    """A pause: its target, and its beginning."""
 
     target: str
     paused_at: str

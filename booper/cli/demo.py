@@ -27,7 +27,7 @@ PATIENCE: Final = timedelta(seconds=10)
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """What was shown: when the request was to come, when it came, and the response."""
+    """The result of a demo: when the request was due, when it came, and the response."""
 
     url: str
     scheduled_at: datetime

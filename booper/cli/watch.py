@@ -96,14 +96,14 @@ def _polls(
 
 
 class Tail:
-    """What is new in a list of entries that is read from its newest end again and again."""
+    """The new entries of a list that is read from its newest end again and again."""
 
     def __init__(self) -> None:
         self._seen: dict[UUID, datetime] = {}
         self._horizon: datetime | None = None
 
     def begin(self, page: Iterable[LogEntry]) -> list[LogEntry]:
-        """Take the newest entries for seen, and all that are older; return them, oldest first."""
+        """Mark the newest entries, and all older ones, as seen; return the newest, oldest first."""
         entries = self.fresh(page)
         if len(entries) == _MAX_AT_FIRST and self._horizon is not None:
             # There may be more of that time, which were not read.

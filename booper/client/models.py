@@ -19,7 +19,7 @@ FINISHED = frozenset({"completed", "discarded", "cancelled"})
 
 
 class HeldBy(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds a waiting job back: a pause or a breaker (`reason`), of what, since when."""
+    """A pause or a breaker (`reason`) that holds a waiting job back, its target and beginning."""
 
     reason: str
     target: str
@@ -27,7 +27,7 @@ class HeldBy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobState(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a job has come."""
+    """The state of a job and its times."""
 
     id: int
     state: str
@@ -110,7 +110,7 @@ class ScheduleDetail(Schedule, frozen=True, kw_only=True):
 
 
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """What was sent, what came back, or what was left out; `event` says which."""
+    """An entry of the log: a request, a response, an error or skipped runs, by `event`."""
 
     id: UUID
     event: str
@@ -143,7 +143,7 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TimelineEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened to a job or a schedule: when, what (`event`), and in words (`text`).
+    """An event in the history of a job or a schedule: its time, its kind (`event`) and a sentence.
 
     `reason` is what a job waited for, or why planned times were skipped. `job_id` is None where it
     concerns the schedule as a whole.
@@ -184,14 +184,14 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pause(msgspec.Struct, frozen=True, kw_only=True):
-    """What is paused, and since when: an origin, a host with a port, a host, or `*` for all."""
+    """A pause of an origin, a host with a port, a host, or `*` for all, and its beginning."""
 
     target: str
     paused_at: datetime
 
 
 class BulkResult(msgspec.Struct, frozen=True, kw_only=True):
-    """How many jobs matched and could change, and how many did."""
+    """The numbers of jobs that matched and could change, and of those that did."""
 
     matched: int
     changed: int
@@ -207,14 +207,14 @@ class PreviewedRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GuardVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether the request may reach its target."""
+    """The verdict of the guard: whether the request may reach its target."""
 
     allowed: bool
     reason: str | None = None
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
-    """What a create would do.
+    """The outcome of a dry run: what a create would do.
 
     `conflict` is the job that has its idempotency key; `held_by` is what holds its target back.
     """

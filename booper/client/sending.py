@@ -205,7 +205,7 @@ S = TypeVar("S", bound=Blocking | Asynchronous)
 
 
 class Resource(Generic[S]):
-    """What has operations, and what sends them."""
+    """A group of operations, and the sender that performs them."""
 
     def __init__(self, sender: S) -> None:
         self._sender = sender

@@ -29,7 +29,7 @@ HELP: Final = (
 
 
 class Keys:
-    """What each key does; one move of the clock at a time."""
+    """The actions of the keys; one move of the clock at a time."""
 
     def __init__(self, bench: Bench, console: Console, stop: Callable[[], None]) -> None:
         self._bench = bench

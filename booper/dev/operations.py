@@ -33,7 +33,7 @@ _SINK: Final = "/api/dev/sink"
 
 
 class Move(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the clock is to do: one of these."""
+    """A move of the clock: one of these fields."""
 
     advance: Duration | None = None
     to: Moment | None = None
@@ -78,7 +78,7 @@ class JourneyResource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class World(Protocol):
-    """What these operations move."""
+    """The clock, the sink and the database that these operations change."""
 
     clock: RunningClock
     sink: Sink

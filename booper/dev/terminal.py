@@ -43,21 +43,21 @@ class _Terminal:
         self._next_look: asyncio.TimerHandle | None = None
 
     def open(self) -> None:
-        """Take keys from now on, whenever this process is in the foreground."""
+        """Begin to read keys, whenever this process is in the foreground."""
         for number in _PASSED_ON:
             self._loop.add_signal_handler(number, partial(self._pass_on, number))
         self._loop.add_signal_handler(signal.SIGCONT, self._continued)
         self._look()
 
     def close(self) -> None:
-        """Take no more keys, and put the modes back."""
+        """Stop reading keys, and restore the modes."""
         for number in (*_PASSED_ON, signal.SIGCONT):
             self._loop.remove_signal_handler(number)
         self._restore()
         self._forget_look()
 
     def _look(self) -> None:
-        """Take keys if this process is in the foreground; else look again soon."""
+        """Read keys if this process is in the foreground; else check again soon."""
         self._forget_look()
         if not self._is_foreground():
             self._next_look = self._loop.call_later(LOOK_SECONDS, self._look)

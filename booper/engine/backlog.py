@@ -46,7 +46,7 @@ class Backlog:
     # --- what comes in ---
 
     def arm(self, job: Job) -> bool:
-        """Take in a waiting job that was just written; return whether it is now the first due."""
+        """Add a waiting job that was just written; return whether it is now the first due."""
         due = Due.of(job)
         self._held.release(due)
         return self._timers.arm(due)

@@ -52,7 +52,7 @@ class Breaker:
 
 
 class Breakers:
-    """What is known of failing origins."""
+    """The failing origins, and how far they have failed."""
 
     def __init__(self) -> None:
         self._by_origin: dict[str, Breaker] = {}

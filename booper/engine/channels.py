@@ -56,7 +56,7 @@ class FeedUnavailable(StoreUnavailable):
 
 
 class Feed:
-    """What one subscriber has yet to read: iterate it, in one task; it ends when booper stops."""
+    """The unread messages of one subscriber: iterate it, in one task; it ends when booper stops."""
 
     def __init__(self, room: int) -> None:
         self._room = room

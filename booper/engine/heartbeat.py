@@ -7,7 +7,7 @@ from booper.store.base import Store
 
 
 class Heartbeat:
-    """What tells a process that works, if slowly, from one that is stuck."""
+    """The sign of life that distinguishes a slow process from a stuck one."""
 
     def __init__(self, turns: Turns, store: Store, clock: Clock) -> None:
         self.turns = turns

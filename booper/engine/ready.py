@@ -205,7 +205,7 @@ class Ready:
         self.probing.add(queued or DueJob(due, now))
 
     def pause(self, target: str, now: datetime) -> None:
-        """Take no job of a target until it is resumed; what was queued stays in the table."""
+        """Hold back a target's jobs until it is resumed; those in the queue stay in the table."""
         self.pauses.setdefault(target, now)
         for origin in [origin for origin in self._queues if self.pauses.include(origin)]:
             self._drop_queue(origin)
@@ -214,7 +214,7 @@ class Ready:
             self.consider(origin)
 
     def resume(self, target: str) -> None:
-        """Take a target's jobs again; they count as found due then."""
+        """Release a target's jobs again; they count as found due then."""
         self.pauses.end(target)
         for origin in self._known():
             self.consider(origin)

@@ -204,7 +204,7 @@ class Scheduler:
 
     async def _wait_for_store(self, error: StoreUnavailable) -> None:
         self._trouble = error
-        self.turns.begin()  # it has an answer, and goes on
+        self.turns.begin()  # whoever waits for a turn learns that the loop is not stuck
         log.error("the loop waits for the store: %s", error)
         await self._clock.pause(STORE_PAUSE)
         self._backlog.waits.looking_since(self._clock.now())

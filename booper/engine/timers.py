@@ -54,7 +54,7 @@ class Timers:
             self._swept = _BEFORE_ALL
 
     def arm(self, due: Due) -> bool:
-        """Take in a job that waits now, unless it lies behind the horizon.
+        """Add a job that waits now, unless it lies behind the horizon.
 
         Return whether it is new, and the nearest. While the table is read everything is taken: the
         job may have been written after that. A job that is in twice is claimed once.
@@ -68,7 +68,7 @@ class Timers:
         return self._heap[0] == due
 
     def pop_due(self, now: datetime) -> Iterator[Due]:
-        """Take out, nearest first, what is due at `now`."""
+        """Remove and return, nearest first, what is due at `now`."""
         while self._heap and self._heap[0].at <= now:
             due = heappop(self._heap)
             if self._known.get(due.id) == due:
@@ -83,7 +83,7 @@ class Timers:
         return None if after is _BEFORE_ALL else after, self._window
 
     def read_ends(self, scan: Scan | None) -> None:
-        """Take in what the table returned; None if it could not."""
+        """Add what the table returned; None if it could not."""
         self._is_reading = False
         if scan is None:
             return

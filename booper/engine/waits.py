@@ -22,14 +22,14 @@ MAX_ENDED: Final = 10_000
 
 
 class _Ended(msgspec.Struct, frozen=True, gc=False):
-    """What held jobs back, and until when."""
+    """The reason that held jobs back, and its end."""
 
     wait: Wait
     until: datetime
 
 
 class Waits:
-    """What due jobs wait for, and have waited for."""
+    """The reasons for which due jobs wait, and have waited."""
 
     def __init__(self, pauses: Pauses, breakers: Breakers) -> None:
         self._pauses = pauses

@@ -100,7 +100,7 @@ class Resolver:
             self._busy.add(names)
 
     def _ended(self, names: Names, outcome: "tuple[str, ...] | Exception") -> None:
-        """Take a thread's result, on the event loop."""
+        """Handle a thread's result, on the event loop."""
         self._busy.discard(names)
         result = self._running.get(names)
         if isinstance(outcome, Exception):

@@ -132,7 +132,7 @@ class _Exchange(Stream):
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        """Take a piece of the response; all but the last are waited for until they are read.
+        """Receive a piece of the response; for all but the last, wait until it is read.
 
         Raises:
             OSError: nobody reads it any more (ASGI, HTTP spec 2.4).

@@ -7,7 +7,7 @@ from booper.http.content import CODINGS, Inflater, MalformedContent
 
 
 class Body(msgspec.Struct, frozen=True, gc=False):
-    """What was read of a body.
+    """The part of a body that was read.
 
     `is_cut` is whether more would have come, or may have. `fault` is what was wrong with the
     response behind its status line, empty where nothing was.

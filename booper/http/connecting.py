@@ -24,7 +24,7 @@ from booper.shortage import descriptor_shortage, port_shortage_of, shortage_of
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How the connections to an origin are opened: through which proxy, and whom TLS trusts.
+    """The way to an origin: the proxy that connections go through, and whom TLS trusts.
 
     None stands for a direct connection, or for the trust of all other origins. Connections always
     go to what the `addresses` of a request return: a proxy is told these.

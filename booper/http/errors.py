@@ -36,7 +36,7 @@ class ReadError(SendError):
 
 
 class ProtocolError(SendError):
-    """What came back is no response of HTTP/1.1, or ends too early."""
+    """The received bytes are no response of HTTP/1.1, or end too early."""
 
     kind = "protocol"
 

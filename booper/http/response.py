@@ -98,7 +98,7 @@ class ResponseReader:
         self._parser = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes; not allowed once it is DONE.
+        """Parse the next bytes; not allowed once it is DONE.
 
         Raises:
             ProtocolError: they are no response of HTTP/1.1.
@@ -121,7 +121,7 @@ class ResponseReader:
             del self._parser  # it refers back to this object: a cycle for the collector
 
     def feed_eof(self, *, is_closed_properly: bool = True) -> None:
-        """Take the end of the connection: DONE where it ends the body (RFC 9112 §6.3, rule 8).
+        """Handle the end of the connection: DONE where it ends the body (RFC 9112 §6.3, rule 8).
 
         `is_closed_properly` is unset for the end of a TLS connection that nobody has announced:
         whoever can cut a connection could cut the body (§9.8).

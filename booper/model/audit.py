@@ -19,7 +19,7 @@ ADMINISTRATOR: Final = Actor()
 
 
 class Action(StrEnum):
-    """What was done."""
+    """The kind of a change."""
 
     JOB_CANCEL = "job.cancel"
     JOB_RETRY = "job.retry"
@@ -40,7 +40,7 @@ class Action(StrEnum):
 
 
 class Kind(StrEnum):
-    """What was changed: one job, many, a schedule, a target or a key."""
+    """The kind of thing that was changed: one job, many, a schedule, a target or a key."""
 
     JOB = "job"
     JOBS = "jobs"

@@ -40,7 +40,7 @@ def part_of(duration: timedelta) -> int:
 
 
 class Histogram(msgspec.Struct, frozen=True):
-    """How many attempts took how long: `counts` by parts, `total` of all together."""
+    """The durations of attempts: `counts` by parts, `total` of all together."""
 
     counts: Sequence[int] = (0,) * PARTS
     total: timedelta = timedelta(0)
@@ -69,7 +69,7 @@ class Histogram(msgspec.Struct, frozen=True):
 
 
 class Bucket(msgspec.Struct, frozen=True):
-    """What happened from `begins_at` on: to a user's jobs, or to those of one origin.
+    """The counts of what happened from `begins_at` on: to a user's jobs, or to those of one origin.
 
     `failed` are attempts that failed, also those after which a job was discarded; `skipped` are
     planned times of schedules that were noted as not run.

@@ -61,7 +61,7 @@ class StateTooLarge(StateRejected):
 
 
 class Context(msgspec.Struct, frozen=True):
-    """What one run can refer to: the values of `$job`, `$previous` and `$state`, all JSON.
+    """The values that one run can refer to: `$job`, `$previous` and `$state`, all JSON.
 
     `previous` should come from `take_previous` and `state` from `merge_state`, which bound the
     depth.

@@ -14,7 +14,7 @@ import msgspec
 
 
 class FieldKind(Enum):
-    """What a field takes."""
+    """The kind of value that a field takes."""
 
     METHOD = auto()
     URL = auto()
@@ -35,7 +35,7 @@ class FieldKind(Enum):
 
 
 class Needs(Enum):
-    """What a field means nothing without: it would be ignored in silence."""
+    """The fields that another needs to have a meaning: alone it would be ignored in silence."""
 
     NOTHING = auto()
     RECURRENCE = auto()

@@ -40,7 +40,7 @@ SUSPECT_CRASHES = 3
 
 
 class Kind(StrEnum):
-    """What a job is for: a user's request, a planned run, or booper's own report of one."""
+    """The purpose of a job: a user's request, a planned run, or booper's own report of one."""
 
     REQUEST = "request"
     RUN = "run"

@@ -16,7 +16,7 @@ DEFAULT_USER = "default"
 
 
 class Scope(StrEnum):
-    """What a key may do; each includes those before it."""
+    """The permissions of a key; each includes those before it."""
 
     READ = "read"
     WRITE = "write"

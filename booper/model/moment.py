@@ -47,7 +47,7 @@ _LOST_PLUS = re.compile(r".*[0-9] [0-9]{2}:?[0-9]{2}")
 
 
 class InvalidMoment(ValueError):
-    """What is wrong with a point in time, and what would be right."""
+    """A description of what is wrong with a point in time, and of what would be right."""
 
 
 def parse_moment(value: Moment, now: datetime | None, zone: tzinfo = UTC) -> datetime:

@@ -27,7 +27,7 @@ MIN_LATE_DELAY: Final = timedelta(minutes=1)
 
 
 class Backoff(msgspec.Struct, frozen=True):
-    """How long to wait after each failed attempt: fixed delays, or none for the exponential."""
+    """The waits after failed attempts: fixed delays, or none for the exponential."""
 
     delays: tuple[timedelta, ...] = ()
 

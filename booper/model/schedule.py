@@ -22,7 +22,7 @@ else:  # imported while a test tool has replaced it, `datetime` would be a class
 
 
 class Overlap(StrEnum):
-    """What happens to a run that is due while its predecessor is not finished."""
+    """The policy for a run that is due while its predecessor is not finished."""
 
     SKIP = "skip"
     QUEUE = "queue"
@@ -30,7 +30,7 @@ class Overlap(StrEnum):
 
 
 class Misfire(StrEnum):
-    """What happens to runs whose time passed while booper could not send."""
+    """The policy for runs whose time passed while booper could not send."""
 
     LATEST = "latest"
     SKIP = "skip"
@@ -38,7 +38,7 @@ class Misfire(StrEnum):
 
 
 class Conflict(StrEnum):
-    """What a create does if its idempotency key is taken."""
+    """The policy for a create whose idempotency key is taken."""
 
     IGNORE = "ignore"
     REPLACE = "replace"

@@ -12,7 +12,7 @@ MAX_KEPT: Final = 1_000
 
 
 class Tallied(msgspec.Struct, frozen=True):
-    """How many values fell in each part by now, and the sum of all.
+    """The numbers of values in each part by now, and the sum of all.
 
     `limits` are the upper limits of the parts, included; behind them is one part more.
     """

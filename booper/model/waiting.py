@@ -11,7 +11,7 @@ KEPT_AFTER: Final = timedelta(seconds=1)
 
 
 class Reason(StrEnum):
-    """What a due job waits for.
+    """The reason for which a due job waits.
 
     STOPPED: booper was stopped, its machine slept, or its store could not be used. ALONE: it may
     have killed the process, and is sent with nothing else on its way.
@@ -26,7 +26,7 @@ class Reason(StrEnum):
 
 
 class Wait(msgspec.Struct, frozen=True, gc=False):
-    """What a due job waits for, since when, and of which target; empty where none is meant."""
+    """A wait of a due job: its reason, its beginning and its target; empty where none is meant."""
 
     reason: Reason
     since: datetime
@@ -34,7 +34,7 @@ class Wait(msgspec.Struct, frozen=True, gc=False):
 
 
 class KeptWait(msgspec.Struct, frozen=True, gc=False):
-    """What an attempt waited for last, until it began."""
+    """The last wait of an attempt before it began."""
 
     job_id: int
     attempt: int

@@ -167,7 +167,7 @@ class LimitedProtocol(HTTPProtocol):
         self._deadline = monotonic() + self._limits.body_seconds
 
     def on_body(self, body: bytes) -> None:
-        """Take in a piece of the body."""
+        """Receive a piece of the body."""
         self._deadline += len(body) / self._limits.bytes_per_second
         if self.cycle.response_complete:
             self._unwanted_bytes += len(body)

@@ -89,7 +89,7 @@ class HTTPProtocol(HttpToolsProtocol):
             self.cycle = self.pipeline[0][0] if self.pipeline else self._running
 
     def stop_reading(self) -> None:
-        """Take no further request, and nothing more of one that has begun."""
+        """Stop reading: no further request, and nothing more of one that has begun."""
         self._reader.stop()
 
     def refuse(self, error: BooperError) -> None:
@@ -118,7 +118,7 @@ class HTTPProtocol(HttpToolsProtocol):
             self._reader.pause()
 
     def on_body(self, body: bytes) -> None:
-        """Take in a piece of the body, unless the response has ended before it."""
+        """Receive a piece of the body, unless the response has ended before it."""
         cycle = self.cycle
         if cycle.response_complete:
             return

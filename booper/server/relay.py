@@ -32,7 +32,7 @@ MAX_HEADER_BYTES = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How long a call waits, and how much memory waiting calls may take.
+    """The limits of waiting calls: how long each waits, and how much memory all may take.
 
     `holder_seconds` is for somebody to be there: a takeover is over well before. A response takes
     milliseconds; where it takes `response_seconds` the holder hangs, or its disk does. Bodies are

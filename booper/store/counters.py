@@ -15,7 +15,7 @@ MAX_DUE: Final = 10_000
 
 
 class DueCount(msgspec.Struct, frozen=True):
-    """How many jobs wait though their time has come, and since when the first of them does."""
+    """The number of jobs that wait though their time has come, and the time of the first."""
 
     count: int
     oldest_at: datetime | None

@@ -89,14 +89,14 @@ ALL_TARGETS: Final = "*"
 
 
 class Pause(msgspec.Struct, frozen=True, gc=False):
-    """What is held back, and since when: an origin, `host:port`, a host, or `ALL_TARGETS`."""
+    """A pause of an origin, `host:port`, a host, or `ALL_TARGETS`, and its beginning."""
 
     target: str
     paused_at: datetime
 
 
 class Creation(msgspec.Struct, frozen=True, gc=False):
-    """What a create asks for, what to do if its idempotency key is taken, and who asks."""
+    """The input of a create: the job, the policy if its key is taken, and its author."""
 
     new: NewJob | NewSchedule
     on_conflict: Conflict = Conflict.IGNORE
@@ -111,7 +111,7 @@ class Created(msgspec.Struct, frozen=True, gc=False):
 
 
 class Claims(msgspec.Struct, frozen=True, gc=False):
-    """What became of jobs that were due: attempts begun, and jobs to arm.
+    """The result of a claim of due jobs: attempts begun, and jobs to arm.
 
     `held` are due jobs that wait for their predecessor, whose end arms them. `suspects` may begin
     only in a claim that admits them.
@@ -222,9 +222,9 @@ class JobFilter(msgspec.Struct, frozen=True):
 
 
 class BulkResult(msgspec.Struct, frozen=True, gc=False):
-    """What a change did: how many jobs matched, how many it changed; of a change of one, its jobs.
+    """The result of a change: how many jobs matched, and how many it changed.
 
-    Those are that job, and the ones to arm.
+    Of a change of one job, `jobs` are that job and the ones to arm.
     """
 
     matched: int

@@ -32,7 +32,7 @@ class Commits:
 
 
 class Vitals(Protocol):
-    """How a database is doing."""
+    """Vital signs of a database."""
 
     @property
     def commits(self) -> Commits:

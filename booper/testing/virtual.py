@@ -43,7 +43,7 @@ _OPEN: Final = Config(targets=Targets(require_https=False, allow_private_network
 
 @dataclass(frozen=True, slots=True)
 class _Running:
-    """What there is while a `VirtualBooper` is entered."""
+    """The parts of a `VirtualBooper` while it is entered."""
 
     portal: BlockingPortal
     booper: Booper

@@ -12,7 +12,7 @@ from booper.wire.timestamps import SECONDS, precise
 
 
 class HeldBy(msgspec.Struct, frozen=True, gc=False):
-    """What holds a waiting job back, and since when; `reason` is "pause" or "breaker"."""
+    """A hold on a waiting job, and its beginning; `reason` is "pause" or "breaker"."""
 
     reason: str
     target: str

@@ -50,7 +50,7 @@ _RETRIES: Final = frozenset({Action.JOB_RETRY, Action.JOBS_RETRY})
 
 
 class TimelineEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened to a job or a schedule: when, what (`event`), and in words.
+    """An event in the history of a job or a schedule: its time, its kind (`event`) and a sentence.
 
     `reason` is what a job waited for, or why planned times were skipped. `job_id` is None where it
     concerns the schedule as a whole.

@@ -14,7 +14,7 @@ from booper.client.sending import Operation, Resource, S
 
 
 class Root(Resource[S]):
-    """What both clients have: the resources, and the operations that belong to none."""
+    """The base of both clients: the resources, and the operations that belong to none."""
 
     def __init__(self, sender: S) -> None:
         super().__init__(sender)

@@ -45,7 +45,7 @@ class ProcessLock:
         self._descriptor = -1
 
     def __enter__(self) -> "ProcessLock":
-        """Take the lock.
+        """Acquire the lock.
 
         Raises:
             DatabaseLocked: another process holds it.
@@ -104,7 +104,7 @@ class FileLock:
         self._identity = (0, 0)
 
     def __enter__(self) -> "FileLock":
-        """Take the lock.
+        """Acquire the lock.
 
         Raises:
             DatabaseLocked: another process, or this one, has the database open to serve it.

@@ -17,7 +17,7 @@ REMOVE = "DELETE FROM pauses WHERE target = :target OR :target = :all"
 
 
 class SQLitePauses:
-    """What is paused (`booper.store.base.Pauses`)."""
+    """Pauses (`booper.store.base.Pauses`)."""
 
     def __init__(self, writer: Writer, reader: Connection) -> None:
         self._writer = writer

@@ -21,7 +21,7 @@ _SUFFIXES: Final = ("", "-wal", "-shm", "-journal")
 
 
 class Restored(msgspec.Struct, frozen=True):
-    """What a restore has done: the backup's schema, its bytes, and where the old files are now."""
+    """The result of a restore: the backup's schema, its bytes, and where the old files are now."""
 
     schema: int
     size: int

@@ -127,7 +127,7 @@ async def open_store(
 
 
 def begin_owning(connection: SQLiteTransaction) -> None:
-    """Take a new number, under which this process claims jobs."""
+    """Draw a new number, under which this process claims jobs."""
     number = connection.execute(BEGIN_OWNING).lastrowid
     assert number is not None
     connection.execute(FORGET_OWNERS, {"owner": number})

@@ -17,7 +17,7 @@ SELECT freelist_count * page_size FROM pragma_freelist_count, pragma_page_size
 
 
 class SQLiteVitals:
-    """What tells how a SQLite file is doing (`booper.store.vitals.Vitals`)."""
+    """Vital signs of a SQLite file (`booper.store.vitals.Vitals`)."""
 
     def __init__(self, path: Path, commits: Commits, readers: Sequence[Connection]) -> None:
         self.commits = commits
