@@ -26,7 +26,7 @@ _SPARE_DESCRIPTORS = 4
 
 
 def shortage_of(error: BaseException) -> Shortage | None:
-    """Return the shortage of ours that an error tells of, None if it is about something else."""
+    """Return the shortage of this machine that an error reports, None if it is another error."""
     match error:
         case Shortage():
             return error
@@ -45,7 +45,7 @@ def shortage_of(error: BaseException) -> Shortage | None:
 
 
 def port_shortage_of(error: OSError, address: str, port: int) -> Shortage | None:
-    """Return the shortage of local ports that a failed connection tells of, or None.
+    """Return the shortage of local ports that a failed connection shows, or None.
 
     A machine without IPv6 fails with the same error at an IPv6 address. There a datagram socket,
     which needs a port of another kind and sends nothing, fails as well.

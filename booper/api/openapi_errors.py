@@ -93,7 +93,7 @@ def errors_of(operation: Operation) -> list[type[BooperError]]:
 
 
 def error_response(error: type[BooperError]) -> Schema:
-    """Describe the response that tells of an error."""
+    """Describe the response that reports an error."""
     problem = Problem(title=error.title, status=error.status, detail=DETAILS[error])
     if error is InvalidRequest:
         problem = replace(problem, errors=[FieldProblem("/schedule_in/1", problem.detail)])

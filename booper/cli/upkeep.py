@@ -19,7 +19,7 @@ from booper.cli.options import config_option, database_option, read
 @click.option(
     "--repair",
     is_flag=True,
-    help="Count the jobs of the database again first, and keep these numbers.",
+    help="First count the jobs in the database again, and store the counts.",
 )
 def check(config_path: Path | None, database: str | None, repair: bool) -> None:
     """Check the configuration, and with --database the database; show what is wrong.

@@ -44,7 +44,7 @@ def watch(out: Output, job_id: str, every: float, pause: Pause) -> bool:
 
 
 def watch_status(out: Output, pause: Pause) -> None:
-    """Show how booper is doing, for ever.
+    """Show the status of booper again and again, until Ctrl-C.
 
     Raises:
         ClientError: it cannot be read any more.
@@ -59,7 +59,7 @@ def watch_status(out: Output, pause: Pause) -> None:
 def tail(
     out: Output, job_id: int | None, event: str | None, lines: int, every: float, pause: Pause
 ) -> None:
-    """Show the last entries, and each new one, for ever.
+    """Show the last entries, and each new one, until Ctrl-C.
 
     Raises:
         ClientError: booper refused, or was not there to begin with.

@@ -11,7 +11,7 @@ log = logging.getLogger("booper")
 FIRST_PAUSE = timedelta(seconds=1)
 MAX_PAUSE = timedelta(seconds=10)
 
-# A shortage meets many attempts at once; one line in this time tells of all.
+# A shortage meets many attempts at once; one line in this time reports all.
 LOG_EVERY = timedelta(seconds=10)
 
 

@@ -262,7 +262,7 @@ class ResponseReader:
             self._misread(error)
 
     def _check_framing(self, read: int, body: int) -> None:
-        """Bound chunk extensions and trailers, which could go on for ever without any body."""
+        """Bound chunk extensions and trailers, which could go on forever without any body."""
         spent = read - body - FRAMING_BYTES_PER_BODY_BYTE * body
         self._framing_bytes = max(0, self._framing_bytes + spent)
         if self._framing_bytes > self._max_header_bytes:

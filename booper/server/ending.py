@@ -33,7 +33,7 @@ class EndingTransport(asyncio.Transport):
     def taken_bytes(self) -> int:
         """Return how many bytes of what was written the client's machine has acknowledged.
 
-        The system tells of room for more in steps of up to a megabyte: too coarse to see whether a
+        The system reports room for more in steps of up to a megabyte: too coarse to see whether a
         slow client reads. Where it does not say what is still queued (tcp(7), SIOCOUTQ), that
         counts as taken.
         """
