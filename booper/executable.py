@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from math import inf
 from pathlib import Path
@@ -59,7 +59,8 @@ def keep(stack: ExitStack, folder: Path) -> None:
     systemd-tmpfiles spares a locked folder too, however old its files are (tmpfiles.d(5), "Age").
     """
     if lock(stack, folder):
-        os.replace(folder / UNPACKED, folder / RUNNING)
+        with suppress(OSError):  # whoever built it otherwise has no such file
+            os.replace(folder / UNPACKED, folder / RUNNING)
     remove_abandoned(filter(_is_left, folder.parent.glob(f"{_PREFIX}*")))
 
 
@@ -93,18 +94,22 @@ def _is_left(folder: Path) -> bool:
     """Return whether a folder of booper is not being unpacked now; its process may still run."""
     if (folder / RUNNING).is_file():
         return True  # its lock tells the rest
-    return (folder / UNPACKED).is_file() and not _exists(folder.name[_PID])
+    return (folder / UNPACKED).is_file() and not _may_unpack(folder.name[_PID])
 
 
-def _exists(digits: str) -> bool:
-    """Return whether a process exists, or may exist."""
+def _may_unpack(digits: str) -> bool:
+    """Return whether the process with this id may be a loader that unpacks now.
+
+    This process's own loader has done so. In a container each run's loader can have the same id.
+    """
     try:
-        os.kill(int(digits, 16), 0)
+        pid = int(digits, 16)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except (PermissionError, ValueError, OverflowError):
         return True
-    return True
+    return pid != os.getppid()
 
 
 def _keep_modules(archive: Any, copy: Path) -> None:
@@ -112,10 +117,14 @@ def _keep_modules(archive: Any, copy: Path) -> None:
 
     PyInstaller opens the executable again for each module, and only at the first import of it.
     """
-    with open(archive._filename, "rb") as executable, copy.open("xb") as kept:
-        executable.seek(archive._start_offset)
-        shutil.copyfileobj(executable, kept)
-    archive._filename, archive._start_offset = str(copy), 0
+    try:
+        with open(archive._filename, "rb") as executable, copy.open("xb") as kept:
+            executable.seek(archive._start_offset)
+            shutil.copyfileobj(executable, kept)
+    except OSError:  # no space is left: the executable itself will do
+        copy.unlink(missing_ok=True)
+    else:
+        archive._filename, archive._start_offset = str(copy), 0
 
 
 def _interrupt_once() -> Callable[[int, FrameType | None], None]:

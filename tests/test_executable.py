@@ -14,6 +14,9 @@ import pytest
 
 from booper.executable import ECHO_SECONDS, RUNNING, UNPACKED, Signals, is_executable, keep, signals
 
+# A process that is not this one's parent, and lives on.
+LOADER = os.getpid()
+
 _numbers = count()
 
 
@@ -37,13 +40,17 @@ def dead() -> int:
 
 
 def test_a_start_removes_what_killed_runs_have_left(tmp_path: Path, dead: int) -> None:
-    """Killed while they ran or were unpacked; also where another process has the loader's id."""
+    """Killed while they ran or were unpacked; also where another process has the loader's id.
+
+    Where that is this process's own loader, as in a container, it has unpacked another folder.
+    """
     left = [
         unpacked(tmp_path, dead, RUNNING),
         unpacked(tmp_path, os.getpid(), RUNNING),
         unpacked(tmp_path, dead),
+        unpacked(tmp_path, os.getppid()),
     ]
-    own = unpacked(tmp_path, os.getppid())
+    own = unpacked(tmp_path, LOADER)
     with ExitStack() as stack:
         keep(stack, own)
         assert [each for each in left if each.exists()] == []
@@ -52,15 +59,15 @@ def test_a_start_removes_what_killed_runs_have_left(tmp_path: Path, dead: int) -
 
 def test_a_start_removes_nothing_that_is_in_use(tmp_path: Path) -> None:
     """Neither the folder of a run that goes on nor one that is being unpacked."""
-    first, second = unpacked(tmp_path, os.getppid()), unpacked(tmp_path, os.getppid())
+    first, second = unpacked(tmp_path, LOADER), unpacked(tmp_path, LOADER)
     with ExitStack() as running, ExitStack() as stack:
         keep(running, first)
         keep(stack, second)
         assert first.exists()
-        keep(stack, unpacked(tmp_path, os.getppid()))
+        keep(stack, unpacked(tmp_path, LOADER))
         assert second.exists()
         running.close()
-        keep(stack, unpacked(tmp_path, os.getppid()))
+        keep(stack, unpacked(tmp_path, LOADER))
         assert not first.exists()
 
 
@@ -69,15 +76,24 @@ def test_a_folder_whose_loader_is_unknown_stays(tmp_path: Path, name: str) -> No
     """Its name has no number, or one that no process can have."""
     strange = unpacked(tmp_path, name)
     with ExitStack() as stack:
-        keep(stack, unpacked(tmp_path, os.getppid()))
+        keep(stack, unpacked(tmp_path, LOADER))
         assert strange.exists()
+
+
+def test_an_executable_that_was_built_otherwise_starts(tmp_path: Path) -> None:
+    """Its folder has no file of booper's, and is in use nevertheless."""
+    own = unpacked(tmp_path, LOADER, file=None)
+    with ExitStack() as stack:
+        keep(stack, own)
+        keep(stack, unpacked(tmp_path, LOADER))
+        assert own.exists()
 
 
 def test_a_folder_of_another_program_stays(tmp_path: Path, dead: int) -> None:
     """PyInstaller names the folders of all programs alike."""
     other = unpacked(tmp_path, dead, file=None)
     with ExitStack() as stack:
-        keep(stack, unpacked(tmp_path, os.getppid()))
+        keep(stack, unpacked(tmp_path, LOADER))
         assert other.exists()
 
 
@@ -90,7 +106,7 @@ def test_a_link_and_a_folder_that_others_may_write_stay(tmp_path: Path, dead: in
     shared = unpacked(tmp_path, dead, RUNNING)
     shared.chmod(0o770)
     with ExitStack() as stack:
-        keep(stack, unpacked(tmp_path, os.getppid()))
+        keep(stack, unpacked(tmp_path, LOADER))
         assert (elsewhere / RUNNING).exists()
         assert shared.exists()
 
@@ -101,7 +117,7 @@ def test_a_folder_of_another_user_stays(tmp_path: Path, dead: int) -> None:
     theirs = unpacked(tmp_path, dead, RUNNING)
     os.chown(theirs, 65_534, 65_534)
     with ExitStack() as stack:
-        keep(stack, unpacked(tmp_path, os.getppid()))
+        keep(stack, unpacked(tmp_path, LOADER))
         assert theirs.exists()
 
 
