@@ -147,9 +147,9 @@ class Alerts:
         else:
             found = {**found, **self._found_in(facts, now)}
         self._apply(found, now)
-        self.looked_at = now
         await self.save()
         self.is_due.set()
+        self.looked_at = now
 
     def tell(self, alert: Alert, telling: Telling, now: datetime) -> None:
         """Note that something was sent about an alert as it was."""

@@ -223,8 +223,9 @@ async def the_size_cannot_be_kept(world: World) -> AsyncIterator[str]:
 @asynccontextmanager
 async def the_clock_is_set_back(world: World) -> AsyncIterator[str]:
     """Have the clock go an hour back."""
-    await world.alerts()
-    world.clock.advance(-HOUR)
+    before = (await world.alerts())["looked_at"]
+    world.clock.advance(-HOUR)  # which wakes whoever waits for a time
+    await world.until(lambda status: status["alerts"]["looked_at"] < before)
     yield "clock"
 
 
