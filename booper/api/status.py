@@ -93,8 +93,8 @@ class AlertResource(msgspec.Struct, frozen=True, kw_only=True):
 class AlertsResource(msgspec.Struct, frozen=True):
     """The alerts that are open, and how many messages about alerts are yet to be sent.
 
-    `error` is why they cannot be sent now, empty if they can. `looked_at` is when booper last
-    looked at what may be wrong, null until it has.
+    Of many, the oldest 100 are shown. `error` is why they cannot be sent now, empty if they can.
+    `looked_at` is when booper last looked at what may be wrong, null until it has.
     """
 
     looked_at: str | None

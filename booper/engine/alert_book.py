@@ -17,14 +17,18 @@ log = logging.getLogger("booper.alerts")
 MAX_ALERTS: Final = 1_000
 """How many alerts there are at most; what else goes wrong meanwhile is only logged."""
 
+STORE_SECONDS: Final = 20.0
+"""How long a write may take: one that hangs must not keep alerts from being sent."""
+
 Key = tuple[AlertKind, str]
 
 
 class AlertBook:
     """All alerts by kind and key; what has changed is written by `save`."""
 
-    def __init__(self, store: Alerting) -> None:
+    def __init__(self, store: Alerting, store_seconds: float = STORE_SECONDS) -> None:
         self._store = store
+        self._store_seconds = store_seconds
         self._alerts: dict[Key, Alert] = {}
         self._unsaved: dict[Key, Alert | None] = {}
         self._saved_until = 0
@@ -94,8 +98,9 @@ class AlertBook:
             alerts = [each for each in unsaved.values() if each is not None]
             gone = [key for key, each in unsaved.items() if each is None]
             try:
-                await self._store.save(alerts, gone, until)
-            except StoreUnavailable as error:
+                async with asyncio.timeout(self._store_seconds):
+                    await self._store.save(alerts, gone, until)
+            except (StoreUnavailable, TimeoutError) as error:
                 log.debug("alerts are in memory alone: %s", error)
                 return
             self._saved_until = until

@@ -3,12 +3,14 @@
 Nothing here decides whether anybody is told.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from booper.engine.alert_book import STORE_SECONDS
 from booper.engine.backups import BackupStatus
 from booper.engine.breakers import Breaker
 from booper.errors import StoreUnavailable
@@ -30,8 +32,9 @@ Found = Mapping[AlertKind, Sequence[Finding]]
 class Watched:
     """The parts of a booper that alerts look at; None where there is no such part.
 
-    `is_over_size` returns None until that is known. `loop_age_seconds` is None where the loop's
-    clock is not the machine's, and may stand still.
+    `store_seconds` is how long the database may take to write. `is_over_size` returns None until
+    that is known. `loop_age_seconds` is None where the loop's clock is not the machine's, and may
+    stand still.
     """
 
     breakers: Callable[[], Sequence[Breaker]]
@@ -40,6 +43,7 @@ class Watched:
     loop_age_seconds: Callable[[], float] | None
     disk_free: Callable[[], Awaitable[int]]
     check_writable: Callable[[datetime], Awaitable[None]]
+    store_seconds: float = STORE_SECONDS
 
 
 async def found_in_parts(
@@ -138,10 +142,15 @@ def _of_schedule(
 
 async def _unwritable(watched: Watched, now: datetime) -> Sequence[Finding]:
     try:
-        await watched.check_writable(now)
+        async with asyncio.timeout(watched.store_seconds):
+            await watched.check_writable(now)
     except StoreUnavailable as error:
-        return [Finding(AlertKind.STORE_UNWRITABLE, "", "database", str(error))]
-    return []
+        detail = str(error)
+    except TimeoutError:
+        detail = f"the database has written nothing for {watched.store_seconds:g} s"
+    else:
+        return []
+    return [Finding(AlertKind.STORE_UNWRITABLE, "", "database", detail)]
 
 
 def _over_size(watched: Watched) -> Found:

@@ -93,7 +93,7 @@ class Alerts:
         self.rules = rules
         self.looked_at: datetime | None = None
         self.is_due = Signal()
-        self.book = AlertBook(store)
+        self.book = AlertBook(store, watched.store_seconds)
         self.error = ""
         self._store = store
         self._watched = watched

@@ -1,5 +1,6 @@
 """Sending alerts: once by each way, again what did not arrive, and not too many at once."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from random import Random
@@ -48,6 +49,7 @@ class Table:
     def __init__(self) -> None:
         self.rows: dict[tuple[AlertKind, str], Alert] = {}
         self.problem = ""
+        self.hangs = False
 
     async def alerts(self) -> Sequence[Alert]:
         """Return all alerts."""
@@ -61,6 +63,8 @@ class Table:
         self, alerts: Sequence[Alert], gone: Sequence[tuple[AlertKind, str]], until: int
     ) -> None:
         """Write alerts. Raises: StoreUnavailable."""
+        if self.hangs:
+            await asyncio.Event().wait()
         if self.problem:
             raise StoreUnavailable(self.problem)
         self.rows |= {(each.kind, each.key): each for each in alerts}
@@ -84,6 +88,7 @@ class World:
                 loop_age_seconds=None,
                 disk_free=self._free,
                 check_writable=self._check,
+                store_seconds=0.01,
             ),
             AlertRules(),
             clock,
@@ -102,6 +107,8 @@ class World:
         return 1 << 40
 
     async def _check(self, now: datetime) -> None:
+        if self.table.hangs:
+            await asyncio.Event().wait()
         if self.table.problem:
             raise StoreUnavailable(self.table.problem)
 
@@ -197,6 +204,20 @@ async def test_a_table_that_cannot_be_written_is_told_from_memory_and_written_la
     assert len(channel.taken) == 2  # within an hour of the first
     await after.turn(sender, 60 * MINUTE)
     assert channel.taken[2:] == [(Telling.OPENED, "database")]
+
+
+async def test_a_table_that_hangs_is_told_of_too(world: World) -> None:
+    """A disk that does not respond raises no error."""
+    channel = Channel()
+    sender = AlertSender(world.alerts, [channel], world.clock)
+    world.table.hangs = True
+    await world.turn(sender)
+    [alert] = world.alerts.open
+    assert alert.detail == "the database has written nothing for 0.01 s"
+    world.table.hangs = False
+    await world.turn(sender, MINUTE)
+    assert [telling for telling, _ in channel.taken] == [Telling.OPENED, Telling.CLOSED]
+    assert list(world.table.rows) == [(AlertKind.STORE_UNWRITABLE, "")]
 
 
 async def test_without_a_way_the_log_has_them(
