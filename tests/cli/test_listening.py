@@ -6,6 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -161,39 +163,19 @@ def tell_hangup(daemon: Daemon, words: str) -> None:
     until(lambda: f"SIGHUP: {words}" in daemon.log[before:], f"the log says {words!r}")
 
 
-def test_a_hangup_of_its_terminal_is_a_graceful_stop(tmp_path: Path) -> None:
-    """However often it comes, and though nothing can be printed any more, it ends with 0."""
-    terminal, end = pty.openpty()
+@contextmanager
+def serving_unread(
+    folder: Path, ours: int, theirs: int, stdin: int | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run `booper serve` with its output to the file `theirs`; nobody reads it once it serves.
+
+    `ours` is the other end of that file. Both are closed.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "booper", "serve", "--port", "0"],
-        cwd=tmp_path,
+        cwd=folder,
         env={**os.environ, **ENVIRONMENT},
-        stdin=end,
-        stdout=end,
-        stderr=end,
-    )
-    os.close(end)
-    try:
-        shown = b""
-        while b"serves" not in shown:
-            shown += os.read(terminal, 1_000)
-        os.close(terminal)
-        for _ in range(3):
-            process.send_signal(signal.SIGHUP)
-        assert process.wait(timeout=DEADLINE_SECONDS) == 0
-    finally:
-        process.kill()
-        process.wait()
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_needs_no_reader_of_its_output(tmp_path: Path, number: signal.Signals) -> None:
-    """Whoever read standard output and error may be gone: it ends with 0."""
-    ours, theirs = os.pipe()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "booper", "serve", "--port", "0"],
-        cwd=tmp_path,
-        env={**os.environ, **ENVIRONMENT},
+        stdin=stdin,
         stdout=theirs,
         stderr=theirs,
     )
@@ -203,11 +185,27 @@ def test_a_stop_needs_no_reader_of_its_output(tmp_path: Path, number: signal.Sig
         while b"serves" not in shown:
             shown += os.read(ours, 1_000)
         os.close(ours)
-        process.send_signal(number)
-        assert process.wait(timeout=DEADLINE_SECONDS) == 0
+        yield process
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_hangup_of_its_terminal_is_a_graceful_stop(tmp_path: Path) -> None:
+    """However often it comes, and though nothing can be printed any more, it ends with 0."""
+    terminal, end = pty.openpty()
+    with serving_unread(tmp_path, terminal, end, stdin=end) as process:
+        for _ in range(3):
+            process.send_signal(signal.SIGHUP)
+        assert process.wait(timeout=DEADLINE_SECONDS) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_needs_no_reader_of_its_output(tmp_path: Path, number: signal.Signals) -> None:
+    """Whoever read standard output and error may be gone: it ends with 0."""
+    with serving_unread(tmp_path, *os.pipe()) as process:
+        process.send_signal(number)
+        assert process.wait(timeout=DEADLINE_SECONDS) == 0
 
 
 def test_nohup_is_heeded(tmp_path: Path) -> None:
