@@ -95,6 +95,8 @@ def _figures() -> Iterator[str]:
         files = [each for each in root.left()[0].rglob("*") if each.is_file()]
         total = sum(each.stat().st_size for each in files) / 1e6
         needs = max(map(_glibc, [EXECUTABLE, *(each for each in files if ".so" in each.name)]))
+    if not any(each.name == "libgcc_s.so.1" for each in files):
+        yield "libc cannot end a thread (pthread_exit(3) loads libgcc_s.so.1): it aborts"
     if not 0.8 * unpacked < total <= unpacked:
         yield f"it unpacks {total:.1f} MB"
     if needs != tuple(map(int, str(glibc).split("."))):
