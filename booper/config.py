@@ -13,6 +13,7 @@ from msgspec.structs import force_setattr
 
 from booper.alert_settings import Alerts
 from booper.errors import ConfigError
+from booper.log_settings import Logging
 from booper.model.duration import Duration
 from booper.model.public_url import PublicURL
 from booper.model.retry import EXPONENTIAL
@@ -170,6 +171,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     channels: Channels = msgspec.field(default_factory=Channels)
     metrics: Metrics = msgspec.field(default_factory=Metrics)
     alerts: Alerts = msgspec.field(default_factory=Alerts)
+    logging: Logging = msgspec.field(default_factory=Logging)
     limits: Limits = msgspec.field(default_factory=Limits)
     client: Client = msgspec.field(default_factory=Client)
     origins: Mapping[str, Origin] = msgspec.field(default_factory=dict)

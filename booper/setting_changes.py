@@ -41,6 +41,7 @@ LIVE: Final[Mapping[str, Sequence[str]]] = {
         "repeat",
         "heartbeat_url",
     ),
+    "logging": ("format", "level", "access"),
     "client": ("url", "key"),
 }
 """The settings of each table that can change while booper runs."""

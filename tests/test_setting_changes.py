@@ -319,12 +319,15 @@ EFFECTS = {
 }
 
 # The way of requests is that of sockets, which these tests have none of; the next test has. What is
-# for the client commands alone has no effect here.
+# for the client commands alone has no effect here. The log is the daemon's, and is in tests/cli.
 ELSEWHERE = {
     "[delivery] proxy",
     "[delivery] proxy_resolves",
     "[client] url",
     "[client] key",
+    "[logging] format",
+    "[logging] level",
+    "[logging] access",
 }
 
 

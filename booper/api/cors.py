@@ -9,8 +9,8 @@ from starlette.types import ASGIApp
 _METHODS: Final = ("GET", "HEAD", "POST", "PATCH", "DELETE")
 
 # What the Fetch Standard lets a page neither send nor read unless it is named.
-_SENT: Final = ("Authorization",)
-_READ: Final = ("Location", "Retry-After", "WWW-Authenticate", "Allow")
+_SENT: Final = ("Authorization", "X-Request-Id")
+_READ: Final = ("Location", "Retry-After", "WWW-Authenticate", "Allow", "X-Request-Id")
 
 
 def with_cors(application: ASGIApp, origins: Sequence[str]) -> ASGIApp:

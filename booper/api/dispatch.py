@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
+from booper.api import request_log
 from booper.api.access import identify, log_refusal
 from booper.api.call import NO_QUERY, Call
 from booper.api.memory import SMALL_BYTES, Share
@@ -22,6 +23,7 @@ from booper.api.paths import advice
 from booper.api.problems import FaultResponse, ProblemResponse
 from booper.api.query import check_query
 from booper.api.request_counts import UNMATCHED
+from booper.api.request_log import HEADER, RequestIds, RequestLine, current_id
 from booper.api.services import Services
 from booper.errors import BooperError, MethodNotAllowed, Unauthenticated, UnknownPath
 
@@ -38,6 +40,7 @@ class Dispatcher:
         self._operations = operations
         self._services = services
         self._routes = Routes(operations)
+        self._ids = RequestIds()
         self._other_protocols = Router()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,22 +48,32 @@ class Dispatcher:
         if scope["type"] != "http":  # a web socket, which is closed, or the lifespan
             await self._other_protocols(scope, receive, send)
             return
-        share = Share(self._services.memory)
+        share, line = Share(self._services.memory), None
+        if request_log.is_on():
+            line = RequestLine(scope, send)
+            send = line.send
         try:
-            response = await self._respond(scope, receive, share)
+            response = await self._respond(scope, receive, share, line)
             if share.size or len(getattr(response, "body", b"")) > SMALL_BYTES:
                 await share.send(response, scope, receive, send)
             else:
                 await response(scope, receive, send)
         except BooperError as error:  # a stream that could not begin
-            await ProblemResponse(error)(scope, receive, send)
+            await _with_id(ProblemResponse(error), current_id.get())(scope, receive, send)
         finally:
             if share.size:
                 share.release()
+            if line is not None:
+                line.write()
 
-    async def _respond(self, scope: Scope, receive: Receive, share: Share) -> Response:
+    async def _respond(
+        self, scope: Scope, receive: Receive, share: Share, line: RequestLine | None
+    ) -> Response:
         """Return the response to a request, whatever happens, and count it."""
         route = UNMATCHED
+        # Reversed, so that of a header that is repeated the first counts.
+        headers = dict(reversed(list(scope["headers"])))
+        request_id = self._ids.of(headers)
         try:
             methods, path = self._routes.find(scope)
             method = scope["method"]
@@ -68,9 +81,9 @@ class Dispatcher:
             if operation is None:
                 raise self._refusal(scope, methods)
             route = operation.route
-            # Reversed, so that of a header that is repeated the first counts.
-            headers = dict(reversed(list(scope["headers"])))
             principal = await identify(headers, operation.access, self._services)
+            if line is not None:
+                line.principal = principal
             query = QueryParams(scope["query_string"]) if scope["query_string"] else NO_QUERY
             if query is not NO_QUERY and not operation.documentation.ignores_query:
                 check_query(query, operation.query, operation.body_fields)
@@ -85,7 +98,7 @@ class Dispatcher:
         except Exception as error:  # an operation's own fault; the server is to hear of it
             response = FaultResponse(error)
         self._services.requests[route, response.status_code] += 1
-        return response
+        return _with_id(response, request_id)
 
     def _refusal(self, scope: Scope, methods: Methods) -> BooperError:
         """Return why no operation is meant: there is no such path, or no such method of it."""
@@ -136,6 +149,12 @@ class Routes:
             return {}, _NO_PARAMETERS
         methods, names = self._of_group[group]
         return methods, dict(zip(names, match.groups()[group:], strict=False))
+
+
+def _with_id(response: Response, request_id: str) -> Response:
+    """Return a response with the id of its request."""
+    response.raw_headers.append((HEADER, request_id.encode("ascii")))
+    return response
 
 
 def _expression(path: str) -> str:

@@ -2,12 +2,15 @@
 
 import asyncio
 import logging
-import time
+import logging.config
+import sys
+import threading
 from typing import TextIO
 
-from booper.cli.text import one_line, printable
+from booper.cli.log_lines import JSONFormatter, LineFormatter
+from booper.log_settings import Logging
 
-FORMAT = "%(asctime)s %(levelname)s %(message)s"
+log = logging.getLogger("booper")
 
 
 class LineHandler(logging.Handler):
@@ -49,47 +52,51 @@ class LineHandler(logging.Handler):
             self.release()
 
 
-class LineFormatter(logging.Formatter):
-    """A formatter like `FORMAT`, in UTC, that spells a second's time of day once for all its lines.
-
-    What others wrote is in some of them: it can neither begin a line nor steer a terminal.
-    """
-
-    default_time_format = "%Y-%m-%dT%H:%M:%S"
-    default_msec_format = "%s.%03dZ"
-
-    def __init__(self) -> None:
-        super().__init__(FORMAT)
-        self.converter = time.gmtime
-        self._second = -1
-        self._spelled = ""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return a record's line, and what was raised below it."""
-        if record.exc_info or record.exc_text or record.stack_info:
-            return printable(super().format(record))
-        return one_line(f"{self.formatTime(record)} {record.levelname} {record.getMessage()}")
-
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
-        """Return a record's time in UTC with its milliseconds."""
-        second = int(record.created)
-        if second != self._second:
-            self._spelled = time.strftime(self.default_time_format, time.gmtime(second))
-            self._second = second
-        return f"{self._spelled}.{int(record.msecs):03}Z"
-
-
-def log_to(stream: TextIO) -> None:
-    """Log to a stream from INFO up; no more is looked up for a line than it shows.
+def log_to(stream: TextIO, settings: Logging) -> None:
+    """Log to a stream as the settings say, from now on; no more is looked up than a line shows.
 
     (https://docs.python.org/3/howto/logging.html#optimization)
     """
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    handler = LineHandler(stream)
-    handler.setFormatter(LineFormatter())
-    logging.basicConfig(handlers=[handler], level=logging.INFO)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {"line": {"()": _formatter(stream, settings)}},
+            "handlers": {"stream": {"()": LineHandler, "stream": stream, "formatter": "line"}},
+            "root": {"handlers": ["stream"], "level": settings.level.upper()},
+            "loggers": {
+                "uvicorn": {"level": "ERROR" if settings.level == "error" else "WARNING"},
+                "booper.requests": {"level": "NOTSET" if settings.access else "WARNING"},
+            },
+        }
+    )
+    logging.captureWarnings(True)
+    sys.unraisablehook = _log_unraisable
+    threading.excepthook = _log_thread
+
+
+def is_json(stream: TextIO, settings: Logging) -> bool:
+    """Return whether a log to this stream is JSON."""
+    return settings.format == "json" or (settings.format == "auto" and not stream.isatty())
+
+
+def _formatter(stream: TextIO, settings: Logging) -> type[logging.Formatter]:
+    return JSONFormatter if is_json(stream, settings) else LineFormatter
+
+
+def _log_unraisable(raised: "sys.UnraisableHookArgs") -> None:
+    """Log what was raised where nobody can catch it, as in a finalizer."""
+    error = raised.exc_value
+    log.error("%s: %r", raised.err_msg or "ignored", raised.object, exc_info=error)
+
+
+def _log_thread(raised: threading.ExceptHookArgs) -> None:
+    """Log what has ended a thread."""
+    if raised.exc_type is not SystemExit and raised.exc_value is not None:
+        name = raised.thread.name if raised.thread else "unknown"
+        log.error("the thread %s has failed", name, exc_info=raised.exc_value)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

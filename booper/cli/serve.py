@@ -1,37 +1,31 @@
-"""`booper serve`: the daemon's process: its sockets, its signals, its log and its first words."""
+"""`booper serve`: the daemon's process: its sockets, its signals and its log."""
 
 import asyncio
 import faulthandler
 import logging
 import os
-import shlex
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import click
-
-from booper import __version__
 from booper.app import Booper
-from booper.cli.addresses import is_every_address, local_url
+from booper.cli.addresses import local_url
 from booper.cli.binding import bound, bound_addresses
+from booper.cli.greeting import greet, say_stopping
 from booper.cli.logging_setup import log_to
 from booper.cli.process import run_process, stop_event, tune_gc, until_stopped
-from booper.cli.streams import say
 from booper.cli.stuck import watched
 from booper.cli.supervisor import BEATS_PER_TIMEOUT, Supervisor
 from booper.clock import SystemClock
 from booper.config import Config, Server
 from booper.errors import ConfigError, StoreUnavailable
-from booper.first_key import Address
 from booper.server.limits import Limits
 from booper.server.listener import Listener, check_socket_path, listening
 from booper.setting_changes import Changes
-from booper.store.sqlite import FirstKeyFile
 
 log = logging.getLogger("booper")
 
@@ -47,12 +41,13 @@ def run(read: Callable[[], Config], api_key: str | None) -> None:
     Raises:
         StartError: booper cannot start.
     """
-    log_to(sys.stderr)
+    config = read()
+    log_to(sys.stderr, config.logging)
     # A watchdog ends a process that is stuck by SIGABRT: the log then has where its main thread
     # was. The frames of threads that run meanwhile cannot be read here; `watched` logs those.
     with suppress(ValueError, OSError):  # standard error is closed
         faulthandler.enable(all_threads=False)
-    run_process(_serve(read(), read, api_key))
+    run_process(_serve(config, read, api_key))
 
 
 async def _serve(config: Config, read: Callable[[], Config], api_key: str | None) -> None:
@@ -67,7 +62,7 @@ async def _serve(config: Config, read: Callable[[], Config], api_key: str | None
             limits = Limits(connections=config.server.max_connections)
             listener = Listener(booper.asgi, grace, sockets, limits, booper.is_crowded)
             tune_gc()
-            _greet(config, addresses, booper.first_key)
+            greet(config, addresses, booper.first_key)
             status = f"serves {config.database.path} on {local_url(*addresses[0])}"
             async with (
                 listening(listener) as listeners,
@@ -80,7 +75,7 @@ async def _serve(config: Config, read: Callable[[], Config], api_key: str | None
                     await until_stopped(stop, booper.wait_failed, listeners)
                 finally:
                     supervisor.stopping()
-                    _say_stopping()
+                    say_stopping(booper.config.logging)
                     listener.close()
                     await booper.drain()
 
@@ -150,7 +145,9 @@ async def _reload_forever(
         hangup.clear()
         supervisor.reloading()
         try:
-            _log_changes(booper.use(read()))
+            changes = booper.use(read())
+            log_to(sys.stderr, changes.config.logging)
+            _log_changes(changes)
         except ConfigError as error:
             log.error("SIGHUP: the settings stay as they are: %s", error)
         supervisor.ready(status)
@@ -160,56 +157,3 @@ def _log_changes(changes: Changes) -> None:
     log.info("SIGHUP: changed settings: %s", ", ".join(changes.made) or "none")
     if changes.waiting:
         log.warning("SIGHUP: these wait for a restart: %s", ", ".join(changes.waiting))
-
-
-def _say_stopping() -> None:
-    with suppress(OSError):
-        click.echo("booper is stopping; a second signal stops it at once", err=True)
-
-
-def _greet(config: Config, addresses: Sequence[Address], first_key: str | None) -> None:
-    """Print where booper listens; of a first start also the key, or where that is."""
-    url, *others = dict.fromkeys(local_url(host, port) for host, port in addresses)
-    say(f"booper {__version__} serves {config.database.path} on {url}")
-    for other in others:
-        say(f"and on {other}")
-    if config.server.public is not None:
-        say(f"Others reach it at {config.server.public}.")
-    every = [host for host, _ in addresses if is_every_address(host)]
-    if every:
-        say(
-            f"It listens on every address of this machine ({', '.join(every)}). "
-            "From another machine, use its name or address instead."
-        )
-    file = FirstKeyFile(Path(config.database.path))
-    is_on_terminal = sys.stdout.isatty()
-    if first_key is not None and is_on_terminal:
-        say(
-            "\nYour first API key; it is shown only this once:\n\n"
-            f"    export BOOPER_API_KEY={first_key}\n"
-        )
-        _show_a_try(url)
-        file.remove()
-    elif file.path.exists() and (first_key is not None or is_on_terminal):
-        say(
-            f"\nYour first API key is in {file.path}, which only its owner can read:\n\n"
-            f'    export BOOPER_API_KEY="$(cat {shlex.quote(str(file.path))})"\n'
-        )
-        _show_a_try(url)
-    elif file.path.exists():
-        log.info("the first API key is still in %s; delete the file when you have it", file.path)
-
-
-def _show_a_try(url: str) -> None:
-    authorization = '-H "Authorization: Bearer $BOOPER_API_KEY"'
-    say(
-        "Try it: this request is sent to booper itself in five seconds.\n\n"
-        f"    curl -X POST {url}/api/jobs \\\n"
-        f"      {authorization} \\\n"
-        "      -H 'Content-Type: application/json' \\\n"
-        f'      -d \'{{"method": "post", "url": "{url}/api/echo", '
-        '"body": {"content": "Hello"}, "schedule_in": [5, "seconds"]}\'\n\n'
-        "Then see what happened:\n\n"
-        f"    curl {authorization} {url}/api/jobs/1\n"
-        f"    curl {authorization} {url}/api/logs\n"
-    )

@@ -64,6 +64,14 @@ def json_text(encoded: bytes) -> str:
     return _NOT_ASCII.sub(escaped, encoded.decode())
 
 
+def ascii_json(encoded: bytes) -> str:
+    """Return JSON of one line as ASCII, for a stream of any encoding."""
+    text = encoded.decode()
+    if text.isascii() and text.isprintable():
+        return text
+    return _NOT_ASCII.sub(lambda found: _json_escape(found[0]), text)
+
+
 def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode()
 

@@ -254,24 +254,35 @@ def _log_attempt(attempt: Attempt, outcome: Outcome, written: Job) -> None:
 
     A failure names method and origin, and no path, query, header or body: they may hold secrets.
     """
-    match outcome:
-        case Responded(response=response, duration=duration):
-            what, took = f"responded {response.status}", duration
-        case Failed(error=error, duration=duration):
-            what, took = f"failed ({error})", duration
-        case Refused():
-            what, took = "refused", timedelta(0)
     level = LEVELS.get(written.state, logging.WARNING)
+    if not attempts_log.isEnabledFor(level):
+        return
+    fields: dict[str, Any] = {"job_id": written.id, "attempt": attempt.job.attempt}
+    took = timedelta(0)
+    match outcome:
+        case Responded(response=response, duration=took):
+            what = f"responded {response.status}"
+            fields["status"] = response.status
+        case Failed(error=error, duration=took):
+            what = f"failed ({error})"
+            fields["error"] = error
+        case Refused():
+            what = fields["error"] = "refused"
     if level != logging.INFO:
-        what = f"{(attempt.args.method or 'get').upper()} {_origin(attempt.args.url)} {what}"
+        method, origin = (attempt.args.method or "get").upper(), _origin(attempt.args.url)
+        what = f"{method} {origin} {what}"
+        fields |= {"method": method, "origin": origin}
+    fields["state"] = written.state.value
+    fields["duration_ms"] = milliseconds = took.total_seconds() * 1000
     attempts_log.log(
         level,
         "job %d attempt %d: %s in %.0f ms, now %s",
         written.id,
         attempt.job.attempt,
         what,
-        took.total_seconds() * 1000,
+        milliseconds,
         written.state,
+        extra={"fields": fields},
     )
 
 

@@ -134,22 +134,23 @@ def test_one_public_address_among_others_needs_a_key(tmp_path: Path) -> None:
 def test_a_hangup_without_a_terminal_reads_the_settings_again(tmp_path: Path) -> None:
     """What can change does; what cannot is named, and so is what is wrong with a file."""
     settings = tmp_path / "booper.toml"
-    settings.write_text("[server]\nport = 0\n")
+    text = '[logging]\nformat = "text"\n'
+    settings.write_text(f"{text}[server]\nport = 0\n")
     with serving(tmp_path, key=KEY, environment=ENVIRONMENT) as daemon:
         job = {"url": "https://target.example/", "schedule_in": 60}
         settings.write_text(
-            '[server]\nport = 1\nhost = "::1"\nmax_body_bytes = 1024\n'
+            f'{text}[server]\nport = 1\nhost = "::1"\nmax_body_bytes = 1024\n'
             '[origins."a.example"]\nslots = 2\nverify = false\n'
         )
         tell_hangup(daemon, 'changed settings: [server] max_body_bytes, [origins."a.example"]')
         assert 'wait for a restart: [server] host, [origins."a.example"] slots\n' in daemon.log
         assert daemon.api.post("/api/jobs", json={**job, "body": "x" * 1_024}).status_code == 413
 
-        settings.write_text("[server]\nmax_body_bytes = 5\n")
+        settings.write_text(f"{text}[server]\nmax_body_bytes = 5\n")
         tell_hangup(daemon, "the settings stay as they are: booper.toml: [server] max_body_bytes: ")
         assert daemon.api.post("/api/jobs", json={**job, "body": "x" * 1_024}).status_code == 413
 
-        settings.write_text("")
+        settings.write_text(text)
         tell_hangup(daemon, "changed settings: [server] max_body_bytes, ")
         assert daemon.api.post("/api/jobs", json={**job, "body": "x" * 1_024}).status_code == 201
         tell_hangup(daemon, "changed settings: none")

@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from booper.cli.logging_setup import LineFormatter, LineHandler
+from booper.cli.log_lines import LineFormatter
+from booper.cli.logging_setup import LineHandler
 
 pytestmark = pytest.mark.anyio
 

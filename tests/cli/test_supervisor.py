@@ -1,5 +1,6 @@
 """A booper under a service manager: the port that is passed, and what is told to whom."""
 
+import json
 import logging
 import os
 import signal
@@ -93,7 +94,7 @@ STUCK = """
 import os, re, signal, socket
 from booper.cli import main
 def stuck(*_):
-    os.write(2, b"stuck now")
+    os.write(2, b"stuck now\\n")
     {}
 signal.signal(signal.SIGUSR1, stuck)
 main()
@@ -120,10 +121,11 @@ def test_a_service_that_is_stuck_leaves_all_its_stacks_in_the_log(
         assert manager.process is not None
         assert manager.process.wait(timeout=DEADLINE_SECONDS) == -signal.SIGABRT
         told, _, aborted = manager.log.partition("Fatal Python error: Aborted")
-        assert "the stacks of all threads:\nThread " in told
-        assert told.count("Thread MainThread:") == 1
-        assert told.count("Thread ") > 1
-        assert "aiosqlite" in told
+        [line] = [json.loads(each) for each in told.splitlines() if "in stuck" in each]
+        assert line["level"] == "critical"
+        assert line["message"].endswith("; the stacks of all threads:")
+        assert "Thread MainThread:\n  File " in line["stack"]
+        assert "aiosqlite" in line["stack"]
         assert "in stuck" in aborted
 
 

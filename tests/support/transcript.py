@@ -25,6 +25,9 @@ from tests.support.documents import BLOCKS
 from tests.support.processes import DEADLINE_SECONDS, until
 
 PORT = "2667"
+TERMINAL = '\n[logging]\nformat = "text"\n'
+"""The log as on a terminal; what is printed goes to a file here."""
+
 _STEP = re.compile(r"[12]\$ .*|1> .*|1\^C|= .*")
 _SAVE = re.compile(r"(\S+): (.*?)(?: \((.*) -> (.*)\))?")
 _WILD = re.compile(r"…|<(\w+)>")
@@ -76,6 +79,8 @@ class Player:
         self._running: subprocess.Popen[bytes] | None = None
         self._output = folder.parent / "terminal1"
         (folder / ".curlrc").write_text("silent\nshow-error\n")  # as on a terminal
+        self._settings = folder.parent / "as-on-a-terminal.toml"
+        self._settings.write_text(TERMINAL)
 
     def __enter__(self) -> Self:
         return self
@@ -107,6 +112,8 @@ class Player:
             text for kind, text in BLOCKS if kind in ("python", "js", "toml") and key in text
         )
         assert old is None or old in text
+        if name.endswith(".toml"):
+            text += TERMINAL
         (self._folder / name).write_text(text.replace(old, new) if old else text)
 
     def _start(self, step: Step) -> None:
@@ -163,6 +170,7 @@ class Player:
             "PATH": path,
             "HOME": str(self._folder),
             "LANG": "C.UTF-8",
+            "BOOPER_CONFIG": str(self._settings),
             # What is asked without being told where: the port that stands for 2667 here.
             "BOOPER_URL": f"http://127.0.0.1:{self._port}",
         }

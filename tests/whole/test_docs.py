@@ -53,7 +53,7 @@ CODE = {
     "fields": ["json"] * 3,
     "events": ["json"] * 13,
     "settings": ["toml"],
-    "operating": ["text"],
+    "operating": ["json", "text"],
     "deploying": ["sh", "toml", "nginx", "caddy", "dockerfile", "yaml"],
     "metrics": ["yaml"] * 2,
     "alerts": ["json"],
