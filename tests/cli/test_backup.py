@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from booper.store.sqlite.unnamed import unnamed_file
 from tests.store.sqlite.files import put_file
 from tests.support.processes import Daemon, run, serving, until
 
@@ -148,6 +149,22 @@ def test_a_backup_that_is_told_to_end_leaves_nothing(stopped: Path, number: sign
     assert left(stopped) == []
 
 
+def test_a_copy_is_guarded_from_before_its_file_is_there(tmp_path: Path) -> None:
+    """A signal that comes just then would find nobody who removes it."""
+    seen = []
+
+    @contextmanager
+    def guarded(path: Path) -> Iterator[None]:
+        seen.append(path.exists())
+        yield
+        seen.append(path.exists())
+
+    with unnamed_file(tmp_path / "copy.db", guarded) as path:
+        seen.append(path.exists())
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert seen == [False, True, False]
+
+
 def test_the_next_backup_removes_what_a_killed_one_has_left(stopped: Path) -> None:
     """Nothing can be done by who is killed; what another backup is writing stays."""
     with under_way(stopped) as process:
@@ -208,7 +225,8 @@ def test_a_restored_backup_serves(tmp_path: Path) -> None:
 
 def test_a_daemon_makes_backups(tmp_path: Path) -> None:
     """The first one at its start; one that fails is in the log, and stops nothing."""
-    (tmp_path / "booper.toml").write_text('[backup]\nevery = [1, "day"]\n')
+    settings = '[backup]\nevery = [1, "day"]\n[logging]\nformat = "text"\n'
+    (tmp_path / "booper.toml").write_text(settings)
     folder = tmp_path / "backups"
     with serving(tmp_path) as daemon:
         until(lambda: "INFO backup " in daemon.log, "a backup was made")

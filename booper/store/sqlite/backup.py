@@ -4,22 +4,19 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 from booper.errors import BooperError, StartError
 from booper.store.sqlite.checking import check_integrity
 from booper.store.sqlite.connection import BUSY_MILLISECONDS
-from booper.store.sqlite.unnamed import sync, unnamed_file
+from booper.store.sqlite.unnamed import Guarded, sync, unnamed_file
 
 # 1 MB: how much is copied between two looks at whether to go on.
 STEP_PAGES = 256
 
 # What stays free on the disk of a copy: a full one stops the scheduler.
 SPARE_BYTES = 64 << 20
-
-Guarded = Callable[[Path], AbstractContextManager[object]]
-"""Return what guards the file of a copy until it is whole, or until it is removed."""
 
 
 def back_up(
@@ -43,7 +40,7 @@ def back_up(
     _check_free(database, target, overwrite=overwrite)
     try:
         check_room(target.parent, size_of(database), f"the copy of {database}")
-        with unnamed_file(target) as unnamed, guarded(unnamed):
+        with unnamed_file(target, guarded) as unnamed:
             copy(database, unnamed, is_stopped)
             sync(unnamed)
             if damage := find_damage(unnamed, is_stopped):

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from booper.errors import BooperError
-from booper.store.sqlite.backup import Guarded, back_up, check_there
-from booper.store.sqlite.unnamed import remove_left
+from booper.store.sqlite.backup import back_up, check_there
+from booper.store.sqlite.unnamed import Guarded, remove_left
 
 _TIME: Final = "%Y%m%dT%H%M%SZ"
 

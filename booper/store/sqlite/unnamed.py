@@ -2,29 +2,34 @@
 
 import fcntl
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 _SUFFIX = ".part"
 
+Guarded = Callable[[Path], AbstractContextManager[object]]
+"""Return what guards a file from before it is there until it is renamed or removed."""
+
 
 @contextmanager
-def unnamed_file(target: Path) -> Iterator[Path]:
+def unnamed_file(target: Path, guarded: Guarded = nullcontext) -> Iterator[Path]:
     """Create an empty file of mode 0600 beside the target; what is not renamed is removed.
 
     It is locked meanwhile: one that is not was left by a process that was killed, and is removed.
     """
     prefix = f".{target.name}."
     remove_left(target.parent, prefix)
-    descriptor, name = tempfile.mkstemp(prefix=prefix, suffix=_SUFFIX, dir=target.parent)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
-        os.close(descriptor)
+    path = target.with_name(f"{prefix}{secrets.token_hex(8)}{_SUFFIX}")
+    with guarded(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+            os.close(descriptor)
 
 
 def sync(path: Path) -> None:
