@@ -19,6 +19,7 @@ TOPICS: Final = (
     "embedding",
     "developing",
     "moving",
+    "changes",
 )
 
 

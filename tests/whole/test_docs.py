@@ -61,6 +61,7 @@ CODE = {
     "embedding": ["python", "python"],
     "developing": [],
     "moving": ["js", "sh"],
+    "changes": [],
 }
 
 
