@@ -16,7 +16,14 @@ from booper import __version__
 from booper.api.access import Access
 from booper.api.bodies import FORM, JSON
 from booper.api.jobs import JOB
-from booper.api.openapi_errors import DETAILS, HEADERS, error_response, errors_of, header_reference
+from booper.api.openapi_errors import (
+    DETAILS,
+    HEADERS,
+    REQUEST_ID,
+    error_response,
+    errors_of,
+    header_reference,
+)
 from booper.api.openapi_types import FIELDS, RULES
 from booper.api.operations import Data, DescribedBody, DescribedResponse, Operation, Parameter
 from booper.api.problems import Problem
@@ -158,6 +165,6 @@ def _response(response: DescribedResponse) -> Schema:
         schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
         content = {"schema": schema, "example": response.example}
         described["content"] = {response.media_type: content}
-    if response.headers:
-        described["headers"] = {name: header_reference(name) for name in response.headers}
+    names = (*response.headers, REQUEST_ID)
+    described["headers"] = {name: header_reference(name) for name in names}
     return described

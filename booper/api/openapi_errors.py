@@ -32,11 +32,18 @@ from booper.errors import (
     URLTooLong,
 )
 
+REQUEST_ID: Final = "X-Request-Id"
+
 # RFC 9110: §11.6.1 wants the challenge with 401, §10.2.3 is when to come back.
 HEADERS: Final[Mapping[str, Schema]] = {
     "Location": {"description": "Where it can be read", "schema": {"type": "string"}},
     "WWW-Authenticate": {"description": "How to authenticate", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}},
+    REQUEST_ID: {
+        "description": "The id of the request, as the log has it: that of its own `X-Request-Id` "
+        "if that is well-formed, else a new one. A request that cannot be read has none.",
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._~+/=:@-]{1,128}$"},
+    },
 }
 _HEADER_OF: Final[Mapping[type[BooperError], str]] = {
     Unauthenticated: "WWW-Authenticate",
@@ -99,8 +106,8 @@ def error_response(error: type[BooperError]) -> Schema:
         problem = replace(problem, errors=[FieldProblem("/schedule_in/1", problem.detail)])
     content = {"schema": reference("Problem"), "example": msgspec.to_builtins(problem)}
     described: Schema = {"description": error.title, "content": {MEDIA_TYPE: content}}
-    if (header := _HEADER_OF.get(error)) is not None:
-        described["headers"] = {header: header_reference(header)}
+    names = [REQUEST_ID] if error not in _HEADER_OF else [_HEADER_OF[error], REQUEST_ID]
+    described["headers"] = {name: header_reference(name) for name in names}
     return described
 
 

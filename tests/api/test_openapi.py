@@ -1,5 +1,6 @@
 """`/openapi.json`: every operation is in it, and nothing in it points nowhere."""
 
+import re
 from typing import Any
 
 import httpx
@@ -46,6 +47,24 @@ async def test_what_needs_a_key_says_so(api: httpx.AsyncClient) -> None:
         if operation.access is not Access.OPEN:
             responses = described["paths"][operation.path][operation.method.lower()]["responses"]
             assert "401" in responses, operation.path
+
+
+async def test_every_response_has_the_id_of_its_request(api: httpx.AsyncClient) -> None:
+    """The document says so of each, those of errors too, and an id is as it describes them."""
+    described = await document(api)
+    responses = [
+        response
+        for item in described["paths"].values()
+        for operation in item.values()
+        for response in operation["responses"].values()
+        if "$ref" not in response
+    ]
+    for each in [*responses, *described["components"]["responses"].values()]:
+        assert "X-Request-Id" in each["headers"]
+    pattern = described["components"]["headers"]["X-Request-Id"]["schema"]["pattern"]
+    for path in ("/healthz", "/api/jobs", "/api/jobs/1", "/nowhere"):
+        response = await api.get(path)
+        assert re.search(pattern, response.headers["x-request-id"]), path
 
 
 async def test_every_reference_is_there(api: httpx.AsyncClient) -> None:
