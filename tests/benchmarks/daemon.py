@@ -124,7 +124,7 @@ def serving(
     environment = {"BOOPER_API_KEY": KEY, "PYTHONPATH": str(ROOT)}
     begun = perf_counter()
     with started(command, folder, "serve.log", environment) as process:
-        found = wait_for_line(folder, "serve.log", r"^booper .* on http://.*:(\d+)$", process)
+        found = wait_for_line(folder, "serve.log", r"booper \S+ serves \S+ on \S+:(\d+)\b", process)
         port = int(found[1])
         _check_ready(port)
         yield Daemon(process.pid, port, target, perf_counter() - begun)
