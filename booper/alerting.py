@@ -91,6 +91,11 @@ class Alarm:
     user_agent: str
 
     @property
+    def is_heard(self) -> bool:
+        """Return whether alerts, or that all is well, are sent to anybody."""
+        return self.sender.has_channels or self.pinger.is_wanted
+
+    @property
     def agents(self) -> Mapping[str, Agent]:
         """Return all agents by their names."""
         return {

@@ -5,7 +5,7 @@ config ──▶ store ──▶ scheduler (timers, delivery, guard) ──▶ A
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from booper.alerting import Alarm, alarm_of, alert_delivery
 from booper.assembly import USER_AGENT, Applications, Kept, executor_of, reports_of
 from booper.config import Config
+from booper.engine.agents import Agent
 from booper.engine.attempt_counts import AttemptCounts
 from booper.engine.channels import Channels
 from booper.engine.heartbeat import Heartbeat
@@ -125,7 +126,7 @@ async def holding(parts: Parts, app: ASGIApp | None) -> AsyncIterator[Holder]:
         if inside is not None:
             stack.push_async_callback(inside.aclose)
         grace = timedelta(seconds=config.delivery.grace_seconds)
-        loop = scheduler.start({**upkeep.agents, **alarm.agents})
+        loop = scheduler.start(_agents(parts, upkeep, alarm))
         holder = Holder(
             applications, scheduler, loop, kept, parts.client, first_key, grace, heartbeat, alarm
         )
@@ -161,6 +162,12 @@ def _alarm(
         parts.clock,
         Random(parts.random.getrandbits(64)),  # what it draws does not change what jobs do
     )
+
+
+def _agents(parts: Parts, upkeep: Upkeep, alarm: Alarm) -> Mapping[str, Agent]:
+    """Return what runs beside the loop. What happens in a test is nobody's alarm."""
+    is_watched = alarm.is_heard or not parts.is_temporary
+    return {**upkeep.agents, **alarm.agents} if is_watched else upkeep.agents
 
 
 async def _first_key(parts: Parts, store: Store) -> str | None:

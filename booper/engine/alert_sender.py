@@ -86,6 +86,11 @@ class AlertSender:
         """Send by other channels from now on."""
         self._outlets = [Outlet(channel) for channel in channels]
 
+    @property
+    def has_channels(self) -> bool:
+        """Return whether it sends alerts to anybody."""
+        return bool(self._outlets)
+
     async def run(self) -> None:
         """Send what is due after each look, until cancelled."""
         while True:

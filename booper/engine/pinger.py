@@ -47,6 +47,11 @@ class Pinger:
         """Request another URL from now on."""
         self._delivery, self._url = delivery, url
 
+    @property
+    def is_wanted(self) -> bool:
+        """Return whether there is a URL to call."""
+        return bool(self._url)
+
     async def run(self) -> None:
         """Request the URL again and again, until cancelled."""
         while True:

@@ -12,8 +12,9 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from booper.alert_settings import Alerts
 from booper.client import Refused
-from booper.config import Config, Database
+from booper.config import Config, Database, Targets
 from booper.errors import Conflict
 from booper.model.job import Kind, State
 from booper.testing import VirtualBooper
@@ -426,3 +427,15 @@ def test_what_is_no_time_is_told_in_plain_words(
     with pytest.raises(kind, match=re.escape(told)):
         way(booper)
     assert booper.now == began
+
+
+@pytest.mark.parametrize("url", ["", "https://alerts.test/hook"])
+def test_what_would_be_an_alert_is_looked_for_where_somebody_hears_of_it(url: str) -> None:
+    """What happens in a test is nobody's alarm, and each look would take as long as a run."""
+    targets = Targets(require_https=False, allow_private_networks=True)
+    with VirtualBooper(start=START, config=Config(targets=targets, alerts=Alerts(url=url))) as it:
+        it.advance(minutes=1)
+        with httpx.Client(base_url=it.url, headers={"Authorization": f"Bearer {it.key}"}) as client:
+            looks = (client.get("/api/status").json()["data"]["alerts"] for _ in range(100))
+            has_looked = any(alerts["looked_at"] is not None for alerts in looks)
+    assert has_looked == bool(url)
