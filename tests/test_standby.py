@@ -119,11 +119,13 @@ async def test_a_standby_answers_as_the_holder(
     responses = []
     for booper in (holder, standby):
         async with client_of(booper.asgi) as client:
-            response = await client.request(method, path, content=content)
+            headers = {"X-Request-Id": "the-same"}  # else each request has an id of its own
+            response = await client.request(method, path, content=content, headers=headers)
         # A standby has read the body of what it refuses; its connection can go on.
         response.headers.pop("connection", None)
         responses.append((response.status_code, dict(response.headers), response.content))
     assert responses[0] == responses[1]
+    assert responses[0][1]["x-request-id"] == "the-same"
 
 
 GUARDED = [operation for operation in OPERATIONS if operation.access is not Access.OPEN]
