@@ -61,8 +61,8 @@ class AttemptCounts(Observer):
         if claimed.kind not in OWN_KINDS:
             return
         if claimed.attempted_at is not None and not attempt.was_held:
-            lateness = max(claimed.attempted_at - claimed.scheduled_at, _NONE)
-            self.lateness.add(lateness.total_seconds())
+            lateness = claimed.attempted_at - claimed.scheduled_at
+            self.lateness.add(lateness.total_seconds() if lateness > _NONE else 0.0)
         if not isinstance(outcome, Refused):
             self.durations[led_to].add(outcome.duration.total_seconds())
         if self.schedules and job.schedule_id is not None and job.completed_at is not None:

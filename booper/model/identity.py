@@ -34,6 +34,6 @@ def text_of(value: UUID) -> str:
     return text
 
 
-def uuid_of_bytes(value: bytes) -> UUID:
-    """Return the UUID of 16 bytes (0.3 µs; the class's own constructor takes 1)."""
+def uuid_of_bytes(value: bytes | str) -> UUID:
+    """Return the UUID of 16 bytes or their hex digits; its class's own way takes thrice as long."""
     return convert(value, UUID)

@@ -30,10 +30,8 @@ MAX_ARGS_BYTES = 16 * 1024
 """How long the args of a job that is read with others may be; longer ones are read alone."""
 
 NAMES = COLUMNS.replace(",", " ").split()
-BLOBS = ("uuid", "user_id", "schedule_id")
-
 # JSON has no bytes, and the args of many jobs could be longer together than a value may be.
-IN_JSON = {name: f"hex({name})" for name in BLOBS} | {
+IN_JSON = {name: f"hex({name})" for name in ("uuid", "user_id", "schedule_id")} | {
     "args": f"iif(length(CAST(args AS BLOB)) <= {MAX_ARGS_BYTES}, args, NULL)"
 }
 
@@ -104,7 +102,7 @@ def new_row(new: NewJob, now: datetime, random: Random) -> NewRow:
 
 
 def job_of(row: Sequence[Any]) -> Job:
-    """Build a job from a row of `COLUMNS`.
+    """Build a job from a row of `COLUMNS`, whose blobs may be hex digits.
 
     A call for each NULL would take as long as the rest.
     """
@@ -113,7 +111,7 @@ def job_of(row: Sequence[Any]) -> Job:
         uuid=uuid_of_bytes(row[1]),
         user_id=user_of(row[2]),
         kind=_KINDS[row[3]],
-        schedule_id=None if row[4] is None else uuid_of_bytes(row[4]),
+        schedule_id=uuid_of_bytes(row[4]) if row[4] else None,  # hex() of NULL is an empty text
         parent_id=row[5],
         idempotency_key=row[6],
         name=row[7],

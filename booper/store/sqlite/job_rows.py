@@ -18,7 +18,6 @@ from booper.model.job import Job, State
 from booper.store.sqlite import bulk
 from booper.store.sqlite.damage import Watched, is_damage, set_aside, without_set_aside
 from booper.store.sqlite.job_columns import (
-    BLOBS,
     COLUMNS,
     IN_JSON,
     NAMES,
@@ -107,7 +106,6 @@ DELETE = "DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(:ids))"
 DELETE_ALL_TAGS = "DELETE FROM job_tags WHERE job_id IN (SELECT value FROM json_each(:ids))"
 
 _ID, _ARGS = NAMES.index("id"), NAMES.index("args")
-_BLOB_PLACES = [NAMES.index(name) for name in BLOBS]
 
 # Of a text that is no plain `str` SQLite's module would look for an adapter first.
 _WRITERS: dict[type, Callable[[Any], object]] = {type(EPOCH): stored, State: str}
@@ -156,7 +154,8 @@ class JobRows:
             if is_damage(error):
                 self._set_aside_damaged(job_ids)
             raise
-        found = (self._from_json(row) for row in msgspec.json.decode(text))
+        rows = msgspec.json.decode(text)
+        found = [self.find(row[_ID]) if row[_ARGS] is None else job_of(row) for row in rows]
         return {job.id: job for job in found if job is not None}
 
     def find_ended(self, job_ids: Sequence[int]) -> list[EndedJob]:
@@ -247,13 +246,6 @@ class JobRows:
                 self.find(number)
             except sqlite3.DatabaseError as error:
                 set_aside(self._connection, number, error)
-
-    def _from_json(self, row: list[Any]) -> Job | None:
-        if row[_ARGS] is None:
-            return self.find(row[_ID])
-        for place in _BLOB_PLACES:
-            row[place] = bytes.fromhex(row[place]) or None  # hex() of NULL is an empty text
-        return job_of(row)
 
 
 def _json_list(job_ids: Sequence[int]) -> str:

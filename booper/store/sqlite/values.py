@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from booper.clock import EPOCH
+from booper.model.identity import uuid_of_bytes
 from booper.model.job import FINISHED, UNFINISHED, WAITING, State
 
 Row = tuple[Any, ...]
@@ -52,6 +53,6 @@ IN_FINISHED = f"state IN {_any_of(FINISHED)}"
 
 
 @lru_cache(maxsize=1024)  # the same few users stand in all rows
-def user_of(value: bytes) -> UUID:
-    """Turn the 16 bytes of a user's id into a UUID."""
-    return UUID(bytes=value)
+def user_of(value: bytes | str) -> UUID:
+    """Turn the 16 bytes of a user's id, or their hex digits, into a UUID."""
+    return uuid_of_bytes(value)
