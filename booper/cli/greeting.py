@@ -57,7 +57,7 @@ def greet(config: Config, addresses: Sequence[Address], first_key: str | None) -
 
 
 def say_stopping(settings: Logging) -> None:
-    """Tell a person at a terminal, or whoever reads the log, that booper is stopping."""
+    """Print or log that booper is stopping, as the form of the log asks."""
     message = "booper is stopping; a second signal stops it at once"
     if is_json(sys.stderr, settings):
         log.info(message)

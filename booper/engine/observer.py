@@ -58,7 +58,7 @@ class Observers:
 
     @contextmanager
     def watching(self, observer: Observer) -> Iterator[None]:
-        """Have an observer watch until the end of the block."""
+        """Add an observer until the end of the block."""
         self.add(observer)
         try:
             yield

@@ -205,7 +205,7 @@ class Ready:
         self.probing.add(queued or DueJob(due, now))
 
     def pause(self, target: str, now: datetime) -> None:
-        """Hold back a target's jobs until it is resumed; those in the queue stay in the table."""
+        """Keep back a target's jobs until it is resumed; those in the queue stay in the table."""
         self.pauses.setdefault(target, now)
         for origin in [origin for origin in self._queues if self.pauses.include(origin)]:
             self._drop_queue(origin)
