@@ -24,6 +24,7 @@ from booper.store.history import History
 from booper.store.limits import LimitKind
 from booper.store.pruning import Pruning
 from booper.store.queue import Queue
+from booper.store.sessions import Sessions
 from booper.store.values import (
     AnnounceEnd,
     BulkResult,
@@ -258,6 +259,9 @@ class Store(Protocol):
 
     @property
     def keys(self) -> Keys: ...
+
+    @property
+    def sessions(self) -> Sessions: ...
 
     @property
     def history(self) -> History: ...

@@ -30,6 +30,7 @@ from booper.store.sqlite.pruning import SQLitePruning
 from booper.store.sqlite.queue import SQLiteQueue
 from booper.store.sqlite.schedules import SQLiteSchedules
 from booper.store.sqlite.schema import UnusableDatabase, migrate, read_version
+from booper.store.sqlite.sessions import SQLiteSessions
 from booper.store.sqlite.transaction import SQLiteTransaction
 from booper.store.sqlite.upgrade_copy import copy_before_upgrade
 from booper.store.sqlite.values import stored
@@ -73,6 +74,7 @@ class SQLiteStore:
         self.alerting = SQLiteAlerting(writer, reader)
         self.history = SQLiteHistory(writer, reader)
         self.keys = keys
+        self.sessions = SQLiteSessions(writer, reader)
         self.subscribe = announcements.subscribe
         self.limits = limits.of
         self._writer = writer

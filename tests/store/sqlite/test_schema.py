@@ -135,10 +135,11 @@ ROWS: dict[str, dict[str, Any]] = {
         "told": "nothing",
         "told_count": 0,
     },
+    "sessions": {"digest": b"s" * 32, "key_id": KEY, "inserted_at": 1, "last_used_at": 1},
 }
 
 # Tables whose rows are told apart by their primary key alone.
-WITHOUT_NUMBERS = ("job_counts", "buckets", "waits", "audit_jobs", "alerts")
+WITHOUT_NUMBERS = ("job_counts", "buckets", "waits", "audit_jobs", "alerts", "sessions")
 
 # How a job stands in each state that is stored.
 TRIED = {"attempt": 1, "attempted_at": 1}
@@ -240,11 +241,13 @@ CHECKS: list[tuple[str, str, list[dict[str, Any]]]] = [
         "told IN ('nothing', 'alert.opened', 'alert.closed')",
         [{"told": ""}, {"told": "opened"}],
     ),
+    ("sessions", "length(digest) = 32", [{"digest": b"x" * 31}, {"digest": b""}]),
 ]
 
 # Rows that other rules refuse: a table, changes to a good row, what SQLite says.
 OTHER_RULES: list[tuple[str, dict[str, Any], str]] = [
     ("keys", {"user_id": b"?" * 16}, "FOREIGN KEY"),
+    ("sessions", {"key_id": b"?" * 16}, "FOREIGN KEY"),
     ("schedules", {"user_id": b"?" * 16}, "FOREIGN KEY"),
     ("jobs", {"user_id": b"?" * 16}, "FOREIGN KEY"),
     ("logs", {"user_id": b"?" * 16}, "FOREIGN KEY"),
@@ -667,6 +670,7 @@ INDEXES = {
     "buckets_by_time": "old ones are deleted; one for each five minutes and hour",
     "audit_by_object": "who changed a schedule; changes",
     "audit_by_time": "old ones are deleted; changes",
+    "sessions_by_use": "old ones are deleted; one for each sign-in",
 }
 
 
