@@ -12,6 +12,7 @@ from booper.api import (
     batch,
     breakers,
     channels,
+    counts,
     history,
     jobs,
     keys,
@@ -80,6 +81,7 @@ def all_operations(more: Sequence[Operation] = ()) -> Sequence[Operation]:
             *keys.OPERATIONS,
             *probes.OPERATIONS,
             *status.OPERATIONS,
+            *counts.OPERATIONS,
             *more,
         )
     ).operations

@@ -56,6 +56,7 @@ NEEDS = {
     ("POST", "/api/pause"): "admin",
     ("POST", "/api/resume"): "admin",
     ("GET", "/api/status"): "admin",
+    ("GET", "/api/counts"): "read",
     ("POST", "/api/keys"): "admin",
     ("GET", "/api/keys"): "admin",
     ("DELETE", "/api/keys/{key_id}"): "admin",
@@ -231,6 +232,7 @@ async def test_keys_that_write_and_administer_write(stranger: Api, admin: Api) -
 
 # How an operation shows that it reaches nothing of another user; `{…_id}` in a path is one way.
 LISTS = [("GET", "/api/jobs"), ("GET", "/api/schedules"), ("GET", "/api/logs")]
+NUMBERS = [("GET", "/api/counts")]  # tests/api/test_counts.py
 MANY = [("POST", "/api/jobs/cancel"), ("POST", "/api/jobs/retry")]
 MAKERS = [
     ("POST", "/api/jobs"),
@@ -244,7 +246,7 @@ OBJECTS = [(method, path) for method, path in USERS if "_id}" in path]
 
 def test_every_operation_of_users_is_tried_on_what_is_another_users() -> None:
     """Each of them names an object, lists, changes many, or makes something of one's own."""
-    assert sorted([*OBJECTS, *LISTS, *MANY, *MAKERS]) == sorted(USERS)
+    assert sorted([*OBJECTS, *LISTS, *NUMBERS, *MANY, *MAKERS]) == sorted(USERS)
 
 
 @pytest.fixture

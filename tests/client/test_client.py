@@ -85,6 +85,7 @@ def calls() -> list[Call[Any]]:
         Root.ping.build(None),
         Root.status.build(None),
         Root.overview.build(None),
+        Root.counts.build(None),
         Root.pause.build(None),
         Root.resume.build(None),
         Root.pauses.build(None),

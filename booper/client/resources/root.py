@@ -40,6 +40,11 @@ class Root(Resource[S]):
         return reading("/api/status", data(dict[str, Any]))
 
     @Operation
+    def counts(self) -> Call[dict[str, Any]]:
+        """Return how many jobs the key's user has in each state, and what happened today."""
+        return reading("/api/counts", data(dict[str, Any]))
+
+    @Operation
     def pause(self, host: str | None = None, *, origin: str | None = None) -> Call[dict[str, Any]]:
         """Pause one origin, all origins of a host, or everything.
 
