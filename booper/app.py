@@ -50,7 +50,8 @@ class Booper(EmbeddedCalls):
     event loop's own thread and without a journal on the disk.
 
     `origins` sends requests elsewhere, `operations` are more of them for the API. With
-    `open_channels` messages to channels need no key, and are those of `api_key`'s user. Who is
+    `open_channels` messages to channels need no key, and are those of `api_key`'s user; with
+    `open_pages` the dashboard needs no sign-in on this machine, and is that key's. Who is
     added to `observers` is told what the engine does.
 
     `app` is the program that jobs with a url such as `app:/tasks/send-mail` are delivered to, in
@@ -78,16 +79,15 @@ class Booper(EmbeddedCalls):
         follow: bool = True,
         origins: OriginMap | None = None,
         open_channels: bool = False,
+        open_pages: bool = False,
         operations: Sequence[Operation] = (),
         is_temporary: bool = False,
     ) -> None:
-        self.config = given_config(config)
-        self.observers = Observers()
+        self.config, self.observers = given_config(config), Observers()
         self._follows = follow and clock is None
         self._app, self._user = _checked_app(app), check_user(user)
         self._running: Holder | Standby | None = None
-        self._exit = AsyncExitStack()
-        self._transport = transport
+        self._exit, self._transport = AsyncExitStack(), transport
         addresses = addresses_of(address)
         client, guard = ways_out(self.config, addresses, transport)
         self._parts = Parts(
@@ -102,6 +102,7 @@ class Booper(EmbeddedCalls):
             operations=with_metrics(self.config.server.metrics, operations),
             origins=origins,
             open_channels=open_channels,
+            open_pages=open_pages,
             is_temporary=is_temporary,
         )
 

@@ -15,6 +15,8 @@ from booper.api.cors import with_cors
 from booper.api.limits import RateLimit
 from booper.api.request_counts import RequestCounts
 from booper.api.services import Services
+from booper.dashboard.application import Dashboard
+from booper.dashboard.policy import Hosts
 from booper.engine.alerts import Alerts
 from booper.engine.attempt_counts import AttemptCounts
 from booper.engine.backups import Backups
@@ -56,7 +58,7 @@ class Kept:
 
 
 class Applications:
-    """The applications of a holder: the API, and the same for the administrator of its database."""
+    """The applications of a holder: the API with its pages, and the API for the administrator."""
 
     def __init__(self, parts: Parts, kept: Kept, scheduler: Scheduler) -> None:
         self._kept = kept
@@ -66,7 +68,8 @@ class Applications:
     def use(self, parts: Parts) -> None:
         """Respond by these settings from the next request on."""
         services, server = services_of(parts, self._kept, self._scheduler), parts.config.server
-        public = with_cors(create_application(services, parts.operations), server.cors_origins)
+        api = create_application(services, parts.operations, dashboard_of(parts, services))
+        public = with_cors(api, server.cors_origins)
         self._application: ASGIApp = proxied(public, server.public, server.trusted_proxies)
         services = replace(services, is_administrator=True)
         self._administration: ASGIApp = create_application(services, parts.operations)
@@ -78,6 +81,16 @@ class Applications:
     async def administration(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to a request of the administrator."""
         await self._administration(scope, receive, send)
+
+
+def dashboard_of(parts: Parts, services: Services) -> Dashboard | None:
+    """Return the pages beside the API, None if they are switched off."""
+    server = parts.config.server
+    if not server.pages:
+        return None
+    hosts = Hosts([host for host, _ in parts.addresses], server.hosts, server.public)
+    open_key = parts.api_key if parts.open_pages else None
+    return Dashboard(services, parts.operations, hosts, open_key)
 
 
 def reports_of(parts: Parts) -> Reports:

@@ -40,6 +40,7 @@ class Server(Table, frozen=True, kw_only=True):
     idempotency_ttl: Duration = 0
     cors_origins: tuple[str, ...] = ()
     metrics: str = "local"
+    pages: bool = True
 
     @property
     def hosts(self) -> tuple[str, ...]:

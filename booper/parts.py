@@ -39,7 +39,8 @@ Transport = httpx.AsyncBaseTransport | Client | None
 class Parts:
     """The parts that a process makes once, whichever database it comes to hold.
 
-    `open_channels` has messages to channels need no key, `is_temporary` says that the database is
+    `open_channels` has messages to channels need no key, `open_pages` has the dashboard need no
+    sign-in on this machine: it is that of `api_key`. `is_temporary` says that the database is
     thrown away at the end.
     """
 
@@ -54,6 +55,7 @@ class Parts:
     operations: Sequence[Operation]
     origins: OriginMap | None
     open_channels: bool
+    open_pages: bool
     is_temporary: bool
     memory: ResponseMemory = field(default_factory=ResponseMemory)
     own_secret: str = field(default_factory=partial(token_urlsafe, 32))

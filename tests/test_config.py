@@ -102,6 +102,7 @@ WRONG_TYPES = [
     ("server", "cors_origins", '["https://app.example.com:443"]', "origins as browsers send them"),
     ("server", "cors_origins", '["*.example.com"]', "origins as browsers send them"),
     ("server", "cors_origins", '["null"]', "origins as browsers send them"),
+    ("server", "pages", '"off"', "true or false"),
     ("server", "metrics", "true", "text"),
     ("server", "metrics", '"opne"', "did you mean 'open'?"),
     ("server", "metrics", '"127.0.0.1"', 'an address such as "127.0.0.1:9667"'),

@@ -85,10 +85,21 @@ async def identify(headers: Mapping[bytes, bytes], access: Access, services: Ser
     key = await _key_of(header, services)
     if services.rate_limit is not None:
         services.rate_limit.take(key.id)
-    wanted = _SCOPES[access]
-    if not services.is_administrator and not key.scope.allows(wanted):
-        raise Forbidden(f"this needs a key of scope {wanted}; this key has the scope {key.scope}")
+    if not services.is_administrator:
+        check_scope(key.scope, access)
     return Principal(key.user_id, key.scope, key.id)
+
+
+def check_scope(scope: Scope, access: Access) -> None:
+    """Check that a key of this scope may call what has this access. Raises: Forbidden."""
+    wanted = _SCOPES[access]
+    if not scope.allows(wanted):
+        raise Forbidden(f"this needs a key of scope {wanted}; this key has the scope {scope}")
+
+
+def gives_key(headers: Mapping[bytes, bytes]) -> bool:
+    """Return whether a request has a key, as those of browsers never have by themselves."""
+    return (_text(headers, b"authorization") or "").partition(" ")[0].lower() in _SCHEMES
 
 
 def log_refusal(scope: ASGIScope, error: Unauthenticated) -> None:
@@ -136,6 +147,11 @@ async def _key_of(header: str | None, services: Services) -> ApiKey:
     key = key.strip()
     if not key or scheme.lower() not in _SCHEMES:
         raise Unauthenticated("expected `Authorization: Bearer sk_…`")
+    return await known_key(key, services)
+
+
+async def known_key(key: str, services: Services) -> ApiKey:
+    """Return what is stored of a key. Raises: Unauthenticated, it is unknown or revoked."""
     known = await services.store.keys.find(digest_of(key))
     if known is not None and known.revoked_at is not None and services.alerts is not None:
         services.alerts.note_revoked_key(known.id, known.name)

@@ -26,7 +26,7 @@ from booper.api import (
 )
 from booper.api.access import Access
 from booper.api.call import Call
-from booper.api.dispatch import Dispatcher
+from booper.api.dispatch import Dispatcher, Pages
 from booper.api.openapi import VERSION, document
 from booper.api.operations import DescribedResponse, Documentation, Operation
 from booper.api.responses import JSONResponse
@@ -90,6 +90,8 @@ def all_operations(more: Sequence[Operation] = ()) -> Sequence[Operation]:
 OPERATIONS: Final = all_operations()
 
 
-def create_application(services: Services, operations: Sequence[Operation] = OPERATIONS) -> ASGIApp:
-    """Build the API over its services; it acquires nothing of its own."""
-    return Dispatcher(operations, services)
+def create_application(
+    services: Services, operations: Sequence[Operation] = OPERATIONS, pages: Pages | None = None
+) -> ASGIApp:
+    """Build the API over its services, and pages beside it; it acquires nothing of its own."""
+    return Dispatcher(operations, services, pages)

@@ -6,7 +6,7 @@ into a dictionary, any other by one regular expression of all patterns.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
@@ -22,23 +22,49 @@ from booper.api.operations import Operation
 from booper.api.paths import advice
 from booper.api.problems import FaultResponse, ProblemResponse
 from booper.api.query import check_query
-from booper.api.request_counts import UNMATCHED
+from booper.api.request_counts import UNMATCHED, Route
 from booper.api.request_log import HEADER, RequestIds, RequestLine, current_id
 from booper.api.services import Services
 from booper.errors import BooperError, MethodNotAllowed, Unauthenticated, UnknownPath
 
-Methods = Mapping[str, Operation]
+
+class Routed(Protocol):
+    """One method of one path, which may have parameters such as `{name}` or `{name:path}`."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+
+
+R = TypeVar("R", bound=Routed)
+
+
+class Pages(Protocol):
+    """What responds to requests for which there is no path of the API."""
+
+    async def __call__(
+        self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]
+    ) -> tuple[Route, Response] | None:
+        """Return how the request is counted, and the response; None if it is none of a page."""
+
 
 _PARAMETER: Final = re.compile(r"{(\w+)(:path)?}")
 _NO_PARAMETERS: Final[Mapping[str, str]] = {}
 
 
 class Dispatcher:
-    """An ASGI application of operations over their services; it acquires nothing of its own."""
+    """An ASGI application of operations over their services; it acquires nothing of its own.
 
-    def __init__(self, operations: Sequence[Operation], services: Services) -> None:
+    `pages` responds where no path matches, if it is for that request.
+    """
+
+    def __init__(
+        self, operations: Sequence[Operation], services: Services, pages: Pages | None = None
+    ) -> None:
         self._operations = operations
         self._services = services
+        self._pages = pages
         self._routes = Routes(operations)
         self._ids = RequestIds()
         self._other_protocols = Router()
@@ -79,7 +105,9 @@ class Dispatcher:
             method = scope["method"]
             operation = methods.get("GET" if method == "HEAD" else method)
             if operation is None:
-                raise self._refusal(scope, methods)
+                route, response = await self._beside(scope, receive, headers, methods)
+                self._services.requests[route, response.status_code] += 1
+                return _with_id(response, request_id)
             route = operation.route
             principal = await identify(headers, operation.access, self._services)
             if line is not None:
@@ -100,7 +128,21 @@ class Dispatcher:
         self._services.requests[route, response.status_code] += 1
         return _with_id(response, request_id)
 
-    def _refusal(self, scope: Scope, methods: Methods) -> BooperError:
+    async def _beside(
+        self,
+        scope: Scope,
+        receive: Receive,
+        headers: Mapping[bytes, bytes],
+        methods: Mapping[str, Operation],
+    ) -> tuple[Route, Response]:
+        """Return what a page responds where no operation is meant. Raises: BooperError, if none."""
+        if not methods and self._pages is not None:
+            page = await self._pages(scope, receive, headers)
+            if page is not None:
+                return page
+        raise self._refusal(scope, methods)
+
+    def _refusal(self, scope: Scope, methods: Mapping[str, Operation]) -> BooperError:
         """Return why no operation is meant: there is no such path, or no such method of it."""
         prefix, path = scope.get("root_path", ""), Request(scope).url.path
         asked = f"{scope['method']} {path[:200]}"
@@ -112,29 +154,29 @@ class Dispatcher:
         return UnknownPath(f"{asked}: not found; {meant}")
 
 
-class Routes:
-    """The paths of operations, each with its methods.
+class Routes(Generic[R]):
+    """The paths of operations or pages, each with its methods.
 
     A path without parameters goes before patterns that match it as well: `/api/jobs/batch` is no
     job. Of several patterns the first one counts.
     """
 
-    def __init__(self, operations: Sequence[Operation]) -> None:
-        by_path: dict[str, dict[str, Operation]] = {}
+    def __init__(self, operations: Sequence[R]) -> None:
+        by_path: dict[str, dict[str, R]] = {}
         for operation in operations:
             by_path.setdefault(operation.path, {})[operation.method] = operation
         self._exact = {path: methods for path, methods in by_path.items() if "{" not in path}
         patterns = [path for path in by_path if "{" in path]
         self._pattern = re.compile("|".join(f"({_expression(path)})" for path in patterns))
         # By the number of the group that is the pattern: its methods, and its parameters' names.
-        self._of_group: dict[int | None, tuple[Methods, Sequence[str]]] = {}
+        self._of_group: dict[int | None, tuple[Mapping[str, R], Sequence[str]]] = {}
         group = 1
         for path in patterns:
             names = [name for name, _ in _PARAMETER.findall(path)]
             self._of_group[group] = (by_path[path], names)
             group += 1 + len(names)
 
-    def find(self, scope: Scope) -> tuple[Methods, Mapping[str, str]]:
+    def find(self, scope: Scope) -> tuple[Mapping[str, R], Mapping[str, str]]:
         """Return the methods of a request's path, none if it is not there, and its parameters.
 
         The prefix under which booper is mounted in another program is no part of the path.

@@ -2,6 +2,7 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from starlette.datastructures import QueryParams
 
 from booper.api.call import NO_QUERY, Call
 from booper.api.query import is_given_as_list, listed
+from booper.clock import EPOCH
 from booper.errors import FieldError, InvalidRequest
 from booper.store.values import Page, Part, Place
 
@@ -43,8 +45,17 @@ def write_cursor(page: Page, part: Part[Any]) -> str | None:
     rest = part.rest
     if rest is None:
         return None
-    cursor = Cursor(page.order_by, page.descending, rest.value, rest.id, rest.skip)
+    return _encoded(Cursor(page.order_by, page.descending, rest.value, rest.id, rest.skip))
+
+
+def _encoded(cursor: Cursor) -> str:
     return urlsafe_b64encode(msgspec.json.encode(cursor)).rstrip(b"=").decode()
+
+
+def cursor_behind(order_by: str, number: int, at: datetime, *, descending: bool) -> str:
+    """Write the place behind an item in an order; `at` is what it has in an order by time."""
+    value = (at - EPOCH) // timedelta(microseconds=1)
+    return _encoded(Cursor(order_by, descending, value, number))
 
 
 def read_page(

@@ -177,6 +177,7 @@ class Bench:
             transport=self._transport,
             origins=self._origins,
             open_channels=True,
+            open_pages=True,
             operations=operations.all,
         )
         for observer in self._observers:

@@ -403,7 +403,9 @@ async def test_a_mounted_api_names_its_own_paths(booper: Booper) -> None:
     """Where booper is a part of another program, paths begin with where it is mounted."""
     program = Starlette(routes=[Mount("/booper", booper.asgi)])
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(program), base_url="http://program.test"
+        transport=httpx.ASGITransport(program),
+        base_url="http://program.test",
+        headers={"Authorization": f"Bearer {KEY}"},
     ) as client:
         detail = (await client.get("/booper/jobs")).json()["detail"]
     assert detail.endswith("did you mean /booper/api/jobs?")

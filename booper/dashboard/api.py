@@ -1,0 +1,117 @@
+"""The API's own operations, called in this process for whoever is signed in.
+
+There is no other way from a page to the data, and no other way to change it.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import msgspec
+from starlette.datastructures import QueryParams
+from starlette.responses import Response
+from starlette.types import Message, Scope
+
+from booper.api.access import Principal, check_scope
+from booper.api.call import NO_QUERY, Call
+from booper.api.dispatch import Routes
+from booper.api.memory import Share
+from booper.api.operations import Operation
+from booper.api.query import check_query
+from booper.api.services import Services
+from booper.errors import UnknownPath
+from booper.model import exact
+
+Query = Mapping[str, object]
+
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+
+
+class Api:
+    """The operations over their services; `get` and `send` raise what they refuse."""
+
+    def __init__(self, services: Services, operations: Sequence[Operation]) -> None:
+        self.services = services
+        self._routes = Routes(operations)
+
+    async def get(self, principal: Principal, path: str, query: Query | None = None) -> Any:
+        """Return the JSON at a path. Raises: BooperError, as the API would respond."""
+        return await self._call(principal, "GET", path, query or {}, b"")
+
+    async def send(
+        self,
+        principal: Principal,
+        method: str,
+        path: str,
+        body: object = None,
+        query: Query | None = None,
+    ) -> Any:
+        """Change something; return the JSON of the response, None if it has none.
+
+        Raises:
+            BooperError: as the API would respond.
+        """
+        content = b"" if body is None else msgspec.json.encode(body)
+        return await self._call(principal, method, path, query or {}, content)
+
+    async def _call(
+        self, principal: Principal, method: str, path: str, query: Query, content: bytes
+    ) -> Any:
+        methods, parameters = self._routes.find({"path": path, "root_path": ""})
+        operation = methods.get(method)
+        if operation is None:
+            raise UnknownPath(f"{method} {path[:200]}: the API has no such operation")
+        check_scope(principal.scope, operation.access)
+        params = _params(query)
+        if not operation.documentation.ignores_query:
+            check_query(params, operation.query, operation.body_fields)
+        share = Share(self.services.memory)
+        if operation.reserves:
+            await share.reserve(operation.reserves)
+        try:
+            headers = {b"content-type": b"application/json"} if content else {}
+            receive = _Body(content).receive
+            scope = _scope(method, path, params)
+            call = Call(scope, receive, headers, parameters, params, principal, self.services)
+            return decoded(await operation.handler(call))
+        finally:
+            share.release()
+
+
+def decoded(response: Response) -> Any:
+    """Return the JSON of a response; numbers that no double can hold keep their text."""
+    return exact.decode(bytes(response.body)) if response.body else None
+
+
+class _Body:
+    """The body of one call."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    async def receive(self) -> Message:
+        """Return all of it."""
+        return {"type": "http.request", "body": self._content, "more_body": False}
+
+
+def _params(query: Query) -> QueryParams:
+    """Return a query as it would be read from a URL."""
+    pairs = [
+        (name, _SURROGATES.sub("\ufffd", str(each)))
+        for name, value in query.items()
+        for each in (value if isinstance(value, list | tuple) else [value])
+        if each is not None and each != ""
+    ]
+    return QueryParams(pairs) if pairs else NO_QUERY
+
+
+def _scope(method: str, path: str, params: QueryParams) -> Scope:
+    return {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "root_path": "",
+        "query_string": urlencode(params.multi_items()).encode(),
+        "headers": [],
+    }

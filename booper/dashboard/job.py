@@ -1,0 +1,93 @@
+"""A job: its fields, its timeline, its attempts with what was sent and received, its changes."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+from starlette.responses import Response
+
+from booper.api.access import Access
+from booper.dashboard.visit import Page, Visit
+from booper.model.event import ERROR, REQUEST, RESPONSE
+
+MAX_ENTRIES: Final = 100
+
+_CHANGES: Final = {"cancel": "cancelled", "retry": "retried", "run": "run"}
+"""What can be done to a job, and the notice of it."""
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One attempt in the log: the request, none if nothing was sent, and what came of it.
+
+    `entries` are the log's own, in order.
+    """
+
+    request: Any | None
+    outcome: Any | None
+
+
+async def show(visit: Visit) -> Response:
+    """Show a job by its number or its UUID."""
+    path = f"/api/jobs/{_named(visit)}"
+    job = (await visit.get(path))["data"]
+    timeline = (await visit.get(f"{path}/timeline"))["data"]
+    query = {"job_id": job["job_id"], "order_by": "inserted_at,asc", "limit": MAX_ENTRIES}
+    log = await visit.get("/api/logs", query)
+    return visit.page(
+        "job.html",
+        title=f"Job {job['job_id']}",
+        job=job,
+        timeline=timeline,
+        attempts=list(attempts_in(log["data"])),
+        is_cut="next_cursor" in log,
+    )
+
+
+def attempts_in(entries: Sequence[Any]) -> Iterable[Attempt]:
+    """Return the attempts that a job's log tells of, in order."""
+    request = None
+    for entry in entries:
+        match entry["event"]:
+            case event if event == REQUEST:
+                if request is not None:
+                    yield Attempt(request, None)
+                request = entry
+            case event if event in (RESPONSE, ERROR):
+                yield Attempt(request, entry)
+                request = None
+    if request is not None:
+        yield Attempt(request, None)
+
+
+async def cancel(visit: Visit) -> Response:
+    """Cancel a job."""
+    return await _change(visit, "cancel")
+
+
+async def retry(visit: Visit) -> Response:
+    """Send a discarded or cancelled job again."""
+    return await _change(visit, "retry")
+
+
+async def run(visit: Visit) -> Response:
+    """Send a waiting job now."""
+    return await _change(visit, "run")
+
+
+async def _change(visit: Visit, action: str) -> Response:
+    name = _named(visit)
+    await visit.send("POST", f"/api/jobs/{name}/{action}")
+    return visit.redirect(f"/jobs/{name}", _CHANGES[action])
+
+
+def _named(visit: Visit) -> str:
+    """Return how the job is named in the path, as one segment of a path of the API."""
+    return visit.path["job_id"]
+
+
+PAGES = (
+    Page("GET", "/jobs/{job_id}", Access.READ, show),
+    Page("POST", "/jobs/{job_id}/cancel", Access.WRITE, cancel),
+    Page("POST", "/jobs/{job_id}/retry", Access.WRITE, retry),
+    Page("POST", "/jobs/{job_id}/run", Access.WRITE, run),
+)

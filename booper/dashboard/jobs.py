@@ -1,0 +1,124 @@
+"""The list of jobs: the API's filters in the address bar, and pages in both directions."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from starlette.responses import Response
+
+from booper.api.access import Access
+from booper.api.paging import cursor_behind
+from booper.dashboard.visit import Page, Visit
+from booper.errors import FieldError, InvalidRequest
+from booper.model.job import State
+
+LIMIT: Final = 50
+FILTERS: Final = ("state", "tag", "schedule_id", "host", "url_prefix", "after", "before")
+ORDERS: Final = (
+    ("inserted_at,asc", "oldest first"),
+    ("scheduled_at,asc", "by time, first to last"),
+    ("scheduled_at,desc", "by time, last to first"),
+)
+"""The orders beside that of the API's own, and the words for them."""
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """What the address bar asks for: filters, an order, and where the page begins.
+
+    A page that `is_turned` ends where the cursor is: it was reached by going back. It is asked for
+    in the opposite order.
+    """
+
+    wanted: Mapping[str, Sequence[str]]
+    order: str
+    cursor: str
+    is_turned: bool
+
+    @classmethod
+    def of(cls, visit: Visit) -> "Listing":
+        """Read what is asked for."""
+        query = visit.query
+        wanted = {name: [text for text in query.getlist(name) if text] for name in FILTERS}
+        is_turned = query.get("turned") == "yes"
+        return cls(wanted, query.get("order_by", ""), query.get("cursor", ""), is_turned)
+
+    @property
+    def query(self) -> Mapping[str, object]:
+        """Return the query for the API."""
+        order = self.order
+        if self.is_turned:
+            field, is_falling = self.parts
+            order = f"{field},{'asc' if is_falling else 'desc'}"
+        return {"limit": LIMIT, "order_by": order, "cursor": self.cursor, **self.wanted}
+
+    @property
+    def parts(self) -> tuple[str, bool]:
+        """Return the field by which is ordered, and whether it falls."""
+        field, _, direction = (self.order or "inserted_at,desc").partition(",")
+        return field, direction.strip().lower() != "asc"
+
+    def cursor_at(self, job: Any, *, is_back: bool) -> str:
+        """Return where the page begins that goes on from a job, or that goes back from it."""
+        field, is_falling = self.parts
+        at = datetime.fromisoformat(job["job"]["scheduled_at"])
+        return cursor_behind(field, job["job_id"], at, descending=is_falling is not is_back)
+
+    def link(self, visit: Visit, **changes: object) -> str:
+        """Return a link to the list with these changes, from its beginning unless they say."""
+        shared: dict[str, Any] = {**self.wanted, "order_by": self.order, **changes}
+        return visit.links.to("/jobs", **shared)
+
+
+async def show_all(visit: Visit) -> Response:
+    """Show a page of the user's jobs, newest first unless another order is asked for."""
+    listing = Listing.of(visit)
+    problems: Sequence[FieldError] = ()
+    found: Mapping[str, Any] = {"data": []}
+    try:
+        found = await visit.get("/api/jobs", listing.query)
+    except InvalidRequest as error:
+        problems = error.errors
+    jobs = found["data"][::-1] if listing.is_turned else found["data"]
+    before, after = _around(visit, listing, jobs, found.get("next_cursor"))
+    return visit.page(
+        "jobs.html",
+        422 if problems else 200,
+        title="Jobs",
+        jobs=jobs,
+        before=before,
+        after=after,
+        is_partial=found.get("is_partial", False),
+        problems=problems,
+        wanted=listing.wanted,
+        given={name: "".join(texts[-1:]) for name, texts in listing.wanted.items()},
+        is_filtered=any(listing.wanted[name] for name in FILTERS[1:]) or bool(listing.order),
+        filtered=lambda state: listing.link(visit, state=state),
+        order=listing.order,
+        orders=ORDERS,
+        states=[str(state) for state in State],
+    )
+
+
+def _around(
+    visit: Visit, listing: Listing, jobs: Sequence[Any], rest: str | None
+) -> tuple[str | None, str | None]:
+    """Return the links to the page before this one and to the one after it, None without one.
+
+    `rest` is where the search goes on in the direction in which it was asked for.
+    """
+    going_on = None if rest is None else listing.link(visit, cursor=rest)
+    if listing.is_turned:
+        going_back = None if rest is None else listing.link(visit, cursor=rest, turned="yes")
+        if not jobs:
+            return going_back, listing.link(visit)
+        return going_back, listing.link(visit, cursor=listing.cursor_at(jobs[-1], is_back=False))
+    if not listing.cursor:
+        return None, going_on
+    if not jobs:
+        return listing.link(visit), going_on
+    turned = listing.cursor_at(jobs[0], is_back=True)
+    return listing.link(visit, cursor=turned, turned="yes"), going_on
+
+
+PAGES = (Page("GET", "/jobs", Access.READ, show_all),)

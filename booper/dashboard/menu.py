@@ -1,0 +1,20 @@
+"""The menu: which pages it leads to, and who sees them."""
+
+from typing import Final
+
+import msgspec
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """An entry: a path, a word, and the scope that one must have to see it."""
+
+    path: str
+    word: str
+    scope: str = "read"
+
+
+MENU: Final = (
+    Entry("/", "Home"),
+    Entry("/jobs", "Jobs"),
+)
+"""In the order in which they are shown."""

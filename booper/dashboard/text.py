@@ -1,0 +1,90 @@
+"""How values read on a page: times, durations, sizes, JSON, and text that hides nothing."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+import msgspec
+
+# Control characters but tab and line feed, what turns the direction of text, what has no width, and
+# halves of surrogate pairs, which no encoding can write.
+_HIDDEN: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+_UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+_SIZES: Final = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def visible(text: str) -> str:
+    r"""Return text with escapes, such as `\u202e`, for what would not be seen as it is."""
+    return _HIDDEN.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
+
+
+def clock_time(at: str) -> str:
+    """Return a time of the API to the second: `2030-01-01 12:00:00`."""
+    return f"{at[:10]} {at[11:19]}"
+
+
+def number(value: Any) -> float:
+    """Return a number of the API, which keeps those with a fraction as text."""
+    return float(bytes(value)) if isinstance(value, msgspec.Raw) else float(value)
+
+
+def grouped(value: Any) -> str:
+    """Return a whole number with its thousands apart: `12,345`."""
+    return f"{int(value):,}"
+
+
+def spell_duration(seconds: Any) -> str:
+    """Return a duration in its two largest units: `3 d`, `1 h 30 min`, `0.25 s`."""
+    length = timedelta(seconds=number(seconds)).total_seconds()
+    if length < 10:
+        return f"{length:.3g} s"
+    left, parts = round(length), list[str]()
+    for unit, size in _UNITS:
+        amount, left = divmod(left, size)
+        if amount:
+            parts.append(f"{amount:,} {unit}")
+    return " ".join(parts[:2])
+
+
+def milliseconds(value: Any) -> str:
+    """Return a duration in milliseconds as it is said: `12 ms`, `3.2 s`."""
+    amount = number(value)
+    if amount >= 1_000:
+        return spell_duration(amount / 1_000)
+    return f"{amount:.1f} ms" if amount < 10 else f"{amount:.0f} ms"
+
+
+def size(count: Any) -> str:
+    """Return a number of bytes in the largest unit of which there is one: `1.2 MiB`."""
+    amount, unit = number(count), 0
+    while amount >= 1_024 and unit < len(_SIZES) - 1:
+        amount, unit = amount / 1_024, unit + 1
+    return f"{amount:.0f} B" if unit == 0 else f"{amount:.1f} {_SIZES[unit]}"
+
+
+def pretty(value: Any) -> str:
+    """Return JSON in lines, its numbers as they came; text as it is."""
+    if isinstance(value, str):
+        return value
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "clock_time": clock_time,
+    "duration": spell_duration,
+    "grouped": grouped,
+    "milliseconds": milliseconds,
+    "number": number,
+    "pretty": pretty,
+    "size": size,
+}
+"""What templates can do to values."""

@@ -1,0 +1,119 @@
+"""One request to a page, as its handler sees it; and the declaration of a page."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.datastructures import QueryParams
+from starlette.responses import Response
+from starlette.types import Receive
+from starlette.types import Scope as ASGIScope
+
+from booper.api.access import Access
+from booper.api.bodies import FORM, media_type, read_body
+from booper.api.services import Services
+from booper.dashboard.api import Api, Query
+from booper.dashboard.links import Links
+from booper.dashboard.notices import NOTICES
+from booper.dashboard.sessions import Viewer
+from booper.errors import MalformedBody, Unauthenticated, UnsupportedMediaType
+from booper.wire.timestamps import precise
+
+MAX_FORM_FIELDS: Final = 2_000
+
+Renderer = Callable[[str, Mapping[str, Any]], str]
+"""What makes text of a template's name and the values that it shows."""
+
+
+class Visit(msgspec.Struct, frozen=True):
+    """A request to a page. `path` are the parameters of its path, `query` those behind it.
+
+    `asked` is the path with its query, without the prefix where the dashboard is.
+    """
+
+    scope: ASGIScope
+    receive: Receive
+    headers: Mapping[bytes, bytes]
+    path: Mapping[str, str]
+    query: QueryParams
+    asked: str
+    viewer: Viewer | None
+    links: Links
+    api: Api
+    render: Renderer
+
+    @property
+    def services(self) -> Services:
+        """Return what the API works with; only sign-in needs it, pages use `get` and `send`."""
+        return self.api.services
+
+    @property
+    def signed_in(self) -> Viewer:
+        """Return who looks at a page. Raises: Unauthenticated, nobody is signed in."""
+        if self.viewer is None:
+            raise Unauthenticated("sign in to do this")
+        return self.viewer
+
+    async def get(self, path: str, query: Query | None = None) -> Any:
+        """Return the JSON at a path of the API. Raises: BooperError, as the API would respond."""
+        return await self.api.get(self.signed_in.principal, path, query)
+
+    async def send(self, method: str, path: str, body: object = None) -> Any:
+        """Change something through the API; return its JSON. Raises: BooperError."""
+        return await self.api.send(self.signed_in.principal, method, path, body)
+
+    def page(self, template: str, status: int = 200, **values: object) -> Response:
+        """Return a page made of a template; `title` is among the values."""
+        shared = {
+            "viewer": self.viewer,
+            "link": self.links.to,
+            "asked": self.asked,
+            "here": self.asked.partition("?")[0],
+            "query": self.query,
+            "notice": NOTICES.get(self.query.get("notice", "")),
+            "now": precise(self.services.clock.now()),
+        }
+        text = self.render(template, {**shared, **values})
+        return Response(text, status, media_type="text/html")
+
+    def redirect(self, path: str, notice: str | None = None, **query: object) -> Response:
+        """Return a response that leads to a page, after a change with one of `NOTICES`."""
+        return self.go(self.links.to(path, **query, notice=notice))
+
+    def go(self, link: str) -> Response:
+        """Return a response that leads to a link."""
+        return Response(status_code=303, headers={"Location": link})
+
+    async def form(self) -> Mapping[str, str]:
+        """Return the fields of a form; of one that is repeated the last counts.
+
+        Raises:
+            BodyTooLarge, MalformedBody, UnsupportedMediaType: it is none.
+        """
+        body = await read_body(self, self.services.max_body_bytes)
+        if body and media_type(self) != FORM:
+            raise UnsupportedMediaType(f"expected {FORM}")
+        try:
+            pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS)
+        except ValueError as error:
+            raise MalformedBody(f"the form cannot be read: {error}") from error
+        return {name: value.replace("\r\n", "\n") for name, value in pairs}
+
+
+Handler = Callable[[Visit], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page, or a change that a form of a page asks for: one method of one path.
+
+    Who may not have what it needs gets a page that says so; nobody in particular is asked to sign
+    in first, unless it is open.
+    """
+
+    method: str
+    path: str
+    access: Access
+    handler: Handler

@@ -1,0 +1,149 @@
+"""Who sees which page and may do what: the whole table, sent as raw HTTP."""
+
+from datetime import timedelta
+
+import pytest
+
+from booper.app import Booper
+from booper.clock import VirtualClock
+from booper.dashboard.application import PAGES
+from booper.model.session import MAX_IDLE
+from tests.conftest import START
+from tests.support.api import Api
+from tests.support.dashboard import Browser
+
+pytestmark = pytest.mark.anyio
+
+# What each page and change needs, or "none", and the status it has for whoever may have it.
+NEEDS = {
+    ("GET", "/sign-in"): ("none", 200),
+    ("POST", "/sign-in"): ("none", 403),  # no key is given
+    ("POST", "/sign-out"): ("none", 303),
+    ("GET", "/"): ("read", 200),
+    ("GET", "/jobs"): ("read", 200),
+    ("GET", "/jobs/{job_id}"): ("read", 200),
+    ("POST", "/jobs/{job_id}/cancel"): ("write", 303),
+    ("POST", "/jobs/{job_id}/retry"): ("write", 409),  # it waits
+    ("POST", "/jobs/{job_id}/run"): ("write", 303),
+}
+CLOSED = [page for page, (needs, _) in NEEDS.items() if needs != "none"]
+OF_SOMETHING = [page for page in NEEDS if "{" in page[1]]
+RANKS = ("none", "read", "write", "admin")
+
+
+def test_the_table_has_every_page() -> None:
+    """And nothing else."""
+    assert {(page.method, page.path) for page in PAGES} == set(NEEDS)
+
+
+async def call(browser: Browser, method: str, path: str, job_id: int) -> tuple[int, str]:
+    """Return the status of a call about a job, and where it leads."""
+    target = path.replace("{job_id}", str(job_id))
+    response = await (browser.get(target) if method == "GET" else browser.submit(target))
+    return response.status_code, response.headers.get("location", "")
+
+
+@pytest.fixture
+async def job_id(api: Api) -> int:
+    """Return a job of the first user that waits for an hour."""
+    return await api.create_id(schedule_in=3600)
+
+
+@pytest.mark.parametrize(("method", "path"), NEEDS)
+@pytest.mark.parametrize("scope", ["read", "write", "admin"])
+async def test_a_key_sees_what_its_scope_allows(
+    browser: Browser, keys: dict[str, str], job_id: int, method: str, path: str, scope: str
+) -> None:
+    """Anything else is refused as the API refuses it, and changes nothing."""
+    needs, expected = NEEDS[method, path]
+    await browser.sign_in(keys[scope])
+    if path == "/sign-in" and method == "GET":
+        expected = 303  # who is signed in goes on
+    status, _ = await call(browser, method, path, job_id)
+    assert status == (expected if RANKS.index(scope) >= RANKS.index(needs) else 403)
+
+
+@pytest.mark.parametrize("scope", ["read", "write"])
+async def test_what_was_refused_has_not_happened(
+    browser: Browser, api: Api, keys: dict[str, str], job_id: int, scope: str
+) -> None:
+    """A reader sees no form of a change, and the change itself is refused."""
+    await browser.sign_in(keys[scope])
+    seen = await browser.see(f"/jobs/{job_id}")
+    is_offered = f"/jobs/{job_id}/cancel" in seen.values("form", "action")
+    await browser.submit(f"/jobs/{job_id}/cancel")
+    is_cancelled = (await api.job(job_id))["state"] == "cancelled"
+    assert is_offered is is_cancelled is (scope == "write")
+
+
+@pytest.mark.parametrize(("method", "path"), CLOSED)
+async def test_nobody_in_particular_is_asked_to_sign_in(
+    browser: Browser, api: Api, job_id: int, method: str, path: str
+) -> None:
+    """Who only reads comes back afterwards; a change is not made."""
+    status, location = await call(browser, method, path, job_id)
+    following = "" if path == "/" else f"?next={path.replace('/', '%2F')}"
+    following = following.replace("{job_id}", str(job_id)) if method == "GET" else ""
+    assert (status, location) == (303, f"/sign-in{following}")
+    assert (await api.job(job_id))["state"] == "scheduled"
+
+
+@pytest.mark.parametrize(("method", "path"), OF_SOMETHING)
+async def test_what_is_another_users_is_not_there(
+    browser: Browser, api: Api, keys: dict[str, str], job_id: int, method: str, path: str
+) -> None:
+    """As in the API, which does not tell whether it is there."""
+    await browser.sign_in(keys["other"])
+    status, _ = await call(browser, method, path, job_id)
+    assert status == 404
+    assert (await api.job(job_id))["state"] == "scheduled"
+    assert str(job_id) not in (await browser.see("/jobs")).values("tr", "id")
+
+
+@pytest.mark.parametrize(("method", "path"), CLOSED)
+async def test_a_revoked_key_ends_its_sessions_at_once(
+    browser: Browser,
+    admin: Api,
+    keys: dict[str, str],
+    job_id: int,
+    method: str,
+    path: str,
+) -> None:
+    """The next request is asked to sign in, whatever it is."""
+    await browser.sign_in(keys["admin"])
+    found = next(key for key in await admin.read("/api/keys") if key["name"] == "admin")
+    assert (await admin.delete(f"/api/keys/{found['id']}")).status_code == 200
+    status, location = await call(browser, method, path, job_id)
+    assert (status, location.partition("?")[0]) == (303, "/sign-in")
+
+
+@pytest.mark.parametrize(("method", "path"), CLOSED)
+async def test_a_session_that_was_not_used_for_30_days_has_ended(
+    browser: Browser,
+    clock: VirtualClock,
+    keys: dict[str, str],
+    job_id: int,
+    method: str,
+    path: str,
+) -> None:
+    """A moment before, it has not; each use counts from then on."""
+    assert timedelta(days=30) == MAX_IDLE
+    await browser.sign_in(keys["admin"])
+    clock.set(START + MAX_IDLE - timedelta(seconds=1))
+    assert (await browser.get("/jobs")).status_code == 200
+    clock.set(START + 2 * MAX_IDLE - timedelta(seconds=2))
+    assert (await browser.get("/jobs")).status_code == 200
+    clock.set(START + 3 * MAX_IDLE - timedelta(seconds=2))
+    status, location = await call(browser, method, path, job_id)
+    assert (status, location.partition("?")[0]) == (303, "/sign-in")
+
+
+async def test_a_page_asks_for_no_more_than_it_was_given(
+    booper: Booper, keys: dict[str, str]
+) -> None:
+    """A made-up cookie is nobody's, nor is a key in its place."""
+    for value in ("", "x", keys["admin"], "\xff"):
+        async with Browser(booper.asgi) as browser:
+            headers = [(b"cookie", f"booper_session={value}".encode("latin-1"))]
+            response = await browser.get("/jobs", headers=headers)
+            assert response.status_code == 303
