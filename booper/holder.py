@@ -28,6 +28,7 @@ from booper.measuring import measuring
 from booper.origins import limits_of
 from booper.parts import Parts
 from booper.server.files import check_file_limit
+from booper.server.forwarded import handed_on
 from booper.server.limits import Limits
 from booper.server.sharing import sharing
 from booper.store.base import Store
@@ -192,8 +193,8 @@ def _way_inside(app: ASGIApp, config: Config) -> AppTransport:
 def _sharing(parts: Parts, applications: Applications) -> AbstractAsyncContextManager[None]:
     return sharing(
         parts.database,
-        applications.application,
-        applications.administration,
+        handed_on(applications.application),
+        handed_on(applications.administration),
         grace_seconds=parts.config.delivery.grace_seconds,
         limits=Limits(connections=parts.config.server.max_connections),
         is_crowded=lambda: parts.memory.is_short,

@@ -13,12 +13,17 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
+from typing import Final
+from urllib.parse import quote, unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from booper.model.public_url import PublicURL
 
 Address = IPv4Address | IPv6Address
+
+_MOUNT: Final = b"booper-mount"
+"""The header of a call that was handed on: a scheme, and the path where booper is mounted."""
 
 _SCHEMES = {b"http": "http", b"https": "https"}
 
@@ -70,6 +75,30 @@ def proxied(application: ASGIApp, public: PublicURL | None, trusted: Sequence[st
     if public is not None and public.prefix:
         application = _under_prefix(application, public.prefix)
     return _behind_proxies(application, trusted) if trusted else application
+
+
+def with_mount(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a call for another process, and where it came in at this one."""
+    kept = [item for item in scope["headers"] if item[0].lower() != _MOUNT]
+    at = f"{scope.get('scheme', 'http')} {quote(scope.get('root_path', ''))}"
+    return [*kept, (_MOUNT, at.encode("ascii"))]
+
+
+def handed_on(application: ASGIApp) -> ASGIApp:
+    """Return an application for calls of another process, which says where they came in.
+
+    Only for a socket that nobody else can open: links are made by what it says.
+    """
+
+    async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+        for name, value in scope.get("headers", ()):
+            if name == _MOUNT:
+                scheme, _, prefix = value.decode("latin-1").partition(" ")
+                root = unquote(prefix)
+                scope = {**scope, "scheme": scheme, "root_path": root, "path": root + scope["path"]}
+        await application(scope, receive, send)
+
+    return respond
 
 
 def _behind_proxies(application: ASGIApp, trusted: Sequence[str]) -> ASGIApp:

@@ -22,6 +22,7 @@ from booper.errors import BooperError, HolderUnreachable, MalformedRequest, Shor
 from booper.http.base import Endpoint, Headers, Response, Stream
 from booper.http.client import SocketClient
 from booper.http.errors import ConnectError, SendError, UnsendableRequest
+from booper.server.forwarded import with_mount
 
 RETRY_SECONDS = 0.05
 # Less than a listener keeps them: none is closed just when it is used again.
@@ -192,7 +193,11 @@ class Relay:
         response = await self._client.send(
             request.method,
             Endpoint.unix(path, _target(request), "booper"),
-            [item for item in request.headers.raw if item[0].lower() not in _OF_ONE_CONNECTION],
+            [
+                item
+                for item in with_mount(request.scope)
+                if item[0].lower() not in _OF_ONE_CONNECTION
+            ],
             body,
             addresses,
         )

@@ -115,3 +115,22 @@ async def test_the_administrators_socket_has_no_pages(booper: Booper) -> None:
     """It is for the command line, and for programs around booper."""
     async with Browser(booper.administration) as browser:
         assert (await browser.get("/jobs")).status_code == 404
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_under_a_mount_of_a_process_that_hands_its_calls_on(
+    config: Config, target: FakeTarget, scheme: str
+) -> None:
+    """The holder of the database makes links and cookies for where the browser is."""
+    async with (
+        Booper(config, api_key=KEY, transport=target) as holder,
+        Booper(config, api_key=KEY, transport=target) as standby,
+    ):
+        program = Starlette(routes=[Mount(PREFIX, standby.asgi)])
+        async with (
+            Browser(program, PREFIX, f"{scheme}://127.0.0.1") as browser,
+            Api(holder.asgi, KEY) as api,
+        ):
+            await walk(browser, api, PREFIX)
+            response = await browser.submit("/sign-in", {"key": KEY})
+            assert ("; Secure" in response.headers["set-cookie"]) is (scheme == "https")
