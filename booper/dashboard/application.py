@@ -12,6 +12,7 @@ from booper.api.access import gives_key
 from booper.api.call import NO_QUERY
 from booper.api.dispatch import Routes
 from booper.api.operations import Operation
+from booper.api.problems import ProblemResponse
 from booper.api.request_counts import UNMATCHED, Route
 from booper.api.services import Services
 from booper.dashboard import home, job, jobs, sign_in
@@ -63,7 +64,7 @@ class Dashboard:
         try:
             self._hosts.check(scope, headers)
         except Forbidden as error:
-            return UNMATCHED, guarded(Response(f"{error}\n", 403, media_type="text/plain"))
+            return UNMATCHED, guarded(_refused(error, headers))
         if path.startswith(PREFIX) and (file := static_response(path.removeprefix(PREFIX))):
             return _STATIC, guarded(file)
         visit = await self._visit(scope, receive, headers, parameters)
@@ -108,9 +109,20 @@ def _path(scope: Scope) -> str:
     return path.removeprefix(scope.get("root_path", ""))
 
 
+def _refused(error: Forbidden, headers: Mapping[bytes, bytes]) -> Response:
+    """Return why a request is refused; it is not shown a page, which would have links to follow."""
+    if _wants_page(headers):
+        return Response(f"{error}\n", error.status, media_type="text/plain")
+    return ProblemResponse(error)
+
+
+def _wants_page(headers: Mapping[bytes, bytes]) -> bool:
+    return b"text/html" in headers.get(b"accept", b"").lower()
+
+
 def _is_of_browser(path: str, headers: Mapping[bytes, bytes]) -> bool:
     """Return whether a request for no page comes from a browser, which is to see a page."""
     if path.startswith(PREFIX):
         return True
     is_of_api = path == "/api" or path.startswith("/api/")
-    return not is_of_api and b"text/html" in headers.get(b"accept", b"").lower()
+    return not is_of_api and _wants_page(headers)

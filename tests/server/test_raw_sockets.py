@@ -256,7 +256,7 @@ STATUSES = {
     "two Hosts": (b"GET /api/ping HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400),
     "an invalid Host": (b"GET /api/ping HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
     "absolute-form": (request(b"GET http://booper.test/api/ping"), 200),
-    "absolute-form without a path": (request(b"GET http://booper.test"), 404),
+    "absolute-form without a path": (request(b"GET http://booper.test"), 403),
     "OPTIONS *": (request(b"OPTIONS *"), 404),
     "an unknown method": (request(b"FOO /api/ping"), 501),
     "a method that the path does not have": (request(b"DELETE /api/ping"), 405),
