@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 
 import msgspec
 from starlette.datastructures import QueryParams
-from starlette.responses import Response
 from starlette.types import Message, Scope
 
 from booper.api.access import Principal, check_scope
@@ -37,6 +36,10 @@ class Api:
 
     async def get(self, principal: Principal, path: str, query: Query | None = None) -> Any:
         """Return the JSON at a path. Raises: BooperError, as the API would respond."""
+        return decoded(await self.read(principal, path, query))
+
+    async def read(self, principal: Principal, path: str, query: Query | None = None) -> bytes:
+        """Return the text of the JSON at a path, as the API writes it. Raises: BooperError."""
         return await self._call(principal, "GET", path, query or {}, b"")
 
     async def send(
@@ -53,11 +56,11 @@ class Api:
             BooperError: as the API would respond.
         """
         content = b"" if body is None else msgspec.json.encode(body)
-        return await self._call(principal, method, path, query or {}, content)
+        return decoded(await self._call(principal, method, path, query or {}, content))
 
     async def _call(
         self, principal: Principal, method: str, path: str, query: Query, content: bytes
-    ) -> Any:
+    ) -> bytes:
         methods, parameters = self._routes.find({"path": path, "root_path": ""})
         operation = methods.get(method)
         if operation is None:
@@ -74,14 +77,14 @@ class Api:
             receive = _Body(content).receive
             scope = _scope(method, path, params)
             call = Call(scope, receive, headers, parameters, params, principal, self.services)
-            return decoded(await operation.handler(call))
+            return bytes((await operation.handler(call)).body)
         finally:
             share.release()
 
 
-def decoded(response: Response) -> Any:
-    """Return the JSON of a response; numbers that no double can hold keep their text."""
-    return exact.decode(bytes(response.body)) if response.body else None
+def decoded(text: bytes) -> Any:
+    """Return the JSON of a response, None if it has none; numbers with a fraction keep theirs."""
+    return exact.decode(text) if text else None
 
 
 class _Body:

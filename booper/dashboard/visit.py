@@ -60,6 +60,10 @@ class Visit(msgspec.Struct, frozen=True):
         """Return the JSON at a path of the API. Raises: BooperError, as the API would respond."""
         return await self.api.get(self.signed_in.principal, path, query)
 
+    async def read(self, path: str) -> bytes:
+        """Return the text of the JSON at a path of the API. Raises: BooperError."""
+        return await self.api.read(self.signed_in.principal, path)
+
     async def send(self, method: str, path: str, body: object = None) -> Any:
         """Change something through the API; return its JSON. Raises: BooperError."""
         return await self.api.send(self.signed_in.principal, method, path, body)

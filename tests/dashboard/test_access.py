@@ -22,6 +22,7 @@ NEEDS = {
     ("GET", "/"): ("read", 200),
     ("GET", "/jobs"): ("read", 200),
     ("GET", "/jobs/{job_id}"): ("read", 200),
+    ("GET", "/logs/{log_id}/body"): ("read", 200),
     ("POST", "/jobs/{job_id}/cancel"): ("write", 303),
     ("POST", "/jobs/{job_id}/retry"): ("write", 409),  # it waits
     ("POST", "/jobs/{job_id}/run"): ("write", 303),
@@ -36,68 +37,82 @@ def test_the_table_has_every_page() -> None:
     assert {(page.method, page.path) for page in PAGES} == set(NEEDS)
 
 
-async def call(browser: Browser, method: str, path: str, job_id: int) -> tuple[int, str]:
-    """Return the status of a call about a job, and where it leads."""
-    target = path.replace("{job_id}", str(job_id))
+Ids = dict[str, str]
+"""The names of parameters, and the ids that stand for them."""
+
+
+def filled(path: str, ids: Ids) -> str:
+    """Return a path with ids."""
+    for name, value in ids.items():
+        path = path.replace(f"{{{name}}}", value)
+    return path
+
+
+async def call(browser: Browser, method: str, path: str, ids: Ids) -> tuple[int, str]:
+    """Return the status of a call, and where it leads."""
+    target = filled(path, ids)
     response = await (browser.get(target) if method == "GET" else browser.submit(target))
     return response.status_code, response.headers.get("location", "")
 
 
 @pytest.fixture
-async def job_id(api: Api) -> int:
-    """Return a job of the first user that waits for an hour."""
-    return await api.create_id(schedule_in=3600)
+async def ids(booper: Booper, api: Api) -> Ids:
+    """Return a job of the first user that waits for an hour, and an entry of their log."""
+    await api.create()
+    await booper.wait_idle()
+    log_id = (await api.read("/api/logs"))[0]["id"]
+    return {"job_id": str(await api.create_id(schedule_in=3600)), "log_id": log_id}
 
 
 @pytest.mark.parametrize(("method", "path"), NEEDS)
 @pytest.mark.parametrize("scope", ["read", "write", "admin"])
 async def test_a_key_sees_what_its_scope_allows(
-    browser: Browser, keys: dict[str, str], job_id: int, method: str, path: str, scope: str
+    browser: Browser, keys: dict[str, str], ids: Ids, method: str, path: str, scope: str
 ) -> None:
     """Anything else is refused as the API refuses it, and changes nothing."""
     needs, expected = NEEDS[method, path]
     await browser.sign_in(keys[scope])
     if path == "/sign-in" and method == "GET":
         expected = 303  # who is signed in goes on
-    status, _ = await call(browser, method, path, job_id)
+    status, _ = await call(browser, method, path, ids)
     assert status == (expected if RANKS.index(scope) >= RANKS.index(needs) else 403)
 
 
 @pytest.mark.parametrize("scope", ["read", "write"])
 async def test_what_was_refused_has_not_happened(
-    browser: Browser, api: Api, keys: dict[str, str], job_id: int, scope: str
+    browser: Browser, api: Api, keys: dict[str, str], ids: Ids, scope: str
 ) -> None:
     """A reader sees no form of a change, and the change itself is refused."""
     await browser.sign_in(keys[scope])
-    seen = await browser.see(f"/jobs/{job_id}")
-    is_offered = f"/jobs/{job_id}/cancel" in seen.values("form", "action")
-    await browser.submit(f"/jobs/{job_id}/cancel")
-    is_cancelled = (await api.job(job_id))["state"] == "cancelled"
+    seen = await browser.see(filled("/jobs/{job_id}", ids))
+    is_offered = filled("/jobs/{job_id}/cancel", ids) in seen.values("form", "action")
+    await browser.submit(filled("/jobs/{job_id}/cancel", ids))
+    is_cancelled = (await api.job(ids["job_id"]))["state"] == "cancelled"
     assert is_offered is is_cancelled is (scope == "write")
 
 
 @pytest.mark.parametrize(("method", "path"), CLOSED)
 async def test_nobody_in_particular_is_asked_to_sign_in(
-    browser: Browser, api: Api, job_id: int, method: str, path: str
+    browser: Browser, api: Api, ids: Ids, method: str, path: str
 ) -> None:
     """Who only reads comes back afterwards; a change is not made."""
-    status, location = await call(browser, method, path, job_id)
-    following = "" if path == "/" else f"?next={path.replace('/', '%2F')}"
-    following = following.replace("{job_id}", str(job_id)) if method == "GET" else ""
+    status, location = await call(browser, method, path, ids)
+    asked = filled(path, ids).replace("/", "%2F")
+    following = f"?next={asked}" if method == "GET" and path != "/" else ""
     assert (status, location) == (303, f"/sign-in{following}")
-    assert (await api.job(job_id))["state"] == "scheduled"
+    assert (await api.job(ids["job_id"]))["state"] == "scheduled"
 
 
 @pytest.mark.parametrize(("method", "path"), OF_SOMETHING)
 async def test_what_is_another_users_is_not_there(
-    browser: Browser, api: Api, keys: dict[str, str], job_id: int, method: str, path: str
+    browser: Browser, api: Api, keys: dict[str, str], ids: Ids, method: str, path: str
 ) -> None:
     """As in the API, which does not tell whether it is there."""
     await browser.sign_in(keys["other"])
-    status, _ = await call(browser, method, path, job_id)
+    status, _ = await call(browser, method, path, ids)
     assert status == 404
-    assert (await api.job(job_id))["state"] == "scheduled"
-    assert str(job_id) not in (await browser.see("/jobs")).values("tr", "id")
+    assert (await api.job(ids["job_id"]))["state"] == "scheduled"
+    assert (await browser.see("/jobs")).values("tr", "id") == []
 
 
 @pytest.mark.parametrize(("method", "path"), CLOSED)
@@ -105,7 +120,7 @@ async def test_a_revoked_key_ends_its_sessions_at_once(
     browser: Browser,
     admin: Api,
     keys: dict[str, str],
-    job_id: int,
+    ids: Ids,
     method: str,
     path: str,
 ) -> None:
@@ -113,7 +128,7 @@ async def test_a_revoked_key_ends_its_sessions_at_once(
     await browser.sign_in(keys["admin"])
     found = next(key for key in await admin.read("/api/keys") if key["name"] == "admin")
     assert (await admin.delete(f"/api/keys/{found['id']}")).status_code == 200
-    status, location = await call(browser, method, path, job_id)
+    status, location = await call(browser, method, path, ids)
     assert (status, location.partition("?")[0]) == (303, "/sign-in")
 
 
@@ -122,7 +137,7 @@ async def test_a_session_that_was_not_used_for_30_days_has_ended(
     browser: Browser,
     clock: VirtualClock,
     keys: dict[str, str],
-    job_id: int,
+    ids: Ids,
     method: str,
     path: str,
 ) -> None:
@@ -134,7 +149,7 @@ async def test_a_session_that_was_not_used_for_30_days_has_ended(
     clock.set(START + 2 * MAX_IDLE - timedelta(seconds=2))
     assert (await browser.get("/jobs")).status_code == 200
     clock.set(START + 3 * MAX_IDLE - timedelta(seconds=2))
-    status, location = await call(browser, method, path, job_id)
+    status, location = await call(browser, method, path, ids)
     assert (status, location.partition("?")[0]) == (303, "/sign-in")
 
 
