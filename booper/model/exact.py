@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 # Of the numbers without a fraction only this one would lose its text: integers have no size here.
-_NEGATIVE_ZERO = re.compile(rb'("(?:[^"\\]|\\.)*")|(?<![0-9.eE+-])-0(?![0-9.eE])')
+_NEGATIVE_ZERO = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")|(?<![0-9.eE+-])-0(?![0-9.eE])')
 _MARK: Final = b"-0e-000000000000000000"
 
 
