@@ -85,10 +85,14 @@ def token_in(headers: Mapping[bytes, bytes]) -> str | None:
     return None
 
 
-def cookie(token: str, base: str, scope: ASGIScope) -> str:
-    """Return the header that keeps a session in a browser; an empty token ends it."""
+def cookie(token: str, base: str, scope: ASGIScope, headers: Mapping[bytes, bytes]) -> str:
+    """Return the header that keeps a session in a browser; an empty token ends it.
+
+    Where TLS ends at a proxy, the browser's `Origin` tells of it.
+    """
+    is_tls = scope.get("scheme") == "https" or headers.get(b"origin", b"").startswith(b"https:")
     age = int(MAX_IDLE.total_seconds()) if token else 0
-    secure = "; Secure" if scope.get("scheme") == "https" else ""
+    secure = "; Secure" if is_tls else ""
     path = base or "/"
     return f"{COOKIE}={token}; Path={path}; Max-Age={age}; HttpOnly; SameSite=Lax{secure}"
 

@@ -27,7 +27,7 @@ async def sign_in(visit: Visit) -> Response:
         return _form(visit, following, "This API key is unknown or revoked.", 403)
     await sessions.close_session(visit.headers, visit.services)  # each sign-in has its own
     response = visit.go(visit.links.back(following))
-    response.headers["Set-Cookie"] = sessions.cookie(token, visit.links.base, visit.scope)
+    response.headers["Set-Cookie"] = _cookie(visit, token)
     return response
 
 
@@ -35,8 +35,12 @@ async def sign_out(visit: Visit) -> Response:
     """End the session."""
     await sessions.close_session(visit.headers, visit.services)
     response = visit.redirect("/sign-in", "signed-out")
-    response.headers["Set-Cookie"] = sessions.cookie("", visit.links.base, visit.scope)
+    response.headers["Set-Cookie"] = _cookie(visit, "")
     return response
+
+
+def _cookie(visit: Visit, token: str) -> str:
+    return sessions.cookie(token, visit.links.base, visit.scope, visit.headers)
 
 
 def _form(visit: Visit, following: str, problem: str | None = None, status: int = 200) -> Response:

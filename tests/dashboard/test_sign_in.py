@@ -39,11 +39,22 @@ async def test_a_session_is_a_random_token_of_which_the_store_has_the_hash(
     assert digests == [(sha256(token.encode()).digest(),)]
 
 
-async def test_behind_tls_the_cookie_is_secure(booper: Booper) -> None:
-    """So it never goes out in the clear."""
-    async with Browser(booper.asgi, origin="https://127.0.0.1") as browser:
-        response = await browser.submit("/sign-in", {"key": KEY})
-    assert "; Secure" in response.headers["set-cookie"]
+@pytest.mark.parametrize(
+    ("origin", "headers", "is_secure"),
+    [
+        ("https://127.0.0.1", {}, True),
+        ("http://127.0.0.1", {"Origin": "https://booper.example"}, True),  # TLS ends at a proxy
+        ("http://127.0.0.1", {"Origin": "http://127.0.0.1"}, False),
+        ("http://127.0.0.1", {}, False),
+    ],
+)
+async def test_behind_tls_the_cookie_is_secure(
+    booper: Booper, origin: str, headers: dict[str, str], is_secure: bool
+) -> None:
+    """So it never goes out in the clear; without TLS a browser would not keep such a cookie."""
+    async with Browser(booper.asgi, origin=origin) as browser:
+        response = await browser.submit("/sign-in", {"key": KEY}, headers=headers)
+    assert ("; Secure" in response.headers["set-cookie"]) is is_secure
 
 
 async def test_each_sign_in_has_a_new_token_and_ends_the_old_session(
