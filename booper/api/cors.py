@@ -6,7 +6,7 @@ from typing import Final
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-_METHODS: Final = ("GET", "HEAD", "POST", "PATCH", "DELETE")
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 # What the Fetch Standard lets a page neither send nor read unless it is named.
 _SENT: Final = ("Authorization", "X-Request-Id")

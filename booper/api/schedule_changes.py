@@ -10,8 +10,10 @@ from booper.api.call import Call
 from booper.api.intake import check, new_schedule, read_args, read_due, start_of_interval
 from booper.api.pointers import Findings
 from booper.api.shapes import not_an_object, unknown
-from booper.errors import InvalidRequest
+from booper.errors import FieldError, InvalidRequest
+from booper.model import exact
 from booper.model.args import encode_args
+from booper.model.dynamic import StateRejected, merge_state
 from booper.model.fields import FIXED_FIELDS
 from booper.model.job import Kind, NewJob
 from booper.model.origin import path_key
@@ -54,6 +56,16 @@ def read_run_body(call: Call, body: bytes) -> dict[str, msgspec.Raw]:
     if others := [name for name in given if name != "body"]:
         raise InvalidRequest([unknown(name, ["body"]) for name in others])
     return given
+
+
+def read_state(body: bytes) -> str:
+    """Read a `$state` as a body; return it as it is stored. Raises: InvalidRequest."""
+    _fields(body)
+    try:
+        state = merge_state({}, exact.decode(body))
+    except StateRejected as error:
+        raise InvalidRequest([FieldError("", str(error))]) from error
+    return msgspec.json.encode(state).decode()
 
 
 def extra_run(

@@ -26,7 +26,7 @@ from booper.api.paging import (
 from booper.api.parameters import CURSOR, MOMENT, paging
 from booper.api.paths import uuid_of
 from booper.api.responses import JSONResponse
-from booper.api.schedule_changes import changed, extra_run, read_run_body
+from booper.api.schedule_changes import changed, extra_run, read_run_body, read_state
 from booper.api.schedule_detail import (
     DEFAULT_NEXT_RUNS,
     MAX_NEXT_RUNS,
@@ -124,6 +124,18 @@ async def run(call: Call) -> Response:
     return JSONResponse({"data": shown}, 201, call.url(f"/api/jobs/{job.id}"))
 
 
+async def set_state(call: Call) -> Response:
+    """Replace a schedule's `$state`; a run that completes merges its `$set` into the new one."""
+    services, now = call.services, call.services.clock.now()
+    body = await read_body(call, services.max_body_bytes)
+    check_json_type(call)
+    state = read_state(body)
+    commands, by = services.commands, call.actor
+    schedule = await commands.set_state(call.user_id, _reference(call), state, now, by)
+    shown = await detail(call, schedule, DEFAULT_NEXT_RUNS, now)
+    return JSONResponse({"data": shown})
+
+
 CHANGE: Schema = {
     "type": "object",
     "description": "The fields to change; null removes one",
@@ -145,6 +157,8 @@ _SCHEDULE = {
     "description": None,
     "inserted_at": "2023-09-01T18:25:49",
     "disabled_at": None,
+    "ended_at": None,
+    "next_run_at": "2023-09-01T18:30:59.705161Z",
     "user_id": "bd2aa099-6eb7-4dbb-9178-32141def1355",
     "frequency": {"repeat_every": [5, "minutes"]},
     "args": {
@@ -158,6 +172,8 @@ _DETAIL = {
     **_SCHEDULE,
     "next_runs": ["2023-09-01T18:30:59.705161Z"],
     "next_runs_local": ["2023-09-01T18:30:59.705161+00:00"],
+    "state": {"sent": [17]},
+    "previous": {},
 }
 SCHEDULE_ID = Parameter("schedule_id", "The schedule's id", UUID_SCHEMA, _SCHEDULE["id"])
 _ONE = DescribedResponse("The schedule", (Data(ScheduleResource),), {"data": _SCHEDULE})
@@ -204,6 +220,15 @@ _EXTRA = Documentation(
     },
     errors=(Conflict,),
 )
+_STATE = Documentation(
+    tag="schedules",
+    parameters=(SCHEDULE_ID,),
+    body=DescribedBody(
+        {"type": "object", "description": "What $state is from now on, at most 64 KiB"},
+        {"two keys": {"sent": [17, 18], "token": "t"}},
+    ),
+    responses={200: _DETAILED},
+)
 
 OPERATIONS = (
     Operation("GET", "/api/schedules", Access.READ, list_all, _LIST, PAGE_BYTES),
@@ -217,6 +242,7 @@ OPERATIONS = (
         "POST", "/api/schedules/{schedule_id}/enable", Access.WRITE, enable, _ENABLE, ITEM_BYTES
     ),
     Operation("POST", "/api/schedules/{schedule_id}/run", Access.WRITE, run, _EXTRA, ITEM_BYTES),
+    Operation("PUT", "/api/schedules/{schedule_id}/state", Access.WRITE, set_state, _STATE),
 )
 
 

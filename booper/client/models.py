@@ -86,6 +86,8 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     """A schedule; `frequency` is its `repeat_every`, or its `cron` and `timezone`.
 
     `error` says why no run can be planned, such as a time zone that this machine does not have.
+    `next_run_at` is the planned time of the run that waits, None while it is disabled and once it
+    has ended.
     """
 
     id: UUID
@@ -94,6 +96,8 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     inserted_at: datetime
     user_id: UUID
     disabled_at: datetime | None = None
+    ended_at: datetime | None = None
+    next_run_at: datetime | None = None
     name: str | None = None
     description: str | None = None
     error: str | None = None
@@ -103,10 +107,12 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScheduleDetail(Schedule, frozen=True, kw_only=True):
-    """A schedule and when it runs next, in UTC and in its own zone."""
+    """A schedule, when it runs next in UTC and in its own zone, `$state` and `$previous`."""
 
     next_runs: tuple[datetime, ...] = ()
     next_runs_local: tuple[datetime, ...] = ()
+    state: dict[str, Any] = {}
+    previous: Any = None
 
 
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True):

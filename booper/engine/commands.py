@@ -185,6 +185,12 @@ class Commands:
         schedule = await self._schedules.get(user_id, schedule_id)
         return await self._schedules.run(user_id, schedule_id, make(schedule), now, by)
 
+    async def set_state(
+        self, user_id: UUID, schedule_id: UUID, state: str, now: datetime, by: Actor
+    ) -> Schedule:
+        """Replace a schedule's `$state` by another JSON text."""
+        return await self._schedules.set_state(user_id, schedule_id, state, now, by)
+
     # --- targets: an origin, `host:port`, a host, or `ALL_TARGETS` ---
 
     async def pause(self, target: str, now: datetime, by: Actor) -> None:

@@ -32,6 +32,7 @@ class Action(StrEnum):
     SCHEDULE_ENABLE = "schedule.enable"
     SCHEDULE_DELETE = "schedule.delete"
     SCHEDULE_RUN = "schedule.run"
+    SCHEDULE_STATE = "schedule.state"
     PAUSE = "pause"
     RESUME = "resume"
     BREAKERS_RESET = "breakers.reset"

@@ -194,6 +194,11 @@ class Schedules(Protocol):
     ) -> Job:
         """Add a run beside the plan, due now."""
 
+    async def set_state(
+        self, user_id: UUID, schedule_id: UUID, state: str, now: datetime, by: Actor = ADMINISTRATOR
+    ) -> Schedule:
+        """Replace `$state` by another JSON text."""
+
 
 class Pauses(Protocol):
     """Targets to which nothing is sent for now; `ALL_TARGETS` stands for every one."""

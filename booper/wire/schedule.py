@@ -14,13 +14,19 @@ from booper.wire.timestamps import bare, precise, zoned
 
 
 class ScheduleResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A schedule (§6); `error` says why no run can be planned, and is absent otherwise."""
+    """A schedule (§6); `error` says why no run can be planned, and is absent otherwise.
+
+    `next_run_at` is the planned time of the run that waits, None while it is disabled and once it
+    has ended.
+    """
 
     id: UUID
     name: str | None
     description: str | None
     inserted_at: str
     disabled_at: str | None
+    ended_at: str | None
+    next_run_at: str | None
     user_id: UUID
     frequency: dict[str, Any]
     args: msgspec.Raw
@@ -28,10 +34,15 @@ class ScheduleResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 class ScheduleDetail(ScheduleResource, frozen=True, kw_only=True):
-    """A schedule and when it runs next, in UTC and in its own zone (§6)."""
+    """A schedule, when it runs next in UTC and in its own zone, and what its runs have left (§6).
+
+    `state` is `$state`, `previous` is `$previous`.
+    """
 
     next_runs: list[str]
     next_runs_local: list[str]
+    state: msgspec.Raw
+    previous: msgspec.Raw
 
 
 def schedule_resource(schedule: Schedule, redaction: Redaction) -> ScheduleResource:
@@ -47,16 +58,22 @@ def schedule_detail(
         **_schedule_fields(schedule, redaction),
         next_runs=[precise(at) for at in times],
         next_runs_local=[at.astimezone(zone).isoformat() for at in times],
+        state=msgspec.Raw(schedule.state),
+        previous=msgspec.Raw(schedule.previous),
     )
 
 
 def _schedule_fields(schedule: Schedule, redaction: Redaction) -> dict[str, Any]:
+    is_over = schedule.disabled_at is not None or schedule.ended_at is not None
+    next_at = None if is_over else schedule.next_at
     return {
         "id": schedule.id,
         "name": schedule.name,
         "description": schedule.description,
         "inserted_at": bare(schedule.inserted_at),
         "disabled_at": None if schedule.disabled_at is None else zoned(schedule.disabled_at),
+        "ended_at": None if schedule.ended_at is None else precise(schedule.ended_at),
+        "next_run_at": None if next_at is None else precise(next_at),
         "user_id": schedule.user_id,
         "frequency": _frequency(decode_args(schedule.args)),
         "error": _error(schedule),

@@ -36,6 +36,7 @@ _ON_SCHEDULE: Final = {
     Action.SCHEDULE_DISABLE: "the schedule was disabled by {who}",
     Action.SCHEDULE_ENABLE: "the schedule was enabled by {who}",
     Action.SCHEDULE_RUN: "a run beside the plan was added by {who}",
+    Action.SCHEDULE_STATE: "the schedule's $state was replaced by {who}",
 }
 
 

@@ -58,6 +58,12 @@ async def delete_schedule(api: Api) -> None:
     assert (await api.delete(await schedule_path(api))).status_code == 204
 
 
+async def set_state(api: Api) -> None:
+    """Replace the `$state` of the only schedule."""
+    response = await api.put(f"{await schedule_path(api)}/state", json={"n": 1})
+    assert response.status_code == 200, response.text
+
+
 async def replace(api: Api, **fields: object) -> None:
     """Replace what holds a key."""
     given = {"url": "https://target.test/other", "on_conflict": "replace", **fields}
@@ -84,6 +90,7 @@ CHANGES: dict[str, tuple[Change, str, int, dict[str, Any]]] = {
     "schedule.change": (change_schedule, "schedule", 1, {"fields": ["cron"]}),
     "schedule.disable": (lambda api: on_schedule(api, "disable"), "schedule", 1, {}),
     "schedule.run": (lambda api: on_schedule(api, "run"), "schedule", 1, {}),
+    "schedule.state": (set_state, "schedule", 0, {}),
     "schedule.delete": (delete_schedule, "schedule", 1, {}),
     "pause": (lambda api: api.act("/api/pause", {"host": "a.test"}), "target", 0, {}),
     "key.create": (

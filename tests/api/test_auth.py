@@ -37,6 +37,7 @@ NEEDS = {
     ("PATCH", "/api/schedules/{schedule_id}"): "write",
     ("DELETE", "/api/schedules/{schedule_id}"): "write",
     ("POST", "/api/schedules/{schedule_id}/disable"): "write",
+    ("PUT", "/api/schedules/{schedule_id}/state"): "write",
     ("POST", "/api/schedules/{schedule_id}/enable"): "write",
     ("POST", "/api/schedules/{schedule_id}/run"): "write",
     ("GET", "/api/jobs/{job_id}/timeline"): "read",
@@ -285,7 +286,7 @@ async def test_what_is_another_users_is_404(
     before = await everything(api)
     reached = [known for known in OBJECTS if scope != "read" or NEEDS[known] == "read"]
     for method, path in reached:
-        body = {"name": "x"} if method == "PATCH" else None
+        body = {"name": "x"} if method in ("PATCH", "PUT") else None
         address = path.format(**anns)
         problem(await stranger.request(method, address, headers=headers, json=body), 404)
     for method, path in LISTS:
@@ -302,7 +303,7 @@ async def test_what_is_ones_own_is_there(
     api: Api, anns: dict[str, str], method: str, path: str
 ) -> None:
     """The 404s above are about the user: the owner's own request finds the object."""
-    body = {"name": "x"} if method == "PATCH" else None
+    body = {"name": "x"} if method in ("PATCH", "PUT") else None
     response = await api.request(method, path.format(**anns), json=body)
     assert response.status_code in (200, 201, 204, 409)
 

@@ -45,7 +45,7 @@ async def test_no_page_may_call_by_default(config: Config) -> None:
         assert allowed(await client.get("/api/ping", headers={"Origin": PAGE})) is None
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 async def test_a_listed_page_may_call_with_a_key(config: Config, method: str) -> None:
     """The preflight allows the method, and the headers that carry a key and JSON."""
     asked = {**ASKED_WITH_KEY, "Access-Control-Request-Method": method}

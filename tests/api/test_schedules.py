@@ -25,11 +25,13 @@ KEYS = {
     "description",
     "inserted_at",
     "disabled_at",
+    "ended_at",
+    "next_run_at",
     "user_id",
     "frequency",
     "args",
 }
-NEXT = {"next_runs", "next_runs_local"}
+NEXT = {"next_runs", "next_runs_local", "state", "previous"}
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 
@@ -115,6 +117,8 @@ async def test_a_schedule_has_exactly_the_documented_keys(api: Api) -> None:
         "description": "d",
         "inserted_at": "2030-01-01T12:00:00",
         "disabled_at": None,
+        "ended_at": None,
+        "next_run_at": "2030-01-01T12:01:00.000000Z",
         "user_id": data["user_id"],
         "frequency": {"repeat_every": [2, "minutes"]},
         "args": {"url": URL, **fields},
@@ -219,8 +223,9 @@ async def test_a_schedule_of_another_user_is_not_there(api: Api, admin: Api) -> 
         ("POST", "/disable"),
         ("POST", "/enable"),
         ("POST", "/run"),
+        ("PUT", "/state"),
     ]:
-        body = {"name": "theirs"} if method == "PATCH" else None
+        body = {"name": "theirs"} if method in ("PATCH", "PUT") else None
         response = await api.request(method, path + suffix, json=body, headers=theirs)
         assert response.status_code == 404, method + suffix
         assert response.headers["content-type"] == "application/problem+json"

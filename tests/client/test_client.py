@@ -74,6 +74,7 @@ def calls() -> list[Call[Any]]:
         Schedules.enable.build(None, ID),
         Schedules.delete.build(None, ID),
         Schedules.run.build(None, ID),
+        Schedules.set_state.build(None, ID, {"n": 1}),
     ]
     others: list[Call[Any]] = [
         Logs.list.build(None),
@@ -202,6 +203,7 @@ async def test_a_schedule_lives_its_life(client: AsyncClient, booper: Booper) ->
     assert detail.next_runs == (tomorrow, tomorrow + timedelta(days=1))
     changed = await client.schedules.update(detail.id, name="standup")
     assert (changed.name, changed.next_runs[0]) == ("standup", tomorrow)
+    assert (await client.schedules.set_state(detail.id, {"n": 1.5})).state == {"n": 1.5}
     assert (await client.schedules.disable(detail.id)).disabled_at == START
     assert (await client.schedules.enable(detail.id)).disabled_at is None
     assert (await client.schedules.run(detail.id)).schedule_id == detail.id

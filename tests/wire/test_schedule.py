@@ -42,13 +42,18 @@ def shown(resource: ScheduleResource) -> dict[str, Any]:
 
 
 def test_a_schedule_has_the_keys_of_the_contract() -> None:
-    """id, name, description, inserted_at, disabled_at, user_id, frequency, args."""
+    """id, name, description, inserted_at, disabled_at, user_id, frequency, args; and booper's own.
+
+    These are `ended_at` and `next_run_at`.
+    """
     assert shown(schedule_resource(schedule(repeat_every=[2, "minutes"]), Redaction())) == {
         "id": "5b0e3f0a-32a5-4c1f-9d57-0f6b1c5de8f1",
         "name": "n",
         "description": None,
         "inserted_at": "2030-01-01T12:00:00",
         "disabled_at": None,
+        "ended_at": None,
+        "next_run_at": "2030-01-01T12:00:00.705161Z",
         "user_id": "bd2aa099-6eb7-4dbb-9178-32141def1355",
         "frequency": {"repeat_every": [2, "minutes"]},
         "args": {"url": URL, "repeat_every": [2, "minutes"]},
@@ -84,6 +89,14 @@ def test_a_schedule_that_cannot_be_planned_says_why() -> None:
     assert "Mars/Olympus" in shown(schedule_resource(lost, Redaction()))["error"]
 
 
+@pytest.mark.parametrize("over", ["disabled_at", "ended_at"])
+def test_only_a_schedule_that_goes_on_has_a_next_run(over: str) -> None:
+    """While it is disabled, its next time is only remembered."""
+    found = shown(schedule_resource(replace(schedule(repeat_every=60), **{over: AT}), Redaction()))
+    assert found["next_run_at"] is None
+    assert (found["ended_at"] is not None) is (over == "ended_at")
+
+
 def test_secret_headers_are_hidden() -> None:
     """The args of a schedule are shown as those of a job (§4)."""
     secret = schedule(repeat_every=60, headers={"Authorization": "Bearer s3cret"})
@@ -101,3 +114,10 @@ def test_the_next_times_are_shown_in_utc_and_in_the_zone_of_the_schedule() -> No
     detail = shown(schedule_detail(daily, Redaction(), times, ZoneInfo("Europe/Berlin")))
     assert detail["next_runs"] == ["2030-03-30T08:00:00.000000Z", "2030-03-31T07:00:00.000000Z"]
     assert detail["next_runs_local"] == ["2030-03-30T09:00:00+01:00", "2030-03-31T09:00:00+02:00"]
+
+
+def test_one_schedule_shows_what_its_runs_have_left() -> None:
+    """`$state` and `$previous`, numbers as they came."""
+    left = replace(schedule(repeat_every=60), state='{"n":1.10}', previous='[{"a":1e2}]')
+    text = msgspec.json.encode(schedule_detail(left, Redaction(), [], UTC)).decode()
+    assert '"state":{"n":1.10},"previous":[{"a":1e2}]' in text

@@ -1,5 +1,6 @@
 """The operations on schedules."""
 
+from collections.abc import Mapping
 from typing import Any, Unpack
 from uuid import UUID
 
@@ -94,3 +95,9 @@ class Schedules(Resource[S]):
         """Run it now, beside its plan, with another body if one is given."""
         sent = None if body is None else encode({"body": body})
         return posting(f"{place('schedules', schedule_id)}/run", sent, data(Job))
+
+    @Operation
+    def set_state(self, schedule_id: UUID | str, state: Mapping[str, Any]) -> Call[ScheduleDetail]:
+        """Replace its `$state`; a run that completes merges its `$set` into the new one."""
+        path = f"{place('schedules', schedule_id)}/state"
+        return Call(method="PUT", path=path, body=encode(state), read=data(ScheduleDetail))

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from random import Random
 
+from msgspec.structs import replace
+
 from booper.model.audit import Action, Actor
 from booper.model.job import FINISHED, Job, NewJob
 from booper.model.schedule import NewSchedule, Schedule
@@ -126,6 +128,16 @@ def run_schedule(
     job = scheduling.insert(transaction, [new], now, random)[0]
     note_schedule(transaction, by, Action.SCHEDULE_RUN, schedule, now, [job])
     return job
+
+
+def set_state(
+    transaction: Transaction, schedule: Schedule, state: str, now: datetime, by: Actor
+) -> Schedule:
+    """Put another `$state` in the place of a schedule's; its runs merge into that."""
+    if state == schedule.state:
+        return schedule
+    note_schedule(transaction, by, Action.SCHEDULE_STATE, schedule, now)
+    return transaction.schedules.move(schedule, replace(schedule, state=state))
 
 
 def _waiting(transaction: Transaction, schedule: Schedule) -> Sequence[Job]:

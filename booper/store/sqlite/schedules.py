@@ -161,6 +161,13 @@ class SQLiteSchedules:
 
         return await self._change(user_id, schedule_id, rule)
 
+    async def set_state(
+        self, user_id: UUID, schedule_id: UUID, state: str, now: datetime, by: Actor = ADMINISTRATOR
+    ) -> Schedule:
+        """Replace `$state` by another JSON text."""
+        rule = partial(audited.set_state, state=state, now=now, by=by)
+        return await self._change(user_id, schedule_id, rule)
+
     async def _change(
         self,
         user_id: UUID,
