@@ -15,7 +15,7 @@ from booper.api.operations import Operation
 from booper.api.problems import ProblemResponse
 from booper.api.request_counts import UNMATCHED, Route
 from booper.api.services import Services
-from booper.dashboard import bodies, home, job, jobs, sign_in
+from booper.dashboard import bodies, home, job, jobs, new, sign_in
 from booper.dashboard.api import Api
 from booper.dashboard.links import Links
 from booper.dashboard.policy import Hosts, guarded
@@ -26,7 +26,14 @@ from booper.dashboard.visit import Page, Visit
 from booper.errors import Forbidden
 from booper.model.public_url import PublicURL
 
-PAGES: Final[Sequence[Page]] = (*sign_in.PAGES, *home.PAGES, *jobs.PAGES, *job.PAGES, *bodies.PAGES)
+PAGES: Final[Sequence[Page]] = (
+    *sign_in.PAGES,
+    *home.PAGES,
+    *jobs.PAGES,
+    *job.PAGES,
+    *bodies.PAGES,
+    *new.PAGES,
+)
 """All pages, and the changes that their forms ask for."""
 
 _STATIC: Final[Route] = ("GET", "/static/{name}")

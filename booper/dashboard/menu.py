@@ -16,5 +16,6 @@ class Entry(msgspec.Struct, frozen=True):
 MENU: Final = (
     Entry("/", "Home"),
     Entry("/jobs", "Jobs"),
+    Entry("/new", "New", "write"),
 )
 """In the order in which they are shown."""

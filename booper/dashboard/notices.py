@@ -5,8 +5,11 @@ from typing import Final
 
 NOTICES: Final[Mapping[str, str]] = {
     "cancelled": "The job is cancelled.",
+    "created": "The job is created.",
+    "exists": "A job or schedule with this idempotency key is there already: nothing is created.",
     "retried": "The job is due again now.",
     "run": "The job is due now.",
+    "schedule-created": "The schedule is created. This is its first run.",
     "signed-out": "You are signed out.",
 }
 """No other text can be put there by a link."""

@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
+from markupsafe import Markup, escape
+
+from booper.model.timezones import zone as zone_of
 
 # Control characters but tab and line feed, what turns the direction of text, what has no width, and
 # halves of surrogate pairs, which no encoding can write.
@@ -27,9 +30,34 @@ def _escape(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode()
 
 
+def visible_json(text: str) -> str:
+    r"""Return JSON of the same value with escapes of JSON, such as `\u202e`, for what hides."""
+    return _HIDDEN.sub(_escape_in_json, text)
+
+
+def _escape_in_json(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+
+
+def has_hidden(text: str) -> bool:
+    """Return whether a part of a text would not be seen as it is."""
+    return _HIDDEN.search(text) is not None
+
+
+def kept(text: str) -> Markup:
+    """Return text for a field of a form, exactly as it is; NUL, which no page can hold, is not."""
+    return escape(text.replace("\0", "\ufffd"))
+
+
 def clock_time(at: str) -> str:
     """Return a time of the API to the second: `2030-01-01 12:00:00`."""
     return f"{at[:10]} {at[11:19]}"
+
+
+def in_zone(at: str, zone: str) -> str:
+    """Return a time of the API as the clocks of a zone show it: `Mon 2030-01-07 09:00:00`."""
+    return f"{datetime.fromisoformat(at).astimezone(zone_of(zone)):%a %Y-%m-%d %H:%M:%S}"
 
 
 def number(value: Any) -> float:
@@ -82,6 +110,8 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "clock_time": clock_time,
     "duration": spell_duration,
     "grouped": grouped,
+    "in_zone": in_zone,
+    "kept": kept,
     "milliseconds": milliseconds,
     "number": number,
     "pretty": pretty,

@@ -56,6 +56,15 @@ class Visit(msgspec.Struct, frozen=True):
             raise Unauthenticated("sign in to do this")
         return self.viewer
 
+    @property
+    def own_url(self) -> str:
+        """Return the URL of this booper as the browser has it, without a last slash."""
+        public = self.services.public_url
+        if public:
+            return public
+        host = self.headers.get(b"host", b"").decode("latin-1")
+        return f"{self.scope.get('scheme', 'http')}://{host}{self.links.base}"
+
     async def get(self, path: str, query: Query | None = None) -> Any:
         """Return the JSON at a path of the API. Raises: BooperError, as the API would respond."""
         return await self.api.get(self.signed_in.principal, path, query)
@@ -64,9 +73,11 @@ class Visit(msgspec.Struct, frozen=True):
         """Return the text of the JSON at a path of the API. Raises: BooperError."""
         return await self.api.read(self.signed_in.principal, path)
 
-    async def send(self, method: str, path: str, body: object = None) -> Any:
+    async def send(
+        self, method: str, path: str, body: object = None, query: Query | None = None
+    ) -> Any:
         """Change something through the API; return its JSON. Raises: BooperError."""
-        return await self.api.send(self.signed_in.principal, method, path, body)
+        return await self.api.send(self.signed_in.principal, method, path, body, query)
 
     def page(self, template: str, status: int = 200, **values: object) -> Response:
         """Return a page made of a template; `title` is among the values."""

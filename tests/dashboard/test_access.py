@@ -23,6 +23,9 @@ NEEDS = {
     ("GET", "/jobs"): ("read", 200),
     ("GET", "/jobs/{job_id}"): ("read", 200),
     ("GET", "/logs/{log_id}/body"): ("read", 200),
+    ("GET", "/new"): ("write", 200),
+    ("POST", "/new"): ("write", 422),  # no URL is given
+    ("POST", "/new/check"): ("write", 200),
     ("POST", "/jobs/{job_id}/cancel"): ("write", 303),
     ("POST", "/jobs/{job_id}/retry"): ("write", 409),  # it waits
     ("POST", "/jobs/{job_id}/run"): ("write", 303),

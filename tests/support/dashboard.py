@@ -9,6 +9,9 @@ from starlette.types import ASGIApp
 
 ORIGIN = "http://127.0.0.1:2667"
 
+VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
+"""Elements that have no end."""
+
 _ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
@@ -48,6 +51,8 @@ class Seen(HTMLParser):
         super().__init__()
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self._text: list[str] = []
+        self._open: list[tuple[str, str]] = []
+        self._inside: dict[str, list[str]] = {}
         self.feed(text)
         self.close()
 
@@ -60,6 +65,16 @@ class Seen(HTMLParser):
     def names(self) -> list[str]:
         """Return the names of the elements."""
         return [name for name, _ in self.elements]
+
+    def inside(self, identifier: str) -> str:
+        """Return the text inside an element, as it stands there; of a text area, its value."""
+        text = "".join(self._inside.get(identifier, []))
+        return text.removeprefix("\n") if self._is_area(identifier) else text
+
+    def _is_area(self, identifier: str) -> bool:
+        return any(
+            name == "textarea" and found.get("id") == identifier for name, found in self.elements
+        )
 
     def values(self, name: str, attribute: str) -> list[str]:
         """Return an attribute of the elements of a name that have it."""
@@ -82,7 +97,18 @@ class Seen(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note an element."""
         self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append((tag, dict(attrs).get("id") or ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        """Note the end of an element, and of those in it that have none."""
+        places = [place for place, (name, _) in enumerate(self._open) if name == tag]
+        if places:
+            del self._open[places[-1] :]
 
     def handle_data(self, data: str) -> None:
         """Note text."""
         self._text.append(data)
+        for _, identifier in self._open:
+            if identifier:
+                self._inside.setdefault(identifier, []).append(data)

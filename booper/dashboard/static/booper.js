@@ -34,4 +34,47 @@ document.addEventListener("formdata", (event) => {
   }
 });
 
+// While somebody types when, the form's own "Check" is asked for the times; the latest answer counts.
+for (const form of document.querySelectorAll("form[data-live]")) {
+  let timer, asked = 0;
+  const check = async () => {
+    const mine = ++asked;
+    try {
+      const response = await fetch(form.dataset.live, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+      if (mine !== asked || !response.ok) return;
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
+      for (const name of ["result", "codes"]) show(name, page.getElementById(name));
+    } catch { /* The button says what is wrong. */ }
+  };
+  form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(check, 400); });
+}
+
+// A part of the page is replaced by its newer self; what is folded stays so.
+function show(name, part) {
+  const old = document.getElementById(name);
+  if (!old || !part || old.contains(document.activeElement)) return;
+  const open = [...old.querySelectorAll("details")].map((each) => each.open);
+  part.querySelectorAll("details").forEach((each, index) => { each.open = open[index] ?? each.open; });
+  old.replaceWith(part);
+  nameTimes(part);
+  offerCopies(part);
+}
+
+// Text can be copied by a button. Where there is no clipboard (plain HTTP), it is selected first.
+function offerCopies(root) {
+  for (const button of root.querySelectorAll("[data-copy]")) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const area = button.parentElement.querySelector("textarea");
+      area.select();
+      try {
+        if (navigator.clipboard) await navigator.clipboard.writeText(area.value);
+        else if (!document.execCommand("copy")) return;
+        button.textContent = "Copied";
+      } catch { button.textContent = "Press Ctrl+C"; }
+    });
+  }
+}
+
+offerCopies(document);
 nameTimes(document);

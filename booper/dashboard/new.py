@@ -1,0 +1,216 @@
+"""New: a form that creates a job or a schedule, what it would do, and the same as a program."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from starlette.responses import Response
+
+from booper.api.access import Access
+from booper.api.problems import headers_of
+from booper.dashboard.code import codes_of
+from booper.dashboard.new_form import (
+    OF_KEYS,
+    OF_SCHEDULES,
+    OF_TIME,
+    WAYS,
+    Meant,
+    Typed,
+    blank,
+    filled,
+    read,
+    write,
+)
+from booper.dashboard.visit import Page, Visit
+from booper.errors import (
+    BooperError,
+    FieldError,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    Unauthenticated,
+)
+from booper.model.args import METHODS
+from booper.model.fields import CREATE_FIELDS
+
+_SOMEWHERE: Final = "https://example.com/"
+"""Stands for a URL that is not there yet, where only times are asked for."""
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """The outcome of a dry run: what the create would do, and what is wrong.
+
+    What is shown of a create that `is_partial` are its times alone.
+    """
+
+    preview: Any | None = None
+    errors: Sequence[FieldError] = ()
+    is_partial: bool = False
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A create that the API has refused."""
+
+    error: BooperError
+    errors: Sequence[FieldError] = ()
+
+
+async def show(visit: Visit) -> Response:
+    """Show the form, blank or like a job."""
+    typed, notes = blank(), tuple[str, ...]()
+    if name := visit.query.get("from", ""):
+        job = await _job(visit, name)
+        typed = {**write(job["args"]), "from": str(job["job_id"])}
+        notes = _notes(job["args"])
+    return _page(visit, typed, notes=notes)
+
+
+async def check(visit: Visit) -> Response:
+    """Show what a create would do; nothing is stored."""
+    typed = filled(await visit.form())
+    meant = read(typed)
+    checked = await _dry_run(visit, meant)
+    return _page(visit, typed, meant=meant, checked=checked)
+
+
+async def create(visit: Visit) -> Response:
+    """Create what the form means and go there; what cannot be is shown at its fields."""
+    typed = filled(await visit.form())
+    meant = read(typed)
+    if meant.errors:
+        checked = await _dry_run(visit, meant)
+        refused = InvalidRequest(checked.errors)
+        return _page(visit, typed, meant=meant, refusal=Refusal(refused, checked.errors))
+    try:
+        created = await visit.send("POST", "/api/jobs", meant.fields)
+    except (Unauthenticated, Forbidden):
+        raise
+    except InvalidRequest as error:
+        return _page(visit, typed, meant=meant, refusal=Refusal(error, error.errors))
+    except BooperError as error:
+        return _page(visit, typed, meant=meant, refusal=Refusal(error))
+    job = created["data"]
+    return visit.redirect(f"/jobs/{job['job_id']}", _notice(job))
+
+
+def _notice(job: Any) -> str:
+    if job["job"]["has_confict"]:
+        return "exists"
+    return "created" if job["schedule_id"] is None else "schedule-created"
+
+
+async def _job(visit: Visit, name: str) -> Any:
+    """Return the job that a form is to be like. Raises: NotFound."""
+    if not name.replace("-", "").isalnum():
+        raise NotFound(f"there is no job {name[:80]!r}")
+    return (await visit.get(f"/api/jobs/{name}"))["data"]
+
+
+def _notes(args: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what of a job is not in the form of the like."""
+    if "idempotency_key" not in args:
+        return ()
+    return ("Its idempotency key is left out: with it nothing new might be sent.",)
+
+
+async def _dry_run(visit: Visit, meant: Meant) -> Checked:
+    """Return what a create would do; its times also if something else is wrong."""
+    wrong = {_field(error) for error in meant.errors}
+    try:
+        preview = await _preview(visit, {"url": _SOMEWHERE, **meant.fields})
+    except InvalidRequest as error:
+        further = [each for each in error.errors if _field(each) not in wrong]
+        errors = [*meant.errors, *further]
+        times = await _times(visit, meant, wrong | {_field(each) for each in further})
+        return Checked(times, errors, is_partial=True)
+    if not wrong:
+        return Checked(preview)
+    is_clear = wrong.isdisjoint({*OF_TIME, "when"})
+    return Checked(preview if is_clear else None, meant.errors, is_partial=True)
+
+
+async def _times(visit: Visit, meant: Meant, wrong: set[str]) -> Any | None:
+    """Return a preview without what is wrong, None if its times would be others."""
+    if wrong & {*OF_TIME, "when", ""}:
+        return None
+    sound = {name: value for name, value in meant.fields.items() if name not in wrong}
+    try:
+        return await _preview(visit, {"url": _SOMEWHERE, **sound})
+    except InvalidRequest:
+        return None
+
+
+async def _preview(visit: Visit, fields: Mapping[str, Any]) -> Any:
+    return (await visit.send("POST", "/api/jobs", fields, {"dry_run": "true"}))["data"]
+
+
+def _field(error: FieldError) -> str:
+    """Return the name of the field that an error is about, "" if it is about all."""
+    return error.pointer.removeprefix("/").partition("/")[0]
+
+
+def _at_fields(errors: Sequence[FieldError]) -> Mapping[str, Sequence[str]]:
+    """Return what is wrong with each field; of what lies in one, with where."""
+    found = dict[str, list[str]]()
+    for error in errors:
+        name = _field(error)
+        place = error.pointer.removeprefix(f"/{name}").removeprefix("/")
+        place = place.replace("~1", "/").replace("~0", "~")
+        found.setdefault(name, []).append(f"{place}: {error.detail}" if place else error.detail)
+    return found
+
+
+def _page(
+    visit: Visit,
+    typed: Typed,
+    *,
+    meant: Meant | None = None,
+    checked: Checked | None = None,
+    refusal: Refusal | None = None,
+    notes: Sequence[str] = (),
+) -> Response:
+    """Return the page with what is typed, and what came of it."""
+    errors = refusal.errors if refusal else checked.errors if checked else ()
+    fields = (meant or read(typed)).fields
+    shown = fields if "url" in fields else {"url": _SOMEWHERE, **fields}
+    response = visit.page(
+        "new.html",
+        refusal.error.status if refusal else 200,
+        title="New",
+        typed=typed,
+        notes=notes,
+        wrong=_at_fields(errors),
+        errors=errors,
+        refused=str(refusal.error) if refusal and not errors else None,
+        checked=checked,
+        codes=codes_of(shown, visit.own_url),
+        methods=[(name, name.upper()) for name in METHODS],
+        ways=WAYS,
+        create_fields=CREATE_FIELDS,
+        zone=fields.get("timezone"),
+        is_advanced=_is_advanced(typed, errors),
+    )
+    if refusal:
+        response.headers.update(headers_of(refusal.error))
+    return response
+
+
+ADVANCED: Final = tuple(
+    name
+    for name in CREATE_FIELDS
+    if name not in {"method", "url", "query", "headers", "body", *OF_TIME}
+)
+"""The fields of which most jobs need none."""
+
+
+def _is_advanced(typed: Typed, errors: Sequence[FieldError]) -> bool:
+    """Return whether a field is used that is folded away at first."""
+    used = {name for name in (*ADVANCED, *OF_SCHEDULES) if typed[name]}
+    return bool(used or {_field(error) for error in errors} & {*ADVANCED, *OF_KEYS, *OF_SCHEDULES})
+
+
+PAGES = (
+    Page("GET", "/new", Access.WRITE, show),
+    Page("POST", "/new", Access.WRITE, create),
+    Page("POST", "/new/check", Access.WRITE, check),
+)
