@@ -32,6 +32,11 @@ OUTCOMES: Final[Mapping[State, str]] = {
 
 RETRIED: Final = "retried"
 
+MAX_ORIGINS: Final = 1_000
+"""Origins whose failed attempts are counted; above that the one that failed first is forgotten."""
+
+_FAILED: Final = frozenset({RETRIED, "discarded"})
+
 _LIMITS: Final = tuple(limit.total_seconds() for limit in LIMITS)
 _NONE: Final = timedelta(0)
 _CLASSES: Final = tuple(f"{first}xx" for first in range(10))
@@ -40,13 +45,15 @@ _CLASSES: Final = tuple(f"{first}xx" for first in range(10))
 class AttemptCounts(Observer):
     """The numbers, and when a run of each of `schedules` (names or ids) completed last.
 
-    `attempts` are counted by the kind of job, what they led to, and what came back.
+    `attempts` are counted by the kind of job, what they led to, and what came back; `errors` are
+    the failed ones of each origin by what came back.
     """
 
     def __init__(self, schedules: Collection[str] = ()) -> None:
         self.lateness = Tally(_LIMITS)
         self.durations = {outcome: Tally(_LIMITS) for outcome in (*OUTCOMES.values(), RETRIED)}
         self.attempts = Counter[tuple[str, str, str]]()
+        self.errors: dict[str, Counter[str]] = {}
         self.completed_at: dict[str, datetime] = {}
         self.schedules: Final = frozenset(schedules)
 
@@ -57,7 +64,10 @@ class AttemptCounts(Observer):
         claimed = attempt.job
         is_completed = job.state is State.COMPLETED  # nearly always; a look-up costs more
         led_to = "completed" if is_completed else OUTCOMES.get(job.state, RETRIED)
-        self.attempts[claimed.kind, led_to, _result_of(outcome)] += 1
+        result = _result_of(outcome)
+        self.attempts[claimed.kind, led_to, result] += 1
+        if led_to in _FAILED:
+            self._note_error(claimed.origin, result)
         if claimed.kind not in OWN_KINDS:
             return
         if claimed.attempted_at is not None and not attempt.was_held:
@@ -73,6 +83,14 @@ class AttemptCounts(Observer):
         for name in names:
             if name in self.schedules and name is not None:
                 self.completed_at[name] = max(at, self.completed_at.get(name, at))
+
+    def _note_error(self, origin: str, result: str) -> None:
+        counted = self.errors.get(origin)
+        if counted is None:
+            if len(self.errors) >= MAX_ORIGINS:
+                del self.errors[next(iter(self.errors))]
+            counted = self.errors[origin] = Counter()
+        counted[result] += 1
 
 
 def _result_of(outcome: Outcome) -> str:

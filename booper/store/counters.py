@@ -45,3 +45,9 @@ class Counters(Protocol):
         self, user_id: UUID | None, since: datetime, until: datetime
     ) -> Sequence[tuple[str, Bucket]]:
         """Return what happened in each hour that begins between two times, by origin."""
+
+    async def origins(self, since: datetime, until: datetime) -> Sequence[tuple[str, Bucket]]:
+        """Return what happened to jobs of each origin in the hours that begin between two times.
+
+        Of all users together, in order of the origins. Of very many hours the newest are counted.
+        """

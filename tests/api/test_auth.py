@@ -51,6 +51,7 @@ NEEDS = {
     ("GET", "/api/channels/ping"): "none",
     ("GET", "/api/breakers"): "admin",
     ("POST", "/api/breakers/reset"): "admin",
+    ("GET", "/api/origins"): "admin",
     ("GET", "/api/pause"): "admin",
     ("GET", "/api/pauses"): "admin",
     ("POST", "/api/prune"): "admin",

@@ -91,6 +91,7 @@ def calls() -> list[Call[Any]]:
         Root.resume.build(None),
         Root.pauses.build(None),
         Root.breakers.build(None),
+        Root.origins.build(None),
         Root.reset_breakers.build(None),
         Root.prune.build(None),
         Root.broadcast.build(None, "x"),

@@ -75,6 +75,14 @@ class Root(Resource[S]):
         return reading("/api/breakers", data(list[Breaker]))
 
     @Operation
+    def origins(self) -> Call[list[dict[str, Any]]]:
+        """Return the origins that jobs go to, as `/api/origins` has them.
+
+        Needs a key that administers.
+        """
+        return reading("/api/origins", data(list[dict[str, Any]]))
+
+    @Operation
     def reset_breakers(
         self, host: str | None = None, *, origin: str | None = None
     ) -> Call[dict[str, Any]]:

@@ -38,6 +38,18 @@ WHERE {{whose}} AND origin {{origin}} '' AND begins_at >= :since AND begins_at <
 GROUP BY origin, begins_at ORDER BY begins_at, origin
 """
 
+MAX_HOURS: Final = 10_000
+"""So many buckets of origins are added up at once: that takes 30 ms."""
+
+# By time, since the other index has all hours of an origin together, however old.
+ORIGINS: Final = f"""
+SELECT origin, :since, {", ".join(f"sum({name})" for name in NUMBERS)} FROM (
+    SELECT origin, {", ".join(NUMBERS)} FROM buckets INDEXED BY buckets_by_time
+    WHERE begins_at >= :since AND begins_at < :until AND origin <> ''
+    ORDER BY begins_at DESC LIMIT {MAX_HOURS}
+) GROUP BY origin ORDER BY origin
+"""
+
 # By users, since an index has them first.
 EVERYBODY: Final = "user_id IN (SELECT id FROM users)"
 OF_USER: Final = "user_id = :user_id"
@@ -94,6 +106,17 @@ def read_buckets(
         "until": stored(until),
     }
     return [(row[0], _bucket(row)) for row in connection.execute(statement, values)]
+
+
+def read_origins(
+    connection: sqlite3.Connection, since: datetime, until: datetime
+) -> list[tuple[str, Bucket]]:
+    """Return a bucket for each origin: of all users, and of the hours that begin between two times.
+
+    Of more than `MAX_HOURS` hours the newest are counted.
+    """
+    values = {"since": stored(since), "until": stored(until)}
+    return [(row[0], _bucket(row)) for row in connection.execute(ORIGINS, values)]
 
 
 @lru_cache(maxsize=128)

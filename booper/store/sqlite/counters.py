@@ -9,7 +9,7 @@ from uuid import UUID
 from booper.model.bucket import Bucket
 from booper.model.job import Kind, State
 from booper.store.counters import MAX_DUE, DueCount
-from booper.store.sqlite.bucket_rows import read_buckets
+from booper.store.sqlite.bucket_rows import read_buckets, read_origins
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.values import IN_WAITING, loaded_or_none, stored
 
@@ -81,6 +81,10 @@ class SQLiteCounters:
         return await self._reader.run(
             lambda opened: read_buckets(opened, user_id, since, until, by_origin=True)
         )
+
+    async def origins(self, since: datetime, until: datetime) -> Sequence[tuple[str, Bucket]]:
+        """Return what happened to jobs of each origin in the hours that begin between two times."""
+        return await self._reader.run(lambda opened: read_origins(opened, since, until))
 
 
 def recount(connection: sqlite3.Connection) -> None:

@@ -30,6 +30,7 @@ from booper.model.job import OWN_KINDS, UNFINISHED, Kind, State
 from booper.store.rules.changing import RETRYABLE_STATES
 from booper.store.sqlite import listing as lists
 from booper.store.sqlite import logs, schedules
+from booper.store.sqlite.bucket_rows import MAX_HOURS, ORIGINS
 from booper.store.sqlite.listing import Listing
 from booper.store.sqlite.schema import migrate
 from booper.store.values import JobFilter, Page, Place
@@ -261,3 +262,12 @@ def test_no_page_of_schedules_reads_a_table_or_sorts(
     [(*_, text)] = steps(database, query, dict(values))
     place = f" AND id{'<' if descending else '>'}" if is_later else ""
     assert re.match(rf"SEARCH schedules USING INDEX schedules_by_user \(user_id=\?{place}", text)
+
+
+def test_numbers_of_origins_read_no_time_but_the_one_asked_for(
+    database: sqlite3.Connection,
+) -> None:
+    """The buckets of a time are found by it; what is added up is bounded."""
+    plan = [text for *_, text in steps(database, ORIGINS, {"since": 0, "until": 1})]
+    assert "SEARCH buckets USING INDEX buckets_by_time (begins_at>? AND begins_at<?)" in plan
+    assert f"LIMIT {MAX_HOURS}" in ORIGINS

@@ -1,0 +1,123 @@
+"""`/api/origins`: where jobs go, what holds them back, and what came of them."""
+
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from booper.api.origins import MAX_ORIGINS
+from booper.app import Booper
+from booper.clock import VirtualClock
+from booper.engine.breakers import MAX_FAILURES
+from tests.conftest import START
+from tests.support.api import Api
+from tests.support.target import FakeTarget
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_nothing_was_sent_yet(admin: Api) -> None:
+    """A new booper knows no origin."""
+    assert await admin.read("/api/origins") == []
+
+
+async def test_attempts_are_counted_by_origin_and_errors_by_kind(
+    booper: Booper, api: Api, admin: Api, target: FakeTarget
+) -> None:
+    """Two completed at one origin; at another, one attempt got a 500 and one a connection error."""
+    target.respond(
+        httpx.Response(200),
+        httpx.Response(200),
+        httpx.Response(500),
+        httpx.ConnectError("refused"),
+    )
+    for url in ("https://a.test/1", "https://a.test/2", "https://b.test/", "https://b.test/"):
+        await api.create(url=url, max_attempts=1)
+        await booper.wait_idle()
+    first, second = await admin.read("/api/origins")
+    assert (first["origin"], first["errors"]) == ("https://a.test", {})
+    assert (first["last_day"]["completed"], first["last_day"]["failed"]) == (2, 0)
+    assert second["origin"] == "https://b.test"
+    assert (second["last_day"]["completed"], second["last_day"]["failed"]) == (0, 2)
+    assert second["last_day"]["discarded"] == 2
+    assert sum(second["errors"].values()) == 2
+    assert second["errors"]["5xx"] == 1
+
+
+async def test_lateness_is_that_of_half_and_of_nearly_all(
+    booper: Booper, api: Api, admin: Api, clock: VirtualClock
+) -> None:
+    """Of three, two are at once and one is a minute late: the median is in the first part."""
+    await api.create(schedule_in=1)
+    clock.set(START + timedelta(seconds=61))
+    await booper.wait_idle()
+    for _ in range(2):
+        await api.create()
+        await booper.wait_idle()
+    [found] = await admin.read("/api/origins")
+    assert found["last_day"]["late_p50_seconds"] == 0.005
+    assert found["last_day"]["late_p99_seconds"] == 60
+
+
+async def test_an_origin_that_was_not_used_for_a_day_is_left_out(
+    booper: Booper, api: Api, admin: Api, clock: VirtualClock
+) -> None:
+    """The hour of 24 hours ago is the last that counts."""
+    await api.create()
+    await booper.wait_idle()
+    clock.set(START + timedelta(hours=24, minutes=59))
+    assert len(await admin.read("/api/origins")) == 1
+    clock.set(START + timedelta(hours=25))
+    assert await admin.read("/api/origins") == []
+
+
+async def test_what_holds_an_origin_back_is_shown(
+    booper: Booper, api: Api, admin: Api, target: FakeTarget
+) -> None:
+    """An open breaker with its probe, and a pause of the host."""
+    target.respond(*[httpx.Response(503)] * MAX_FAILURES)
+    for _ in range(MAX_FAILURES):
+        await api.create(url="https://down.test/", max_attempts=1)
+        await booper.wait_idle()
+    [found] = await admin.read("/api/origins")
+    assert found["pause"] is None
+    assert found["breaker"] == (await admin.read("/api/breakers"))[0]
+    await admin.act("/api/pause", {"host": "down.test"})
+    [found] = await admin.read("/api/origins")
+    assert found["pause"] == (await admin.read("/api/pauses"))[0]
+
+
+async def test_slots_are_those_taken_now(
+    booper: Booper, api: Api, admin: Api, target: FakeTarget
+) -> None:
+    """One attempt is on its way, of the 16 that an origin may have (contract §12)."""
+    target.hold()
+    await api.create(url="https://held.test/")
+    await target.arrived.wait()
+    [found] = await admin.read("/api/origins")
+    assert (found["slots"], found["taken"]) == (16, 1)
+    target.release()
+
+
+async def test_numbers_of_all_users_add_up(booper: Booper, api: Api, admin: Api) -> None:
+    """Only who administers sees them."""
+    key = (await admin.act("/api/keys", {"name": "bob", "user": "bob"}))["key"]
+    async with Api(booper.asgi, key) as other:
+        await other.create()
+        await api.create()
+        await booper.wait_idle()
+    [found] = await admin.read("/api/origins")
+    assert found["last_day"]["completed"] == 2
+
+
+async def test_of_very_many_the_busiest_are_listed(booper: Booper, api: Api, admin: Api) -> None:
+    """In order of their names; the one that is used least is left out."""
+    for n in range(MAX_ORIGINS):
+        for _ in range(2):
+            await api.create(url=f"https://busy{n}.test/")
+    await api.create(url="https://a-quiet.test/")
+    await booper.wait_idle()
+    names = [each["origin"] for each in await admin.read("/api/origins")]
+    assert len(names) == MAX_ORIGINS
+    assert names == sorted(names)
+    assert "https://a-quiet.test" not in names
