@@ -15,7 +15,18 @@ from booper.api.operations import Operation
 from booper.api.problems import ProblemResponse
 from booper.api.request_counts import UNMATCHED, Route
 from booper.api.services import Services
-from booper.dashboard import bodies, home, job, jobs, new, sign_in
+from booper.dashboard import (
+    audit,
+    bodies,
+    home,
+    job,
+    jobs,
+    keys,
+    new,
+    origins,
+    sign_in,
+    status,
+)
 from booper.dashboard.api import Api
 from booper.dashboard.links import Links
 from booper.dashboard.policy import Hosts, guarded
@@ -33,6 +44,10 @@ PAGES: Final[Sequence[Page]] = (
     *job.PAGES,
     *bodies.PAGES,
     *new.PAGES,
+    *origins.PAGES,
+    *keys.PAGES,
+    *status.PAGES,
+    *audit.PAGES,
 )
 """All pages, and the changes that their forms ask for."""
 

@@ -17,5 +17,9 @@ MENU: Final = (
     Entry("/", "Home"),
     Entry("/jobs", "Jobs"),
     Entry("/new", "New", "write"),
+    Entry("/origins", "Origins", "admin"),
+    Entry("/status", "Status", "admin"),
+    Entry("/keys", "Keys", "admin"),
+    Entry("/audit", "Audit", "admin"),
 )
 """In the order in which they are shown."""

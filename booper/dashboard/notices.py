@@ -4,9 +4,13 @@ from collections.abc import Mapping
 from typing import Final
 
 NOTICES: Final[Mapping[str, str]] = {
+    "breaker-reset": "Requests to it are sent again.",
     "cancelled": "The job is cancelled.",
     "created": "The job is created.",
     "exists": "A job or schedule with this idempotency key is there already: nothing is created.",
+    "key-revoked": "The key is revoked.",
+    "paused": "Requests to it are paused.",
+    "resumed": "Requests to it are no longer paused.",
     "retried": "The job is due again now.",
     "run": "The job is due now.",
     "schedule-created": "The schedule is created. This is its first run.",

@@ -29,9 +29,18 @@ NEEDS = {
     ("POST", "/jobs/{job_id}/cancel"): ("write", 303),
     ("POST", "/jobs/{job_id}/retry"): ("write", 409),  # it waits
     ("POST", "/jobs/{job_id}/run"): ("write", 303),
+    ("GET", "/origins"): ("admin", 200),
+    ("POST", "/origins/pause"): ("admin", 422),  # of no target
+    ("POST", "/origins/resume"): ("admin", 422),
+    ("POST", "/origins/reset"): ("admin", 422),
+    ("GET", "/keys"): ("admin", 200),
+    ("POST", "/keys"): ("admin", 422),  # without a name
+    ("POST", "/keys/{key_id}/revoke"): ("admin", 303),
+    ("GET", "/status"): ("admin", 200),
+    ("GET", "/audit"): ("admin", 200),
 }
 CLOSED = [page for page, (needs, _) in NEEDS.items() if needs != "none"]
-OF_SOMETHING = [page for page in NEEDS if "{" in page[1]]
+OF_SOMETHING = [page for page in CLOSED if "{" in page[1] and NEEDS[page][0] != "admin"]
 RANKS = ("none", "read", "write", "admin")
 
 
@@ -59,12 +68,14 @@ async def call(browser: Browser, method: str, path: str, ids: Ids) -> tuple[int,
 
 
 @pytest.fixture
-async def ids(booper: Booper, api: Api) -> Ids:
-    """Return a job of the first user that waits for an hour, and an entry of their log."""
+async def ids(booper: Booper, api: Api, admin: Api) -> Ids:
+    """Return a job of the first user that waits for an hour, an entry of their log, and a key."""
     await api.create()
     await booper.wait_idle()
     log_id = (await api.read("/api/logs"))[0]["id"]
-    return {"job_id": str(await api.create_id(schedule_in=3600)), "log_id": log_id}
+    key_id = (await admin.act("/api/keys", {"name": "spare"}))["id"]
+    job_id = str(await api.create_id(schedule_in=3600))
+    return {"job_id": job_id, "log_id": log_id, "key_id": key_id}
 
 
 @pytest.mark.parametrize(("method", "path"), NEEDS)
