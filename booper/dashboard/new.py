@@ -9,6 +9,7 @@ from starlette.responses import Response
 from booper.api.access import Access
 from booper.api.problems import headers_of
 from booper.dashboard.code import codes_of
+from booper.dashboard.curl import NoCommand, read_curl
 from booper.dashboard.new_form import (
     OF_KEYS,
     OF_SCHEDULES,
@@ -93,6 +94,16 @@ async def create(visit: Visit) -> Response:
     return visit.redirect(f"/jobs/{job['job_id']}", _notice(job))
 
 
+async def paste(visit: Visit) -> Response:
+    """Show the form as a pasted curl command fills it."""
+    text = (await visit.form()).get("curl", "")
+    try:
+        pasted = read_curl(text)
+    except NoCommand as error:
+        return _page(visit, blank(), command=text, no_command=str(error))
+    return _page(visit, write(pasted.fields), notes=pasted.notes, command=text)
+
+
 def _notice(job: Any) -> str:
     if job["job"]["has_confict"]:
         return "exists"
@@ -168,6 +179,8 @@ def _page(
     checked: Checked | None = None,
     refusal: Refusal | None = None,
     notes: Sequence[str] = (),
+    command: str = "",
+    no_command: str | None = None,
 ) -> Response:
     """Return the page with what is typed, and what came of it."""
     errors = refusal.errors if refusal else checked.errors if checked else ()
@@ -175,10 +188,12 @@ def _page(
     shown = fields if "url" in fields else {"url": _SOMEWHERE, **fields}
     response = visit.page(
         "new.html",
-        refusal.error.status if refusal else 200,
+        refusal.error.status if refusal else 422 if no_command else 200,
         title="New",
         typed=typed,
         notes=notes,
+        command=command,
+        no_command=no_command,
         wrong=_at_fields(errors),
         errors=errors,
         refused=str(refusal.error) if refusal and not errors else None,
@@ -213,4 +228,5 @@ PAGES = (
     Page("GET", "/new", Access.WRITE, show),
     Page("POST", "/new", Access.WRITE, create),
     Page("POST", "/new/check", Access.WRITE, check),
+    Page("POST", "/new/curl", Access.WRITE, paste),
 )

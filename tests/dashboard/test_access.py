@@ -26,6 +26,7 @@ NEEDS = {
     ("GET", "/new"): ("write", 200),
     ("POST", "/new"): ("write", 422),  # no URL is given
     ("POST", "/new/check"): ("write", 200),
+    ("POST", "/new/curl"): ("write", 422),  # no command is given
     ("POST", "/jobs/{job_id}/cancel"): ("write", 303),
     ("POST", "/jobs/{job_id}/retry"): ("write", 409),  # it waits
     ("POST", "/jobs/{job_id}/run"): ("write", 303),

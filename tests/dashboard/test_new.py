@@ -109,7 +109,7 @@ def shown(seen: Seen, text: str) -> dict[str, str]:
             choosing, found[field] = field, ""
         elif name == "option" and "selected" in attributes:
             found[choosing] = value
-        elif name == "textarea" and field:
+        elif name == "textarea" and field and field != "curl":  # of a form of its own
             found[field] = seen.inside(f"f-{field}")
     return found
 

@@ -104,3 +104,23 @@ async def test_a_body_of_such_a_text_is_created_as_it_is(
     page = Seen((await browser.get(f"/new?from={job['job_id']}")).text)
     known = {name for name, _ in (await browser.see("/new")).elements}
     assert set(page.names) - {"hidden"} <= known | {"p"}
+
+
+@pytest.mark.parametrize("text", ALL, ids=range(len(ALL)))
+async def test_a_pasted_text_is_text(browser: Browser, api: Api, text: str) -> None:
+    """Be it no command, a URL, a header or a body of one; what it means fills fields, no more."""
+    await browser.sign_in(KEY)
+    quoted = "'" + text.replace("'", "'\\''") + "'"
+    for command in (
+        text,
+        f"curl {quoted} -H {quoted} -d {quoted} -{text}",
+        f"curl --{quoted} |{text}",
+    ):
+        response = await browser.submit("/new/curl", {"curl": command})
+        assert response.status_code in (200, 422)
+        seen = Seen(response.text)
+        known = {name for name, _ in (await browser.see("/new")).elements}
+        assert set(seen.names) <= known | {"li", "p"}
+        assert not {each for _, found in seen.elements for each in found if each.startswith("on")}
+        assert "evil.test" not in "".join(seen.links)
+    assert await api.read("/api/jobs") == []
