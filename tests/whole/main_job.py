@@ -1,11 +1,13 @@
 """Run booper's main job once, through an installed `booper`: `python main_job.py COMMAND…`.
 
-In an empty folder: serve, post a job due in a second, see it arrive, see it completed in the API,
-stop. Standard library only, so that it runs beside any installation. Exits with 1 on a failure.
+In an empty folder: serve, post a job due in a second, see it arrive, see it completed in the API
+and on its page, stop. Standard library only, so that it runs beside any installation. Exits with 1
+on a failure.
 """
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,16 +19,29 @@ from pathlib import Path
 from queue import Empty, Queue
 from threading import Event, Thread
 from typing import IO, Any
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 DEADLINE_SECONDS = 15.0
 LOOKS = 500
 NAP_SECONDS = 0.02
 CONFIG = '[targets]\nrequire_https = false\nallow = ["127.0.0.1"]\n'
 BODY = {"content": "Hello"}
+STATIC = ["css", "js", "svg"]
 
 Arrival = tuple[str, str, dict[str, str], bytes]
 _open = build_opener(ProxyHandler({})).open
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """Follow no redirect: its cookie would be lost."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+_unfollowed = build_opener(ProxyHandler({}), _NoRedirect).open
 
 
 def main(command: Sequence[str]) -> None:
@@ -46,6 +61,8 @@ def main(command: Sequence[str]) -> None:
             say("the API calls it completed")
             check_logs(base, key, number)
             say("its log has the request and the response")
+            check_pages(base, key, number)
+            say("its page shows it, with style and script")
             daemon.send_signal(signal.SIGTERM)
             code = daemon.wait(timeout=DEADLINE_SECONDS)
             expect("the exit code after SIGTERM", code, 0)
@@ -91,6 +108,36 @@ def check_logs(base: str, key: str, number: int) -> None:
     events = [entry["event"] for entry in entries]
     expect("the log", events, ["worker.http.response", "worker.http.request"])
     expect("the logged status", entries[0]["payload"]["status"], 200)
+
+
+def check_pages(base: str, key: str, number: int) -> None:
+    """Sign in as a browser does and look at the job; its page and all that it loads must be there.
+
+    A build may have left out templates or static files, which no import would miss.
+    """
+    expect("the sign-in's form", 'name="key"' in page(base, "/sign-in"), True)
+    form = urlencode({"key": key}).encode()
+    headers = {"Origin": base, "Content-Type": "application/x-www-form-urlencoded"}
+    try:
+        _unfollowed(Request(base + "/sign-in", form, headers), timeout=DEADLINE_SECONDS)
+    except HTTPError as moved:
+        expect("the status of a sign-in", moved.code, 303)
+        cookie = moved.headers["Set-Cookie"].partition(";")[0]
+        moved.close()
+    text = page(base, f"/jobs/{number}", cookie)
+    expect("the job on its page", f"<h1>Job {number}</h1>" in text, True)
+    loaded = re.findall(r'(?:src|href)="(/static/[^"]+)"', text)
+    expect("what it loads", sorted({each.rpartition(".")[2] for each in loaded}), STATIC)
+    for path in loaded:
+        expect(f"the size of {path}", bool(page(base, path)), True)
+
+
+def page(base: str, path: str, cookie: str = "") -> str:
+    """Return the text at a path, which must be there for a browser."""
+    headers = {"Accept": "text/html", "Cookie": cookie}
+    with _open(Request(base + path, headers=headers), timeout=DEADLINE_SECONDS) as response:
+        text: str = response.read().decode()
+    return text
 
 
 def call(base: str, key: str, path: str, fields: dict[str, Any] | None = None) -> Any:
