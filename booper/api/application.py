@@ -22,6 +22,7 @@ from booper.api import (
     pauses,
     probes,
     pruner,
+    rates,
     schedules,
     status,
 )
@@ -84,6 +85,7 @@ def all_operations(more: Sequence[Operation] = ()) -> Sequence[Operation]:
             *probes.OPERATIONS,
             *status.OPERATIONS,
             *counts.OPERATIONS,
+            *rates.OPERATIONS,
             *more,
         )
     ).operations

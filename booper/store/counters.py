@@ -1,7 +1,7 @@
 """What the rest needs of the numbers that a database keeps, so that nobody counts rows."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -39,6 +39,15 @@ class Counters(Protocol):
         """Return what happened in each five minutes that begin between two times, in order.
 
         It is a user's, or everybody's. Where nothing happened there is no bucket.
+        """
+
+    async def spans(
+        self, user_id: UUID, since: datetime, until: datetime, every: timedelta
+    ) -> Sequence[Bucket]:
+        """Return what happened to a user's jobs in each span of a time, in order.
+
+        The first span begins at `since`; both are multiples of five minutes. Where nothing happened
+        there is no bucket.
         """
 
     async def hours(

@@ -59,6 +59,7 @@ NEEDS = {
     ("POST", "/api/resume"): "admin",
     ("GET", "/api/status"): "admin",
     ("GET", "/api/counts"): "read",
+    ("GET", "/api/rates"): "read",
     ("POST", "/api/keys"): "admin",
     ("GET", "/api/keys"): "admin",
     ("DELETE", "/api/keys/{key_id}"): "admin",
@@ -234,7 +235,10 @@ async def test_keys_that_write_and_administer_write(stranger: Api, admin: Api) -
 
 # How an operation shows that it reaches nothing of another user; `{…_id}` in a path is one way.
 LISTS = [("GET", "/api/jobs"), ("GET", "/api/schedules"), ("GET", "/api/logs")]
-NUMBERS = [("GET", "/api/counts")]  # tests/api/test_counts.py
+NUMBERS = [
+    ("GET", "/api/counts"),  # tests/api/test_counts.py
+    ("GET", "/api/rates"),  # tests/api/test_rates.py
+]
 MANY = [("POST", "/api/jobs/cancel"), ("POST", "/api/jobs/retry")]
 MAKERS = [
     ("POST", "/api/jobs"),

@@ -87,6 +87,7 @@ def calls() -> list[Call[Any]]:
         Root.status.build(None),
         Root.overview.build(None),
         Root.counts.build(None),
+        Root.rates.build(None),
         Root.pause.build(None),
         Root.resume.build(None),
         Root.pauses.build(None),

@@ -1,8 +1,9 @@
 """The root of both clients: the resources, and the operations that belong to none."""
 
+from datetime import datetime
 from typing import Any
 
-from booper.client.calls import Call, bare, data, posting, reading
+from booper.client.calls import Call, bare, data, posting, query, reading
 from booper.client.encoding import encode
 from booper.client.models import Breaker, Message, Pause
 from booper.client.resources.audit import Audit
@@ -43,6 +44,22 @@ class Root(Resource[S]):
     def counts(self) -> Call[dict[str, Any]]:
         """Return how many jobs the key's user has in each state, and what happened today."""
         return reading("/api/counts", data(dict[str, Any]))
+
+    @Operation
+    def rates(
+        self,
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        every: int | None = None,
+    ) -> Call[list[dict[str, Any]]]:
+        """Return what happened to the user's jobs in each span of a time, as `/api/rates` has it.
+
+        `every` is the length of a span in seconds, an hour by default; without a time, it is the
+        last 24 hours. Raises: InvalidArgument.
+        """
+        parameters = query(since=since, until=until, every=every)
+        return reading("/api/rates", data(list[dict[str, Any]]), parameters)
 
     @Operation
     def pause(self, host: str | None = None, *, origin: str | None = None) -> Call[dict[str, Any]]:

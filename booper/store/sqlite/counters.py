@@ -2,14 +2,14 @@
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from booper.model.bucket import Bucket
 from booper.model.job import Kind, State
 from booper.store.counters import MAX_DUE, DueCount
-from booper.store.sqlite.bucket_rows import read_buckets, read_origins
+from booper.store.sqlite.bucket_rows import read_buckets, read_origins, read_spans
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.values import IN_WAITING, loaded_or_none, stored
 
@@ -73,6 +73,14 @@ class SQLiteCounters:
             lambda opened: read_buckets(opened, user_id, since, until, by_origin=False)
         )
         return [bucket for _, bucket in found]
+
+    async def spans(
+        self, user_id: UUID, since: datetime, until: datetime, every: timedelta
+    ) -> Sequence[Bucket]:
+        """Return what happened to a user's jobs in each span of a time, in order."""
+        return await self._reader.run(
+            lambda opened: read_spans(opened, user_id, since, until, every)
+        )
 
     async def hours(
         self, user_id: UUID | None, since: datetime, until: datetime

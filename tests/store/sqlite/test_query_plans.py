@@ -30,7 +30,7 @@ from booper.model.job import OWN_KINDS, UNFINISHED, Kind, State
 from booper.store.rules.changing import RETRYABLE_STATES
 from booper.store.sqlite import listing as lists
 from booper.store.sqlite import logs, schedules
-from booper.store.sqlite.bucket_rows import MAX_HOURS, ORIGINS
+from booper.store.sqlite.bucket_rows import MAX_HOURS, ORIGINS, SPAN
 from booper.store.sqlite.listing import Listing
 from booper.store.sqlite.schema import migrate
 from booper.store.values import JobFilter, Page, Place
@@ -264,10 +264,14 @@ def test_no_page_of_schedules_reads_a_table_or_sorts(
     assert re.match(rf"SEARCH schedules USING INDEX schedules_by_user \(user_id=\?{place}", text)
 
 
-def test_numbers_of_origins_read_no_time_but_the_one_asked_for(
+def test_numbers_of_a_time_read_no_time_but_the_one_asked_for(
     database: sqlite3.Connection,
 ) -> None:
     """The buckets of a time are found by it; what is added up is bounded."""
+    values = {"user_id": USER.bytes, "since": 0, "until": 1}
+    assert [text for *_, text in steps(database, SPAN, values)] == [
+        "SEARCH buckets USING PRIMARY KEY (user_id=? AND origin=? AND begins_at>? AND begins_at<?)"
+    ]
     plan = [text for *_, text in steps(database, ORIGINS, {"since": 0, "until": 1})]
     assert "SEARCH buckets USING INDEX buckets_by_time (begins_at>? AND begins_at<?)" in plan
     assert f"LIMIT {MAX_HOURS}" in ORIGINS
