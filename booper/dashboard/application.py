@@ -24,6 +24,7 @@ from booper.dashboard import (
     keys,
     new,
     origins,
+    schedules,
     sign_in,
     status,
 )
@@ -47,6 +48,7 @@ PAGES: Final[Sequence[Page]] = (
     *origins.PAGES,
     *keys.PAGES,
     *status.PAGES,
+    *schedules.PAGES,
     *audit.PAGES,
 )
 """All pages, and the changes that their forms ask for."""

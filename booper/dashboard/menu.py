@@ -16,6 +16,7 @@ class Entry(msgspec.Struct, frozen=True):
 MENU: Final = (
     Entry("/", "Home"),
     Entry("/jobs", "Jobs"),
+    Entry("/schedules", "Schedules"),
     Entry("/new", "New", "write"),
     Entry("/origins", "Origins", "admin"),
     Entry("/status", "Status", "admin"),

@@ -14,6 +14,9 @@ NOTICES: Final[Mapping[str, str]] = {
     "retried": "The job is due again now.",
     "run": "The job is due now.",
     "schedule-created": "The schedule is created. This is its first run.",
+    "schedule-deleted": "The schedule is deleted.",
+    "schedule-disabled": "The schedule is disabled.",
+    "schedule-enabled": "The schedule is enabled.",
     "signed-out": "You are signed out.",
 }
 """No other text can be put there by a link."""

@@ -22,6 +22,12 @@ NEEDS = {
     ("GET", "/"): ("read", 200),
     ("GET", "/jobs"): ("read", 200),
     ("GET", "/jobs/{job_id}"): ("read", 200),
+    ("GET", "/schedules"): ("read", 200),
+    ("GET", "/schedules/{schedule_id}"): ("read", 200),
+    ("POST", "/schedules/{schedule_id}/run"): ("write", 303),
+    ("POST", "/schedules/{schedule_id}/disable"): ("write", 303),
+    ("POST", "/schedules/{schedule_id}/enable"): ("write", 303),
+    ("POST", "/schedules/{schedule_id}/delete"): ("write", 303),
     ("GET", "/logs/{log_id}/body"): ("read", 200),
     ("GET", "/new"): ("write", 200),
     ("POST", "/new"): ("write", 422),  # no URL is given
@@ -75,8 +81,9 @@ async def ids(booper: Booper, api: Api, admin: Api) -> Ids:
     await booper.wait_idle()
     log_id = (await api.read("/api/logs"))[0]["id"]
     key_id = (await admin.act("/api/keys", {"name": "spare"}))["id"]
+    schedule_id = (await api.create_schedule(schedule_in=3600)).rpartition("/")[2]
     job_id = str(await api.create_id(schedule_in=3600))
-    return {"job_id": job_id, "log_id": log_id, "key_id": key_id}
+    return {"job_id": job_id, "schedule_id": schedule_id, "log_id": log_id, "key_id": key_id}
 
 
 @pytest.mark.parametrize(("method", "path"), NEEDS)
@@ -104,6 +111,24 @@ async def test_what_was_refused_has_not_happened(
     await browser.submit(filled("/jobs/{job_id}/cancel", ids))
     is_cancelled = (await api.job(ids["job_id"]))["state"] == "cancelled"
     assert is_offered is is_cancelled is (scope == "write")
+
+
+@pytest.mark.parametrize("scope", ["read", "write"])
+async def test_a_reader_neither_sees_nor_makes_a_change_of_a_schedule(
+    browser: Browser, api: Api, keys: dict[str, str], ids: Ids, scope: str
+) -> None:
+    """What is not offered is refused as well."""
+    await browser.sign_in(keys[scope])
+    page = filled("/schedules/{schedule_id}", ids)
+    seen = await browser.see(page)
+    offered = {*seen.values("form", "action"), *seen.values("a", "href")}
+    changes = {f"{page}/{change}" for change in ("run", "disable", "delete")}
+    assert changes & offered == (changes if scope == "write" else set())
+    await browser.submit(f"{page}/disable")
+    is_disabled = (await api.read(f"/api{page}"))["disabled_at"] is not None
+    await browser.submit(f"{page}/delete")
+    is_gone = (await api.get(f"/api{page}")).status_code == 404
+    assert is_disabled is is_gone is (scope == "write")
 
 
 @pytest.mark.parametrize(("method", "path"), CLOSED)

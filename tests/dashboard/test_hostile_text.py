@@ -48,15 +48,20 @@ HIDDEN = re.compile(
 async def shown(
     browser: Browser, booper: Booper, api: Api, target: FakeTarget, text: str
 ) -> list[Seen]:
-    """Return the pages of a job that has a text wherever one may stand."""
+    """Return the pages of a job and a schedule that have a text wherever one may stand."""
     body = {text: [text], "text": text + NUL}
-    target.respond(httpx.Response(200, json=body))
+    target.respond(httpx.Response(200, json={**body, "$set": body}))
     name = re.sub(r"[\x00-\x1f\x7f-\x9f]", "", text)[:200] or "x"
     job_id = await api.create_id(
         name=name, description=name, method="post", body=body, query={"q": text}, tags=["t"]
     )
+    path = await api.create_schedule(
+        name=name, description=name, method="post", body=body, query={"q": text}, tags=["t"]
+    )
     await booper.wait_idle()
-    return [await browser.see(path) for path in (f"/jobs/{job_id}", "/jobs?tag=t", "/")]
+    schedule = path.removeprefix("/api")
+    pages = (f"/jobs/{job_id}", "/jobs?tag=t", "/", "/schedules", schedule)
+    return [await browser.see(page) for page in pages]
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))

@@ -39,11 +39,12 @@ async def test_every_response_has_the_policy(
 ) -> None:
     """Each page and change, what is not there, what is not allowed, and what is refused."""
     job_id = await api.create_id(schedule_in=3600)
+    schedule_id = (await api.create_schedule(schedule_in=3600)).rpartition("/")[2]
     responses = []
     for page in PAGES:
         if is_signed_in:
             await browser.sign_in(KEY)
-        path = page.path.replace("{job_id}", str(job_id))
+        path = page.path.replace("{job_id}", str(job_id)).replace("{schedule_id}", schedule_id)
         responses += [
             await browser.request(page.method, path, headers={"Sec-Fetch-Site": "same-origin"}),
             await browser.request(page.method, path, headers={"Sec-Fetch-Site": "cross-site"}),
@@ -80,9 +81,12 @@ def test_style_script_and_icons_are_small() -> None:
 async def test_no_page_has_style_or_script_in_it(browser: Browser, api: Api) -> None:
     """The policy would stop them; nor does anything come from elsewhere."""
     job_id = await api.create_id(body={"a": 1}, method="post")
+    schedule_id = (await api.create_schedule(schedule_in=3600)).rpartition("/")[2]
     await browser.sign_in(KEY)
     for page in (page for page in PAGES if page.method == "GET"):
-        response = await browser.get(page.path.replace("{job_id}", str(job_id)))
+        response = await browser.get(
+            page.path.replace("{job_id}", str(job_id)).replace("{schedule_id}", schedule_id)
+        )
         if response.status_code == 303:
             continue
         seen = Seen(response.text)
