@@ -8,6 +8,7 @@ from booper.api.bodies import media_type, read_body
 from booper.api.call import Call
 from booper.api.dry_run import Preview, preview
 from booper.api.filters import query_filter, query_readers
+from booper.api.hidden_headers import HEADERS_FROM, asks_for_hidden, with_hidden
 from booper.api.intake import read_creation
 from booper.api.memory import ITEM_BYTES
 from booper.api.operations import (
@@ -20,7 +21,7 @@ from booper.api.operations import (
 )
 from booper.api.paging import flag, read_page, write_cursor
 from booper.api.parameters import BOOLEAN, CURSOR, FILTERS, JOB_ID, paging
-from booper.api.paths import uuid_of
+from booper.api.paths import job_ref
 from booper.api.pauses import holder
 from booper.api.responses import JSONResponse
 from booper.api.schemas import FORM_OF_CREATE
@@ -31,7 +32,6 @@ from booper.store.values import PAGE_BYTES, JobRef
 from booper.wire.job import JobResource, job_resource, new_job_resource
 
 ORDER_FIELDS = ("inserted_at", "scheduled_at", "id")
-_MAX_ID = 2**63 - 1
 
 
 class JobPage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -53,11 +53,14 @@ async def create(call: Call) -> Response:
     body = await read_body(call, services.max_body_bytes)
     now = services.clock.now()
     creation = read_creation(body, media_type(call), call.user_id, services.rules, now)
+    creation = await with_hidden(call, creation)
     created = await services.commands.create(call.signed(creation), now)
     job = created.job
     if created.is_duplicate:
         return JSONResponse({"data": job_resource(job, now, services.redaction, has_conflict=True)})
-    return JSONResponse({"data": new_job_resource(job, now)}, 201, call.url(f"/api/jobs/{job.id}"))
+    are_hidden = asks_for_hidden(call)
+    shown = job_resource(job, now, services.redaction) if are_hidden else new_job_resource(job, now)
+    return JSONResponse({"data": shown}, 201, call.url(f"/api/jobs/{job.id}"))
 
 
 async def _dry_run(call: Call) -> Response:
@@ -65,6 +68,7 @@ async def _dry_run(call: Call) -> Response:
     body = await read_body(call, services.max_body_bytes)
     now = services.clock.now()
     creation = read_creation(body, media_type(call), call.user_id, services.rules, now)
+    creation = await with_hidden(call, creation)
     return JSONResponse({"data": await preview(creation.new, services, now)})
 
 
@@ -191,6 +195,7 @@ _CREATE = Documentation(
     tag="jobs",
     parameters=(
         Parameter("dry_run", "Store nothing; show what the create would do", BOOLEAN, True),
+        HEADERS_FROM,
     ),
     body=DescribedBody(Args, EXAMPLES, FORM_OF_CREATE, {"daily standup": _FORM_EXAMPLE}),
     responses={
@@ -231,7 +236,4 @@ OPERATIONS = (
 
 def reference(call: Call) -> JobRef:
     """Read the integer id or the UUID in the path; anything else names no job."""
-    text = call.path["job_id"]
-    if text.isascii() and text.isdigit() and len(text) <= 20 and int(text) <= _MAX_ID:
-        return int(text)
-    return uuid_of(text, "job")
+    return job_ref(call.path["job_id"])

@@ -1,4 +1,4 @@
-"""Which path of the API is meant by one that is not there."""
+"""Which path of the API is meant by one that is not there, and which thing by an id."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,10 +7,12 @@ from uuid import UUID
 
 from booper.errors import NotFound
 from booper.model.suggestion import suggestions
+from booper.store.values import JobRef
 
 # What base URLs and other APIs put before a resource.
 _PREFIXES: Final = frozenset({"api", "rest", "v1", "v2"})
 _MAX_SEGMENTS: Final = 12
+_MAX_ID: Final = 2**63 - 1
 _PARAMETER = re.compile(r"{\w+(:\w+)?}")
 
 
@@ -70,6 +72,13 @@ def _filled(template: Sequence[str], spelled: Sequence[str]) -> str:
         for expected, value in zip(template, given, strict=True)
     )
     return "/" + "/".join(parts)
+
+
+def job_ref(text: str) -> JobRef:
+    """Return how a job is named: by its number or its UUID. Raises: NotFound."""
+    if text.isascii() and text.isdigit() and len(text) <= 20 and int(text) <= _MAX_ID:
+        return int(text)
+    return uuid_of(text, "job")
 
 
 def uuid_of(text: str, noun: str) -> UUID:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from booper.api.access import Access
 from booper.api.problems import headers_of
+from booper.dashboard.api import Query
 from booper.dashboard.code import codes_of
 from booper.dashboard.curl import NoCommand, read_curl
 from booper.dashboard.new_form import (
@@ -33,6 +34,7 @@ from booper.errors import (
 )
 from booper.model.args import METHODS
 from booper.model.fields import CREATE_FIELDS
+from booper.wire.redaction import REDACTED
 
 _SOMEWHERE: Final = "https://example.com/"
 """Stands for a URL that is not there yet, where only times are asked for."""
@@ -70,7 +72,7 @@ async def check(visit: Visit) -> Response:
     """Show what a create would do; nothing is stored."""
     typed = filled(await visit.form())
     meant = read(typed)
-    checked = await _dry_run(visit, meant)
+    checked = await _dry_run(visit, meant, _hidden_from(typed))
     return _page(visit, typed, meant=meant, checked=checked)
 
 
@@ -79,11 +81,11 @@ async def create(visit: Visit) -> Response:
     typed = filled(await visit.form())
     meant = read(typed)
     if meant.errors:
-        checked = await _dry_run(visit, meant)
+        checked = await _dry_run(visit, meant, _hidden_from(typed))
         refused = InvalidRequest(checked.errors)
         return _page(visit, typed, meant=meant, refusal=Refusal(refused, checked.errors))
     try:
-        created = await visit.send("POST", "/api/jobs", meant.fields)
+        created = await visit.send("POST", "/api/jobs", meant.fields, _hidden_from(typed))
     except (Unauthenticated, Forbidden):
         raise
     except InvalidRequest as error:
@@ -124,11 +126,16 @@ def _notes(args: Mapping[str, Any]) -> tuple[str, ...]:
     return ("Its idempotency key is left out: with it nothing new might be sent.",)
 
 
-async def _dry_run(visit: Visit, meant: Meant) -> Checked:
+def _hidden_from(typed: Typed) -> Query:
+    """Return the query that has hidden values of headers put in, if the form is like a job."""
+    return {"headers_from": typed["from"]} if REDACTED in typed["headers"] else {}
+
+
+async def _dry_run(visit: Visit, meant: Meant, query: Query) -> Checked:
     """Return what a create would do; its times also if something else is wrong."""
     wrong = {_field(error) for error in meant.errors}
     try:
-        preview = await _preview(visit, {"url": _SOMEWHERE, **meant.fields})
+        preview = await _preview(visit, {"url": _SOMEWHERE, **meant.fields}, query)
     except InvalidRequest as error:
         further = [each for each in error.errors if _field(each) not in wrong]
         errors = [*meant.errors, *further]
@@ -146,13 +153,14 @@ async def _times(visit: Visit, meant: Meant, wrong: set[str]) -> Any | None:
         return None
     sound = {name: value for name, value in meant.fields.items() if name not in wrong}
     try:
-        return await _preview(visit, {"url": _SOMEWHERE, **sound})
+        return await _preview(visit, {"url": _SOMEWHERE, **sound}, {})
     except InvalidRequest:
         return None
 
 
-async def _preview(visit: Visit, fields: Mapping[str, Any]) -> Any:
-    return (await visit.send("POST", "/api/jobs", fields, {"dry_run": "true"}))["data"]
+async def _preview(visit: Visit, fields: Mapping[str, Any], query: Query) -> Any:
+    given = {"dry_run": "true", **query}
+    return (await visit.send("POST", "/api/jobs", fields, given))["data"]
 
 
 def _field(error: FieldError) -> str:

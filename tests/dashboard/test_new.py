@@ -14,6 +14,7 @@ import pytest
 from booper.api.bodies import JSON
 from booper.api.intake import read_args
 from booper.api.pointers import Findings
+from booper.app import Booper
 from booper.client.encoding import encode
 from booper.client.fields import written
 from booper.dashboard.code import codes_of
@@ -25,6 +26,7 @@ from booper.model.fields import CREATE_FIELDS
 from tests.conftest import KEY
 from tests.support.api import URL, Api
 from tests.support.dashboard import Browser, Seen
+from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
 
@@ -308,6 +310,7 @@ async def test_check_tells_which_job_has_the_key(page: Browser, api: Api) -> Non
 async def test_a_form_is_filled_from_a_job(page: Browser, api: Api) -> None:
     """To be sent once, now; its key is left out, and the page says so."""
     job_id = await api.create_id(**FULL)
+    assert f"/new?from={job_id}" in (await page.see(f"/jobs/{job_id}")).links
     response = await page.get(f"/new?from={job_id}")
     seen = Seen(response.text)
     typed = shown(seen, response.text)
@@ -507,3 +510,39 @@ def test_style_script_and_icons_are_small() -> None:
 def test_decoded_args_are_those_that_are_stored() -> None:
     """The form reads them as the API shows them."""
     assert decode_args('{"url":"https://a.test"}') == Args(url="https://a.test")
+
+
+# --- hidden headers of a job ---
+
+
+async def test_a_hidden_header_is_sent_again_and_never_shown(
+    page: Browser, booper: Booper, api: Api, target: FakeTarget
+) -> None:
+    """While the origin is the same; what the browser gets is that it is hidden."""
+    job_id = await api.create_id(headers={"Authorization": "Bearer s3cr3t"}, schedule_in=3600)
+    response = await page.get(f"/new?from={job_id}")
+    typed = shown(Seen(response.text), response.text)
+    assert typed["headers"] == "Authorization: [redacted]"
+    assert "Put in the values of Authorization" in Seen(response.text).text
+    checked = await page.submit("/new/check", typed)
+    assert checked.status_code == 200
+    created = await page.submit("/new", {**typed, "url": f"{URL}/other"})
+    assert created.status_code == 303
+    await booper.wait_idle()
+    assert target.received[-1].headers["authorization"] == "Bearer s3cr3t"
+    for each in (response, checked, await page.get(created.headers["location"])):
+        assert "s3cr3t" not in each.text
+
+
+async def test_a_hidden_header_is_not_sent_to_another_origin(page: Browser, api: Api) -> None:
+    """The server decides; the form says so at the headers."""
+    job_id = await api.create_id(headers={"Authorization": "Bearer s3cr3t"}, schedule_in=3600)
+    response = await page.get(f"/new?from={job_id}")
+    typed = {**shown(Seen(response.text), response.text), "url": "https://evil.test/"}
+    for path in ("/new", "/new/check"):
+        refused = await page.submit(path, typed)
+        assert "Authorization: its hidden value is sent to https://target.test alone" in Seen(
+            refused.text
+        ).inside("e-headers-1")
+        assert "s3cr3t" not in refused.text
+    assert len(await api.read("/api/jobs")) == 1
