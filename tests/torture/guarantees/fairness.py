@@ -142,6 +142,7 @@ def _moved(daemon: Daemon, sink: Sink, port: int, size: Size) -> tuple[str, list
     _wait(lambda: sink.count("/once") >= created)
     _wait(lambda: sink.count("/run") >= seconds - 1)  # a busy machine is late with them
     runs = sink.count("/run")
+    daemon.api.post(f"/api/schedules/{made['schedule_id']}/disable")  # or one more may run just now
     _wait(lambda: not _executing(daemon))
     faults = [
         f"job {number} came {count} times" for number, count in sink.jobs.items() if count > 1
