@@ -8,6 +8,8 @@ from booper.http.errors import UnsendableRequest
 from booper.model.args import METHODS_WITH_BODY
 
 _OWN_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
+_SPECIAL = _OWN_HEADERS | {b"connection", b"host"}
+_INVALID = b""
 _NOT_TOKEN = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
 _BREAKS_VALUE = re.compile(rb"[\r\n\0]")
 _BREAKS_TARGET = re.compile(rb"[\x00-\x20\x7f]")
@@ -32,14 +34,15 @@ def encode_request(
     lines = [b"%b %b HTTP/1.1" % (verb, place)]
     hosts, keep_alive = 0, True
     for name, value in headers:
-        lowered = _lowered_token(name)
-        if not lowered:
-            raise _invalid(name, value)
-        if lowered in _OWN_HEADERS:
-            continue
-        if lowered == b"connection":
-            keep_alive = keep_alive and b"close" not in value.lower()
-        hosts += lowered == b"host"
+        special = _special(name)
+        if special is not None:
+            if special == _INVALID:
+                raise _invalid(name, value)
+            if special in _OWN_HEADERS:
+                continue
+            if special == b"connection":
+                keep_alive = keep_alive and b"close" not in value.lower()
+            hosts += special == b"host"
         lines.append(name + b": " + value)
     if hosts > 1:
         raise UnsendableRequest("more than one Host header")
@@ -50,9 +53,14 @@ def encode_request(
     head = b"\r\n".join(lines)
     # All at once: a value that breaks out shows in how many there are.
     if not head.count(b"\r") == head.count(b"\n") == len(lines) - 1 or b"\0" in head:
-        broken = (header for header in headers if _BREAKS_VALUE.search(header[1]))
-        raise _invalid(*next(broken, (b"Host", host.encode())))
+        raise _broken(headers, host)
     return b"%b\r\n\r\n%b" % (head, body), keep_alive
+
+
+def _broken(headers: Headers, host: str) -> UnsendableRequest:
+    """Return the error for the first header whose value breaks out of its line."""
+    broken = (header for header in headers if _BREAKS_VALUE.search(header[1]))
+    return _invalid(*next(broken, (b"Host", host.encode())))
 
 
 def _invalid(name: bytes, value: bytes) -> UnsendableRequest:
@@ -60,6 +68,8 @@ def _invalid(name: bytes, value: bytes) -> UnsendableRequest:
 
 
 @lru_cache(maxsize=512)  # the same few names in every request
-def _lowered_token(name: bytes) -> bytes:
-    """Return a header's name in lower case, or nothing where it is no token."""
-    return b"" if _NOT_TOKEN.search(name) else name.lower()
+def _special(name: bytes) -> bytes | None:
+    """Return the name, in lower case, of a header that means something here; else None."""
+    if not name or _NOT_TOKEN.search(name):
+        return _INVALID
+    return lowered if (lowered := name.lower()) in _SPECIAL else None
