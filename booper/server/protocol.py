@@ -5,7 +5,9 @@ and a packet: the most expensive part of a short response.
 """
 
 import asyncio
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -19,15 +21,13 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from booper.errors import BooperError
+from booper.server.gathering import GatheringTransport
 from booper.server.head import Head
 from booper.server.reader import RequestReader
 
 # Requests that wait behind one that has no response yet; the bytes of more are not read yet. One
 # segment may hold thousands.
 MAX_PIPELINED = 32
-
-# Past it a stream is written at once, so that its transport can tell it to pause.
-MAX_HELD_BYTES = 64 * 1024
 
 
 class HTTPProtocol(HttpToolsProtocol):
@@ -153,7 +153,7 @@ class HTTPProtocol(HttpToolsProtocol):
             self._read_on()
 
     def _cycle(self, head: Head) -> RequestResponseCycle:
-        return RequestResponseCycle(
+        return ResponseCycle(
             scope=self._scope(head),
             transport=self.transport,
             flow=self.flow,
@@ -197,6 +197,69 @@ class HTTPProtocol(HttpToolsProtocol):
             self.refuse(error)
 
 
+class ResponseCycle(RequestResponseCycle):
+    """uvicorn's way from a request to its response, with a head that is checked as a whole.
+
+    uvicorn checks each name and each value of a header by itself, which takes longer than all else
+    of a short response.
+    """
+
+    async def send(self, message: Message) -> None:  # type: ignore[override]  # Starlette's type
+        """Send a part of the response."""
+        if self.response_started or message["type"] != "http.response.start":
+            await super().send(message)  # type: ignore[arg-type]
+            return
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if not self.disconnected:
+            self._send_head(message["status"], message.get("headers", ()))
+
+    def _send_head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Send the first line and the headers. Raises: RuntimeError, one breaks out of its line."""
+        lines, length, is_chunked = [STATUS_LINE[status][:-2]], 0, None
+        is_closing = False
+        for name, value in (*self.default_headers, *headers):
+            begin = _begin_of(name)
+            lines.append(begin + value)
+            if begin not in _FRAMING:
+                continue
+            if begin == b"connection: ":
+                is_closing = is_closing or b"close" in _tokens(value)
+            elif begin == b"transfer-encoding: " and value.lower() == b"chunked":
+                length, is_chunked = 0, True
+            elif begin == b"content-length: " and is_chunked is None:
+                length, is_chunked = int(value), False
+        self.keep_alive = self.keep_alive and not is_closing
+        if not (self.keep_alive or is_closing):
+            lines.append(b"connection: close")
+        if is_chunked is None and self.scope["method"] != "HEAD" and status not in (204, 304):
+            is_chunked = True
+            lines.append(b"transfer-encoding: chunked")
+        head = b"\r\n".join(lines)
+        if _BREAKS.search(head) or not head.count(b"\r") == head.count(b"\n") == len(lines) - 1:
+            raise RuntimeError("a header of the response would break out of its line")
+        self.response_started, self.waiting_for_100_continue = True, False
+        self.expected_content_length, self.chunked_encoding = length, is_chunked
+        self.transport.write(head + b"\r\n\r\n")
+
+
+@lru_cache(maxsize=256)  # the same few names in every response
+def _begin_of(name: bytes) -> bytes:
+    """Return the begin of a header's line. Raises: RuntimeError, it has no such name."""
+    if not _TOKEN.fullmatch(name):
+        raise RuntimeError(f"invalid name of a response's header: {name[:80]!r}")
+    return name.lower() + b": "
+
+
+def _tokens(value: bytes) -> list[bytes]:
+    return [token.strip().lower() for token in value.split(b",")]
+
+
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_BREAKS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_FRAMING = frozenset({b"content-length: ", b"transfer-encoding: ", b"connection: "})
+
+
 def _closing_unless_read(app: ASGIApp) -> ASGIApp:
     """Return an application whose responses end the connection if it did not ask for the body.
 
@@ -221,54 +284,3 @@ def _closing_unless_read(app: ASGIApp) -> ASGIApp:
         await app(scope, receive_body, send_closing)
 
     return respond
-
-
-class GatheringTransport(asyncio.Transport):
-    """A transport that joins all writes of one turn of the event loop into one."""
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__()
-        self._transport = transport
-        self._loop = loop
-        self._held: list[bytes] = []
-        self._held_bytes = 0
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Collect bytes until the loop's next turn, or until they are many."""
-        if not self._held:
-            self._loop.call_soon(self._flush)
-        self._held.append(bytes(data))
-        self._held_bytes += len(data)
-        if self._held_bytes > MAX_HELD_BYTES:
-            self._flush()
-
-    def close(self) -> None:
-        """Write what is held, then close."""
-        self._flush()
-        self._transport.close()
-
-    def abort(self) -> None:
-        """Close at once; what is held is lost."""
-        self._held.clear()
-        self._transport.abort()
-
-    def is_closing(self) -> bool:
-        """Return whether nothing can be written any more."""
-        return self._transport.is_closing()
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return what is known of the socket."""
-        return self._transport.get_extra_info(name, default)
-
-    def pause_reading(self) -> None:
-        """Read no more for now."""
-        self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Read on."""
-        self._transport.resume_reading()
-
-    def _flush(self) -> None:
-        held, self._held, self._held_bytes = self._held, [], 0
-        if held and not self._transport.is_closing():
-            self._transport.write(b"".join(held))

@@ -9,7 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from booper.server.protocol import MAX_HELD_BYTES, MAX_PIPELINED, HTTPProtocol
+from booper.server.gathering import MAX_HELD_BYTES
+from booper.server.protocol import MAX_PIPELINED, HTTPProtocol
 
 DEADLINE_SECONDS = 5.0
 
@@ -139,6 +140,72 @@ async def test_a_response_is_one_write() -> None:
     protocol.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert await wire.next() == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
     assert wire.writes.empty()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        (b"x", b"a\r\nset-cookie: b"),
+        (b"x", b"a\nb"),
+        (b"x", b"a\rb"),
+        (b"x", b"a\0b"),
+        (b"x", b"a\x0bb"),
+        (b"x", b"a\x7fb"),
+        (b"x: y\r\nz", b"a"),
+        (b"x y", b"a"),
+        (b"", b"a"),
+    ],
+)
+async def test_a_header_that_breaks_out_of_its_line_is_not_sent(
+    header: tuple[bytes, bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The response is an error of the server instead (RFC 9110 §5.5, RFC 9112 §5)."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [header]})
+
+    protocol, wire = connected(app)
+    protocol.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    sent = await wire.next() or b""
+    assert sent.startswith(b"HTTP/1.1 500 ")
+    assert b"cookie" not in sent
+    assert "Exception in ASGI application" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status", "headers", "expected"),
+    [
+        ("GET / HTTP/1.1", 200, [], b"transfer-encoding: chunked\r\n\r\n"),
+        ("HEAD / HTTP/1.1", 200, [], b"\r\n"),
+        ("GET / HTTP/1.1", 204, [], b"\r\n"),
+        ("GET / HTTP/1.1", 304, [(b"ETag", b"a\tb")], b"etag: a\tb\r\n\r\n"),
+        (
+            "GET / HTTP/1.1",
+            200,
+            [(b"Connection", b"Close, x"), (b"Content-Length", b"0")],
+            b"connection: Close, x\r\ncontent-length: 0\r\n\r\n",
+        ),
+        (
+            "GET / HTTP/1.0",
+            200,
+            [(b"Content-Length", b"0")],
+            b"content-length: 0\r\nconnection: close\r\n\r\n",
+        ),
+    ],
+)
+async def test_the_head_of_a_response_frames_its_body(
+    request_line: str, status: int, headers: list[tuple[bytes, bytes]], expected: bytes
+) -> None:
+    """By a length, by chunks, or by its end (RFC 9112 §6.3)."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await receive()
+
+    protocol, wire = connected(app)
+    protocol.data_received(f"{request_line}\r\nHost: a\r\n\r\n".encode())
+    assert await wire.next() == STATUS_LINE[status] + expected
+    protocol.shutdown()
 
 
 async def test_a_head_request_is_answered_without_a_body() -> None:
