@@ -1,10 +1,9 @@
 """What tells how a database is doing: its commits, its size, its readers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final, Protocol
 
-from booper.errors import StoreUnavailable
-from booper.model.tally import Tally
+from booper.model.tally import MAX_KEPT, Tally
 
 DURATION_LIMITS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 SIZE_LIMITS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -16,19 +15,38 @@ class Commits:
     `failures` are changes that the store could not write.
     """
 
-    __slots__ = ("durations", "failures", "sizes")
+    __slots__ = ("_durations", "_kept", "_sizes", "failures")
 
     def __init__(self) -> None:
-        self.durations = Tally(DURATION_LIMITS)
-        self.sizes = Tally(SIZE_LIMITS)
+        self._durations = Tally(DURATION_LIMITS)
+        self._sizes = Tally(SIZE_LIMITS)
+        self._kept: list[tuple[float, int]] = []
         self.failures = 0
 
-    def note(self, seconds: float, problems: Sequence[BaseException | None]) -> None:
-        """Note a commit of so many changes, each with what kept it from being written, or None."""
-        self.durations.add(seconds)
-        self.sizes.add(len(problems))
-        if any(problems):
-            self.failures += sum(isinstance(problem, StoreUnavailable) for problem in problems)
+    def note(self, seconds: float, changes: int, failures: int) -> None:
+        """Note a commit of so many changes, and how many of them could not be written."""
+        self._kept.append((seconds, changes))
+        if len(self._kept) >= MAX_KEPT:
+            self._count()
+        self.failures += failures
+
+    @property
+    def durations(self) -> Tally:
+        """Return the seconds that commits took."""
+        self._count()
+        return self._durations
+
+    @property
+    def sizes(self) -> Tally:
+        """Return the numbers of changes of commits."""
+        self._count()
+        return self._sizes
+
+    def _count(self) -> None:
+        for seconds, changes in self._kept:
+            self._durations.add(seconds)
+            self._sizes.add(changes)
+        self._kept.clear()
 
 
 class Vitals(Protocol):

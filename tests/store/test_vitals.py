@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from booper.errors import NotFound, StoreFull
+from booper.errors import NotFound
 from booper.model.tally import Tally
 from booper.store.base import Store
 from booper.store.counters import DueCount
@@ -79,7 +79,7 @@ async def test_each_commit_is_counted_with_its_changes(store: Store, alice: UUID
 def test_changes_that_the_store_could_not_write_are_failures() -> None:
     """Two of a group of three."""
     commits = Commits()
-    commits.note(0.002, [StoreFull("full"), None, StoreFull("full")])
+    commits.note(0.002, 3, 2)
     assert commits.failures == 2
     assert commits.sizes.read().total == 3
 

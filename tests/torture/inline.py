@@ -35,12 +35,15 @@ def inline(fails: Callable[[], bool], look: Callable[[RawConnection], None]) -> 
 
     `look` sees the connection after each commit.
     """
-    threaded, pages = Connection.run, connection.CHECKPOINT_PAGES
+    threaded, posted, pages = Connection.run, Connection.post, connection.CHECKPOINT_PAGES
     rests = vars(pruner), vars(space)
     real_rest, real_clock = pruner.rest, vars(space)["SystemClock"]
 
     async def run(self: Connection, work: Callable[[SQLiteTransaction], T]) -> T:
         await spin(1)  # as many turns of the loop as a hop to a thread takes at least
+        return made(self, work)
+
+    def made(self: Connection, work: Callable[[SQLiteTransaction], T]) -> T:
         if fails():
             raise StoreFull("the disk is full")
         written = self._conn.total_changes
@@ -62,11 +65,13 @@ def inline(fails: Callable[[], bool], look: Callable[[RawConnection], None]) -> 
     # By the machine's time, a check of the store would write or not write at another moment.
     vars(store)["monotonic"] = lambda: 0.0
     Connection.run = run  # type: ignore[method-assign]  # the seam between loop and threads
+    Connection.post = made  # type: ignore[assignment, method-assign]
     connection.CHECKPOINT_PAGES = PAGES
     try:
         yield
     finally:
         Connection.run = threaded  # type: ignore[method-assign]
+        Connection.post = posted  # type: ignore[method-assign]
         connection.CHECKPOINT_PAGES = pages
         for names in rests:
             names["rest"] = real_rest

@@ -49,6 +49,8 @@ def alone(
 
 def _by_kind(group: Sequence[Change]) -> list[list[Change]]:
     """Put changes of one kind together, each kind where its first change stands."""
+    if len(group) == 1:
+        return [[*group]]
     kinds: dict[object, list[Change]] = {}
     for change in group:
         kinds.setdefault(change if change.work is alone else change.work, []).append(change)

@@ -6,6 +6,7 @@ function over the connection, not one statement at a time.
 
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -75,6 +76,18 @@ class Connection(aiosqlite.Connection):
             note_damage(self._conn, error)
             raise unavailable(error) from error
         return result
+
+    def post(self, work: Callable[[SQLiteTransaction], object]) -> None:
+        """Have `work` run where the connection runs; nobody is told when or how it ends.
+
+        Raises:
+            ValueError: the connection is closed.
+        """
+        assert isinstance(self._conn, SQLiteTransaction)
+        if self.is_inline:
+            self._timed(work, self._conn)
+        else:
+            self._tx.put_nowait((None, partial(self._timed, work, self._conn)))
 
     def running_seconds(self) -> float:
         """Return for how long the work that is running now has been, 0 if none is."""

@@ -18,7 +18,6 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -72,8 +71,9 @@ class Writer:
         self.changes = 0
         self._awaited = 0
         self._have_come = asyncio.Event()
-        self._arrived = asyncio.Event()
-        self._is_closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_committing = False
+        self._closed = asyncio.Event()
 
     @property
     def damage(self) -> str | None:
@@ -115,7 +115,7 @@ class Writer:
         """
         future = self._future()
         self._waiting.append(Change(work, item, future, is_statement, is_durable))
-        self._arrived.set()
+        self._begin_committing()
         result: T = await future
         return result
 
@@ -143,13 +143,13 @@ class Writer:
             work, item, future, is_statement=work is _checkpoint, is_durable=False, is_patient=True
         )
         self._idle_work.append(change)
-        self._arrived.set()
+        self._begin_committing()
         result: T = await future
         return result
 
     def _future(self) -> asyncio.Future[Any]:
         """Return a future for a change. Raises: StoreUnavailable, none may be made now."""
-        if self._is_closed:
+        if self._closed.is_set():
             raise StoreUnavailable("booper is stopping")
         self._check()
         return asyncio.get_running_loop().create_future()
@@ -163,63 +163,85 @@ class Writer:
 
     async def commit_forever(self) -> None:
         """Commit group after group, until `close` and nothing is left."""
-        commit = partial(self._commit_waiting, asyncio.get_running_loop())
-        while True:
-            await self._arrived.wait()
-            self._arrived.clear()
-            while self._waiting or self._idle_work:
-                try:
-                    await self._connection.run(commit)
-                except Exception as error:  # the connection did not begin
-                    self._tell(_all_failed(self._next_group(), error))
-            if self._is_closed:
-                return
+        self._loop = asyncio.get_running_loop()
+        self._begin_committing()
+        await self._closed.wait()
+        await self._connection.run(self._commit_waiting)
 
     def close(self) -> None:
         """Accept no more changes; those that wait are still committed."""
-        self._is_closed = True
-        self._arrived.set()
+        self._closed.set()
 
-    def _commit_waiting(
-        self, loop: asyncio.AbstractEventLoop, connection: SQLiteTransaction
-    ) -> None:
+    def _begin_committing(self) -> None:
+        """Have what waits committed, with what comes until the loop's next turn.
+
+        Nothing is to be done where that goes on already, or may not begin yet.
+        """
+        if not self._is_committing and self._loop is not None:
+            self._is_committing = True
+            self._loop.call_soon(self._post)
+
+    def _post(self) -> None:
+        try:
+            self._connection.post(self._commit_waiting)
+        except Exception as error:  # the connection did not begin
+            self._is_committing = False
+            self._tell(_all_failed(self._next_group(), error))
+            if self._waiting or self._idle_work:
+                self._begin_committing()
+
+    def _commit_waiting(self, connection: SQLiteTransaction) -> None:
         """Commit on the connection's thread until nothing waits; report each group at once.
 
         The thread gets the interpreter's lock when the event loop has nothing to do, so it takes
         the next group then, and does not go to the loop for it and wait once more.
         """
+        assert self._loop is not None
         is_inline = self._connection.is_inline
-        call_soon = loop.call_soon if is_inline else loop.call_soon_threadsafe
-        while self._waiting or self._idle_work:
-            group = self._next_group()
-            began = monotonic()
-            outcomes = _commit_group(group, connection)
-            call_soon(self._tell, outcomes, monotonic() - began)
+        call_soon = self._loop.call_soon if is_inline else self._loop.call_soon_threadsafe
+        while True:
+            while self._waiting or self._idle_work:
+                self._is_committing = True
+                group = self._next_group()
+                began = monotonic()
+                outcomes = _commit_group(group, connection)
+                call_soon(self._tell, outcomes, monotonic() - began)
+            self._is_committing = False
+            # What came just before that has not called for this thread; what comes after it does,
+            # and then this is called once more, which finds nothing or goes on.
+            if not (self._waiting or self._idle_work):
+                return
 
     def _tell(self, outcomes: Sequence[Outcome], seconds: float = 0.0) -> None:
         """Resolve the futures of changes, on their event loop, and announce what was committed.
 
         Callers go on only after this. What was committed is announced also where they have gone.
         """
+        results, failures = list[object](), 0
         for change, result, problem in outcomes:
-            if change.future.done():
-                continue
+            is_awaited = not change.future.done()
             if problem is None:
-                change.future.set_result(result)
+                results.append(result)
+                if is_awaited:
+                    change.future.set_result(result)
             else:
-                change.future.set_exception(problem)
-        self.commits.note(seconds, [problem for _, _, problem in outcomes])
+                failures += isinstance(problem, StoreUnavailable)
+                if is_awaited:
+                    change.future.set_exception(problem)
+        self.commits.note(seconds, len(outcomes), failures)
         self.changes += len(outcomes)
-        if self.changes >= self._awaited:
+        if self.changes >= self._awaited > 0:
             self._have_come.set()
-        self._committed([result for _, result, problem in outcomes if problem is None])
+        self._committed(results)
 
     def _next_group(self) -> list[Change]:
-        if self._idle_work and (not self._waiting or monotonic() >= self._patient_until):
+        waiting = self._waiting
+        if self._idle_work and (not waiting or monotonic() >= self._patient_until):
             group = [self._idle_work.popleft()]
+        elif len(waiting) == 1:
+            group = [waiting.popleft()]
         else:
-            size = min(len(self._waiting), MAX_TOGETHER)
-            group = [self._waiting.popleft() for _ in range(size)]
+            group = [waiting.popleft() for _ in range(min(len(waiting), MAX_TOGETHER))]
         return [change for change in group if not change.future.cancelled()]
 
 
