@@ -2,9 +2,10 @@
 
 import sqlite3
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import compress
 from typing import Final
 from uuid import UUID
@@ -159,12 +160,15 @@ def _summed(happened: Sequence[Happened]) -> dict[tuple[UUID, str, datetime], li
         for place, count in enumerate((each.completed, each.failed, each.discarded, each.skipped)):
             numbers[place] += count
         numbers[4] += sum(each.lateness, _NONE) // _MICROSECOND
-        for lateness in each.lateness:
-            numbers[_LATE + bisect_left(LIMITS, lateness)] += 1
         numbers[5] += sum(each.durations, _NONE) // _MICROSECOND
-        for duration in each.durations:
-            numbers[_TOOK + bisect_left(LIMITS, duration)] += 1
+        for first, spans in (_LATE, each.lateness), (_TOOK, each.durations):
+            for part, count in Counter(map(_part_of, spans)).items():
+                numbers[first + part] += count
     return sums
+
+
+_part_of = partial(bisect_left, LIMITS)
+"""Return which part of a histogram a span is in."""
 
 
 def _add(rows: dict[_Key, list[int]], key: _Key, numbers: list[int]) -> None:

@@ -14,7 +14,7 @@ from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.values import IN_WAITING, loaded_or_none, stored
 
 COUNTS: Final = """
-SELECT kind, state, sum(count) FROM job_counts
+SELECT kind, state, sum(count) FROM jobs_by_state
 WHERE :user_id IS NULL OR user_id = :user_id GROUP BY kind, state HAVING sum(count) > 0
 """
 
@@ -22,7 +22,7 @@ WHERE :user_id IS NULL OR user_id = :user_id GROUP BY kind, state HAVING sum(cou
 WRONG_COUNTS: Final = """
 WITH counted AS (
     SELECT user_id, kind, state, count(*) AS count FROM jobs GROUP BY user_id, kind, state
-), known AS (SELECT user_id, kind, state, count FROM job_counts WHERE count > 0)
+), known AS (SELECT user_id, kind, state, count FROM jobs_by_state WHERE count > 0)
 SELECT DISTINCT 'job counter ' || kind || ' ' || state FROM (
     SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM known)
     UNION ALL SELECT * FROM (SELECT * FROM known EXCEPT SELECT * FROM counted)
@@ -43,6 +43,8 @@ RECOUNT: Final = """
 INSERT INTO job_counts SELECT user_id, kind, state, count(*) FROM jobs
 GROUP BY user_id, kind, state
 """
+
+COUNTED: Final = "UPDATE counted SET job_id = (SELECT coalesce(max(id), 0) FROM jobs)"
 
 
 class SQLiteCounters:
@@ -100,4 +102,5 @@ def recount(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(FORGET)
     connection.execute(RECOUNT)
+    connection.execute(COUNTED)
     connection.execute("COMMIT")

@@ -16,6 +16,7 @@ from booper.clock import EPOCH
 from booper.errors import NotFound
 from booper.model.job import Job, State
 from booper.store.sqlite import bulk
+from booper.store.sqlite.count_rows import count_moves, count_new
 from booper.store.sqlite.damage import Watched, is_damage, set_aside, without_set_aside
 from booper.store.sqlite.job_columns import (
     COLUMNS,
@@ -73,7 +74,7 @@ ORDER BY id DESC LIMIT 1
 """
 
 COUNT_WAITING = f"""
-SELECT coalesce(sum(count), 0) FROM job_counts
+SELECT coalesce(sum(count), 0) FROM jobs_by_state
 WHERE user_id = :user_id AND kind IN ('request', 'run') AND {IN_WAITING}
 """
 
@@ -199,6 +200,9 @@ class JobRows:
             columns, values = _changes(before, after)
             seen = (before.id, str(before.state), before.owner, before.epoch)
             by_columns.setdefault(columns, []).append((*values, *seen))
+        is_whole = self._connection.damage is None  # else `check --repair` counts
+        if is_whole:
+            count_new(self._connection)
         try:
             for columns, rows in by_columns.items():
                 if columns and bulk.execute(self._connection, _update(columns), rows) != len(rows):
@@ -207,6 +211,8 @@ class JobRows:
             if error.sqlite_errorname == "SQLITE_CONSTRAINT_UNIQUE":
                 raise Taken(str(error)) from error
             raise
+        if is_whole:
+            count_moves(self._connection, pairs)
 
     def retag(self, job: Job, tags: Sequence[str]) -> None:
         """Replace a job's tags."""

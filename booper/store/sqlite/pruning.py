@@ -33,7 +33,7 @@ NEXT: Final = "SELECT id, inserted_at FROM jobs WHERE id > :behind ORDER BY id L
 
 # Of all users and kinds; their names come from the counters, for the index has them first.
 IN_WINDOW: Final = """
-SELECT jobs.id FROM job_counts AS counted CROSS JOIN jobs INDEXED BY jobs_by_id
+SELECT jobs.id FROM jobs_by_state AS counted CROSS JOIN jobs INDEXED BY jobs_by_id
     ON jobs.user_id = counted.user_id AND jobs.kind = counted.kind AND jobs.state = counted.state
 WHERE counted.state = :state AND counted.count > 0 AND jobs.state <> 'executing'
     AND jobs.id > :behind AND jobs.id <= :until

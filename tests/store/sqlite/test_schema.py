@@ -87,6 +87,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "pruning": {"id": 1, "begins_at": 0},
     "pulse": {"id": 1, "beat_at": 1},
     "job_counts": {"user_id": USER, "kind": "callback", "state": "scheduled", "count": 0},
+    "counted": {"one": 1, "job_id": 1},
     "buckets": {
         "user_id": USER,
         "origin": "https://target.test",
@@ -167,6 +168,8 @@ CHECKS: list[tuple[str, str, list[dict[str, Any]]]] = [
     ("schedules", "ended_at IS NULL OR next_at IS NULL", [{"ended_at": 1}]),
     ("alone", "id = 1", [{"id": 2}]),
     ("job_counts", "count >= 0", [{"count": -1}]),
+    ("counted", "one = 1", [{"one": 2}]),
+    ("counted", "job_id >= 0", [{"job_id": -1}]),
     ("jobs", "length(uuid) = 16", [{"uuid": b"x" * 36}]),
     (
         "jobs",
@@ -470,6 +473,7 @@ def test_every_table_has_a_good_row_in_the_table() -> None:
         migrate(connection, ":memory:")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("DELETE FROM pruning")
+        connection.execute("DELETE FROM counted")
         for table in ROWS:
             insert(connection, table)
         names = connection.execute(
