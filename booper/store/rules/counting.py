@@ -5,7 +5,6 @@ Of what an alert may be about there is an incident as well.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from uuid import UUID
 
 import msgspec
 
@@ -24,7 +23,7 @@ _NONE = timedelta(0)
 
 def count_settled(transaction: Transaction, settlements: Sequence[Settlement]) -> None:
     """Count attempts that have come to their end, those of one origin and bucket at once."""
-    ended: dict[tuple[UUID, str, datetime], list[Settlement]] = {}
+    ended: dict[tuple[int, str, datetime], list[Settlement]] = {}
     begins_at = ends_at = EPOCH
     for each in settlements:
         claimed = each.claimed
@@ -32,33 +31,35 @@ def count_settled(transaction: Transaction, settlements: Sequence[Settlement]) -
             if not begins_at <= each.at < ends_at:  # nearly all end in the same five minutes
                 begins_at = begin_of(each.at, MINUTES)
                 ends_at = begins_at + MINUTES
-            key = claimed.user_id, claimed.origin, begins_at
-            if key in ended:
-                ended[key].append(each)
-            else:
+            key = claimed.user_id.int, claimed.origin, begins_at
+            if (group := ended.get(key)) is None:
                 ended[key] = [each]
+            else:
+                group.append(each)
     if not ended:
         return
-    happened = [_happened(*key, group) for key, group in ended.items()]
+    happened = [_happened(begins_at, group) for (_, _, begins_at), group in ended.items()]
     transaction.buckets.add(happened)
     if any(each.discarded for each in happened):
         _note_discarded(transaction, [each.settled for each in settlements])
 
 
-def _happened(user_id: UUID, origin: str, at: datetime, ended: Sequence[Settlement]) -> Happened:
+def _happened(at: datetime, ended: Sequence[Settlement]) -> Happened:
+    """Return what has happened to attempts of one user and origin."""
+    claimed = ended[0].claimed
     states = [each.settled.state for each in ended]
     completed = states.count(State.COMPLETED)
     return Happened(
         at,
-        user_id,
-        origin,
+        claimed.user_id,
+        claimed.origin,
         completed,
         failed=len(ended) - completed,
         discarded=states.count(State.DISCARDED),
         lateness=[
-            max(claimed.attempted_at - claimed.scheduled_at, _NONE)
+            max(job.attempted_at - job.scheduled_at, _NONE)
             for each in ended
-            if (claimed := each.claimed).attempted_at is not None and not each.was_held
+            if (job := each.claimed).attempted_at is not None and not each.was_held
         ],
         durations=[each.duration for each in ended if each.duration is not None],
     )

@@ -52,6 +52,8 @@ def create_plain(
 
     Of a user who has `max_waiting` jobs that wait no more are made; 0 sets no limit.
     """
+    if not max_waiting:
+        return _insert_plain(transaction, asked)
     return _create_plain(transaction, asked, Room(transaction, max_waiting))
 
 
@@ -121,17 +123,21 @@ def _create_plain(
     transaction: Transaction, asked: Sequence[Prepared], room: Room
 ) -> list[Created | BooperError]:
     if not room.is_limited:
-        return [*_insert_plain(transaction, asked)]
+        return _insert_plain(transaction, asked)
     refused = [room.take(item.asked.new) for item in asked]
     taken = [item for item, error in zip(asked, refused, strict=True) if error is None]
     made = iter(_insert_plain(transaction, taken))
     return [next(made) if error is None else error for error in refused]
 
 
-def _insert_plain(transaction: Transaction, plain: Sequence[Prepared]) -> list[Created]:
+def _insert_plain(
+    transaction: Transaction, plain: Sequence[Prepared]
+) -> list[Created | BooperError]:
     """Write plain creates, which are of jobs; return each one's result, in order."""
-    drafts = [cast(Draft, item.made) for item in plain]
-    created = [Created(job, is_duplicate=False) for job in transaction.jobs.insert(drafts)]
+    drafts = cast(list[Draft], [item.made for item in plain])
+    created: list[Created | BooperError] = [
+        Created(job, is_duplicate=False) for job in transaction.jobs.insert(drafts)
+    ]
     if transaction.is_damaged:
         _check_claimable(transaction, created)
     return created
