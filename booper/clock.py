@@ -21,13 +21,12 @@ del _datetime
 
 
 def plain(at: datetime) -> datetime:
-    """Return an aware time in UTC as a `datetime` itself, whatever subclass of it was given.
-
-    Raises:
-        TypeError: `at` has no zone.
-    """
+    """Return an aware time as a plain `datetime` in UTC. Raises: TypeError, it has no zone."""
     return EPOCH + type(EPOCH).__sub__(at, EPOCH)
 
+
+wall_seconds = time.time
+"""The seconds since 1970 of the system's clock, for the lines of a log alone."""
 
 monotonic = time.perf_counter
 """Seconds that only grow, for measuring how long something took; real whatever the clock."""

@@ -85,7 +85,9 @@ class Dispatcher:
             else:
                 await response(scope, receive, send)
         except BooperError as error:  # a stream that could not begin
-            await _with_id(ProblemResponse(error), current_id.get())(scope, receive, send)
+            response = ProblemResponse(error)
+            response.raw_headers.append((HEADER, current_id.get()))
+            await response(scope, receive, send)
         finally:
             if share.size:
                 share.release()
@@ -107,7 +109,8 @@ class Dispatcher:
             if operation is None:
                 route, response = await self._beside(scope, receive, headers, methods)
                 self._services.requests[route, response.status_code] += 1
-                return _with_id(response, request_id)
+                response.raw_headers.append((HEADER, request_id))
+                return response
             route = operation.route
             principal = await identify(headers, operation.access, self._services)
             if line is not None:
@@ -126,7 +129,8 @@ class Dispatcher:
         except Exception as error:  # an operation's own fault; the server is to hear of it
             response = FaultResponse(error)
         self._services.requests[route, response.status_code] += 1
-        return _with_id(response, request_id)
+        response.raw_headers.append((HEADER, request_id))
+        return response
 
     async def _beside(
         self,
@@ -191,12 +195,6 @@ class Routes(Generic[R]):
             return {}, _NO_PARAMETERS
         methods, names = self._of_group[group]
         return methods, dict(zip(names, match.groups()[group:], strict=False))
-
-
-def _with_id(response: Response, request_id: str) -> Response:
-    """Return a response with the id of its request."""
-    response.raw_headers.append((HEADER, request_id.encode("ascii")))
-    return response
 
 
 def _expression(path: str) -> str:

@@ -32,7 +32,7 @@ _SILENT: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 _LINE: Final = "%(method)s %(path)s from %(client)s: %(status)s in %(duration_ms).0f ms"
 
-current_id: ContextVar[str] = ContextVar("current_id", default="")
+current_id: ContextVar[bytes] = ContextVar("current_id", default=b"")
 """The id of the request that is responded to, empty where there is none."""
 
 
@@ -44,16 +44,14 @@ class RequestIds:
     """
 
     def __init__(self) -> None:
-        self._prefix = f"{secrets.token_hex(6)}-"
+        self._prefix = f"{secrets.token_hex(6)}-".encode()
         self._numbers = count(1)
 
-    def of(self, headers: Mapping[bytes, bytes]) -> str:
+    def of(self, headers: Mapping[bytes, bytes]) -> bytes:
         """Return the id of a request with these headers, and note it for what is logged."""
-        given = headers.get(HEADER)
-        if given is not None and _WELL_FORMED.fullmatch(given):
-            found = given.decode("ascii")
-        else:
-            found = f"{self._prefix}{next(self._numbers):x}"
+        found = headers.get(HEADER)
+        if found is None or not _WELL_FORMED.fullmatch(found):
+            found = b"%b%x" % (self._prefix, next(self._numbers))
         current_id.set(found)
         return found
 

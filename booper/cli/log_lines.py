@@ -9,6 +9,7 @@ import msgspec
 
 from booper.api.request_log import current_id
 from booper.cli.text import ascii_json, one_line, printable
+from booper.clock import wall_seconds
 
 FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
@@ -37,6 +38,30 @@ _NO_FIELDS: Final[Mapping[str, Any]] = {}
 _LEVELS: Final = {name: name.lower() for name in logging.getLevelNamesMapping()}
 
 _encode: Final = msgspec.json.Encoder().encode
+
+
+class Record(logging.LogRecord):
+    """A record of what a line may show, and nothing of files and threads, which takes longer."""
+
+    def __init__(
+        self,
+        name: str,
+        level: int,
+        pathname: str,
+        lineno: int,
+        msg: object,
+        args: Any,
+        exc_info: Any,
+        func: str | None = None,
+        sinfo: str | None = None,
+    ) -> None:
+        self.name, self.msg, self.args = name, msg, args
+        if args and len(args) == 1 and isinstance(args[0], Mapping) and args[0]:
+            self.args = args[0]  # for `%(name)s`, as the module does it
+        self.levelno, self.levelname = level, logging.getLevelName(level)
+        self.exc_info, self.exc_text, self.stack_info = exc_info, None, sinfo
+        self.created = wall_seconds()
+        self.msecs = self.created % 1 * 1000
 
 
 class _Formatter(logging.Formatter):
@@ -68,7 +93,7 @@ class LineFormatter(_Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a record's line, and what was raised below it."""
-        request_id = current_id.get()
+        request_id = current_id.get().decode("ascii")
         if record.exc_info or record.exc_text or record.stack_info:
             if request_id:
                 record = logging.makeLogRecord(vars(record))
@@ -101,7 +126,7 @@ class JSONFormatter(_Formatter):
             "message": record.getMessage(),
         }
         if request_id := current_id.get():
-            values["request_id"] = request_id
+            values["request_id"] = request_id.decode("ascii")
         values |= vars(record).get("fields", _NO_FIELDS)
         if record.exc_info:
             values["exception"] = record.exc_text or self.formatException(record.exc_info)

@@ -7,7 +7,7 @@ import sys
 import threading
 from typing import TextIO
 
-from booper.cli.log_lines import JSONFormatter, LineFormatter
+from booper.cli.log_lines import JSONFormatter, LineFormatter, Record
 from booper.log_settings import Logging
 
 log = logging.getLogger("booper")
@@ -58,6 +58,7 @@ def log_to(stream: TextIO, settings: Logging) -> None:
     (https://docs.python.org/3/howto/logging.html#optimization)
     """
     logging._srcfile = None
+    logging.setLogRecordFactory(Record)
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.config.dictConfig(
         {

@@ -123,7 +123,7 @@ def test_a_long_text_keeps_its_two_ends() -> None:
 
 def test_a_line_of_a_request_names_it() -> None:
     """In both forms, above a traceback too."""
-    token = current_id.set("abc-1")
+    token = current_id.set(b"abc-1")
     try:
         lines = [form().format(record(msg="x")) for form in (LineFormatter, JSONFormatter)]
         failed = LineFormatter().format(record(**raised("y")))
