@@ -84,9 +84,14 @@ class Waits:
 
     def _last_ended(self, due: Due) -> _Ended | None:
         """Return what has ended last of all that held a job back."""
+        looking = self._looking
+        if looking is not None and looking.until <= due.at:
+            looking = None
+        if not self._ended:
+            return looking
         names = (ALL_TARGETS, *names_of(due.origin), _breaker_name(due.origin))
         # Of two that ended together, the one that was meant: a pause is often ended after a sleep.
-        known = [*map(self._ended.get, names), self._looking]
+        known = [*map(self._ended.get, names), looking]
         held = [one for one in known if one is not None and one.until > due.at]
         return max(held, key=lambda one: one.until, default=None)
 
