@@ -8,7 +8,6 @@ import shlex
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
-from urllib.parse import urlencode
 
 import msgspec
 
@@ -35,23 +34,6 @@ def codes_of(fields: Mapping[str, Any], url: str) -> Codes:
     """Return programs that create a job with these fields at the booper that has this URL."""
     hidden = tuple(name for name, each in fields.get("headers", {}).items() if each == REDACTED)
     return Codes(_curl(fields, url), _python(fields, url), _javascript(fields, url), hidden)
-
-
-def curl_of_request(method: str, url: str, headers: Mapping[str, str], body: str | None) -> str:
-    """Return a curl command that sends a request as a job does."""
-    parts = [f"curl -X {shlex.quote(method)} {shlex.quote(url)}"]
-    parts += [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items()]
-    if body is not None:
-        parts.append(f"--data-raw {shlex.quote(body)}")
-    return " \\\n  ".join(parts)
-
-
-def with_query(url: str, query: Mapping[str, Any]) -> str:
-    """Return a URL with the parameters of a query."""
-    if not query:
-        return url
-    before, mark, fragment = url.partition("#")
-    return f"{before}{'&' if '?' in before else '?'}{urlencode(query, doseq=True)}{mark}{fragment}"
 
 
 def _curl(fields: Mapping[str, Any], url: str) -> str:

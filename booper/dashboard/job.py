@@ -7,6 +7,8 @@ import msgspec
 from starlette.responses import Response
 
 from booper.api.access import Access
+from booper.dashboard.job_curl import curl_of, last_request
+from booper.dashboard.job_times import times_of
 from booper.dashboard.visit import Page, Visit
 from booper.model.event import ERROR, REQUEST, RESPONSE
 
@@ -33,12 +35,15 @@ async def show(visit: Visit) -> Response:
     timeline = (await visit.get(f"{path}/timeline"))["data"]
     query = {"job_id": job["job_id"], "order_by": "inserted_at,asc", "limit": MAX_ENTRIES}
     log = await visit.get("/api/logs", query)
+    attempts = list(attempts_in(log["data"]))
     return visit.page(
         "job.html",
         title=f"Job {job['job_id']}",
         job=job,
         timeline=timeline,
-        attempts=list(attempts_in(log["data"])),
+        attempts=attempts,
+        times=times_of(job["job"], [] if "next_cursor" in log else log["data"]),
+        curl=curl_of(job["args"], last_request(attempts)),
         is_cut="next_cursor" in log,
     )
 

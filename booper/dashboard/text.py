@@ -1,6 +1,7 @@
 """How values read on a page: times, durations, sizes, JSON, and text that hides nothing."""
 
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -38,6 +39,21 @@ def visible_json(text: str) -> str:
 def _escape_in_json(found: re.Match[str]) -> str:
     units = found[0].encode("utf-16-be")
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+
+
+def visible_word(text: str) -> str:
+    r"""Return text quoted for a shell; one with hidden characters as bash's `$'\u202e'`."""
+    if not has_hidden(text):
+        return shlex.quote(text)
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"$'{_HIDDEN.sub(_escape_in_shell, escaped)}'"
+
+
+def _escape_in_shell(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
 def has_hidden(text: str) -> bool:
