@@ -24,6 +24,7 @@ from booper.dashboard import (
     keys,
     new,
     origins,
+    schedule_form,
     schedules,
     sign_in,
     status,
@@ -49,6 +50,7 @@ PAGES: Final[Sequence[Page]] = (
     *keys.PAGES,
     *status.PAGES,
     *schedules.PAGES,
+    *schedule_form.PAGES,
     *audit.PAGES,
 )
 """All pages, and the changes that their forms ask for."""

@@ -18,6 +18,7 @@ from booper.dashboard.new_form import (
     WAYS,
     Meant,
     Typed,
+    at_fields,
     blank,
     filled,
     read,
@@ -168,17 +169,6 @@ def _field(error: FieldError) -> str:
     return error.pointer.removeprefix("/").partition("/")[0]
 
 
-def _at_fields(errors: Sequence[FieldError]) -> Mapping[str, Sequence[str]]:
-    """Return what is wrong with each field; of what lies in one, with where."""
-    found = dict[str, list[str]]()
-    for error in errors:
-        name = _field(error)
-        place = error.pointer.removeprefix(f"/{name}").removeprefix("/")
-        place = place.replace("~1", "/").replace("~0", "~")
-        found.setdefault(name, []).append(f"{place}: {error.detail}" if place else error.detail)
-    return found
-
-
 def _page(
     visit: Visit,
     typed: Typed,
@@ -202,7 +192,7 @@ def _page(
         notes=notes,
         command=command,
         no_command=no_command,
-        wrong=_at_fields(errors),
+        wrong=at_fields(errors),
         errors=errors,
         refused=str(refusal.error) if refusal and not errors else None,
         checked=checked,

@@ -107,6 +107,17 @@ def write(args: Mapping[str, Any]) -> Typed:
     return {**blank(), **texts}
 
 
+def at_fields(errors: Sequence[FieldError]) -> Mapping[str, Sequence[str]]:
+    """Return what is wrong with each field; of what lies in one, with where."""
+    found = dict[str, list[str]]()
+    for error in errors:
+        name = error.pointer.removeprefix("/").partition("/")[0]
+        place = error.pointer.removeprefix(f"/{name}").removeprefix("/")
+        place = place.replace("~1", "/").replace("~0", "~")
+        found.setdefault(name, []).append(f"{place}: {error.detail}" if place else error.detail)
+    return found
+
+
 def _read(name: str, text: str, typed: Typed) -> Any:
     match CREATE_FIELDS[name].kind:
         case FieldKind.OBJECT:

@@ -28,6 +28,10 @@ NEEDS = {
     ("POST", "/schedules/{schedule_id}/disable"): ("write", 303),
     ("POST", "/schedules/{schedule_id}/enable"): ("write", 303),
     ("POST", "/schedules/{schedule_id}/delete"): ("write", 303),
+    ("GET", "/schedules/{schedule_id}/change"): ("write", 200),
+    ("POST", "/schedules/{schedule_id}/change"): ("write", 409),  # of a form that nobody has seen
+    ("GET", "/schedules/{schedule_id}/state"): ("write", 200),
+    ("POST", "/schedules/{schedule_id}/state"): ("write", 409),
     ("GET", "/logs/{log_id}/body"): ("read", 200),
     ("GET", "/new"): ("write", 200),
     ("POST", "/new"): ("write", 422),  # no URL is given
@@ -122,7 +126,7 @@ async def test_a_reader_neither_sees_nor_makes_a_change_of_a_schedule(
     page = filled("/schedules/{schedule_id}", ids)
     seen = await browser.see(page)
     offered = {*seen.values("form", "action"), *seen.values("a", "href")}
-    changes = {f"{page}/{change}" for change in ("run", "disable", "delete")}
+    changes = {f"{page}/{change}" for change in ("run", "disable", "delete", "change", "state")}
     assert changes & offered == (changes if scope == "write" else set())
     await browser.submit(f"{page}/disable")
     is_disabled = (await api.read(f"/api{page}"))["disabled_at"] is not None
