@@ -11,6 +11,7 @@ from booper.api.call import Call
 from booper.api.operations import Data, DescribedResponse, Documentation, Operation
 from booper.api.responses import JSONResponse
 from booper.model.job import OWN_KINDS, State
+from booper.store.counters import MAX_DUE
 from booper.wire.timestamps import precise
 
 DAY: Final = timedelta(days=1)
@@ -29,11 +30,22 @@ class TodayResource(msgspec.Struct, frozen=True, kw_only=True):
     skipped: int
 
 
+class DueNow(msgspec.Struct, frozen=True):
+    """How many jobs wait though their time has come."""
+
+    count: int
+    are_more: bool
+
+
 class CountsResource(msgspec.Struct, frozen=True, kw_only=True):
-    """A user's requests and runs by their states as stored, and what happened today."""
+    """A user's requests and runs by their states as stored, and what happened today.
+
+    `due` are those that wait though their time has come; if there `are_more`, they are not counted.
+    """
 
     now: str
     jobs: dict[str, int]
+    due: DueNow
     today: TodayResource
 
 
@@ -42,6 +54,7 @@ async def counts(call: Call) -> Response:
     counters, now = call.services.store.counters, call.services.clock.now()
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     found = await counters.jobs(call.user_id)
+    due = (await counters.due_of(call.user_id, now)).count
     buckets = await counters.minutes(call.user_id, midnight, midnight + DAY)
     resource = CountsResource(
         now=precise(now),
@@ -50,6 +63,7 @@ async def counts(call: Call) -> Response:
             for state in State
             if state is not State.AVAILABLE
         },
+        due=DueNow(due, due >= MAX_DUE),
         today=TodayResource(
             since=precise(midnight),
             completed=sum(bucket.completed for bucket in buckets),
@@ -71,6 +85,7 @@ _EXAMPLE: Final = {
         "discarded": 2,
         "cancelled": 0,
     },
+    "due": {"count": 0, "are_more": False},
     "today": {
         "since": "2030-01-01T00:00:00.000000Z",
         "completed": 58,

@@ -33,6 +33,12 @@ class Counters(Protocol):
     async def due(self, now: datetime) -> DueCount:
         """Return how many jobs wait though their time has come, up to `MAX_DUE`."""
 
+    async def due_of(self, user_id: UUID, now: datetime) -> DueCount:
+        """Return how many requests and runs of a user wait though their time has come.
+
+        Up to `MAX_DUE`.
+        """
+
     async def minutes(
         self, user_id: UUID | None, since: datetime, until: datetime
     ) -> Sequence[Bucket]:

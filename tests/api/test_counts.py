@@ -33,6 +33,7 @@ async def test_jobs_are_counted_by_their_states_and_by_what_happened_today(
     assert await api.read("/api/counts") == {
         "now": "2030-01-01T12:00:00.000000Z",
         "jobs": {**NONE, "scheduled": 1, "completed": 1, "discarded": 1},
+        "due": {"count": 0, "are_more": False},
         "today": {
             "since": "2030-01-01T00:00:00.000000Z",
             **NOTHING,
@@ -41,6 +42,20 @@ async def test_jobs_are_counted_by_their_states_and_by_what_happened_today(
             "discarded": 1,
         },
     }
+
+
+async def test_what_is_held_back_is_due(booper: Booper, api: Api, admin: Api) -> None:
+    """Its time has come; another user's is not counted, nor are reports to send."""
+    await admin.act("/api/pause", {})
+    key = (await admin.act("/api/keys", {"name": "bob", "user": "bob"}))["key"]
+    for _ in range(2):
+        await api.create(callback_url="https://target.test/")
+    await api.create_schedule()
+    await api.create(schedule_in=1)
+    await booper.wait_idle()
+    assert (await api.read("/api/counts"))["due"] == {"count": 3, "are_more": False}
+    async with Api(booper.asgi, key) as other:
+        assert (await other.read("/api/counts"))["due"]["count"] == 0
 
 
 async def test_a_day_begins_at_midnight_in_utc(

@@ -40,15 +40,23 @@ async def test_home_shows_how_many_jobs_there_are_and_what_is_next(
     assert "2030-01-01 13:00:00" in home.text
 
 
-async def test_home_of_who_may_only_read_has_no_numbers_of_others(
-    booper: Booper, keys: dict[str, str]
+async def test_home_of_who_may_only_read_has_nothing_of_others(
+    booper: Booper, api: Api, admin: Api, keys: dict[str, str]
 ) -> None:
-    """What is due counts everybody's jobs, so only administrators see it."""
+    """Neither their numbers nor origins and pauses, which are everybody's."""
+    await api.create(url="https://secret.test/")
+    await booper.wait_idle()
+    await admin.act("/api/pause", {"host": "secret.test"})
+    await api.create(url="https://secret.test/")
     async with Browser(booper.asgi) as browser:
-        await browser.sign_in(keys["read"])
+        await browser.sign_in(keys["other"])
         home = await browser.see("/")
-    assert "0waiting" in home.text
-    assert "due now" not in home.text
+        await browser.sign_in(keys["read"])
+        own = await browser.see("/")
+    assert "0waiting 0due now 0running 0completed today" in home.text
+    assert "secret.test" not in home.text
+    assert "1due now" in own.text
+    assert "Origins" not in own.text
 
 
 async def test_home_says_what_is_paused(browser: Browser, admin: Api) -> None:

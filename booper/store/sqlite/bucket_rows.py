@@ -21,6 +21,9 @@ NUMBERS: Final = (
     *(f"late_{place}" for place in range(PARTS)),
     *(f"took_{place}" for place in range(PARTS)),
 )
+_FIRST: Final = 2
+"""The place of the first number in a row; sums of nothing are NULL."""
+
 _LATE: Final = NUMBERS.index("late_0")
 _TOOK: Final = NUMBERS.index("took_0")
 
@@ -43,7 +46,6 @@ GROUP BY origin, begins_at ORDER BY begins_at, origin
 SPAN: Final = f"""
 SELECT '', :since, {", ".join(f"sum({name})" for name in NUMBERS)} FROM buckets
 WHERE user_id = :user_id AND origin = '' AND begins_at >= :since AND begins_at < :until
-HAVING count(*) > 0
 """
 
 MAX_HOURS: Final = 10_000
@@ -127,7 +129,9 @@ def read_spans(
     found, last, step = list[Bucket](), stored(until), every // _MICROSECOND
     for begin in range(stored(since), last, step):
         values = {"user_id": user_id.bytes, "since": begin, "until": min(begin + step, last)}
-        found += [_bucket(row) for row in connection.execute(SPAN, values)]
+        row = connection.execute(SPAN, values).fetchone()
+        if row[_FIRST] is not None:
+            found.append(_bucket(row))
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from booper.model.bucket import Bucket
-from booper.model.job import Kind, State
+from booper.model.job import OWN_KINDS, WAITING, Kind, State
 from booper.store.counters import MAX_DUE, DueCount
 from booper.store.sqlite.bucket_rows import read_buckets, read_origins, read_spans
 from booper.store.sqlite.connection import Connection
@@ -34,6 +34,22 @@ SELECT count(*), min(scheduled_at) FROM (
     SELECT scheduled_at FROM jobs
     WHERE {IN_WAITING} AND scheduled_at <= :now
     ORDER BY scheduled_at LIMIT :limit
+)
+"""
+
+_DUE_OF: Final = """
+SELECT scheduled_at FROM jobs INDEXED BY jobs_by_time
+WHERE user_id = :user_id AND kind = '{kind}' AND state = '{state}' AND state <> 'executing'
+    AND scheduled_at <= :now
+"""
+
+DUE_OF: Final = f"""
+SELECT count(*), min(scheduled_at) FROM (
+    {
+    "UNION ALL".join(
+        _DUE_OF.format(kind=kind, state=state) for kind in OWN_KINDS for state in sorted(WAITING)
+    )
+} LIMIT :limit
 )
 """
 
@@ -64,6 +80,14 @@ class SQLiteCounters:
         values = {"now": stored(now), "limit": MAX_DUE}
         count, oldest = await self._reader.run(
             lambda opened: opened.execute(DUE, values).fetchone()
+        )
+        return DueCount(count, loaded_or_none(oldest))
+
+    async def due_of(self, user_id: UUID, now: datetime) -> DueCount:
+        """Return how many requests and runs of a user wait though their time has come."""
+        values = {"user_id": user_id.bytes, "now": stored(now), "limit": MAX_DUE}
+        count, oldest = await self._reader.run(
+            lambda opened: opened.execute(DUE_OF, values).fetchone()
         )
         return DueCount(count, loaded_or_none(oldest))
 

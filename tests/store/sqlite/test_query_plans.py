@@ -26,11 +26,13 @@ from msgspec.structs import fields, replace
 from booper.api.filters import query_readers
 from booper.api.jobs import ORDER_FIELDS
 from booper.model.event import EVENTS
-from booper.model.job import OWN_KINDS, UNFINISHED, Kind, State
+from booper.model.job import OWN_KINDS, UNFINISHED, WAITING, Kind, State
+from booper.store.counters import MAX_DUE
 from booper.store.rules.changing import RETRYABLE_STATES
 from booper.store.sqlite import listing as lists
 from booper.store.sqlite import logs, schedules
 from booper.store.sqlite.bucket_rows import MAX_HOURS, ORIGINS, SPAN
+from booper.store.sqlite.counters import DUE_OF
 from booper.store.sqlite.listing import Listing
 from booper.store.sqlite.schema import migrate
 from booper.store.values import JobFilter, Page, Place
@@ -275,3 +277,13 @@ def test_numbers_of_a_time_read_no_time_but_the_one_asked_for(
     plan = [text for *_, text in steps(database, ORIGINS, {"since": 0, "until": 1})]
     assert "SEARCH buckets USING INDEX buckets_by_time (begins_at>? AND begins_at<?)" in plan
     assert f"LIMIT {MAX_HOURS}" in ORIGINS
+
+
+def test_what_is_due_of_a_user_is_read_from_an_index_alone(database: sqlite3.Connection) -> None:
+    """For each kind and state up to now, and no more than is counted."""
+    values = {"user_id": USER.bytes, "now": 1, "limit": MAX_DUE}
+    plan = reads(steps(database, DUE_OF, values))
+    by_time = r"SEARCH jobs USING COVERING INDEX jobs_by_time"
+    columns = r"\(user_id=\? AND kind=\? AND state=\? AND scheduled_at<\?\)"
+    assert len(plan) == len(OWN_KINDS) * len(WAITING)
+    assert all(re.fullmatch(f"{by_time} {columns}", step) for step in plan), plan
