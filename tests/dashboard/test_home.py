@@ -17,6 +17,7 @@ from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
 
+MINUTES = {60: "1 min", 300: "5 min"}
 MAX_PAGE_BYTES = 60_000  # issue 22
 
 
@@ -153,7 +154,7 @@ async def test_charts_are_equal_to_what_the_api_has(
         assert parts == pytest.approx({name: high for name, high in heights.items() if high})
         late = span["late_p50_seconds"], span["late_p99_seconds"]
         none = "over 5 min" if completed + failed else "\u2013"  # the last part has no limit
-        shown = [none if value is None else f"{value:.3g} s" for value in late]
+        shown = [none if value is None else MINUTES.get(value, f"{value:.3g} s") for value in late]
         assert row == [day, str(completed), str(failed), *shown]
     late_bars = found.charts["Lateness, last 30 days; the table has the numbers"]
     has_bar = [bool(parts) for _, parts in late_bars]
