@@ -8,11 +8,12 @@ from uuid import UUID
 import msgspec
 
 from booper.errors import FieldError, InvalidRequest
-from booper.model.job import OWN_KINDS, Kind, State
+from booper.model.job import OWN_KINDS, REPORTS, Kind, State
 from booper.model.moment import Moment, parse_moment
 from booper.store.values import JobFilter
 
 MAX_PREFIX_LENGTH: Final = 8_192
+MAX_ID: Final = 2**63 - 1
 
 
 class FilterBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,6 +44,7 @@ def query_readers(now: datetime) -> Mapping[str, Callable[[list[str]], Any]]:
         "host": lambda texts: _text(texts[-1]).lower().removesuffix("/"),
         "before": moment,
         "after": moment,
+        "reports_of": lambda texts: _number(texts[-1]),
     }
 
 
@@ -50,13 +52,14 @@ def query_filter(values: Mapping[str, Any]) -> JobFilter:
     """Put the values of query parameters together."""
     return JobFilter(
         states=values["state"] or frozenset(),
-        kinds=values["kind"] or OWN_KINDS,
+        kinds=values["kind"] or (OWN_KINDS if values["reports_of"] is None else REPORTS),
         tag=values["tag"],
         schedule_id=values["schedule_id"],
         url_prefix=values["url_prefix"],
         host=values["host"],
         before=values["before"],
         after=values["after"],
+        reports_of=values["reports_of"],
     )
 
 
@@ -114,6 +117,12 @@ def _text(text: str) -> str:
     if not 0 < len(text) <= MAX_PREFIX_LENGTH:
         raise ValueError(f"must have 1 to {MAX_PREFIX_LENGTH} characters, got {len(text)}")
     return text
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and 0 < int(text) <= MAX_ID):
+        raise ValueError(f"expected the number of a job, got {text[:40]!r}")
+    return int(text)
 
 
 def _uuid(text: str) -> UUID:

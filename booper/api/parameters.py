@@ -79,4 +79,10 @@ FILTERS: Final = (
     ),
     Parameter("before", "Only jobs scheduled before this time", MOMENT, "2030-02-01T00:00:00Z"),
     Parameter("after", "Only jobs scheduled after this time", MOMENT, "2030-01-01T00:00:00Z"),
+    Parameter(
+        "reports_of",
+        "The number of a job; lists its callbacks and webhook events, unless `kind` says otherwise",
+        whole(1, 2**63 - 1),
+        29180,
+    ),
 )

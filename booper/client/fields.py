@@ -95,9 +95,10 @@ class JobFilter(TypedDict, total=False):
 
 
 class Listed(JobFilter, total=False):
-    """Which jobs to list: booper's own too, by their kind."""
+    """Which jobs to list: booper's own too, by their kind or by the job that they report."""
 
     kind: Kind | Sequence[Kind]
+    reports_of: int
 
 
 class Many(JobFilter, total=False):

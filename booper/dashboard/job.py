@@ -1,6 +1,6 @@
 """A job: its fields, its timeline, its attempts with what was sent and received, its changes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +13,7 @@ from booper.dashboard.visit import Page, Visit
 from booper.model.event import ERROR, REQUEST, RESPONSE
 
 MAX_ENTRIES: Final = 100
+MAX_REPORTS: Final = 20
 
 _CHANGES: Final = {"cancel": "cancelled", "retry": "retried", "run": "run"}
 """What can be done to a job, and the notice of it."""
@@ -36,6 +37,7 @@ async def show(visit: Visit) -> Response:
     query = {"job_id": job["job_id"], "order_by": "inserted_at,asc", "limit": MAX_ENTRIES}
     log = await visit.get("/api/logs", query)
     attempts = list(attempts_in(log["data"]))
+    reports = await _reports(visit, job)
     return visit.page(
         "job.html",
         title=f"Job {job['job_id']}",
@@ -44,8 +46,19 @@ async def show(visit: Visit) -> Response:
         attempts=attempts,
         times=times_of(job["job"], [] if "next_cursor" in log else log["data"]),
         curl=curl_of(job["args"], last_request(attempts)),
+        reports=reports["data"],
+        are_more_reports="next_cursor" in reports,
         is_cut="next_cursor" in log,
     )
+
+
+async def _reports(visit: Visit, job: Any) -> Mapping[str, Any]:
+    """Return the newest callbacks and webhook events of a job as the API lists them."""
+    if not any(name in job["args"] for name in ("callback_url", "webhook_url")):
+        return {"data": []}
+    query = {"reports_of": job["job_id"], "limit": MAX_REPORTS}
+    found: Mapping[str, Any] = await visit.get("/api/jobs", query)
+    return found
 
 
 def attempts_in(entries: Sequence[Any]) -> Iterable[Attempt]:

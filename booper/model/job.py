@@ -52,6 +52,9 @@ class Kind(StrEnum):
 OWN_KINDS = (Kind.REQUEST, Kind.RUN)
 """What users asked for; the others are listed only when asked for."""
 
+REPORTS = (Kind.CALLBACK, Kind.WEBHOOK)
+"""What tells users of a job."""
+
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One request to be sent at its time, and how far it has come.

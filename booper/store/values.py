@@ -209,7 +209,10 @@ class Part(msgspec.Struct, Generic[T], frozen=True):
 
 
 class JobFilter(msgspec.Struct, frozen=True):
-    """Which jobs; every part that is given must hold. `before` and `after` bound `scheduled_at`."""
+    """Which jobs; every part that is given must hold. `before` and `after` bound `scheduled_at`.
+
+    `reports_of` is the number of the job that they report.
+    """
 
     states: frozenset[State] = frozenset()
     kinds: Sequence[Kind] = OWN_KINDS
@@ -219,6 +222,7 @@ class JobFilter(msgspec.Struct, frozen=True):
     host: str | None = None
     before: datetime | None = None
     after: datetime | None = None
+    reports_of: int | None = None
 
 
 class BulkResult(msgspec.Struct, frozen=True, gc=False):

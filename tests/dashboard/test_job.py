@@ -110,6 +110,33 @@ async def test_hidden_headers_are_named(browser: Browser, api: Api) -> None:
     assert "s3cr3t" not in response.text
 
 
+async def test_reports_of_a_job_are_shown(
+    browser: Browser, booper: Booper, api: Api, target: FakeTarget
+) -> None:
+    """Newest first, each with what it says and a link to it; a job without any has no such part."""
+    plain = await api.create_id()
+    urls = {"callback_url": "https://callback.test/<b>", "webhook_url": "https://webhook.test/"}
+    job_id = await api.create_id(**urls, schedule_in=3600)
+    assert "Reports" not in (await browser.see(f"/jobs/{plain}")).text
+    assert "Nothing has been reported yet" in (await browser.see(f"/jobs/{job_id}")).text
+    await api.act(f"/api/jobs/{job_id}/run")
+    await booper.wait_idle()
+    listed = await api.read("/api/jobs", f"reports_of={job_id}&limit=100")
+    said = [each["args"]["body"].get("type", "callback") for each in listed]
+    assert sorted(said) == [
+        "callback",
+        "job.finished",
+        "job.request",
+        "job.response",
+        "job.started",
+    ]
+    seen = await browser.see(f"/jobs/{job_id}")
+    for each, name in zip(listed, said, strict=True):
+        assert f"{each['job_id']} {name} completed {each['args']['url']}" in seen.text
+        assert f"/jobs/{each['job_id']}" in seen.links
+        await browser.see(f"/jobs/{each['job_id']}")
+
+
 async def test_times_are_those_of_the_last_attempt(
     browser: Browser, booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
 ) -> None:

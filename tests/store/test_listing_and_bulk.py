@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from booper.errors import BatchRefused, Conflict
 from booper.model.args import Args, encode_args
-from booper.model.job import FINISHED, OWN_KINDS, Job, Kind, NewJob, State
+from booper.model.job import FINISHED, OWN_KINDS, REPORTS, Job, Kind, NewJob, State
 from booper.model.schedule import Conflict as OnConflict
 from booper.store.base import Store
 from booper.store.values import BulkResult, Created, Creation, JobFilter
@@ -115,6 +115,24 @@ async def test_a_schedule_finds_its_own_jobs(store: Store, alice: UUID) -> None:
     assert await ids(store, alice, page(), schedule_id=run.schedule_id) == [beside.id, run.id]
     assert await ids(store, alice, page(), schedule_id=other.schedule_id) == [other.id]
     assert await ids(store, alice, page(), schedule_id=NOWHERE) == []
+
+
+async def test_a_job_finds_its_own_reports(store: Store, alice: UUID, bob: UUID) -> None:
+    """In each order, of the kinds that are asked for, and only the user's own."""
+    first, second = [await created(store, alice) for _ in range(2)]
+    kinds = (Kind.WEBHOOK, Kind.CALLBACK, Kind.WEBHOOK)
+    found = [(await created(store, alice, kind=kind, parent_id=first.id)).id for kind in kinds]
+    other = await created(store, alice, kind=Kind.CALLBACK, parent_id=second.id)
+    await created(store, bob, kind=Kind.CALLBACK, parent_id=first.id)
+    for field, falling in ORDERS:
+        expected = found[::-1] if falling else found
+        asked = page(order_by=field, descending=bool(falling))
+        assert await ids(store, alice, asked, reports_of=first.id, kinds=REPORTS) == expected
+    assert await ids(store, alice, page(), reports_of=first.id, kinds=(Kind.CALLBACK,)) == [
+        found[1]
+    ]
+    assert await ids(store, alice, page(), reports_of=second.id, kinds=REPORTS) == [other.id]
+    assert await ids(store, alice, page(), reports_of=other.id, kinds=REPORTS) == []
 
 
 URLS = [

@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from booper.model.job import State
+from booper.store.sqlite.listing_filters import apart, in_json
 from booper.store.sqlite.values import stored
 from booper.store.values import JobFilter
 
@@ -58,10 +59,19 @@ OF_SCHEDULE = """
 SELECT id AS job_id, 0 AS due_at FROM jobs INDEXED BY jobs_by_schedule
 WHERE schedule_id = :schedule_id AND schedule_id IS NOT NULL {behind}
 """
+OF_REPORTS = """
+SELECT id AS job_id, 0 AS due_at FROM jobs INDEXED BY jobs_by_parent
+WHERE parent_id = :reports_of AND parent_id IS NOT NULL {behind}
+"""
 IDS_OF_TAG = "SELECT job_id FROM job_tags WHERE tag = :tag"
 IDS_OF_SCHEDULE = """
 SELECT id AS job_id FROM jobs INDEXED BY jobs_by_schedule
 WHERE schedule_id = :schedule_id AND schedule_id IS NOT NULL
+"""
+
+IDS_OF_REPORTS = """
+SELECT id AS job_id FROM jobs INDEXED BY jobs_by_parent
+WHERE parent_id = :reports_of AND parent_id IS NOT NULL
 """
 
 # Jobs are numbered as they are inserted, so the order of ids is that of `inserted_at`.
@@ -98,22 +108,6 @@ STRETCHES = {
         ("AND scheduled_at > :after_value", "+", ""),
     ),
 }
-
-TAG = "AND EXISTS (SELECT 1 FROM job_tags WHERE tag = :tag AND job_id = jobs.id)"
-SCHEDULE = "AND +schedule_id = :schedule_id"
-# The URL where `encode_args` writes it, behind a method at most: to parse a whole body costs
-# milliseconds. A prefix by comparison, since LIKE would read % and _ in a URL.
-# A host means all its origins, with a port those of that port, and an origin itself (RFC 6454).
-HOST = """
-AND (origin IN (:host, 'http://' || :host, 'https://' || :host)
-    OR origin = CASE WHEN :host LIKE '%:80' THEN 'http://' || substr(:host, 1, length(:host) - 3)
-        WHEN :host LIKE '%:443' THEN 'https://' || substr(:host, 1, length(:host) - 4) END
-    OR substr(origin, 1, length(:host) + 8) = 'http://' || :host || ':'
-    OR substr(origin, 1, length(:host) + 9) = 'https://' || :host || ':')
-"""
-URL_PREFIX = """
-AND substr(args, instr(args, '"url":"') + 7, length(:url_prefix)) = :url_prefix
-"""
 
 Query = tuple[str, dict[str, object]]
 
@@ -165,8 +159,9 @@ class Listing(msgspec.Struct, frozen=True):
             "user_id": self.user_id.bytes,
             "tag": wanted.tag,
             "schedule_id": wanted.schedule_id.bytes if wanted.schedule_id else None,
-            "url_prefix": _in_json(wanted.url_prefix),
+            "url_prefix": in_json(wanted.url_prefix),
             "host": wanted.host,
+            "reports_of": wanted.reports_of,
             **kinds,
             **lows,
             **highs,
@@ -176,7 +171,7 @@ class Listing(msgspec.Struct, frozen=True):
     def is_exact(self) -> bool:
         """Return whether the streams lead to just what is wanted."""
         is_within = any(span != (EARLIEST, LATEST) for span in self.spans.values())
-        return not _apart(self.wanted) and (self.is_by_time or not is_within)
+        return not apart(self.wanted) and (self.is_by_time or not is_within)
 
 
 def look_query(listing: Listing, few: str | None) -> str:
@@ -213,11 +208,13 @@ def _sources(listing: Listing) -> dict[str, str]:
     wanted = listing.wanted
     if listing.is_exact:
         return {}
-    bare = replace(wanted, tag=None, schedule_id=None, url_prefix=None, host=None)
+    bare = replace(wanted, tag=None, schedule_id=None, url_prefix=None, host=None, reports_of=None)
     by_time = replace(listing, wanted=bare, order=("scheduled_at", False), behind="")
     found = {"streams": _streams(by_time)}
     if wanted.schedule_id is not None:
         found = {"schedule": IDS_OF_SCHEDULE, **found}
+    if wanted.reports_of is not None:
+        found = {"reports": IDS_OF_REPORTS, **found}
     if wanted.tag is not None:
         found = {"tag": IDS_OF_TAG, **found}
     return found
@@ -228,6 +225,8 @@ def _candidates(listing: Listing, few: str | None) -> str:
     wanted = listing.wanted
     if few is not None:
         return OF_FEW.format(source=_sources(listing)[few], behind=listing.behind.format(id="id"))
+    if wanted.reports_of is not None and not listing.is_by_time:
+        return OF_REPORTS.format(behind=listing.behind.format(id="id"))
     if wanted.tag is not None and not listing.is_by_time:
         return OF_TAG.format(behind=listing.behind.format(id="job_id"))
     if wanted.schedule_id is not None and not listing.is_by_time:
@@ -271,20 +270,4 @@ def _matches(listing: Listing) -> str:
         for state in listing.spans
     )
     among = f"user_id = :user_id AND kind IN ({kinds}) AND ({spans})"
-    return f"{among} {_apart(listing.wanted)}"
-
-
-def _apart(wanted: JobFilter) -> str:
-    """Return the filters that the streams' indexes know nothing of."""
-    given = {
-        TAG: wanted.tag,
-        SCHEDULE: wanted.schedule_id,
-        URL_PREFIX: wanted.url_prefix,
-        HOST: wanted.host,
-    }
-    return " ".join(clause for clause, value in given.items() if value is not None)
-
-
-def _in_json(text: str | None) -> str | None:
-    """Return text as it stands within a JSON string; what it begins with, begins the string."""
-    return None if text is None else msgspec.json.encode(text).decode()[1:-1]
+    return f"{among} {apart(listing.wanted)}"

@@ -27,6 +27,7 @@ from booper.api.filters import query_readers
 from booper.api.jobs import ORDER_FIELDS
 from booper.model.event import EVENTS
 from booper.model.job import OWN_KINDS, UNFINISHED, WAITING, Kind, State
+from booper.model.job import REPORTS as REPORTS_OF_JOBS
 from booper.store.counters import MAX_DUE
 from booper.store.rules.changing import RETRYABLE_STATES
 from booper.store.sqlite import listing as lists
@@ -50,15 +51,17 @@ CHOICES: dict[str, list[Any]] = {
     "host": [None, "target.test"],
     "before": [None, START + timedelta(days=1)],
     "after": [None, START - timedelta(days=1)],
+    "reports_of": [None, 7],
 }
 
 # What a plan may read rows by, and the columns that must lead there.
 STREAM = r"COVERING INDEX jobs_by_(id|time) \(user_id=\? AND kind=\? AND state=\?"
 ROWS_OF_STREAM = STREAM.removeprefix("COVERING ")
 SCHEDULE = r"(COVERING )?INDEX jobs_by_schedule \(schedule_id=\?"
+REPORTS = r"(COVERING )?INDEX jobs_by_parent \(parent_id=\?"
 TAG = r"(COVERING INDEX sqlite_autoindex_job_tags_1|PRIMARY KEY) \(tag=\?"
 NUMBER = r"INTEGER PRIMARY KEY \(rowid=\?\)"
-BOUNDED = rf"SEARCH \w+ USING ({STREAM}|{ROWS_OF_STREAM}|{SCHEDULE}|{TAG}|{NUMBER})"
+BOUNDED = rf"SEARCH \w+ USING ({STREAM}|{ROWS_OF_STREAM}|{SCHEDULE}|{REPORTS}|{TAG}|{NUMBER})"
 BEING_SENT = r"(SCAN|SEARCH) jobs USING (COVERING )?INDEX jobs_executing"
 # The numbers that were found already, no more than a page has; and what reads nothing.
 FOUND = r"SCAN (\(subquery-\d+\)|CONSTANT ROW)$"
@@ -203,6 +206,16 @@ def test_a_list_of_a_schedules_jobs_reads_no_other_schedules(
         wanted = JobFilter(schedule_id=UUID(int=2), states=states)
         [text] = reads(look(database, listing(order, wanted, is_later=False)))
         assert re.search(SCHEDULE, text)
+
+
+@pytest.mark.parametrize("order", BY_ID)
+def test_a_list_of_a_jobs_reports_reads_no_others(
+    database: sqlite3.Connection, order: tuple[str, bool]
+) -> None:
+    """Newest or oldest first."""
+    wanted = JobFilter(reports_of=7, kinds=REPORTS_OF_JOBS)
+    [text] = reads(look(database, listing(order, wanted, is_later=False)))
+    assert re.search(REPORTS, text)
 
 
 def test_a_list_of_a_tag_begins_with_the_tag(database: sqlite3.Connection) -> None:
