@@ -60,7 +60,8 @@ async def shown(
     )
     await booper.wait_idle()
     schedule = path.removeprefix("/api")
-    pages = (f"/jobs/{job_id}", "/jobs?tag=t", "/", "/schedules", schedule)
+    forms = (f"{schedule}/state", f"{schedule}/change")
+    pages = (f"/jobs/{job_id}", "/jobs?tag=t", "/", "/schedules", schedule, *forms)
     return [await browser.see(page) for page in pages]
 
 
@@ -81,4 +82,5 @@ async def test_a_text_is_text(
         plain = [(name, sorted(found)) for name, found in expected.elements]
         extra = [each for each in names if each not in plain]
         assert extra == []
+    for page in pages[:-1]:  # the last is a form: its fields hold a text as it is
         assert not HIDDEN.search(page.text)

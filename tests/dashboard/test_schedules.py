@@ -298,3 +298,26 @@ async def test_a_page_with_everything_is_small(
     await ran(booper, clock, 51)
     for page in ("/schedules", path):
         assert len((await browser.get(page)).content) <= 60_000
+
+
+@pytest.mark.parametrize("change", ["run", "disable", "enable", "delete", "change", "state"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "http://localhost:8000"},
+    ],
+    ids=str,
+)
+async def test_no_other_site_changes_a_schedule(
+    browser: Browser, api: Api, headers: dict[str, str], change: str
+) -> None:
+    """Each of its changes is refused, and it stays as it was."""
+    path = await created(api, repeat_every=[1, "hour"], schedule_in=3600)
+    before = await api.read(f"/api{path}")
+    response = await browser.post(f"{path}/{change}", data={"state": "{}"}, headers=headers)
+    assert response.status_code == 403
+    assert await api.read(f"/api{path}") == before
+    assert len(await api.read("/api/jobs")) == 1
