@@ -1,4 +1,4 @@
-"""Timelines of jobs and schedules, and `/api/audit`: what happened, why, and who changed what."""
+"""Timelines of jobs and schedules, runs of schedules, and `/api/audit`: what happened, and why."""
 
 from datetime import datetime
 
@@ -10,18 +10,21 @@ from booper.api.call import Call
 from booper.api.jobs import reference
 from booper.api.memory import ITEM_BYTES
 from booper.api.operations import Data, DescribedResponse, Documentation, Operation, Parameter
-from booper.api.paging import read_page, write_cursor
+from booper.api.paging import MAX_LIMIT, read_page, write_cursor
 from booper.api.parameters import CURSOR, JOB_ID, MOMENT, paging
 from booper.api.paths import uuid_of
 from booper.api.responses import JSONResponse
 from booper.api.schedules import SCHEDULE_ID
+from booper.api.schemas import whole
 from booper.errors import FieldError, InvalidRequest
 from booper.model.moment import parse_moment
 from booper.store.values import PAGE_BYTES
 from booper.wire.audit import AuditEntry, audit_entry
+from booper.wire.schedule import RunResource, run_resource
 from booper.wire.timeline import TimelineEvent, of_job, of_schedule
 
 ORDER_FIELDS = ("at", "id")
+DEFAULT_RUNS = 50
 
 
 class AuditPage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -47,6 +50,19 @@ async def schedule_timeline(call: Call) -> Response:
     jobs = [run.job for run in history.runs]
     waits = {job.id: wait for job in jobs if (wait := services.scheduler.wait_of(job, now))}
     return JSONResponse({"data": of_schedule(history, waits, now)})
+
+
+async def schedule_runs(call: Call) -> Response:
+    """List the newest runs of a schedule but those that wait for their time, the newest first."""
+    schedule_id = uuid_of(call.path["schedule_id"], "schedule")
+    text = call.query.get("limit", str(DEFAULT_RUNS))
+    limit = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0
+    if not 1 <= limit <= MAX_LIMIT:
+        detail = f"expected 1 to {MAX_LIMIT}, got {text[:40]!r}"
+        raise InvalidRequest([FieldError("/limit", detail)])
+    history, now = call.services.store.history, call.services.clock.now()
+    runs = await history.runs(call.user_id, schedule_id, now, limit)
+    return JSONResponse({"data": [run_resource(run) for run in runs]})
 
 
 async def audit(call: Call) -> Response:
@@ -122,6 +138,33 @@ _OF_SCHEDULE = Documentation(
     ),
     responses=_TIMELINE,
 )
+_RUN = {
+    "job_id": 29180,
+    "state": "completed",
+    "attempt": 1,
+    "planned_at": "2030-01-01T09:00:00.000000Z",
+    "scheduled_at": "2030-01-01T09:00:00.000000Z",
+    "attempted_at": "2030-01-01T09:00:00.004000Z",
+    "ended_at": "2030-01-01T09:00:00.092000Z",
+    "duration_ms": 88.0,
+}
+_RUNS = Documentation(
+    tag="schedules",
+    parameters=(
+        SCHEDULE_ID,
+        Parameter(
+            "limit",
+            "How many to list",
+            {**whole(1, MAX_LIMIT), "default": DEFAULT_RUNS},
+            DEFAULT_RUNS,
+        ),
+    ),
+    responses={
+        200: DescribedResponse(
+            "Runs, the newest first", (Data(RunResource, is_list=True),), {"data": [_RUN]}
+        )
+    },
+)
 _AUDIT = Documentation(
     tag="keys",
     parameters=(*paging(ORDER_FIELDS), CURSOR),
@@ -137,6 +180,14 @@ OPERATIONS = (
         schedule_timeline,
         _OF_SCHEDULE,
         PAGE_BYTES,
+    ),
+    Operation(
+        "GET",
+        "/api/schedules/{schedule_id}/runs",
+        Access.READ,
+        schedule_runs,
+        _RUNS,
+        ITEM_BYTES,
     ),
     Operation("GET", "/api/audit", Access.ADMIN, audit, _AUDIT, PAGE_BYTES),
 )

@@ -148,6 +148,23 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
     key: str
 
 
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of a schedule without what it sends.
+
+    `planned_at` is its planned time, `scheduled_at` when it was or is due. `duration_ms` is how
+    long its last attempt took, None until it has been completed or discarded.
+    """
+
+    job_id: int
+    state: str
+    attempt: int
+    planned_at: datetime
+    scheduled_at: datetime
+    attempted_at: datetime | None = None
+    ended_at: datetime | None = None
+    duration_ms: float | None = None
+
+
 class TimelineEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An event in the history of a job or a schedule: its time, its kind (`event`) and a sentence.
 

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from itertools import product
 from typing import Any, Final
 
 import msgspec
+
+from booper.dashboard.text import number
 
 MAX_RUNS: Final = 50
 
@@ -16,7 +17,6 @@ _BAR: Final = 8
 _LOWEST: Final = 1.5
 """How high the bar of the shortest run is, so that it can be seen."""
 
-_MILLISECOND: Final = timedelta(milliseconds=1)
 _TOPS: Final = tuple(factor * 10**power for power, factor in product(range(8), (1, 2, 5)))
 """What the upper end of a chart can be, in milliseconds; a run takes hours at most."""
 
@@ -53,13 +53,9 @@ class Chart(msgspec.Struct, frozen=True):
     bars: Sequence[Bar]
 
 
-def runs_of(jobs: Sequence[Any]) -> list[Run]:
-    """Return the last runs, oldest first, of a schedule's jobs, newest first.
-
-    What waits for its first attempt in the future is none yet.
-    """
-    begun = [job for job in jobs if job["job"]["state"] != "scheduled" or job["job"]["attempt"]]
-    return [_run(job["job"]) for job in reversed(begun[:MAX_RUNS])]
+def runs_of(found: Sequence[Any]) -> list[Run]:
+    """Return the runs of a schedule that the API lists newest first, oldest first."""
+    return [_run(run) for run in reversed(found)]
 
 
 def states_of(runs: Sequence[Run]) -> Mapping[str, int]:
@@ -81,12 +77,9 @@ def chart_of(runs: Sequence[Run]) -> Chart | None:
     return Chart(SLOT * MAX_RUNS, top, taken[(len(taken) - 1) // 2], taken[-1], bars)
 
 
-def _run(job: Any) -> Run:
-    began, ended = job["attempted_at"], job["completed_at"] or job["discarded_at"]
-    took = None
-    if began and ended:
-        took = (datetime.fromisoformat(ended) - datetime.fromisoformat(began)) / _MILLISECOND
-    return Run(job["id"], job["state"], job["scheduled_at"], took)
+def _run(run: Any) -> Run:
+    took = run["duration_ms"]
+    return Run(run["job_id"], run["state"], run["scheduled_at"], took and number(took))
 
 
 def _bar(run: Run, place: int, share: float) -> Bar:

@@ -20,9 +20,6 @@ from booper.wire.repetition import cron_in_words, interval_in_words
 
 NEXT_RUNS: Final = 10
 
-_MAX_WAITING: Final = 50
-"""How many runs that wait for their time may stand before the last runs in the list of jobs."""
-
 
 class Summary(msgspec.Struct, frozen=True):
     """A schedule in the words of the dashboard; `item` is the API's own."""
@@ -54,8 +51,7 @@ async def show(visit: Visit) -> Response:
     path = path_of(visit)
     item = (await visit.get(path, {"next_runs": NEXT_RUNS}))["data"]
     timeline = (await visit.get(f"{path}/timeline"))["data"]
-    query = {"schedule_id": item["id"], "limit": MAX_RUNS + _MAX_WAITING}
-    runs = runs_of((await visit.get("/api/jobs", query))["data"])
+    runs = runs_of((await visit.get(f"{path}/runs", {"limit": MAX_RUNS}))["data"])
     asked, around, problems = await _around_time(visit, path)
     return visit.page(
         "schedule.html",

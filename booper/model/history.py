@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from booper.model.audit import Change
-from booper.model.job import Job
+from booper.model.job import Job, State
 from booper.model.schedule import Gap, Schedule
 from booper.model.waiting import KeptWait
 
@@ -34,6 +34,18 @@ class JobHistory(msgspec.Struct, frozen=True):
     facts: Sequence[Fact] = ()
     waits: Sequence[KeptWait] = ()
     changes: Sequence[Change] = ()
+
+
+class PastRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of a schedule without what it sends; `ended_at` is when it finished, however it did."""
+
+    job_id: int
+    state: State
+    attempt: int
+    planned_at: datetime
+    scheduled_at: datetime
+    attempted_at: datetime | None
+    ended_at: datetime | None
 
 
 class ScheduleHistory(msgspec.Struct, frozen=True):

@@ -1,11 +1,12 @@
 """What the rest needs of the past that a database keeps: histories, and the audit."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from booper.model.audit import Change, NewChange
-from booper.model.history import JobHistory, ScheduleHistory
+from booper.model.history import JobHistory, PastRun, ScheduleHistory
 from booper.store.values import JobRef, Page, Part
 
 
@@ -21,6 +22,14 @@ class History(Protocol):
         """Return a user's schedule with its newest runs, or those around a planned time.
 
         Raises: NotFound.
+        """
+
+    async def runs(
+        self, user_id: UUID, schedule_id: UUID, now: datetime, limit: int
+    ) -> Sequence[PastRun]:
+        """Return the newest runs of a user's schedule, the newest first.
+
+        Those that wait for their time are left out. Raises: NotFound.
         """
 
     async def changes(self, page: Page) -> Part[Change]:

@@ -1,16 +1,20 @@
 """Schedules as the contract shows them (§6)."""
 
-from datetime import datetime, tzinfo
-from typing import Any
+from datetime import datetime, timedelta, tzinfo
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
 from booper.model.args import Args, decode_args
 from booper.model.duration import without_text
+from booper.model.history import PastRun
+from booper.model.job import State
 from booper.model.schedule import Plan, Schedule, zone_of
 from booper.wire.redaction import Redaction
 from booper.wire.timestamps import bare, precise, zoned
+
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class ScheduleResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -43,6 +47,38 @@ class ScheduleDetail(ScheduleResource, frozen=True, kw_only=True):
     next_runs_local: list[str]
     state: msgspec.Raw
     previous: msgspec.Raw
+
+
+class RunResource(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of a schedule without what it sends.
+
+    `planned_at` is its planned time, `scheduled_at` when it was or is due. `duration_ms` is how
+    long its last attempt took, None until it has been completed or discarded.
+    """
+
+    job_id: int
+    state: str
+    attempt: int
+    planned_at: str
+    scheduled_at: str
+    attempted_at: str | None
+    ended_at: str | None
+    duration_ms: float | None
+
+
+def run_resource(run: PastRun) -> RunResource:
+    """Return a run as it is shown; one that is due has the state of a job that is."""
+    is_due = run.state is State.SCHEDULED
+    return RunResource(
+        job_id=run.job_id,
+        state=State.AVAILABLE if is_due else run.state,
+        attempt=run.attempt,
+        planned_at=precise(run.planned_at),
+        scheduled_at=precise(run.scheduled_at),
+        attempted_at=None if run.attempted_at is None else precise(run.attempted_at),
+        ended_at=None if run.ended_at is None else precise(run.ended_at),
+        duration_ms=_duration_ms(run),
+    )
 
 
 def schedule_resource(schedule: Schedule, redaction: Redaction) -> ScheduleResource:
@@ -79,6 +115,12 @@ def _schedule_fields(schedule: Schedule, redaction: Redaction) -> dict[str, Any]
         "error": _error(schedule),
         "args": msgspec.Raw(redaction.args(schedule.args)),
     }
+
+
+def _duration_ms(run: PastRun) -> float | None:
+    if run.attempted_at is None or run.ended_at is None or run.state is State.CANCELLED:
+        return None
+    return (run.ended_at - run.attempted_at) / _MILLISECOND
 
 
 def _error(schedule: Schedule) -> str | msgspec.UnsetType:

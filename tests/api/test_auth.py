@@ -42,6 +42,7 @@ NEEDS = {
     ("POST", "/api/schedules/{schedule_id}/run"): "write",
     ("GET", "/api/jobs/{job_id}/timeline"): "read",
     ("GET", "/api/schedules/{schedule_id}/timeline"): "read",
+    ("GET", "/api/schedules/{schedule_id}/runs"): "read",
     ("GET", "/api/audit"): "admin",
     ("GET", "/api/logs"): "read",
     ("GET", "/api/logs/{log_id}"): "read",

@@ -69,6 +69,7 @@ def calls() -> list[Call[Any]]:
         Schedules.list.build(None),
         Schedules.get.build(None, ID),
         Schedules.timeline.build(None, ID),
+        Schedules.runs.build(None, ID),
         Schedules.update.build(None, ID, name="x"),
         Schedules.disable.build(None, ID),
         Schedules.enable.build(None, ID),
@@ -210,6 +211,9 @@ async def test_a_schedule_lives_its_life(client: AsyncClient, booper: Booper) ->
     assert (await client.schedules.enable(detail.id)).disabled_at is None
     assert (await client.schedules.run(detail.id)).schedule_id == detail.id
     await booper.wait_idle()
+    run, cancelled = await client.schedules.runs(detail.id)
+    assert (run.state, run.planned_at, run.attempt) == ("completed", START, 1)
+    assert (cancelled.state, cancelled.planned_at) == ("cancelled", tomorrow)
     assert [each.id for each in await client.schedules.list()] == [detail.id]
     assert [each.id async for each in client.schedules.iterate()] == [detail.id]
     await client.schedules.delete(detail.id)

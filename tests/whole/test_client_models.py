@@ -24,7 +24,7 @@ from booper.wire.audit import AuditEntry
 from booper.wire.job import HeldBy, JobResource, JobState
 from booper.wire.key import KeyResource, NewKeyResource
 from booper.wire.log import LogResource
-from booper.wire.schedule import ScheduleDetail, ScheduleResource
+from booper.wire.schedule import RunResource, ScheduleDetail, ScheduleResource
 from booper.wire.timeline import TimelineEvent
 
 
@@ -46,6 +46,7 @@ PAIRS: Final[dict[Struct, Struct]] = {
     models.LogEntry: LogResource,
     models.Key: KeyResource,
     models.NewKey: NewKeyResource,
+    models.Run: RunResource,
     models.TimelineEvent: TimelineEvent,
     models.AuditEntry: AuditEntry,
     models.Breaker: BreakerResource,

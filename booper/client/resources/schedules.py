@@ -18,8 +18,11 @@ from booper.client.calls import (
 )
 from booper.client.encoding import encode
 from booper.client.fields import Change, Moment, written
-from booper.client.models import Job, Schedule, ScheduleDetail, TimelineEvent
+from booper.client.models import Job, Run, Schedule, ScheduleDetail, TimelineEvent
 from booper.client.sending import Iteration, Operation, Resource, S
+
+Runs = list[Run]
+"""Runs, the newest first; inside the class `list` is an operation."""
 
 
 class Schedules(Resource[S]):
@@ -47,6 +50,12 @@ class Schedules(Resource[S]):
         """
         path, kind = f"{place('schedules', schedule_id)}/timeline", data(list[TimelineEvent])
         return reading(path, kind, query(**written({"at": at})))
+
+    @Operation
+    def runs(self, schedule_id: UUID | str, *, limit: int | None = None) -> Call[Runs]:
+        """Return its newest runs, 50 unless `limit` says more; those to come are left out."""
+        path = f"{place('schedules', schedule_id)}/runs"
+        return reading(path, data(Runs), query(limit=limit))
 
     @Operation
     def list(

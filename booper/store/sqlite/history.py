@@ -9,8 +9,8 @@ from uuid import UUID
 
 from booper.model.audit import Action, Change, Kind, NewChange
 from booper.model.event import REQUEST, SKIPPED
-from booper.model.history import Fact, JobHistory, ScheduleHistory
-from booper.model.job import Job
+from booper.model.history import Fact, JobHistory, PastRun, ScheduleHistory
+from booper.model.job import Job, State
 from booper.model.waiting import KeptWait, Reason, Wait
 from booper.store.sqlite import job_columns
 from booper.store.sqlite.connection import Connection
@@ -81,6 +81,16 @@ RUNS_BEHIND: Final = _RUNS.format(
     condition="AND planned_at > :at", direction="ASC", limit=RUNS_AFTER
 )
 
+# What waits for its time has not begun; there are few of these, and they are the newest.
+PAST_RUNS: Final = """
+SELECT id, state, attempt, planned_at, scheduled_at, attempted_at,
+    coalesce(completed_at, discarded_at, cancelled_at)
+FROM jobs INDEXED BY jobs_by_schedule
+WHERE schedule_id = :id AND kind IN ('run', 'request')
+    AND (state <> 'scheduled' OR attempt > 0 OR scheduled_at <= :now)
+ORDER BY id DESC LIMIT :limit
+"""
+
 # Of a row that has both, the request is told with what came of it.
 _EVENT_OF: Final[dict[str, str]] = {row_event: event for event, row_event in TOGETHER.items()}
 
@@ -113,6 +123,18 @@ class SQLiteHistory:
         # Each by a call of its own: long logs do not hold up other readers.
         found = [await self._reader.run(partial(_history, job=run)) for run in runs]
         return ScheduleHistory(history.schedule, found, history.changes)
+
+    async def runs(
+        self, user_id: UUID, schedule_id: UUID, now: datetime, limit: int
+    ) -> Sequence[PastRun]:
+        """Return the newest runs of a user's schedule but those that wait for their time."""
+        values = {"id": schedule_id.bytes, "now": stored(now), "limit": limit}
+
+        def read(opened: SQLiteTransaction) -> list[Row]:
+            opened.schedules.get(user_id, schedule_id)
+            return opened.execute(PAST_RUNS, values).fetchall()
+
+        return [_past_run(row) for row in await self._reader.run(read)]
 
     async def changes(self, page: Page) -> Part[Change]:
         """Return who changed what, in the order in which it happened or newest first."""
@@ -153,6 +175,19 @@ def _runs(connection: sqlite3.Connection, schedule_id: UUID, at: datetime | None
     queries = (NEWEST_RUNS,) if at is None else (RUNS_UNTIL, RUNS_BEHIND)
     rows = [row for query in queries for row in connection.execute(query, values)]
     return sorted((job_of(row) for row in rows), key=lambda job: (job.planned_at, job.id))
+
+
+def _past_run(row: Row) -> PastRun:
+    number, state, attempt, planned_at, scheduled_at, attempted_at, ended_at = row
+    return PastRun(
+        job_id=number,
+        state=State(state),
+        attempt=attempt,
+        planned_at=loaded(planned_at),
+        scheduled_at=loaded(scheduled_at),
+        attempted_at=loaded_or_none(attempted_at),
+        ended_at=loaded_or_none(ended_at),
+    )
 
 
 def _fact(row: Row) -> Fact:
