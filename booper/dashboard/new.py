@@ -1,6 +1,7 @@
 """New: a form that creates a job or a schedule, what it would do, and the same as a program."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -11,8 +12,8 @@ from booper.api.problems import headers_of
 from booper.dashboard.api import Query
 from booper.dashboard.code import codes_of
 from booper.dashboard.curl import NoCommand, read_curl
+from booper.dashboard.lines import Untypable, read_json
 from booper.dashboard.new_form import (
-    OF_KEYS,
     OF_SCHEDULES,
     OF_TIME,
     WAYS,
@@ -39,6 +40,14 @@ from booper.wire.redaction import REDACTED
 
 _SOMEWHERE: Final = "https://example.com/"
 """Stands for a URL that is not there yet, where only times are asked for."""
+
+
+ADVANCED: Final = tuple(
+    name
+    for name in CREATE_FIELDS
+    if name not in {"method", "url", "query", "headers", "body", *OF_TIME}
+)
+"""The fields of which most jobs need none."""
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -161,7 +170,11 @@ async def _times(visit: Visit, meant: Meant, wrong: set[str]) -> Any | None:
 
 async def _preview(visit: Visit, fields: Mapping[str, Any], query: Query) -> Any:
     given = {"dry_run": "true", **query}
-    return (await visit.send("POST", "/api/jobs", fields, given))["data"]
+    found = (await visit.send("POST", "/api/jobs", fields, given))["data"]
+    body = found["request"]["body"]
+    with suppress(Untypable):  # text is shown as it is
+        found["request"]["body"] = read_json(body or "null")
+    return found
 
 
 def _field(error: FieldError) -> str:
@@ -182,7 +195,7 @@ def _page(
 ) -> Response:
     """Return the page with what is typed, and what came of it."""
     errors = refusal.errors if refusal else checked.errors if checked else ()
-    fields = (meant or read(typed)).fields
+    fields, wrong = (meant or read(typed)).fields, at_fields(errors)
     shown = fields if "url" in fields else {"url": _SOMEWHERE, **fields}
     response = visit.page(
         "new.html",
@@ -192,7 +205,7 @@ def _page(
         notes=notes,
         command=command,
         no_command=no_command,
-        wrong=at_fields(errors),
+        wrong=wrong,
         errors=errors,
         refused=str(refusal.error) if refusal and not errors else None,
         checked=checked,
@@ -201,25 +214,13 @@ def _page(
         ways=WAYS,
         create_fields=CREATE_FIELDS,
         zone=fields.get("timezone"),
-        is_advanced=_is_advanced(typed, errors),
+        of_schedules=OF_SCHEDULES,
+        advanced=ADVANCED,
+        is_used=lambda names: any(typed[name] or name in wrong for name in names),
     )
     if refusal:
         response.headers.update(headers_of(refusal.error))
     return response
-
-
-ADVANCED: Final = tuple(
-    name
-    for name in CREATE_FIELDS
-    if name not in {"method", "url", "query", "headers", "body", *OF_TIME}
-)
-"""The fields of which most jobs need none."""
-
-
-def _is_advanced(typed: Typed, errors: Sequence[FieldError]) -> bool:
-    """Return whether a field is used that is folded away at first."""
-    used = {name for name in (*ADVANCED, *OF_SCHEDULES) if typed[name]}
-    return bool(used or {_field(error) for error in errors} & {*ADVANCED, *OF_KEYS, *OF_SCHEDULES})
 
 
 PAGES = (
