@@ -39,7 +39,7 @@ def query_readers(now: datetime) -> Mapping[str, Callable[[list[str]], Any]]:
         "state": _states,
         "kind": _kinds,
         "tag": lambda texts: _text(texts[-1]),
-        "schedule_id": lambda texts: _uuid(texts[-1]),
+        "schedule_id": lambda texts: read_uuid(texts[-1]),
         "url_prefix": lambda texts: _text(texts[-1]),
         "host": lambda texts: _text(texts[-1]).lower().removesuffix("/"),
         "before": moment,
@@ -73,7 +73,7 @@ def body_filter(asked: FilterBody, now: datetime) -> JobFilter:
     states = [asked.state] if isinstance(asked.state, str) else asked.state
     values = {
         "states": _part(errors, "state", _states, states) or frozenset(),
-        "schedule_id": _part(errors, "schedule_id", _uuid, asked.schedule_id),
+        "schedule_id": _part(errors, "schedule_id", read_uuid, asked.schedule_id),
         "tag": _part(errors, "tag", _text, asked.tag),
         "url_prefix": _part(errors, "url_prefix", _text, asked.url_prefix),
         "host": _part(errors, "host", _text, asked.host and asked.host.lower()),
@@ -98,14 +98,20 @@ def _part(errors: list[FieldError], name: str, reader: Callable[[Any], Any], val
 
 
 def _states(texts: list[str]) -> frozenset[State]:
-    return frozenset(_choice(State, word) for text in texts for word in text.split(","))
+    return frozenset(read_choices(State, texts))
 
 
 def _kinds(texts: list[str]) -> tuple[Kind, ...]:
-    return tuple(_choice(Kind, word) for text in texts for word in text.split(","))
+    return tuple(read_choices(Kind, texts))
 
 
-def _choice(choices: Any, word: str) -> Any:
+def read_choices(choices: Any, texts: list[str]) -> list[Any]:
+    """Return members of an enumeration, separated by commas. Raises: ValueError, one is none."""
+    return [read_choice(choices, word) for text in texts for word in text.split(",")]
+
+
+def read_choice(choices: Any, word: str) -> Any:
+    """Return a member of an enumeration. Raises: ValueError, it is none."""
     try:
         return choices(word.strip())
     except ValueError:
@@ -125,7 +131,8 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _uuid(text: str) -> UUID:
+def read_uuid(text: str) -> UUID:
+    """Return a UUID. Raises: ValueError, it is none."""
     try:
         return UUID(text)
     except ValueError:

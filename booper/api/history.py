@@ -1,12 +1,16 @@
 """Timelines of jobs and schedules, runs of schedules, and `/api/audit`: what happened, and why."""
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
+from typing import Any, Final
 
 import msgspec
 from starlette.responses import Response
 
 from booper.api.access import Access
 from booper.api.call import Call
+from booper.api.filters import read_choice, read_choices, read_uuid
 from booper.api.jobs import reference
 from booper.api.memory import ITEM_BYTES
 from booper.api.operations import Data, DescribedResponse, Documentation, Operation, Parameter
@@ -15,8 +19,10 @@ from booper.api.parameters import CURSOR, JOB_ID, MOMENT, paging
 from booper.api.paths import uuid_of
 from booper.api.responses import JSONResponse
 from booper.api.schedules import SCHEDULE_ID
-from booper.api.schemas import whole
+from booper.api.schemas import UUID as UUID_SCHEMA
+from booper.api.schemas import choice, listed, whole
 from booper.errors import FieldError, InvalidRequest
+from booper.model.audit import Action, ChangeFilter, Kind
 from booper.model.moment import parse_moment
 from booper.store.values import PAGE_BYTES
 from booper.wire.audit import AuditEntry, audit_entry
@@ -25,6 +31,12 @@ from booper.wire.timeline import TimelineEvent, of_job, of_schedule
 
 ORDER_FIELDS = ("at", "id")
 DEFAULT_RUNS = 50
+
+_READERS: Final[Mapping[str, Callable[[list[str]], Any]]] = {
+    "kind": partial(read_choices, Kind),
+    "action": lambda texts: read_choice(Action, texts[-1]),
+    "key_id": lambda texts: read_uuid(texts[-1]),
+}
 
 
 class AuditPage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -67,8 +79,9 @@ async def schedule_runs(call: Call) -> Response:
 
 async def audit(call: Call) -> Response:
     """List who changed what, newest first by default; creates of jobs are not in it."""
-    page, _ = read_page(call.query, ORDER_FIELDS, {})
-    part = await call.services.store.history.changes(page)
+    page, values = read_page(call.query, ORDER_FIELDS, _READERS)
+    wanted = ChangeFilter(values["kind"] or (), values["action"], values["key_id"])
+    part = await call.services.store.history.changes(page, wanted)
     return JSONResponse(AuditPage([audit_entry(one) for one in part], write_cursor(page, part)))
 
 
@@ -167,7 +180,13 @@ _RUNS = Documentation(
 )
 _AUDIT = Documentation(
     tag="keys",
-    parameters=(*paging(ORDER_FIELDS), CURSOR),
+    parameters=(
+        *paging(ORDER_FIELDS),
+        CURSOR,
+        Parameter("kind", "What was changed", listed(Kind), "schedule", is_list=True),
+        Parameter("action", "How it was changed", choice(Action), "job.cancel"),
+        Parameter("key_id", "The key by which it was changed", UUID_SCHEMA),
+    ),
     responses={200: DescribedResponse("Changes", (AuditPage,), {"data": [_ENTRY]})},
 )
 

@@ -1,5 +1,6 @@
 """The audit: who changed what, and when. Creates of jobs are not in it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -48,6 +49,17 @@ class Kind(StrEnum):
     SCHEDULE = "schedule"
     TARGET = "target"
     KEY = "key"
+
+
+class ChangeFilter(msgspec.Struct, frozen=True):
+    """Which changes are wanted: of these kinds (none: of any), of one action, by one key."""
+
+    kinds: Sequence[Kind] = ()
+    action: Action | None = None
+    key_id: UUID | None = None
+
+
+ANY_CHANGE: Final = ChangeFilter()
 
 
 class NewChange(msgspec.Struct, frozen=True):

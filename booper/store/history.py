@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from booper.model.audit import Change, NewChange
+from booper.model.audit import ANY_CHANGE, Change, ChangeFilter, NewChange
 from booper.model.history import JobHistory, PastRun, ScheduleHistory
 from booper.store.values import JobRef, Page, Part
 
@@ -32,8 +32,11 @@ class History(Protocol):
         Those that wait for their time are left out. Raises: NotFound.
         """
 
-    async def changes(self, page: Page) -> Part[Change]:
-        """Return who changed what, in the order in which it happened or newest first."""
+    async def changes(self, page: Page, wanted: ChangeFilter = ANY_CHANGE) -> Part[Change]:
+        """Return who changed what, in the order in which it happened or newest first.
+
+        A search looks at a bounded number of changes, and may leave the rest to the next one.
+        """
 
     async def note(self, change: NewChange) -> None:
         """Note a change of something that no database holds."""

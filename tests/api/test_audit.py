@@ -195,6 +195,36 @@ async def test_the_audit_is_read_page_by_page(api: Api, admin: Api) -> None:
     assert seen == [f"{number}.test" for number in reversed(range(5))]
 
 
+async def test_the_audit_is_filtered(booper: Booper, api: Api, admin: Api) -> None:
+    """By the kind of thing, by what was done, by whose key; and by all of them together."""
+    made = await admin.act("/api/keys", {"name": "other", "scope": "admin"})
+    await api.act("/api/pause", {"host": "a.test"})
+    await api.act("/api/resume", {"host": "a.test"})
+    async with Api(booper.asgi, made["key"]) as other:
+        await other.act("/api/pause", {"host": "b.test"})
+    for query, expected in {
+        "kind=target": ["pause", "resume", "pause"],
+        "kind=target,key": ["pause", "resume", "pause", "key.create", "key.create"],
+        "action=pause": ["pause", "pause"],
+        f"key_id={made['id']}": ["pause"],
+        f"action=resume&key_id={made['id']}": [],
+        "kind=job": [],
+    }.items():
+        found = await admin.read("/api/audit", query)
+        assert [each["action"] for each in found] == expected, query
+
+
+async def test_a_filter_of_the_audit_that_cannot_be_is_explained(admin: Api) -> None:
+    """Each parameter that is wrong."""
+    response = await admin.get("/api/audit?kind=jobz&action=kill&key_id=7")
+    assert response.status_code == 422
+    assert {each["pointer"] for each in response.json()["errors"]} == {
+        "/kind",
+        "/action",
+        "/key_id",
+    }
+
+
 async def test_a_timeline_belongs_to_its_user(booper: Booper, api: Api, admin: Api) -> None:
     """Another user's job and schedule are not there, and a wrong time is an error."""
     schedule = await api.create_schedule()

@@ -7,19 +7,20 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
-from booper.model.audit import Action, Change, Kind, NewChange
+from booper.model.audit import ANY_CHANGE, Change, ChangeFilter, NewChange
 from booper.model.event import REQUEST, SKIPPED
 from booper.model.history import Fact, JobHistory, PastRun, ScheduleHistory
 from booper.model.job import Job, State
 from booper.model.waiting import KeptWait, Reason, Wait
 from booper.store.sqlite import job_columns
+from booper.store.sqlite.audit_search import COLUMNS, change_of, read_changes
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.job_columns import job_of
 from booper.store.sqlite.log_rows import TOGETHER
 from booper.store.sqlite.transaction import SQLiteTransaction
 from booper.store.sqlite.values import Row, loaded, loaded_or_none, stored
 from booper.store.sqlite.writer import Writer
-from booper.store.values import JobRef, Page, Part, Place
+from booper.store.values import JobRef, Page, Part
 from booper.wire.log import gap_in
 
 MAX_FACTS: Final = 200
@@ -43,29 +44,17 @@ SELECT attempt, reason, target, since, until FROM waits
 WHERE job_id = :job_id ORDER BY attempt DESC LIMIT {MAX_FACTS}
 """
 
-_CHANGE: Final = """
-audit.id, audit.at, audit.key_id, keys.name, audit.user_id, audit.action, audit.kind, audit.object,
-audit.jobs, audit.detail
-"""
-
 CHANGES_OF_JOB: Final = f"""
-SELECT {_CHANGE} FROM audit_jobs JOIN audit ON audit.id = audit_jobs.audit_id
+SELECT {COLUMNS} FROM audit_jobs JOIN audit ON audit.id = audit_jobs.audit_id
 LEFT JOIN keys ON keys.id = audit.key_id
 WHERE audit_jobs.job_id = :job_id ORDER BY audit_jobs.audit_id DESC LIMIT {MAX_CHANGES}
 """
 
 CHANGES_OF_SCHEDULE: Final = f"""
-SELECT {_CHANGE} FROM audit LEFT JOIN keys ON keys.id = audit.key_id
+SELECT {COLUMNS} FROM audit LEFT JOIN keys ON keys.id = audit.key_id
 WHERE audit.kind = 'schedule' AND audit.object = :object
 ORDER BY audit.id DESC LIMIT {MAX_CHANGES}
 """
-
-CHANGES: Final = f"""
-SELECT {_CHANGE} FROM audit LEFT JOIN keys ON keys.id = audit.key_id WHERE TRUE {{behind}}
-ORDER BY audit.id {{direction}} LIMIT :limit OFFSET :offset
-"""
-
-_BEHIND: Final = {True: "AND audit.id < :place", False: "AND audit.id > :place"}
 
 # Runs are numbered as they are planned, so their numbers are nearly in order of their times.
 _RUNS: Final = f"""
@@ -116,7 +105,7 @@ class SQLiteHistory:
         def read(opened: SQLiteTransaction) -> tuple[ScheduleHistory, Sequence[Job]]:
             schedule = opened.schedules.get(user_id, schedule_id)
             rows = opened.execute(CHANGES_OF_SCHEDULE, {"object": str(schedule_id)}).fetchall()
-            changes = [_change(row) for row in reversed(rows)]
+            changes = [change_of(row) for row in reversed(rows)]
             return ScheduleHistory(schedule, (), changes), _runs(opened, schedule_id, at)
 
         history, runs = await self._reader.run(read)
@@ -136,24 +125,13 @@ class SQLiteHistory:
 
         return [_past_run(row) for row in await self._reader.run(read)]
 
-    async def changes(self, page: Page) -> Part[Change]:
+    async def changes(self, page: Page, wanted: ChangeFilter = ANY_CHANGE) -> Part[Change]:
         """Return who changed what, in the order in which it happened or newest first."""
-        query, place = changes_query(page), page.place
-        values = {"limit": page.limit + 1, "offset": place.skip, "place": place.id}
-        rows = await self._reader.run(lambda opened: opened.execute(query, values).fetchall())
-        found = [_change(row) for row in rows[: page.limit]]
-        is_last = len(rows) <= page.limit
-        return Part(found, None if is_last else Place(is_behind=True, id=found[-1].id))
+        return await self._reader.run(lambda opened: read_changes(opened, page, wanted))
 
     async def note(self, change: NewChange) -> None:
         """Note a change of something that no database holds."""
         await self._writer.run(lambda transaction: transaction.audit.append(change))
-
-
-def changes_query(page: Page) -> str:
-    """Return the query for a page of the audit."""
-    behind = _BEHIND[page.descending] if page.place.is_behind else ""
-    return CHANGES.format(direction="DESC" if page.descending else "ASC", behind=behind)
 
 
 def _history(connection: sqlite3.Connection, job: Job) -> JobHistory:
@@ -165,7 +143,7 @@ def _history(connection: sqlite3.Connection, job: Job) -> JobHistory:
         job,
         [_fact(row) for row in reversed(facts)],
         [_wait(job.id, row) for row in reversed(waits)],
-        [_change(row) for row in reversed(changes)],
+        [change_of(row) for row in reversed(changes)],
     )
 
 
@@ -207,19 +185,3 @@ def _fact(row: Row) -> Fact:
 def _wait(job_id: int, row: Row) -> KeptWait:
     attempt, reason, target, since, until = row
     return KeptWait(job_id, attempt, Wait(Reason(reason), loaded(since), target), loaded(until))
-
-
-def _change(row: Row) -> Change:
-    number, at, key_id, key_name, user_id, action, kind, object_id, jobs, detail = row
-    return Change(
-        number,
-        loaded(at),
-        None if key_id is None else UUID(bytes=key_id),
-        key_name,
-        None if user_id is None else UUID(bytes=user_id),
-        Action(action),
-        Kind(kind),
-        object_id,
-        jobs,
-        detail,
-    )

@@ -32,6 +32,7 @@ from booper.store.counters import MAX_DUE
 from booper.store.rules.changing import RETRYABLE_STATES
 from booper.store.sqlite import listing as lists
 from booper.store.sqlite import logs, schedules
+from booper.store.sqlite.audit_search import changes_query
 from booper.store.sqlite.bucket_rows import MAX_HOURS, ORIGINS, SPAN
 from booper.store.sqlite.counters import DUE_OF
 from booper.store.sqlite.listing import Listing
@@ -300,3 +301,15 @@ def test_what_is_due_of_a_user_is_read_from_an_index_alone(database: sqlite3.Con
     columns = r"\(user_id=\? AND kind=\? AND state=\? AND scheduled_at<\?\)"
     assert len(plan) == len(OWN_KINDS) * len(WAITING)
     assert all(re.fullmatch(f"{by_time} {columns}", step) for step in plan), plan
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_page_of_the_audit_looks_between_two_numbers(
+    database: sqlite3.Connection, descending: bool
+) -> None:
+    """Whatever is wanted; nothing is sorted."""
+    page = Page(10, "at", descending, Place())
+    names = ("first", "last", "action", "kinds", "key_id", "limit")
+    plan = [text for *_, text in steps(database, changes_query(page), dict.fromkeys(names))]
+    assert plan[0] == "SEARCH audit USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
+    assert not [text for text in plan if "TEMP B-TREE" in text or text.startswith("SCAN audit")]
