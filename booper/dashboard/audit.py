@@ -1,6 +1,6 @@
 """The audit: who changed what, and when."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -8,8 +8,9 @@ from starlette.responses import Response
 
 from booper.api.access import Access
 from booper.api.paging import cursor_behind
-from booper.dashboard.keyset import listed
+from booper.dashboard.keyset import Listed, listed
 from booper.dashboard.visit import Page, Visit
+from booper.errors import FieldError, InvalidRequest
 from booper.model.audit import Action
 
 WORDS: Final[Mapping[str, str]] = {
@@ -34,10 +35,30 @@ WORDS: Final[Mapping[str, str]] = {
 """What was done, as it stands behind who did it."""
 
 
+FILTERS: Final = ("action", "key_id")
+MAX_KEYS: Final = 100
+"""How many of the newest keys can be chosen."""
+
+
 async def show_all(visit: Visit) -> Response:
-    """Show a page of the changes, newest first."""
-    shown = await listed(visit, "/api/audit", "at", _cursor_at)
-    return visit.page("audit.html", title="Audit", changes=shown, words=WORDS)
+    """Show a page of the changes, newest first, with those filters that are asked for."""
+    wanted = {name: visit.query.get(name, "") for name in FILTERS}
+    problems: Sequence[FieldError] = ()
+    try:
+        shown = await listed(visit, "/api/audit", "at", _cursor_at, wanted)
+    except InvalidRequest as error:
+        shown, problems = Listed([], None, None), error.errors
+    keys = (await visit.get("/api/keys", {"limit": MAX_KEYS}))["data"]
+    return visit.page(
+        "audit.html",
+        422 if problems else 200,
+        title="Audit",
+        changes=shown,
+        words=WORDS,
+        wanted=wanted,
+        problems=problems,
+        keys=[(key["id"], key["name"]) for key in keys],
+    )
 
 
 def _cursor_at(entry: Any, descending: bool) -> str:

@@ -238,6 +238,30 @@ async def test_the_audit_shows_who_changed_what(
     assert f"/jobs/{job_id}" in seen.links
 
 
+async def test_the_audit_is_filtered(browser: Browser, admin: Api) -> None:
+    """By what stands in the address bar, through all pages; the form shows it."""
+    for n in range(LIMIT + 1):
+        await admin.act("/api/pause", {"host": f"host{n}.test"})
+        await admin.act("/api/resume", {"host": f"host{n}.test"})
+    expected = [each["id"] for each in await admin.read("/api/audit", "limit=100&action=pause")]
+    await walk(browser, "/audit?action=pause", [f"change-{each}" for each in expected])
+    seen = await browser.see("/audit?action=pause")
+    chosen = [found["value"] for name, found in seen.elements if "selected" in found]
+    assert chosen == ["pause"]
+    [own] = await admin.read("/api/keys")
+    assert "No change matches." in (await browser.see(f"/audit?key_id={own['id']}")).text
+
+
+async def test_a_filter_of_the_audit_that_cannot_be_is_explained(
+    browser: Browser, admin: Api
+) -> None:
+    """In the API's words."""
+    detail = (await admin.get("/api/audit?key_id=7")).json()["errors"][0]["detail"]
+    response = await browser.get("/audit?key_id=7")
+    assert response.status_code == 422
+    assert detail in Seen(response.text).text
+
+
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", '"><b x="', "&lt;i&gt;", "a'b"])
 async def test_names_of_others_are_text(
     browser: Browser, booper: Booper, api: Api, admin: Api, text: str
