@@ -8,6 +8,8 @@ import asyncio
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import starmap
+from operator import add
 from typing import Any
 from urllib.parse import unquote
 
@@ -216,11 +218,10 @@ class ResponseCycle(RequestResponseCycle):
 
     def _send_head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Send the first line and the headers. Raises: RuntimeError, one breaks out of its line."""
-        lines, length, is_chunked = [STATUS_LINE[status][:-2]], 0, None
-        is_closing = False
-        for name, value in (*self.default_headers, *headers):
-            begin = _begin_of(name)
-            lines.append(begin + value)
+        sent = [(_begin_of(name), value) for name, value in (*self.default_headers, *headers)]
+        lines = [STATUS_LINE[status][:-2], *starmap(add, sent)]
+        length, is_chunked, is_closing = 0, None, False
+        for begin, value in sent:
             if begin not in _FRAMING:
                 continue
             if begin == b"connection: ":

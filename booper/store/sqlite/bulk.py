@@ -36,6 +36,10 @@ def insert(
     An AUTOINCREMENT number is by one greater than the greatest there ever was
     (https://www.sqlite.org/autoinc.html), so those of one statement follow each other.
     """
+    if len(rows) == 1:  # most often
+        number = connection.execute(_sized(statement, len(rows[0]), 1), rows[0]).lastrowid
+        assert number is not None
+        return [number]
     numbers: list[int] = []
     for cursor in _run(connection, statement, rows):
         assert cursor.lastrowid is not None

@@ -131,7 +131,8 @@ class JobRows:
         new_rows = cast(Sequence[NewRow], drafts)  # which only `draft` makes
         numbers = bulk.insert(self._connection, INSERT, [row.values for row in new_rows])
         numbered = list(zip(numbers, new_rows, strict=True))
-        if tags := [(tag, number) for number, row in numbered for tag in row.new.tags]:
+        if tagged := [(number, row.new.tags) for number, row in numbered if row.new.tags]:
+            tags = [(tag, number) for number, tags in tagged for tag in tags]
             bulk.execute(self._connection, INSERT_TAG, tags)
         return [row.job(number) for number, row in numbered]
 

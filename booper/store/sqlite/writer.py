@@ -219,15 +219,15 @@ class Writer:
         """
         results, failures = list[object](), 0
         for change, result, problem in outcomes:
-            is_awaited = not change.future.done()
+            future = change.future
             if problem is None:
                 results.append(result)
-                if is_awaited:
-                    change.future.set_result(result)
+                if not future.done():
+                    future.set_result(result)
             else:
                 failures += isinstance(problem, StoreUnavailable)
-                if is_awaited:
-                    change.future.set_exception(problem)
+                if not future.done():
+                    future.set_exception(problem)
         self.commits.note(seconds, len(outcomes), failures)
         self.changes += len(outcomes)
         if self.changes >= self._awaited > 0:
