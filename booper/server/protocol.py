@@ -6,7 +6,7 @@ and a packet: the most expensive part of a short response.
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import starmap
 from operator import add
@@ -220,18 +220,15 @@ class ResponseCycle(RequestResponseCycle):
         """Send the first line and the headers. Raises: RuntimeError, one breaks out of its line."""
         sent = [(_begin_of(name), value) for name, value in (*self.default_headers, *headers)]
         lines = [STATUS_LINE[status][:-2], *starmap(add, sent)]
-        length, is_chunked, is_closing = 0, None, False
-        for begin, value in sent:
-            if begin not in _FRAMING:
-                continue
-            if begin == b"connection: ":
-                is_closing = is_closing or b"close" in _tokens(value)
-            elif begin == b"transfer-encoding: " and value.lower() == b"chunked":
-                length, is_chunked = 0, True
-            elif begin == b"content-length: " and is_chunked is None:
-                length, is_chunked = int(value), False
-        self.keep_alive = self.keep_alive and not is_closing
-        if not (self.keep_alive or is_closing):
+        of_name = dict(sent)
+        length, is_chunked = 0, None
+        if (encoding := of_name.get(b"transfer-encoding: ")) and encoding.lower() == b"chunked":
+            is_chunked = True
+        elif (stated := of_name.get(b"content-length: ")) is not None:
+            length, is_chunked = int(stated), False
+        if b"close" in _tokens(of_name.get(b"connection: ")):
+            self.keep_alive = False
+        elif not self.keep_alive:
             lines.append(b"connection: close")
         if is_chunked is None and self.scope["method"] != "HEAD" and status not in (204, 304):
             is_chunked = True
@@ -252,13 +249,13 @@ def _begin_of(name: bytes) -> bytes:
     return name.lower() + b": "
 
 
-def _tokens(value: bytes) -> list[bytes]:
-    return [token.strip().lower() for token in value.split(b",")]
+def _tokens(value: bytes | None) -> Sequence[bytes]:
+    """Return what a list in a header names, in lower case."""
+    return () if value is None else [token.strip().lower() for token in value.split(b",")]
 
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BREAKS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_FRAMING = frozenset({b"content-length: ", b"transfer-encoding: ", b"connection: "})
 
 
 def _closing_unless_read(app: ASGIApp) -> ASGIApp:
