@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from booper.dashboard.lines import pretty_json
-from booper.dashboard.text import visible
+from booper.dashboard.text import visible, visible_json
 from booper.model import exact
 from booper.wire.redaction import REDACTED
 
@@ -42,9 +42,23 @@ def _curl(fields: Mapping[str, Any], url: str) -> str:
             f"curl -X POST {shlex.quote(f'{url}/api/jobs')}",
             '-H "Authorization: Bearer $BOOPER_API_KEY"',
             "-H 'Content-Type: application/json'",
-            f"-d {shlex.quote(pretty_json(fields))}",
+            f"-d {shlex.quote(_posted(fields))}",
         )
     )
+
+
+def _posted(fields: Mapping[str, Any]) -> str:
+    """Return the JSON of a create in lines; its body in one, as the target gets it so."""
+    texts = {
+        name: _compact(value) if name == "body" else _indented(pretty_json(value), "  ")
+        for name, value in fields.items()
+    }
+    lines = ",\n".join(f'  "{name}": {text}' for name, text in texts.items())
+    return f"{{\n{lines}\n}}"
+
+
+def _compact(value: Any) -> str:
+    return visible_json(msgspec.json.encode(value).decode())
 
 
 def _javascript(fields: Mapping[str, Any], url: str) -> str:

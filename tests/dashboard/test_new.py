@@ -1,22 +1,17 @@
 """The form of a new job: what it creates, checks, keeps, and offers as a program."""
 
-import ast
-import json
-import shlex
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from booper.api.bodies import JSON
 from booper.api.intake import read_args
 from booper.api.pointers import Findings
 from booper.app import Booper
-from booper.client.encoding import encode
-from booper.client.fields import written
 from booper.dashboard.code import codes_of
 from booper.dashboard.new_form import blank, read, write
 from booper.dashboard.static import static_files
@@ -384,108 +379,7 @@ def test_a_body_is_typed_and_read_as_it_was(body: str) -> None:
     assert exact.decode(msgspec.json.encode(meant)).get("body") == args["body"]
 
 
-# --- as a program ---
-
-
-def fields_of_curl(command: str) -> tuple[list[str], Any]:
-    """Return the arguments of a curl command, and the JSON that it posts."""
-    words = shlex.split(command.replace("\\\n", ""))
-    assert words[0] == "curl"
-    return words, exact.decode(words[words.index("-d") + 1])
-
-
-def fields_of_python(program: str) -> Any:
-    """Run a program with a client that sends nothing; return the JSON of its create."""
-    calls = list[Any]()
-
-    class Client:
-        def __init__(self, url: str, key: str) -> None:
-            assert (url, key) == ("http://127.0.0.1:2667", "sk_test")
-
-        def __enter__(self) -> "Client":
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-
-        @property
-        def jobs(self) -> "Client":
-            return self
-
-        def create(self, **fields: Any) -> Any:
-            calls.append(exact.decode(encode(written(fields))))
-            return SimpleNamespace(job_id=1)
-
-    real = "from booper.client import Client\n"
-    key = 'os.environ["BOOPER_API_KEY"]'
-    assert (program.count(real), program.count(key)) == (1, 1)
-    sandboxed = program.replace(real, "").replace(key, '"sk_test"')
-    exec(compile(ast.parse(sandboxed), "program", "exec"), {"Client": Client, "print": silent})
-    [posted] = calls
-    return posted
-
-
-def silent(*values: object) -> None:
-    """Print nothing."""
-
-
-def fields_of_javascript(program: str) -> Any:
-    """Return the JSON that a program posts, as far as Python can read it."""
-    before, _, after = program.partition("  body: ")
-    assert before.startswith('const response = await fetch("http://127.0.0.1:2667/api/jobs", {')
-    text = after.partition(",\n});")[0]
-    if text.startswith("JSON.stringify("):
-        return exact.decode(text.removeprefix("JSON.stringify(").removesuffix(")"))
-    return exact.decode(json.loads(text))
-
-
-PROGRAMS: Sequence[Mapping[str, Any]] = (
-    FULL,
-    {"url": URL},
-    *({"url": URL, "body": msgspec.Raw(body.encode())} for body in BODIES),
-    {"url": URL, "headers": {"X": "\u202e'\"\\$(x)`y`"}, "query": {"a'b": ["\n"]}},
-)
-
-
-def values(fields: Any) -> Any:
-    """Return JSON whose numbers are compared by their values."""
-    match fields:
-        case msgspec.Raw():
-            return Decimal(bytes(fields).decode())
-        case dict():
-            return {name: values(value) for name, value in fields.items()}
-        case list():
-            return [values(value) for value in fields]
-        case _:
-            return fields
-
-
-@pytest.mark.parametrize("fields", PROGRAMS)
-def test_programs_create_the_same(fields: Mapping[str, Any]) -> None:
-    """curl's arguments, the call of the Python client and the JSON of JavaScript."""
-    codes = codes_of(fields, "http://127.0.0.1:2667")
-    given = exact.decode(msgspec.json.encode(fields))
-    words, posted = fields_of_curl(codes.curl)
-    assert words[1:4] == ["-X", "POST", "http://127.0.0.1:2667/api/jobs"]
-    assert posted == given
-    # The client writes durations in text as amounts of a unit.
-    assert values(fields_of_python(codes.python)) == values(exact.decode(encode(written(given))))
-    assert values(fields_of_javascript(codes.javascript)) == values(given)
-    for code in (codes.curl, codes.python, codes.javascript):
-        assert not {"\u202e", "\u2028", "\U000e0041", "\x00"} & set(code)
-
-
-def test_javascript_that_would_lose_something_posts_text() -> None:
-    """An object would lose digits, or take a name for its prototype."""
-    for body, is_text in {
-        "9007199254740991": False,
-        "9007199254740992": True,
-        "0.1": False,
-        "0.1234567890123456789": True,
-        '{"__proto__": 1}': True,
-    }.items():
-        fields = {"url": URL, "body": msgspec.Raw(body.encode())}
-        program = codes_of(fields, "http://127.0.0.1:2667").javascript
-        assert ("JSON.stringify" not in program) is is_text
+# --- what stands beside it ---
 
 
 async def test_the_page_has_the_programs_of_what_is_typed(page: Browser) -> None:
@@ -510,6 +404,72 @@ def test_style_script_and_icons_are_small() -> None:
 def test_decoded_args_are_those_that_are_stored() -> None:
     """The form reads them as the API shows them."""
     assert decode_args('{"url":"https://a.test"}') == Args(url="https://a.test")
+
+
+# --- where it is, and who may send it ---
+
+
+OTHERS: Sequence[Mapping[str, str]] = (
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Sec-Fetch-Site": "none"},
+    {"Origin": "https://evil.test"},
+    {"Origin": "http://127.0.0.1:8080"},
+    {"Origin": "null"},
+    {},
+)
+
+
+@pytest.mark.parametrize("path", ["/new", "/new/check", "/new/curl"])
+@pytest.mark.parametrize("headers", OTHERS, ids=str)
+async def test_a_page_of_another_origin_creates_nothing(
+    page: Browser, api: Api, path: str, headers: Mapping[str, str]
+) -> None:
+    """Though the browser sends the cookie along; nor does it learn anything."""
+    response = await page.post(path, data=form(curl="curl x"), headers=dict(headers))
+    assert response.status_code == 403
+    assert URL not in response.text
+    assert await api.read("/api/jobs") == []
+
+
+async def test_a_form_of_a_reader_is_refused(
+    booper: Booper, api: Api, keys: dict[str, str]
+) -> None:
+    """There is no link to it, and it creates nothing."""
+    async with Browser(booper.asgi) as browser:
+        await browser.sign_in(keys["read"])
+        job_id = await api.create_id(schedule_in=3600)
+        for path in ("/", "/jobs", f"/jobs/{job_id}"):
+            assert not [link for link in (await browser.see(path)).links if "/new" in link]
+        for path in ("/new", "/new/check", "/new/curl"):
+            assert (await browser.submit(path, form(curl="curl x"))).status_code == 403
+    assert len(await api.read("/api/jobs")) == 1
+
+
+async def test_links_and_programs_stay_under_a_mount(booper: Booper, api: Api) -> None:
+    """The form's own, and where the programs post to."""
+    program = Starlette(routes=[Mount("/tools/booper", booper.asgi)])
+    async with Browser(program, "/tools/booper") as browser:
+        await browser.sign_in(KEY)
+        response = await browser.submit("/new/check", form())
+        seen = Seen(response.text)
+        assert {link for link in seen.links if link.startswith("/")} == {
+            link for link in seen.links if link.startswith("/tools/booper/")
+        }
+        assert seen.values("button", "formaction") == ["/tools/booper/new/check#result"]
+        assert "curl -X POST http://127.0.0.1:2667/tools/booper/api/jobs" in seen.inside("codes")
+        created = await browser.submit("/new", form())
+    assert created.headers["location"].startswith("/tools/booper/jobs/")
+
+
+async def test_a_page_is_small(page: Browser, api: Api) -> None:
+    """At most 60 KB, bodies apart."""
+    job_id = await api.create_id(**FULL)
+    response = await page.get(f"/new?from={job_id}")
+    typed = shown(Seen(response.text), response.text)
+    checked = await page.submit("/new/check", {**typed, "when": "cron"})
+    assert checked.status_code == 200
+    assert len(checked.content) <= 60 << 10
 
 
 # --- hidden headers of a job ---

@@ -34,7 +34,8 @@ document.addEventListener("formdata", (event) => {
   }
 });
 
-// While somebody types when, the form's own "Check" is asked for the times; the latest answer counts.
+// While somebody types when, the form's own "Check" is asked for the times; the rest waits until a
+// field is left, as half a URL would be looked up. Of several responses the latest counts.
 for (const form of document.querySelectorAll("form[data-live]")) {
   let timer, asked = 0;
   const check = async () => {
@@ -46,7 +47,9 @@ for (const form of document.querySelectorAll("form[data-live]")) {
       for (const name of ["result", "codes"]) show(name, page.getElementById(name));
     } catch { /* The button says what is wrong. */ }
   };
-  form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(check, 400); });
+  const later = () => { clearTimeout(timer); timer = setTimeout(check, 400); };
+  form.addEventListener("input", (event) => { if (event.target.closest(".when")) later(); });
+  form.addEventListener("change", later);
 }
 
 // A part of the page is replaced by its newer self; what is folded stays so.
