@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from booper.api.call import Call
+from booper.api.call import NO_QUERY, Call
 from booper.api.operations import Parameter
 from booper.api.parameters import JOB_ID
 from booper.api.paths import job_ref
@@ -28,7 +28,7 @@ HEADERS_FROM: Final = Parameter(
 
 def asks_for_hidden(call: Call) -> bool:
     """Return whether a create takes values of another job's headers."""
-    return HEADERS_FROM.name in call.query
+    return call.query is not NO_QUERY and HEADERS_FROM.name in call.query
 
 
 async def with_hidden(call: Call, creation: Creation) -> Creation:

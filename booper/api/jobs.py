@@ -53,12 +53,13 @@ async def create(call: Call) -> Response:
     body = await read_body(call, services.max_body_bytes)
     now = services.clock.now()
     creation = read_creation(body, media_type(call), call.user_id, services.rules, now)
-    creation = await with_hidden(call, creation)
+    are_hidden = asks_for_hidden(call)
+    if are_hidden:
+        creation = await with_hidden(call, creation)
     created = await services.commands.create(call.signed(creation), now)
     job = created.job
     if created.is_duplicate:
         return JSONResponse({"data": job_resource(job, now, services.redaction, has_conflict=True)})
-    are_hidden = asks_for_hidden(call)
     shown = job_resource(job, now, services.redaction) if are_hidden else new_job_resource(job, now)
     return JSONResponse({"data": shown}, 201, call.url(f"/api/jobs/{job.id}"))
 
