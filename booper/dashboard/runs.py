@@ -2,23 +2,18 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import product
+from math import ceil
 from typing import Any, Final
 
 import msgspec
 
-from booper.dashboard.text import number
+from booper.dashboard.charts import HEIGHT, STEP, Bar, Chart, Part, top_of
+from booper.dashboard.text import clock_time, milliseconds, number
 
 MAX_RUNS: Final = 50
 
-HEIGHT: Final = 100
-SLOT: Final = 12
-_BAR: Final = 8
-_LOWEST: Final = 1.5
+_LEAST: Final = 2.0
 """How high the bar of the shortest run is, so that it can be seen."""
-
-_TOPS: Final = tuple(factor * 10**power for power, factor in product(range(8), (1, 2, 5)))
-"""What the upper end of a chart can be, in milliseconds; a run takes hours at most."""
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -30,27 +25,16 @@ class Run(msgspec.Struct, frozen=True):
     milliseconds: float | None
 
 
-class Bar(msgspec.Struct, frozen=True):
-    """The bar of a run in a chart."""
+class Durations(msgspec.Struct, frozen=True):
+    """How long runs took, as a chart of all runs; `runs` are those that took a known time.
 
-    run: Run
-    x: int
-    y: float
-    width: int
-    height: float
-
-
-class Chart(msgspec.Struct, frozen=True):
-    """A chart of durations, `width` by `HEIGHT`; its upper end is at `top` milliseconds.
-
-    `median` is that of the runs it shows, the lower one of two.
+    `median` is the lower one of two.
     """
 
-    width: int
-    top: float
+    chart: Chart
+    runs: Sequence[Run]
     median: float
     longest: float
-    bars: Sequence[Bar]
 
 
 def runs_of(found: Sequence[Any]) -> list[Run]:
@@ -63,18 +47,19 @@ def states_of(runs: Sequence[Run]) -> Mapping[str, int]:
     return dict(Counter(run.state for run in runs).most_common())
 
 
-def chart_of(runs: Sequence[Run]) -> Chart | None:
-    """Return the chart of the runs that have taken a time, None if there are none."""
+def durations_of(runs: Sequence[Run]) -> Durations | None:
+    """Return how long runs took, None if none has taken a known time."""
     taken = sorted(run.milliseconds for run in runs if run.milliseconds is not None)
     if not taken:
         return None
-    top = next((top for top in _TOPS if top >= taken[-1]), taken[-1])
-    bars = [
-        _bar(run, place, run.milliseconds / top)
-        for place, run in enumerate(runs)
-        if run.milliseconds is not None
-    ]
-    return Chart(SLOT * MAX_RUNS, top, taken[(len(taken) - 1) // 2], taken[-1], bars)
+    top = top_of(ceil(taken[-1]))
+    bars = [_bar(run, place, top) for place, run in enumerate(runs)]
+    # A few runs are as wide as they are among fifty.
+    bars += [Bar("no run", STEP * place, ()) for place in range(len(runs), MAX_RUNS)]
+    times = [clock_time(runs[0].at), *([clock_time(runs[-1].at)] if len(runs) == MAX_RUNS else [])]
+    chart = Chart(bars, [milliseconds(top), "0"], times)
+    known = [run for run in runs if run.milliseconds is not None]
+    return Durations(chart, known, taken[(len(taken) - 1) // 2], taken[-1])
 
 
 def _run(run: Any) -> Run:
@@ -82,7 +67,11 @@ def _run(run: Any) -> Run:
     return Run(run["job_id"], run["state"], run["scheduled_at"], took and number(took))
 
 
-def _bar(run: Run, place: int, share: float) -> Bar:
-    height = round(max(HEIGHT * share, _LOWEST), 1)
-    x = SLOT * place + (SLOT - _BAR) // 2
-    return Bar(run, x, round(HEIGHT - height, 1), _BAR, height)
+def _bar(run: Run, place: int, top: int) -> Bar:
+    x, name = STEP * place, f"Job {run.job_id}"
+    if run.milliseconds is None:
+        return Bar(f"{name}: {run.state}", x, ())
+    height = max(round(HEIGHT * run.milliseconds / top, 1), _LEAST)
+    kind = "completed" if run.state == "completed" else "failed"
+    part = Part(kind, x + 1, round(HEIGHT - height, 1), height)
+    return Bar(f"{name}: {milliseconds(run.milliseconds)}, {run.state}", x, [part])

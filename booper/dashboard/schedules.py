@@ -11,7 +11,7 @@ from starlette.responses import Response
 from booper.api.access import Access
 from booper.api.paging import cursor_behind
 from booper.dashboard.keyset import listed
-from booper.dashboard.runs import MAX_RUNS, chart_of, runs_of, states_of
+from booper.dashboard.runs import MAX_RUNS, durations_of, runs_of, states_of
 from booper.dashboard.text import number
 from booper.dashboard.visit import Page, Visit
 from booper.errors import FieldError, InvalidRequest
@@ -61,7 +61,7 @@ async def show(visit: Visit) -> Response:
         next_runs=next_runs_of(item),
         runs=runs,
         states=states_of(runs),
-        chart=chart_of(runs),
+        durations=durations_of(runs),
         skipped=[event for event in reversed(timeline) if event["event"] == "skipped"],
         changes=[event for event in reversed(timeline) if event["job_id"] is None],
         asked=asked,
