@@ -159,6 +159,25 @@ async def test_times_are_those_of_the_last_attempt(
     assert "Answered2030-01-02 12:00:00" in seen.text
 
 
+async def test_a_job_that_is_sent_at_its_time_is_on_time(
+    browser: Browser, booper: Booper, api: Api
+) -> None:
+    """To the microsecond here, where the clock stands."""
+    job_id = await api.create_id()
+    await booper.wait_idle()
+    assert "Sent2030-01-01 12:00:00 on time" in (await browser.see(f"/jobs/{job_id}")).text
+
+
+async def test_lateness_below_a_second_is_in_milliseconds(
+    browser: Browser, booper: Booper, api: Api, clock: VirtualClock
+) -> None:
+    """As durations are."""
+    job_id = await api.create_id(schedule_in=60)
+    clock.set(START + timedelta(seconds=60, milliseconds=250))
+    await booper.wait_idle()
+    assert "Sent2030-01-01 12:01:00 late by 250 ms" in (await browser.see(f"/jobs/{job_id}")).text
+
+
 async def test_an_attempt_that_was_cancelled_has_no_times(
     browser: Browser, booper: Booper, api: Api, target: FakeTarget
 ) -> None:
