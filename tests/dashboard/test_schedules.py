@@ -1,6 +1,8 @@
 """Schedules on pages: in words, with their runs, what they skipped and keep, and their changes."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from zoneinfo import ZoneInfo
@@ -10,6 +12,7 @@ import pytest
 
 from booper.app import Booper
 from booper.clock import VirtualClock
+from booper.config import Config
 from tests.conftest import KEY
 from tests.support.api import Api
 from tests.support.dashboard import Browser, Seen
@@ -176,6 +179,22 @@ async def ran(booper: Booper, clock: VirtualClock, count: int) -> None:
     for _ in range(count - 1):
         clock.advance(HOUR)
         await booper.wait_idle()
+
+
+async def test_one_that_cannot_be_planned_says_why(
+    browser: Browser, api: Api, config: Config
+) -> None:
+    """Its zone is gone since an update of the zones; the rest of it is still in words."""
+    path = await created(api, cron="0 9 * * *", timezone="Europe/Berlin")
+    with closing(sqlite3.connect(config.database.path)) as opened, opened:
+        opened.execute("UPDATE schedules SET args = replace(args, 'Europe/Berlin', 'Mars/Base')")
+    error = (await api.read(f"/api{path}"))["error"]
+    assert "Mars/Base" in error
+    for page in (path, "/schedules"):
+        text = (await browser.see(page)).text
+        assert error in text
+        assert "at 09:00 every day" in text
+    assert "No further run is planned." in (await browser.see(path)).text
 
 
 async def test_the_last_fifty_runs_are_a_strip_of_links(

@@ -35,6 +35,7 @@ from booper.store.sqlite import logs, schedules
 from booper.store.sqlite.audit_search import changes_query
 from booper.store.sqlite.bucket_rows import MAX_HOURS, ORIGINS, SPAN
 from booper.store.sqlite.counters import DUE_OF
+from booper.store.sqlite.history import PAST_RUNS
 from booper.store.sqlite.listing import Listing
 from booper.store.sqlite.schema import migrate
 from booper.store.values import JobFilter, Page, Place
@@ -278,6 +279,14 @@ def test_no_page_of_schedules_reads_a_table_or_sorts(
     [(*_, text)] = steps(database, query, dict(values))
     place = f" AND id{'<' if descending else '>'}" if is_later else ""
     assert re.match(rf"SEARCH schedules USING INDEX schedules_by_user \(user_id=\?{place}", text)
+
+
+def test_the_newest_runs_of_a_schedule_are_read_from_their_end(
+    database: sqlite3.Connection,
+) -> None:
+    """Of no other schedule, and in the order of the index: nothing is sorted."""
+    [(*_, text)] = steps(database, PAST_RUNS, {"id": b"", "now": 1, "limit": 1})
+    assert text == "SEARCH jobs USING INDEX jobs_by_schedule (schedule_id=?)"
 
 
 def test_numbers_of_a_time_read_no_time_but_the_one_asked_for(
