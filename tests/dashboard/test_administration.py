@@ -1,5 +1,6 @@
 """The pages of administrators: origins, keys, status, audit."""
 
+import re
 from typing import Any
 
 import httpx
@@ -86,9 +87,7 @@ async def test_a_key_is_shown_once_and_works(browser: Browser, booper: Booper, a
     fields = {"name": "deploy", "user": "bob", "scope": "read"}
     response = await browser.submit("/keys", fields)
     assert (response.status_code, response.headers["cache-control"]) == (201, "no-store")
-    [secret] = [
-        value for value in Seen(response.text).values("input", "value") if value.startswith("sk_")
-    ]
+    [secret] = re.findall(r"sk_[\w-]{43}", Seen(response.text).text)
     made = next(key for key in await admin.read("/api/keys") if key["name"] == "deploy")
     assert (made["user"], made["scope"]) == ("bob", "read")
     assert secret not in (await browser.get("/keys")).text
@@ -236,6 +235,15 @@ async def test_the_audit_shows_who_changed_what(
     assert f"BOOPER_API_KEY cancelled a job job {job_id} 1" in seen.text
     assert "the machine's administrator made a key" in seen.text
     assert f"/jobs/{job_id}" in seen.links
+
+
+async def test_the_audit_leads_to_a_schedule(browser: Browser, api: Api) -> None:
+    """To its page."""
+    path = await api.create_schedule()
+    await api.act(f"{path}/disable")
+    link = path.removeprefix("/api")
+    assert link in (await browser.see("/audit")).links
+    assert (await browser.get(link)).status_code == 200
 
 
 async def test_the_audit_is_filtered(browser: Browser, admin: Api) -> None:
