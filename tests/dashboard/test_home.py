@@ -180,8 +180,7 @@ async def test_the_next_jobs_are_drawn_where_they_are(browser: Browser, api: Api
         ["2030-01-02 11:00", "1"],
     ]
     bars = found.charts["Jobs within the hour; the table has the numbers"]
-    assert len(bars) == 60
-    assert {title: parts for title, parts in bars if parts} == {
+    assert dict(bars) == {
         "2030-01-01 12:00: 1 job": {"scheduled": 50.0},
         "2030-01-01 12:07: 2 jobs": {"scheduled": 100.0},
         "2030-01-01 12:10: 1 job": {"scheduled": 50.0},
