@@ -44,6 +44,8 @@ UNSAID: tuple[tuple[str, str], ...] = (
     ("/ends_at", "leaves no time for a single run"),
     ("/headers/", "is the same header as"),
     ("/cursor", "expected the next_cursor of a page"),
+    ("/headers_from", "there is no job"),
+    ("/since", "must be before `until`"),
     # What Unicode calls printable grows by the year.
     ("/name", "must have 1 to 100 printable characters"),
     ("/user", "must have 1 to 100 printable characters"),

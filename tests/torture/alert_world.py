@@ -179,6 +179,8 @@ class World:
 
     async def step(self, step: timedelta) -> None:
         """Let time pass, until booper has looked at what is wrong then and has told it."""
+        if not self.is_stuck:
+            await self.booper.beat()  # what the agents write is written by then
         await self.alerts()  # until this is done, the agents wait for the clock
         self.clock.advance(step)
         if not self.is_stuck and not self.hosts.is_held:
