@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from tests.conftest import heed_signals
 from tests.torture.guarantees import GUARANTEES
 from tests.torture.line import Line, NotMeasured, Size
 
@@ -17,6 +18,7 @@ def main(only: tuple[str, ...], short: bool) -> None:
 
     What this machine cannot try counts as not holding, unless it is the short form.
     """
+    heed_signals()
     logging.disable()  # what booper says of faults that are made on purpose
     size = Size.SHORT if short else Size.LONG
     lines = []

@@ -55,6 +55,8 @@ def measure(size: Size) -> Line:
     with empty() as root:
         allow_local_targets(root.folder)
         faults = [*_linked(), *_figures(), *_served(root), *_commands(root)]
+        if size is Size.LONG:  # a time may not stop a landing
+            faults += _start_times()
         for look in (_did_its_job, _upgraded, _managed, _interrupted, _replaced):
             faults += look(root)
         faults += [f"{each.name} is left after orderly ends" for each in root.left()]
@@ -79,16 +81,11 @@ def _linked() -> Iterator[str]:
 
 
 def _figures() -> Iterator[str]:
-    """Compare size, start and the glibc it needs with what the reference says."""
+    """Compare its sizes and the glibc it needs with what the reference says."""
     text = " ".join(markdown("deploying").split())
-    size, unpacked, times, glibc = (
+    size, unpacked, glibc = (
         float(re.search(pattern, text)[1])  # type: ignore[index] # None would end the measurement
-        for pattern in (
-            r"has (\d+) MB",
-            r"unpacks (\d+) MB",
-            r"at most (\d+) times the CPU time",
-            r"glibc (\d+\.\d+)",
-        )
+        for pattern in (r"has (\d+) MB", r"unpacks (\d+) MB", r"glibc (\d+\.\d+)")
     )
     if not 0.8 * size < EXECUTABLE.stat().st_size / 1e6 <= size:
         yield f"it has {EXECUTABLE.stat().st_size / 1e6:.1f} MB"
@@ -102,6 +99,14 @@ def _figures() -> Iterator[str]:
         yield f"it unpacks {total:.1f} MB"
     if needs != tuple(map(int, str(glibc).split("."))):
         yield f"it needs glibc {needs}"
+
+
+def _start_times() -> Iterator[str]:
+    """Compare a start with that of an installed booper, as the reference does."""
+    text = " ".join(markdown("deploying").split())
+    stated = re.search(r"at most (\d+) times the CPU time", text)
+    assert stated is not None
+    times = float(stated[1])
     took = min(_start([EXECUTABLE]) for _ in range(TRIES))
     installed = min(_start([sys.executable, "-m", "booper"]) for _ in range(TRIES))
     if took > times * installed:
