@@ -65,7 +65,7 @@ class _Reader:
         self._timeout = ""
 
     def note(self, text: str) -> None:
-        """Say something about the command, once."""
+        """Add a note about the command, once."""
         if text not in self.notes:
             self.notes.append(text)
 

@@ -108,7 +108,7 @@ async def test_a_body_of_such_a_text_is_created_as_it_is(
 
 @pytest.mark.parametrize("text", ALL, ids=range(len(ALL)))
 async def test_a_pasted_text_is_text(browser: Browser, api: Api, text: str) -> None:
-    """Be it no command, a URL, a header or a body of one; what it means fills fields, no more."""
+    """As no command, a URL, a header or a body of one: what it means fills fields, no more."""
     await browser.sign_in(KEY)
     quoted = "'" + text.replace("'", "'\\''") + "'"
     for command in (

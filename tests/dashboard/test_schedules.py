@@ -174,7 +174,7 @@ async def test_a_zone_that_is_utc_needs_no_second_column(browser: Browser, api: 
 
 
 async def ran(booper: Booper, clock: VirtualClock, count: int) -> None:
-    """Let so many hourly runs begin."""
+    """Advance the clock until so many hourly runs have begun."""
     await booper.wait_idle()
     for _ in range(count - 1):
         clock.advance(HOUR)

@@ -78,7 +78,7 @@ class Connection(aiosqlite.Connection):
         return result
 
     def post(self, work: Callable[[SQLiteTransaction], object]) -> None:
-        """Have `work` run where the connection runs; nobody is told when or how it ends.
+        """Run `work` on the thread of the connection; nobody is told when or how it ends.
 
         Raises:
             ValueError: the connection is closed.

@@ -180,7 +180,7 @@ class Writer:
         self._closed.set()
 
     def _begin_committing(self) -> None:
-        """Have what waits committed, with what comes in the loop's next turns.
+        """Start to commit what waits, with what comes in the loop's next turns.
 
         Nothing is to be done where that goes on already, or may not begin yet.
         """
