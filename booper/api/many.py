@@ -1,6 +1,7 @@
-"""Work on many jobs: cancel and retry by filter (contract §10)."""
+"""Work on many jobs: cancel, retry and run now by filter (contract §10)."""
 
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -9,45 +10,70 @@ from starlette.responses import Response
 from booper.api.access import Access
 from booper.api.bodies import check_json_type, read_body
 from booper.api.call import Call
-from booper.api.filters import FilterBody, body_filter
+from booper.api.filters import MAX_ID, FilterBody, body_filter
 from booper.api.operations import Data, DescribedBody, DescribedResponse, Documentation, Operation
 from booper.api.responses import JSONResponse
 from booper.api.shapes import read_struct
+from booper.errors import FieldError, InvalidRequest
+from booper.store.values import Bounds, BulkResult
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+MAX_COUNT: Final = 100_000
+
 
 class ManyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which jobs to change, and whether only to count them."""
+    """Which jobs to change, and whether only to count them.
+
+    Jobs with a number above `through` are left out. A dry run with `max_count` looks at no more
+    jobs than that.
+    """
 
     filter: FilterBody | None = None
     all: bool | None = None
     dry_run: bool = False
+    through: Annotated[int, msgspec.Meta(ge=0, le=MAX_ID)] | None = None
+    max_count: Annotated[int, msgspec.Meta(ge=1, le=MAX_COUNT)] | None = None
 
 
-class ManyResult(msgspec.Struct, frozen=True):
-    """The numbers of jobs that matched and could change, and of those that did."""
+class ManyResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The numbers of jobs that matched and could change, and of those that did.
+
+    A dry run shows the highest number of a job that it has looked at (`through`). One that
+    `is_partial` has looked at `max_count` jobs, and not at all.
+    """
 
     matched: int
     changed: int
+    through: int | None = None
+    is_partial: bool = False
 
 
 async def cancel(call: Call) -> Response:
     """Cancel every unfinished job that matches."""
-    asked, now = await read_json(call, ManyBody), call.services.clock.now()
-    wanted, commands = body_filter(_filter(asked), now), call.services.commands
-    by, dry_run = call.actor, asked.dry_run
-    changed = await commands.cancel_many(call.user_id, wanted, now, by, dry_run=dry_run)
-    return JSONResponse({"data": ManyResult(changed.matched, changed.changed)})
+    return await _change(call, call.services.commands.cancel_many)
 
 
 async def retry(call: Call) -> Response:
     """Send every discarded or cancelled job that matches again."""
+    return await _change(call, call.services.commands.retry_many)
+
+
+async def run(call: Call) -> Response:
+    """Send every job that matches and waits for its time now."""
+    return await _change(call, call.services.commands.run_many)
+
+
+async def _change(call: Call, change: Callable[..., Awaitable[BulkResult]]) -> Response:
     asked, now = await read_json(call, ManyBody), call.services.clock.now()
-    wanted, commands = body_filter(_filter(asked), now), call.services.commands
-    by, dry_run = call.actor, asked.dry_run
-    changed = await commands.retry_many(call.user_id, wanted, now, by, dry_run=dry_run)
-    return JSONResponse({"data": ManyResult(changed.matched, changed.changed)})
+    wanted, dry_run = body_filter(_filter(asked), now), asked.dry_run
+    if asked.max_count is not None and not dry_run:
+        detail = "only a dry run can stop there; give it with dry_run: true"
+        raise InvalidRequest([FieldError("/max_count", detail)])
+    bounds = Bounds(asked.through, asked.max_count)
+    done = await change(call.user_id, wanted, now, call.actor, dry_run=dry_run, bounds=bounds)
+    through = done.through if dry_run else None
+    return JSONResponse({"data": ManyResult(done.matched, done.changed, through, done.is_partial)})
 
 
 _MANY = Documentation(
@@ -56,20 +82,22 @@ _MANY = Documentation(
         ManyBody,
         {
             "of a tag": {"filter": {"tag": "nightly"}, "dry_run": True},
-            "all": {"all": True, "dry_run": True},
+            "all": {"all": True, "dry_run": True, "max_count": 10_000},
+            "no later ones": {"filter": {"tag": "nightly"}, "dry_run": True, "through": 29180},
         },
     ),
     responses={
         200: DescribedResponse(
             "How many jobs matched and changed",
             (Data(ManyResult),),
-            {"data": {"matched": 3, "changed": 0}},
+            {"data": {"matched": 3, "changed": 0, "through": 29180}},
         )
     },
 )
 OPERATIONS = (
     Operation("POST", "/api/jobs/cancel", Access.WRITE, cancel, _MANY),
     Operation("POST", "/api/jobs/retry", Access.WRITE, retry, _MANY),
+    Operation("POST", "/api/jobs/run", Access.WRITE, run, _MANY),
 )
 
 

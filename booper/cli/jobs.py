@@ -1,4 +1,4 @@
-"""`booper jobs`: list, show and follow jobs; cancel and retry one, or all that a filter names."""
+"""`booper jobs`: list, show and follow jobs; change one, or all that a filter names."""
 
 import sys
 from collections.abc import Callable
@@ -123,11 +123,18 @@ def watch_job(out: "Output", job_id: str, every: float) -> None:
 
 
 @jobs.command("run")
-@ID
+@changes
 @client_command
-def run_job(out: "Output", job_id: str) -> None:
-    """Send a waiting job now."""
-    out.job(out.client.jobs.run(job_id))
+def run_jobs(out: "Output", job_id: str | None, **typed: Any) -> None:
+    """Send waiting jobs now.
+
+    Give the ID of one job, or filters for all that match.
+    """
+    one = _one(job_id, typed)
+    if one is not None:
+        out.job(out.client.jobs.run(one))
+    else:
+        _show(out, out.client.jobs.run_many(**_many(out, typed)), "due now", typed)
 
 
 def _one(job_id: str | None, typed: dict[str, Any]) -> str | None:

@@ -22,7 +22,7 @@ from booper.clock import SystemClock
 from booper.config import Config
 from booper.errors import BooperError, NotFound
 from booper.model.key import ApiKey
-from booper.store.base import Keys
+from booper.store.keys import Keys
 from booper.store.sqlite import open_store
 from booper.upkeep import before_upgrade
 from booper.wire.key import key_resource

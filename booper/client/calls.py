@@ -119,9 +119,14 @@ def posting(path: str, body: bytes | None, read: Any, *, is_repeatable: bool = F
     return Call(method="POST", path=path, body=body, read=read, is_repeatable=is_repeatable)
 
 
+_BOUNDS: Final = ("through", "max_count")
+
+
 def changing(path: str, dry_run: bool, which: dict[str, Any], *, is_repeatable: bool) -> Call[Any]:
     """Return a call that changes all jobs that a filter matches."""
-    body = encode({"filter": which, "dry_run": dry_run})
+    wanted = {name: value for name, value in which.items() if name not in _BOUNDS}
+    bounds = {name: value for name, value in which.items() if name in _BOUNDS}
+    body = encode({"filter": wanted, "dry_run": dry_run, **bounds})
     return posting(path, body, data(BulkResult), is_repeatable=is_repeatable)
 
 

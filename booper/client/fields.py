@@ -102,9 +102,14 @@ class Listed(JobFilter, total=False):
 
 
 class Many(JobFilter, total=False):
-    """Which jobs to change: `all` means every job."""
+    """Which jobs to change: `all` means every job.
+
+    Jobs with a number above `through` are left out. A dry run looks at `max_count` at most.
+    """
 
     all: bool
+    through: int
+    max_count: int
 
 
 _EXPECTED: Final = (

@@ -213,11 +213,17 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
     paused_at: datetime
 
 
-class BulkResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The numbers of jobs that matched and could change, and of those that did."""
+class BulkResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The numbers of jobs that matched and could change, and of those that did.
+
+    Of a dry run, `through` is the highest number of a job that it has looked at. One that
+    `is_partial` has looked at `max_count` jobs, and not at all.
+    """
 
     matched: int
     changed: int
+    through: int | None = None
+    is_partial: bool = False
 
 
 class PreviewedRequest(msgspec.Struct, frozen=True, kw_only=True):

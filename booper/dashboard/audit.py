@@ -20,6 +20,7 @@ WORDS: Final[Mapping[str, str]] = {
     Action.JOB_REPLACE: "replaced a job",
     Action.JOBS_CANCEL: "cancelled jobs by a filter",
     Action.JOBS_RETRY: "sent jobs again by a filter",
+    Action.JOBS_RUN: "made jobs due at once by a filter",
     Action.SCHEDULE_CHANGE: "changed a schedule",
     Action.SCHEDULE_DISABLE: "disabled a schedule",
     Action.SCHEDULE_ENABLE: "enabled a schedule",

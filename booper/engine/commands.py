@@ -22,7 +22,15 @@ from booper.model.job import Job, NewJob
 from booper.model.key import ApiKey, NewKey
 from booper.model.schedule import NewSchedule, Plan, Schedule
 from booper.store.base import Store
-from booper.store.values import BulkResult, Created, Creation, JobFilter, JobRef
+from booper.store.values import (
+    UNBOUNDED,
+    Bounds,
+    BulkResult,
+    Created,
+    Creation,
+    JobFilter,
+    JobRef,
+)
 
 MAX_TRIES: Final = 5
 """How often a change is tried again on a schedule that others change as well."""
@@ -107,17 +115,46 @@ class Commands:
         return await self._jobs.run(user_id, ref, now, by)
 
     async def cancel_many(
-        self, user_id: UUID, wanted: JobFilter, now: datetime, by: Actor, *, dry_run: bool
+        self,
+        user_id: UUID,
+        wanted: JobFilter,
+        now: datetime,
+        by: Actor,
+        *,
+        dry_run: bool,
+        bounds: Bounds = UNBOUNDED,
     ) -> BulkResult:
         """Cancel every unfinished job that matches; only count them if `dry_run`."""
-        announce = self._reports.cancelled
-        return await self._jobs.cancel_many(user_id, wanted, now, announce, by, dry_run=dry_run)
+        cancel, announce = self._jobs.cancel_many, self._reports.cancelled
+        return await cancel(user_id, wanted, now, announce, by, dry_run=dry_run, bounds=bounds)
 
     async def retry_many(
-        self, user_id: UUID, wanted: JobFilter, now: datetime, by: Actor, *, dry_run: bool
+        self,
+        user_id: UUID,
+        wanted: JobFilter,
+        now: datetime,
+        by: Actor,
+        *,
+        dry_run: bool,
+        bounds: Bounds = UNBOUNDED,
     ) -> BulkResult:
         """Send every discarded or cancelled job that matches again; only count if `dry_run`."""
-        return await self._jobs.retry_many(user_id, wanted, now, by, dry_run=dry_run)
+        retry = self._jobs.retry_many
+        return await retry(user_id, wanted, now, by, dry_run=dry_run, bounds=bounds)
+
+    async def run_many(
+        self,
+        user_id: UUID,
+        wanted: JobFilter,
+        now: datetime,
+        by: Actor,
+        *,
+        dry_run: bool,
+        bounds: Bounds = UNBOUNDED,
+    ) -> BulkResult:
+        """Send every job that matches and waits for its time now; only count if `dry_run`."""
+        run = self._jobs.run_many
+        return await run(user_id, wanted, now, by, dry_run=dry_run, bounds=bounds)
 
     async def forward(self, user_id: UUID, body: Mapping[str, object], now: datetime) -> None:
         """Forward a channel's message, as durably as any job, if the operator has set a URL."""

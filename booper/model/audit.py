@@ -28,6 +28,7 @@ class Action(StrEnum):
     JOB_REPLACE = "job.replace"
     JOBS_CANCEL = "jobs.cancel"
     JOBS_RETRY = "jobs.retry"
+    JOBS_RUN = "jobs.run"
     SCHEDULE_CHANGE = "schedule.change"
     SCHEDULE_DISABLE = "schedule.disable"
     SCHEDULE_ENABLE = "schedule.enable"

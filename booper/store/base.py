@@ -16,17 +16,19 @@ from booper.errors import BooperError
 from booper.model.audit import ADMINISTRATOR, Actor
 from booper.model.event import LogEntry
 from booper.model.job import Job, NewJob
-from booper.model.key import ApiKey, NewKey
 from booper.model.schedule import NewSchedule, Schedule
 from booper.store.alerting import Alerting
 from booper.store.counters import Counters
 from booper.store.history import History
+from booper.store.keys import Keys
 from booper.store.limits import LimitKind
 from booper.store.pruning import Pruning
 from booper.store.queue import Queue
 from booper.store.sessions import Sessions
 from booper.store.values import (
+    UNBOUNDED,
     AnnounceEnd,
+    Bounds,
     BulkResult,
     Created,
     Creation,
@@ -103,6 +105,7 @@ class Jobs(Protocol):
         by: Actor = ADMINISTRATOR,
         *,
         dry_run: bool,
+        bounds: Bounds = UNBOUNDED,
     ) -> BulkResult:
         """Cancel every unfinished job that matches, and plan the next runs in their place.
 
@@ -117,8 +120,21 @@ class Jobs(Protocol):
         by: Actor = ADMINISTRATOR,
         *,
         dry_run: bool,
+        bounds: Bounds = UNBOUNDED,
     ) -> BulkResult:
         """Make every discarded or cancelled job that matches due again, as `cancel_many` does."""
+
+    async def run_many(
+        self,
+        user_id: UUID,
+        wanted: JobFilter,
+        now: datetime,
+        by: Actor = ADMINISTRATOR,
+        *,
+        dry_run: bool,
+        bounds: Bounds = UNBOUNDED,
+    ) -> BulkResult:
+        """Make every waiting job that matches and is not due yet due now, as `cancel_many` does."""
 
 
 class Schedules(Protocol):
@@ -223,25 +239,6 @@ class Logs(Protocol):
         self, user_id: UUID, page: Page, job_id: int | None, event: str | None
     ) -> Part[LogEntry]:
         """Return a user's log entries, of one job or all of their own, of one event or all."""
-
-
-class Keys(Protocol):
-    """API keys and the users they belong to. Keys are known by their SHA-256 alone."""
-
-    async def create(self, new: NewKey, now: datetime, by: Actor = ADMINISTRATOR) -> ApiKey:
-        """Store a key; a user of that name is made where there is none (None: the first user)."""
-
-    async def list(self) -> Sequence[ApiKey]:
-        """Return all keys, revoked ones too, in order of creation."""
-
-    async def revoke(self, key_id: UUID, now: datetime, by: Actor = ADMINISTRATOR) -> ApiKey:
-        """Revoke a key and return it; a revoked one unchanged. Raises: NotFound."""
-
-    async def find(self, digest: bytes) -> ApiKey | None:
-        """Return the key with this SHA-256 digest, revoked or not, or None."""
-
-    async def user(self, name: str, now: datetime) -> UUID:
-        """Return the user of this name; one is made where there is none."""
 
 
 class Store(Protocol):

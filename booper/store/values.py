@@ -228,12 +228,28 @@ class JobFilter(msgspec.Struct, frozen=True):
 class BulkResult(msgspec.Struct, frozen=True, gc=False):
     """The result of a change: how many jobs matched, and how many it changed.
 
-    Of a change of one job, `jobs` are that job and the ones to arm.
+    Of a change of one job, `jobs` are that job and the ones to arm. Of many, `through` is the
+    highest number of a job that was looked at; a count that `is_partial` stopped before the last.
     """
 
     matched: int
     changed: int
     jobs: Sequence[Job] = ()
+    through: int = 0
+    is_partial: bool = False
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """How far a change of many jobs goes: up to the job `through`, None for the newest one.
+
+    A dry run looks at `max_count` jobs at most, None for all.
+    """
+
+    through: int | None = None
+    max_count: int | None = None
+
+
+UNBOUNDED: Final = Bounds()
 
 
 Subscriber = Callable[[Sequence[Job]], None]

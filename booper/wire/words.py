@@ -25,6 +25,7 @@ _ON_JOB: Final = {
     Action.JOB_REPLACE: "replaced by a create of {who}",
     Action.JOBS_CANCEL: "cancelled by {who}, with all jobs that matched a filter",
     Action.JOBS_RETRY: "sent again by {who}, with all jobs that matched a filter",
+    Action.JOBS_RUN: "made due at once by {who}, with all jobs that matched a filter",
     Action.SCHEDULE_CHANGE: "changed with its schedule by {who}",
     Action.SCHEDULE_DISABLE: "cancelled because its schedule was disabled by {who}",
     Action.SCHEDULE_DELETE: "cancelled because its schedule was deleted by {who}",

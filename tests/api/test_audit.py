@@ -87,6 +87,12 @@ CHANGES: dict[str, tuple[Change, str, int, dict[str, Any]]] = {
         1,
         {"filter": {"states": ["cancelled"]}},
     ),
+    "jobs.run": (
+        lambda api: api.act("/api/jobs/run", {"filter": {"tag": "nightly"}}),
+        "jobs",
+        1,
+        {"filter": {"tag": "nightly"}},
+    ),
     "schedule.change": (change_schedule, "schedule", 1, {"fields": ["cron"]}),
     "schedule.disable": (lambda api: on_schedule(api, "disable"), "schedule", 1, {}),
     "schedule.run": (lambda api: on_schedule(api, "run"), "schedule", 1, {}),

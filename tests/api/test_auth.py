@@ -32,6 +32,7 @@ NEEDS = {
     ("POST", "/api/jobs/batch"): "write",
     ("POST", "/api/jobs/cancel"): "write",
     ("POST", "/api/jobs/retry"): "write",
+    ("POST", "/api/jobs/run"): "write",
     ("GET", "/api/schedules"): "read",
     ("GET", "/api/schedules/{schedule_id}"): "read",
     ("PATCH", "/api/schedules/{schedule_id}"): "write",
@@ -240,7 +241,7 @@ NUMBERS = [
     ("GET", "/api/counts"),  # tests/api/test_counts.py
     ("GET", "/api/rates"),  # tests/api/test_rates.py
 ]
-MANY = [("POST", "/api/jobs/cancel"), ("POST", "/api/jobs/retry")]
+MANY = [("POST", f"/api/jobs/{verb}") for verb in ("cancel", "retry", "run")]
 MAKERS = [
     ("POST", "/api/jobs"),
     ("POST", "/api/jobs/batch"),

@@ -451,7 +451,9 @@ async def test_jobs_are_cancelled_by_filter(
     count = len(names)
     before = {name: await api.job(number) for name, number in varied.items()}
     counted = await change(api, "cancel", filter=wanted, dry_run=True)
-    assert counted == {"matched": count, "changed": 0}
+    # Of what no job can be, none is looked at.
+    through = 0 if wanted.get("state") == "completed" else varied["cancelled"]
+    assert counted == {"matched": count, "changed": 0, "through": through}
     assert {name: await api.job(number) for name, number in varied.items()} == before
     done = await change(api, "cancel", filter=wanted)
     assert done == {"matched": count, "changed": count}
@@ -527,7 +529,7 @@ NO_FILTERS: list[tuple[object, str]] = [
 ]
 
 
-@pytest.mark.parametrize("verb", ["cancel", "retry"])
+@pytest.mark.parametrize("verb", ["cancel", "retry", "run"])
 async def test_a_filter_that_says_nothing_changes_nothing(api: Api, verb: str) -> None:
     """An empty or unreadable filter is 422: it must never come to mean every job (§10)."""
     waiting = await api.create(schedule_in=60)
@@ -544,7 +546,7 @@ async def test_a_filter_that_says_nothing_changes_nothing(api: Api, verb: str) -
     assert (await api.job(cancelled["job_id"]))["state"] == "cancelled"
 
 
-@pytest.mark.parametrize("verb", ["cancel", "retry"])
+@pytest.mark.parametrize("verb", ["cancel", "retry", "run"])
 @pytest.mark.parametrize("all_", [True, False])
 async def test_all_beside_a_filter_does_not_widen_it(api: Api, verb: str, all_: bool) -> None:
     """Whoever sends both a filter and `all` gets the filter's jobs or 422, never every job."""
@@ -564,7 +566,8 @@ async def test_finished_jobs_are_retried_by_filter(
     """Discarded and cancelled jobs that match go again, now; completed ones do not."""
     before = len(target.received)
     wanted = {"state": ["completed", "discarded", "cancelled"]}
-    assert await change(api, "retry", filter=wanted, dry_run=True) == {"matched": 2, "changed": 0}
+    counted = await change(api, "retry", filter=wanted, dry_run=True)
+    assert counted == {"matched": 2, "changed": 0, "through": varied["cancelled"]}
     assert await change(api, "retry", filter=wanted) == {"matched": 2, "changed": 2}
     await booper.wait_idle()
     assert len(target.received) == before + 2
@@ -583,6 +586,77 @@ async def test_one_that_cannot_go_again_does_not_stop_the_others(api: Api) -> No
     made.append((await api.create(schedule_in=60))["job_id"])
     await api.delete(f"/api/jobs/{made[-1]}")
     assert await change(api, "retry", all=True) == {"matched": 3, "changed": 2}
+
+
+async def test_jobs_that_wait_for_their_time_run_now_by_filter(
+    api: Api, booper: Booper, varied: dict[str, int], target: FakeTarget
+) -> None:
+    """Scheduled and retryable jobs that match are sent; those due already and finished are not."""
+    before = len(target.received)
+    target.respond(httpx.Response(200))
+    counted = await change(api, "run", filter={"url_prefix": URL}, dry_run=True)
+    assert counted == {"matched": 5, "changed": 0, "through": varied["cancelled"]}
+    assert await change(api, "run", filter={"url_prefix": URL}) == {"matched": 5, "changed": 5}
+    await booper.wait_idle()
+    assert len(target.received) == before + 5
+    for name in ("retryable", "tagged", "other tag", "later", "run"):
+        assert (await api.job(varied[name]))["state"] == "completed", name
+    assert (await api.job(varied["other url"]))["state"] == "scheduled"
+
+
+async def test_a_job_that_is_due_already_is_not_run_now(api: Api, booper: Booper) -> None:
+    """It is sent as soon as it may be; who asks for such jobs alone asks for none."""
+    await api.act("/api/pause", {"host": "target.test"})
+    await api.create()
+    assert await change(api, "run", all=True) == {"matched": 0, "changed": 0}
+    assert await change(api, "run", filter={"state": "available"}) == {"matched": 0, "changed": 0}
+
+
+@pytest.mark.parametrize("verb", ["cancel", "run"])
+async def test_a_change_of_many_ends_at_a_number(api: Api, verb: str) -> None:
+    """What came after the count is not touched: `through` bounds both (§10)."""
+    first = [await api.create_id(schedule_in=60) for _ in range(3)]
+    counted = await change(api, verb, all=True, dry_run=True)
+    assert counted == {"matched": 3, "changed": 0, "through": first[-1]}
+    later = await api.create_id(schedule_in=60)
+    again = await change(api, verb, all=True, dry_run=True, through=counted["through"])
+    assert again == counted
+    done = await change(api, verb, all=True, through=counted["through"])
+    assert done == {"matched": 3, "changed": 3}
+    job = await api.job(later)
+    assert (job["state"], job["scheduled_at"]) == ("scheduled", "2030-01-01T12:01:00.000000Z")
+
+
+# Filters that indexes count, and one for which rows are read: the same bound.
+@pytest.mark.parametrize("wanted", [{"state": "scheduled"}, {"url_prefix": URL}, {"tag": "a"}])
+async def test_a_count_stops_where_it_is_told(api: Api, wanted: dict[str, object]) -> None:
+    """`max_count` bounds the work of a dry run, which says that there are others."""
+    numbers = [await api.create_id(schedule_in=60, tags=["a"]) for _ in range(3)]
+    for most, is_partial in ((1, True), (2, True), (3, False), (4, False)):
+        counted = await change(api, "cancel", filter=wanted, dry_run=True, max_count=most)
+        expected = {"matched": min(most, 3), "changed": 0, "through": numbers[-1]}
+        assert counted == expected | ({"is_partial": True} if is_partial else {}), most
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"all": True, "max_count": 5}, "/max_count"),
+        ({"all": True, "dry_run": True, "max_count": 0}, "/max_count"),
+        ({"all": True, "dry_run": True, "max_count": 100_001}, "/max_count"),
+        ({"all": True, "through": -1}, "/through"),
+        ({"all": True, "through": 2**63}, "/through"),
+        ({"all": True, "through": "7"}, "/through"),
+    ],
+)
+async def test_a_wrong_bound_of_a_change_of_many_is_refused(
+    api: Api, body: dict[str, object], pointer: str
+) -> None:
+    """Nothing is changed."""
+    job = await api.create_id(schedule_in=60)
+    response = await api.post("/api/jobs/cancel", json=body)
+    assert pointers(response) == [pointer]
+    assert (await api.job(job))["state"] == "scheduled"
 
 
 # One job: run now, retry.

@@ -84,6 +84,7 @@ REST = {
     ("jobs", "list"): "",
     ("jobs", "cancel"): "--dry-run",
     ("jobs", "retry"): "--dry-run",
+    ("jobs", "run"): "--dry-run",
     ("jobs", "watch"): "{job}",
     ("logs", "list"): "",
     ("pause",): "",

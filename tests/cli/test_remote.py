@@ -304,6 +304,12 @@ def test_many_jobs_are_cancelled_and_sent_again_by_filter(booper: Booper) -> Non
     assert answered(booper(*cancel, "--json")) == {"matched": 0, "changed": 0}
     assert booper("jobs", "retry", "--tag", "many").stdout == "3 jobs match, 3 sent again\n"
     booper(*cancel)
+    for _ in range(2):
+        booper("run", "https://example.com/", "--in", "1 day", "--tag", "early")
+    run = ("jobs", "run", "--tag", "early")
+    assert booper(*run, "--dry-run").stdout == "2 jobs match, nothing was changed\n"
+    assert booper(*run).stdout == "2 jobs match, 2 due now\n"
+    booper("jobs", "cancel", "--tag", "early")
 
 
 def test_a_job_shows_what_its_last_attempt_sent_and_received(

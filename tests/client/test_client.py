@@ -64,6 +64,7 @@ def calls() -> list[Call[Any]]:
         Jobs.timeline.build(None, ID),
         Jobs.cancel_many.build(None, tag="x"),
         Jobs.retry_many.build(None, tag="x"),
+        Jobs.run_many.build(None, tag="x"),
     ]
     schedules: list[Call[Any]] = [
         Schedules.list.build(None),
@@ -162,6 +163,10 @@ async def test_all_pages_are_iterated_over(client: AsyncClient) -> None:
     assert ids == [response.data.job_id for response in made if response.data is not None]
     assert (await client.jobs.cancel_many(state="scheduled")).changed == 205
     assert (await client.jobs.retry_many(all=True, dry_run=True)).matched == 205
+    counted = await client.jobs.retry_many(all=True, dry_run=True, through=ids[4], max_count=3)
+    assert (counted.matched, counted.through, counted.is_partial) == (3, ids[4], True)
+    assert (await client.jobs.retry_many(all=True, through=ids[4])).changed == 5
+    assert (await client.jobs.run_many(tag="none")).matched == 0
     with pytest.raises(Invalid, match="every job"):
         await client.jobs.retry_many(dry_run=True)
 

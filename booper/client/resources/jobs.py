@@ -128,3 +128,9 @@ class Jobs(Resource[S]):
         """Send all jobs again that a filter matches; `all=True` means every one."""
         # Those that fail again in between would be sent once more.
         return changing("/api/jobs/retry", dry_run, written(which), is_repeatable=dry_run)
+
+    @Operation
+    def run_many(self, *, dry_run: bool = False, **which: Unpack[Many]) -> Call[BulkResult]:
+        """Send all jobs now that a filter matches and that wait for their time."""
+        # Those that fail in between and wait for a retry would be sent once more.
+        return changing("/api/jobs/run", dry_run, written(which), is_repeatable=dry_run)

@@ -1,7 +1,7 @@
 """Jobs as users see them: each method is one transaction of `store.rules`, or a read."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from random import Random
@@ -9,20 +9,22 @@ from uuid import UUID
 
 from booper.errors import BooperError, NotFound
 from booper.model.audit import ADMINISTRATOR, Action, Actor
-from booper.model.job import UNFINISHED, Job, State
+from booper.model.job import UNFINISHED, WAITING, Job, State
 from booper.store.rules import audited, auditing, changing, creating
 from booper.store.rules.changing import RETRYABLE_STATES
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.job_rows import JobRows
 from booper.store.sqlite.listing import Listing
 from booper.store.sqlite.search import Search, fetch
-from booper.store.sqlite.stepwise import Move, StepwiseChange
+from booper.store.sqlite.stepwise import Move, Note, StepwiseChange
 from booper.store.sqlite.transaction import SQLiteTransaction
 from booper.store.sqlite.writer import Writer
 from booper.store.values import (
     PAGE_BYTES,
     SEARCH_ROWS,
+    UNBOUNDED,
     AnnounceEnd,
+    Bounds,
     BulkResult,
     Created,
     Creation,
@@ -151,13 +153,13 @@ class SQLiteJobs:
         by: Actor = ADMINISTRATOR,
         *,
         dry_run: bool,
+        bounds: Bounds = UNBOUNDED,
     ) -> BulkResult:
         """Cancel every unfinished job that matches, and plan the next runs in their place."""
         cancel = partial(changing.cancel, now=now, announce=announce, random=self._random)
-        note = partial(auditing.note_many, by=by, action=Action.JOBS_CANCEL, wanted=wanted)
-        return await self._change_many(
-            user_id, wanted, UNFINISHED, now, None if dry_run else cancel, note
-        )
+        move = None if dry_run else cancel
+        note = _noting(Action.JOBS_CANCEL, user_id, wanted, now, by)
+        return await _applied(self._many(user_id, wanted, UNFINISHED, now, bounds), move, note)
 
     async def retry_many(
         self,
@@ -167,26 +169,58 @@ class SQLiteJobs:
         by: Actor = ADMINISTRATOR,
         *,
         dry_run: bool,
+        bounds: Bounds = UNBOUNDED,
     ) -> BulkResult:
         """Make every discarded or cancelled job that matches due again."""
         move = None if dry_run else partial(changing.retry_if_free, now=now)
-        note = partial(auditing.note_many, by=by, action=Action.JOBS_RETRY, wanted=wanted)
-        return await self._change_many(user_id, wanted, RETRYABLE_STATES, now, move, note)
+        note = _noting(Action.JOBS_RETRY, user_id, wanted, now, by)
+        return await _applied(
+            self._many(user_id, wanted, RETRYABLE_STATES, now, bounds), move, note
+        )
 
-    async def _change_many(
+    async def run_many(
+        self,
+        user_id: UUID,
+        wanted: JobFilter,
+        now: datetime,
+        by: Actor = ADMINISTRATOR,
+        *,
+        dry_run: bool,
+        bounds: Bounds = UNBOUNDED,
+    ) -> BulkResult:
+        """Make every waiting job that matches and is not due yet due now."""
+        move = None if dry_run else partial(_run_if_early, now=now)
+        note = _noting(Action.JOBS_RUN, user_id, wanted, now, by)
+        return await _applied(self._many(user_id, wanted, WAITING, now, bounds), move, note)
+
+    def _many(
         self,
         user_id: UUID,
         wanted: JobFilter,
         states: frozenset[State],
         now: datetime,
-        move: Move | None,
-        note: Callable[..., int | None],
-    ) -> BulkResult:
-        """Change the wanted jobs that are in these states; without a move only count them."""
+        bounds: Bounds,
+    ) -> StepwiseChange | None:
+        """Return the wanted jobs that are in these states, None if there can be none."""
         narrowed = changing.narrowed(wanted, states)
         if narrowed is None:
-            return BulkResult(0, 0)
+            return None
         listing = Listing(user_id, narrowed, ("id", False), now)
-        many = StepwiseChange(self._writer, self._reader, listing)
-        noted = partial(note, user_id=user_id, now=now)
-        return await (many.count() if move is None else many.change(move, noted))
+        return StepwiseChange(self._writer, self._reader, listing, bounds)
+
+
+def _noting(action: Action, user_id: UUID, wanted: JobFilter, now: datetime, by: Actor) -> Note:
+    note = partial(auditing.note_many, by=by, action=action, wanted=wanted)
+    return partial(note, user_id=user_id, now=now)
+
+
+async def _applied(many: StepwiseChange | None, move: Move | None, note: Note) -> BulkResult:
+    """Change jobs; without a move only count them."""
+    if many is None:
+        return BulkResult(0, 0)
+    return await (many.count() if move is None else many.change(move, note))
+
+
+def _run_if_early(transaction: SQLiteTransaction, job: Job, now: datetime) -> Sequence[Job]:
+    """Make a waiting job due now and return it; return nothing if it is due already."""
+    return [] if job.scheduled_at <= now else [changing.run_now(transaction, job, now)]

@@ -48,6 +48,7 @@ EXECUTING = """
 SELECT id AS job_id, scheduled_at AS due_at FROM jobs INDEXED BY jobs_executing
 WHERE user_id = :user_id AND kind = :kind{kind} AND state = '{state}' {filters}
 """
+NUMBER = "SELECT count(*) FROM (SELECT 1 FROM ({source}) WHERE job_id <= :end LIMIT :most)"
 OF_NUMBERS = "SELECT value AS job_id, 0 AS due_at FROM json_each(:ids)"
 
 OF_FEW = """
@@ -191,6 +192,17 @@ def check_query(listing: Listing) -> str:
     return LOOK.format(
         matches=_matches(listing), candidates=OF_NUMBERS, order=ORDERS[listing.order]
     )
+
+
+def number_query(listing: Listing) -> str | None:
+    """Return the query for how many jobs a list has up to one, counted no further than `:most`.
+
+    None if their rows must be read for that.
+    """
+    if apart(listing.wanted):
+        return None
+    by_time = replace(listing, order=("scheduled_at", False), behind="")
+    return NUMBER.format(source=_streams(by_time))
 
 
 def sources(listing: Listing) -> Mapping[str, str]:

@@ -9,11 +9,11 @@ from typing import Final
 
 from booper.model.job import Job
 from booper.store.sqlite.connection import Connection
-from booper.store.sqlite.listing import Listing
+from booper.store.sqlite.listing import Listing, number_query
 from booper.store.sqlite.search import STEP_BYTES, STEP_ROWS, Search, fetch
 from booper.store.sqlite.transaction import SQLiteTransaction
 from booper.store.sqlite.writer import Writer
-from booper.store.values import BulkResult, Place
+from booper.store.values import UNBOUNDED, Bounds, BulkResult, Place
 
 Move = Callable[[SQLiteTransaction, Job], Sequence[Job]]
 """Change a job; return it and what follows from it, nothing if it could not be changed."""
@@ -34,22 +34,34 @@ class StepwiseChange:
     What a change itself plans, a cancelled run's successor, lies behind the end.
     """
 
-    def __init__(self, writer: Writer, reader: Connection, listing: Listing) -> None:
+    def __init__(
+        self, writer: Writer, reader: Connection, listing: Listing, bounds: Bounds = UNBOUNDED
+    ) -> None:
         self._writer = writer
         self._reader = reader
         self._listing = listing
+        self._bounds = bounds
 
     async def count(self) -> BulkResult:
-        """Return how many jobs match."""
-        matched, search = 0, await self._search()
-        while not search.is_over:
-            step = partial(search.step, count=STEP_ROWS, room=STEP_ROWS * STEP_BYTES)
+        """Return how many jobs match; `max_count` bounds that and how many are looked at."""
+        end, most = await self._end(), self._bounds.max_count
+        query = number_query(self._listing)
+        if most is not None and query is not None:
+            values = {**self._listing.values, "end": end, "most": most + 1}
+            number = await self._reader.run(lambda opened: opened.execute(query, values).fetchone())
+            return BulkResult(min(number[0], most), 0, through=end, is_partial=number[0] > most)
+        matched, search = 0, Search(self._listing, Place(), end=end)
+        while not search.is_over and (most is None or max(search.looked, matched) <= most):
+            count = STEP_ROWS if most is None else min(STEP_ROWS, most + 1 - matched)
+            step = partial(search.step, count=count, room=STEP_ROWS * STEP_BYTES)
             matched += len(await self._reader.run(step))
-        return BulkResult(matched, 0)
+        is_partial = not search.is_over
+        return BulkResult(min(matched, most or matched), 0, through=end, is_partial=is_partial)
 
     async def change(self, move: Move, note: Note) -> BulkResult:
         """Change each job that matches."""
-        matched, changed, search = 0, 0, await self._search()
+        matched, changed, end = 0, 0, await self._end()
+        search = Search(self._listing, Place(), end=end)
         number: int | None = None
 
         def apply(
@@ -69,8 +81,9 @@ class StepwiseChange:
             moved, number = await self._writer.run(partial(apply, ids=ids, number=number))
             matched += len(moved)
             changed += sum(map(bool, moved))
-        return BulkResult(matched, changed)
+        return BulkResult(matched, changed, through=end)
 
-    async def _search(self) -> Search:
-        end = await self._reader.run(lambda opened: opened.execute(LAST_ID).fetchone()[0])
-        return Search(self._listing, Place(), end=end)
+    async def _end(self) -> int:
+        """Return the number of the last job that is looked at."""
+        last: int = await self._reader.run(lambda opened: opened.execute(LAST_ID).fetchone()[0])
+        return last if self._bounds.through is None else min(last, self._bounds.through)

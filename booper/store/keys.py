@@ -1,0 +1,28 @@
+"""What booper needs of the keys in a database (`booper.store.base`)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from booper.model.audit import ADMINISTRATOR, Actor
+from booper.model.key import ApiKey, NewKey
+
+
+class Keys(Protocol):
+    """API keys and the users they belong to. Keys are known by their SHA-256 alone."""
+
+    async def create(self, new: NewKey, now: datetime, by: Actor = ADMINISTRATOR) -> ApiKey:
+        """Store a key; a user of that name is made where there is none (None: the first user)."""
+
+    async def list(self) -> Sequence[ApiKey]:
+        """Return all keys, revoked ones too, in order of creation."""
+
+    async def revoke(self, key_id: UUID, now: datetime, by: Actor = ADMINISTRATOR) -> ApiKey:
+        """Revoke a key and return it; a revoked one unchanged. Raises: NotFound."""
+
+    async def find(self, digest: bytes) -> ApiKey | None:
+        """Return the key with this SHA-256 digest, revoked or not, or None."""
+
+    async def user(self, name: str, now: datetime) -> UUID:
+        """Return the user of this name; one is made where there is none."""
