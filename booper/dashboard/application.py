@@ -18,6 +18,7 @@ from booper.api.services import Services
 from booper.dashboard import (
     audit,
     bodies,
+    bulk,
     home,
     job,
     jobs,
@@ -43,6 +44,7 @@ PAGES: Final[Sequence[Page]] = (
     *sign_in.PAGES,
     *home.PAGES,
     *jobs.PAGES,
+    *bulk.PAGES,
     *job.PAGES,
     *bodies.PAGES,
     *new.PAGES,

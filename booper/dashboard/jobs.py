@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from booper.api.access import Access
 from booper.api.paging import cursor_behind
+from booper.dashboard.bulk_words import ACTIONS
 from booper.dashboard.visit import Page, Visit
 from booper.errors import FieldError, InvalidRequest
 from booper.model.job import State
@@ -97,6 +98,8 @@ async def show_all(visit: Visit) -> Response:
         order=listing.order,
         orders=ORDERS,
         states=[str(state) for state in State],
+        actions=[each for each in ACTIONS.values() if each.suits(listing.wanted["state"])],
+        matching=lambda action: visit.links.to("/jobs/all", action=action, **listing.wanted),
     )
 
 

@@ -16,7 +16,7 @@ from booper.api.bodies import FORM, media_type, read_body
 from booper.api.services import Services
 from booper.dashboard.api import Api, Query
 from booper.dashboard.links import Links
-from booper.dashboard.notices import NOTICES
+from booper.dashboard.notices import notice_of
 from booper.dashboard.sessions import Viewer
 from booper.errors import MalformedBody, Unauthenticated, UnsupportedMediaType
 from booper.wire.timestamps import precise
@@ -87,7 +87,7 @@ class Visit(msgspec.Struct, frozen=True):
             "asked": self.asked,
             "here": self.asked.partition("?")[0],
             "query": self.query,
-            "notice": NOTICES.get(self.query.get("notice", "")),
+            "notice": notice_of(self.query),
             "now": precise(self.services.clock.now()),
         }
         text = self.render(template, {**shared, **values})
@@ -107,6 +107,14 @@ class Visit(msgspec.Struct, frozen=True):
         Raises:
             BodyTooLarge, MalformedBody, UnsupportedMediaType: it is none.
         """
+        return dict(await self.form_pairs())
+
+    async def form_lists(self) -> QueryParams:
+        """Return the fields of a form of which some are repeated. Raises: as `form`."""
+        return QueryParams(await self.form_pairs())
+
+    async def form_pairs(self) -> list[tuple[str, str]]:
+        """Return the names and values of a form's fields in their order. Raises: as `form`."""
         body = await read_body(self, self.services.max_body_bytes)
         if body and media_type(self) != FORM:
             raise UnsupportedMediaType(f"expected {FORM}")
@@ -114,7 +122,7 @@ class Visit(msgspec.Struct, frozen=True):
             pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS)
         except ValueError as error:
             raise MalformedBody(f"the form cannot be read: {error}") from error
-        return {name: value.replace("\r\n", "\n") for name, value in pairs}
+        return [(name, value.replace("\r\n", "\n")) for name, value in pairs]
 
 
 Handler = Callable[[Visit], Awaitable[Response]]

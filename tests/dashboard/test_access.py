@@ -22,6 +22,9 @@ NEEDS = {
     ("GET", "/"): ("read", 200),
     ("GET", "/jobs"): ("read", 200),
     ("GET", "/jobs/{job_id}"): ("read", 200),
+    ("POST", "/jobs/selected"): ("write", 422),  # nothing is to be done to them
+    ("GET", "/jobs/all"): ("write", 422),
+    ("POST", "/jobs/all"): ("write", 422),
     ("GET", "/schedules"): ("read", 200),
     ("GET", "/schedules/{schedule_id}"): ("read", 200),
     ("POST", "/schedules/{schedule_id}/run"): ("write", 303),

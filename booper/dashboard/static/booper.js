@@ -12,7 +12,8 @@ function nameTimes(root) {
 // A change that is hard to undo is asked for twice; none is sent twice by a second click.
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (form.dataset.ask && !window.confirm(form.dataset.ask)) {
+  const question = form.dataset.ask ?? event.submitter?.dataset.ask;
+  if (question && !window.confirm(question)) {
     event.preventDefault();
     return;
   }
