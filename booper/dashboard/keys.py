@@ -14,9 +14,9 @@ from booper.errors import InvalidRequest
 from booper.model.key import Scope
 
 SCOPES: Final = (
-    (str(Scope.READ), "read: sees jobs, schedules and logs"),
-    (str(Scope.WRITE), "write: also creates and changes them"),
-    (str(Scope.ADMIN), "admin: also keys, pauses, status and audit"),
+    (str(Scope.READ), "read: sees jobs and logs"),
+    (str(Scope.WRITE), "write: also changes them"),
+    (str(Scope.ADMIN), "admin: also keys and status"),
 )
 """The scopes in words."""
 

@@ -12,9 +12,9 @@ from booper.clock import VirtualClock
 from booper.config import Config
 from booper.server.limits import Limits
 from booper.server.listener import Listener, listening
+from tests.browser.target import PathTarget
 from tests.conftest import KEY, START
 from tests.support.api import Api
-from tests.support.target import FakeTarget
 
 Wrap = Callable[[ASGIApp], ASGIApp]
 """What stands between a browser and booper, such as what plants a fault into its pages."""
@@ -23,16 +23,24 @@ Wrap = Callable[[ASGIApp], ASGIApp]
 class Site:
     """A booper and its address. Time stands still until `clock` is moved.
 
-    `api` has a key of scope write, which is `KEY`. `admin` is the administrator.
+    `api` has the first key, which administers. `admin` needs no key. All jobs reach `target`.
     """
 
-    def __init__(self, url: str, booper: Booper, api: Api, admin: Api, clock: VirtualClock) -> None:
+    def __init__(
+        self,
+        url: str,
+        booper: Booper,
+        api: Api,
+        admin: Api,
+        clock: VirtualClock,
+        target: PathTarget,
+    ) -> None:
         self.url = url
         self.booper = booper
         self.api = api
         self.admin = admin
         self.clock = clock
-        self.target = FakeTarget()
+        self.target = target
 
     async def key(self, scope: str, **fields: object) -> str:
         """Return a new key of a scope, of the first user unless told otherwise."""
@@ -48,7 +56,7 @@ def unchanged(app: ASGIApp) -> ASGIApp:
 @asynccontextmanager
 async def serving_site(config: Config, wrap: Wrap = unchanged) -> AsyncIterator[Site]:
     """Serve a booper on a free port of 127.0.0.1 until the end of the block."""
-    clock, target = VirtualClock(START), FakeTarget()
+    clock, target = VirtualClock(START), PathTarget()
     with bound(["127.0.0.1"], 0) as sockets:
         addresses = bound_addresses(sockets)
         async with (
@@ -65,6 +73,8 @@ async def serving_site(config: Config, wrap: Wrap = unchanged) -> AsyncIterator[
             listening(Listener(wrap(booper.asgi), 1, sockets, Limits())),
         ):
             host, port = addresses[0]
-            site = Site(f"http://{host}:{port}", booper, api, admin, clock)
-            site.target = target
-            yield site
+            site = Site(f"http://{host}:{port}", booper, api, admin, clock, target)
+            try:
+                yield site
+            finally:
+                target.release()
