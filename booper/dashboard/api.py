@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import msgspec
 from starlette.datastructures import QueryParams
+from starlette.responses import Response
 from starlette.types import Message, Scope
 
 from booper.api.access import Principal, check_scope
@@ -17,9 +18,11 @@ from booper.api.call import NO_QUERY, Call
 from booper.api.dispatch import Routes
 from booper.api.memory import Share
 from booper.api.operations import Operation
+from booper.api.problems import ProblemResponse
 from booper.api.query import check_query
+from booper.api.request_counts import Route
 from booper.api.services import Services
-from booper.errors import UnknownPath
+from booper.errors import BooperError, Forbidden, UnknownPath
 from booper.model import exact
 
 Query = Mapping[str, object]
@@ -40,7 +43,7 @@ class Api:
 
     async def read(self, principal: Principal, path: str, query: Query | None = None) -> bytes:
         """Return the text of the JSON at a path, as the API writes it. Raises: BooperError."""
-        return await self._call(principal, "GET", path, query or {}, b"")
+        return bytes((await self._call(principal, "GET", path, query or {}, b"")).body)
 
     async def send(
         self,
@@ -56,15 +59,45 @@ class Api:
             BooperError: as the API would respond.
         """
         content = b"" if body is None else msgspec.json.encode(body)
-        return decoded(await self._call(principal, method, path, query or {}, content))
+        response = await self._call(principal, method, path, query or {}, content)
+        return decoded(bytes(response.body))
 
-    async def _call(
+    async def respond(
         self, principal: Principal, method: str, path: str, query: Query, content: bytes
-    ) -> bytes:
+    ) -> Response:
+        """Return what a program gets for a request; its body is JSON, or is meant as such."""
+        try:
+            return await self._call(principal, method, path, query, content)
+        except BooperError as error:
+            return ProblemResponse(error)
+
+    def check(self, principal: Principal, route: Route) -> None:
+        """Check that somebody may call the operation at a method and a path with its parameters.
+
+        Raises: Forbidden, UnknownPath.
+        """
+        operation, _ = self._find(*route)
+        check_scope(principal.scope, operation.access)
+
+    def may(self, principal: Principal, route: Route) -> bool:
+        """Return whether somebody may call an operation."""
+        try:
+            self.check(principal, route)
+        except Forbidden:
+            return False
+        return True
+
+    def _find(self, method: str, path: str) -> tuple[Operation, Mapping[str, str]]:
         methods, parameters = self._routes.find({"path": path, "root_path": ""})
         operation = methods.get(method)
         if operation is None:
             raise UnknownPath(f"{method} {path[:200]}: the API has no such operation")
+        return operation, parameters
+
+    async def _call(
+        self, principal: Principal, method: str, path: str, query: Query, content: bytes
+    ) -> Response:
+        operation, parameters = self._find(method, path)
         check_scope(principal.scope, operation.access)
         params = _params(query)
         if not operation.documentation.ignores_query:
@@ -77,7 +110,7 @@ class Api:
             receive = _Body(content).receive
             scope = _scope(method, path, params)
             call = Call(scope, receive, headers, parameters, params, principal, self.services)
-            return bytes((await operation.handler(call)).body)
+            return await operation.handler(call)
         finally:
             share.release()
 

@@ -16,9 +16,11 @@ from booper.api.problems import ProblemResponse
 from booper.api.request_counts import UNMATCHED, Route
 from booper.api.services import Services
 from booper.dashboard import (
+    api_docs,
     audit,
     bodies,
     bulk,
+    docs,
     home,
     job,
     jobs,
@@ -54,6 +56,8 @@ PAGES: Final[Sequence[Page]] = (
     *schedules.PAGES,
     *schedule_form.PAGES,
     *audit.PAGES,
+    *docs.PAGES,
+    *api_docs.PAGES,
 )
 """All pages, and the changes that their forms ask for."""
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from booper.dashboard.lines import pretty_json
-from booper.dashboard.text import visible, visible_json
+from booper.dashboard.text import visible, visible_json, visible_word
 from booper.model import exact
 from booper.wire.redaction import REDACTED
 
@@ -36,15 +36,17 @@ def codes_of(fields: Mapping[str, Any], url: str) -> Codes:
     return Codes(_curl(fields, url), _python(fields, url), _javascript(fields, url), hidden)
 
 
+def curl_command(method: str, url: str, body: str | None) -> str:
+    """Return a curl command that sends a request to the API; its body is JSON."""
+    lines = [f"curl -X {method} {shlex.quote(url)}", '-H "Authorization: Bearer $BOOPER_API_KEY"']
+    if body is not None:
+        option = "--data-raw" if body.startswith("@") else "-d"  # -d reads the file @name
+        lines += ["-H 'Content-Type: application/json'", f"{option} {visible_word(body)}"]
+    return " \\\n  ".join(lines)
+
+
 def _curl(fields: Mapping[str, Any], url: str) -> str:
-    return " \\\n  ".join(
-        (
-            f"curl -X POST {shlex.quote(f'{url}/api/jobs')}",
-            '-H "Authorization: Bearer $BOOPER_API_KEY"',
-            "-H 'Content-Type: application/json'",
-            f"-d {shlex.quote(_posted(fields))}",
-        )
-    )
+    return curl_command("POST", f"{url}/api/jobs", _posted(fields))
 
 
 def _posted(fields: Mapping[str, Any]) -> str:

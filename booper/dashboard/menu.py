@@ -22,5 +22,6 @@ MENU: Final = (
     Entry("/status", "Status", "admin"),
     Entry("/keys", "Keys", "admin"),
     Entry("/audit", "Audit", "admin"),
+    Entry("/docs", "Docs"),
 )
 """In the order in which they are shown."""

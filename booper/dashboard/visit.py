@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive
 from starlette.types import Scope as ASGIScope
 
-from booper.api.access import Access
+from booper.api.access import ANYBODY, Access
 from booper.api.bodies import FORM, media_type, read_body
 from booper.api.services import Services
 from booper.dashboard.api import Api, Query
@@ -72,6 +72,10 @@ class Visit(msgspec.Struct, frozen=True):
     async def read(self, path: str) -> bytes:
         """Return the text of the JSON at a path of the API. Raises: BooperError."""
         return await self.api.read(self.signed_in.principal, path)
+
+    async def describe(self) -> Any:
+        """Return the API's OpenAPI document, which everybody may read."""
+        return msgspec.json.decode(await self.api.read(ANYBODY, "/openapi.json"))
 
     async def send(
         self, method: str, path: str, body: object = None, query: Query | None = None

@@ -31,7 +31,8 @@ async def walk(browser: Browser, api: Api, prefix: str) -> None:
     response = await browser.submit("/sign-in", {"key": KEY, "next": f"/jobs/{job_id}"})
     assert response.headers["location"] == f"{prefix}/jobs/{job_id}"
     assert f"; Path={prefix or '/'}; " in response.headers["set-cookie"]
-    for path in ("/", "/jobs", f"/jobs/{job_id}", "/jobs?state=scheduled&limit=1"):
+    of_docs = ("/docs", "/docs?q=job", "/docs/operating", "/docs/api", "/docs/api/jobs/post_jobs")
+    for path in ("/", "/jobs", f"/jobs/{job_id}", "/jobs?state=scheduled&limit=1", *of_docs):
         seen = await browser.see(path)
         inner = {link for link in seen.links if not link.startswith("#")}
         assert {link for link in inner if not link.startswith(f"{prefix}/")} == set()

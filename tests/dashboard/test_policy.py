@@ -13,7 +13,7 @@ from booper.dashboard.application import PAGES
 from booper.dashboard.static import static_files
 from tests.conftest import KEY
 from tests.support.api import Api
-from tests.support.dashboard import ORIGIN, Browser, Seen
+from tests.support.dashboard import ORIGIN, Browser, Seen, filled
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
@@ -40,11 +40,12 @@ async def test_every_response_has_the_policy(
     """Each page and change, what is not there, what is not allowed, and what is refused."""
     job_id = await api.create_id(schedule_in=3600)
     schedule_id = (await api.create_schedule(schedule_in=3600)).rpartition("/")[2]
+    ids = {"job_id": str(job_id), "schedule_id": schedule_id}
     responses = []
     for page in PAGES:
         if is_signed_in:
             await browser.sign_in(KEY)
-        path = page.path.replace("{job_id}", str(job_id)).replace("{schedule_id}", schedule_id)
+        path = filled(page.path, ids)
         responses += [
             await browser.request(page.method, path, headers={"Sec-Fetch-Site": "same-origin"}),
             await browser.request(page.method, path, headers={"Sec-Fetch-Site": "cross-site"}),
@@ -85,7 +86,7 @@ async def test_no_page_has_style_or_script_in_it(browser: Browser, api: Api) -> 
     await browser.sign_in(KEY)
     for page in (page for page in PAGES if page.method == "GET"):
         response = await browser.get(
-            page.path.replace("{job_id}", str(job_id)).replace("{schedule_id}", schedule_id)
+            filled(page.path, {"job_id": str(job_id), "schedule_id": schedule_id})
         )
         if response.status_code == 303:
             continue

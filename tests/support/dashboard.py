@@ -12,7 +12,17 @@ ORIGIN = "http://127.0.0.1:2667"
 VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
 """Elements that have no end."""
 
+OF_DOCS = {"topic": "operating", "tag": "jobs", "operation": "get_jobs"}
+"""Parameters of paths in the reference, which are there in every booper."""
+
 _ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+def filled(path: str, ids: Mapping[str, str]) -> str:
+    """Return a path of a page with values for its parameters."""
+    for name, value in {**OF_DOCS, **ids}.items():
+        path = path.replace(f"{{{name}}}", value)
+    return path
 
 
 class Browser(httpx.AsyncClient):
@@ -65,6 +75,11 @@ class Seen(HTMLParser):
     def names(self) -> list[str]:
         """Return the names of the elements."""
         return [name for name, _ in self.elements]
+
+    @property
+    def ids(self) -> list[str]:
+        """Return the ids of the elements."""
+        return [value for _, found in self.elements if (value := found.get("id")) is not None]
 
     def inside(self, identifier: str) -> str:
         """Return the text inside an element, as it stands there; of a text area, its value."""
