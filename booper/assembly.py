@@ -15,15 +15,18 @@ from booper.api.cors import with_cors
 from booper.api.limits import RateLimit
 from booper.api.request_counts import RequestCounts
 from booper.api.services import Services
+from booper.config import Server
 from booper.dashboard.application import Dashboard
 from booper.dashboard.policy import Hosts
 from booper.engine.alerts import Alerts
 from booper.engine.attempt_counts import AttemptCounts
 from booper.engine.backups import Backups
+from booper.engine.changes import Changes
 from booper.engine.channels import Channels
 from booper.engine.commands import Commands
 from booper.engine.delivery import Delivery
 from booper.engine.executor import Defaults, Executor
+from booper.engine.feeds import Feeds
 from booper.engine.pruner import Pruner
 from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
@@ -47,7 +50,9 @@ class Kept:
     """
 
     store: Store
+    feeds: Feeds
     channels: Channels
+    changes: Changes
     inside: AppTransport | None
     backups: Backups | None
     pruner: Pruner
@@ -135,16 +140,17 @@ def services_of(parts: Parts, kept: Kept, scheduler: Scheduler) -> Services:
         kept.store,
         scheduler,
         reports_of(parts),
-        kept.channels,
+        kept.feeds,
         config.retry.max_attempts,
         config.channels.discord or None,
     )
-    rate_limit = RateLimit(server.rate_limit, server.rate_burst) if server.rate_limit else None
     return Services(
         store=kept.store,
         commands=commands,
         scheduler=scheduler,
+        feeds=kept.feeds,
         channels=kept.channels,
+        changes=kept.changes,
         guard=parts.guard,
         clock=parts.clock,
         max_body_bytes=server.max_body_bytes,
@@ -155,7 +161,7 @@ def services_of(parts: Parts, kept: Kept, scheduler: Scheduler) -> Services:
         user_agent=USER_AGENT,
         key_ttl=parse_duration(server.idempotency_ttl),
         own_secret=parts.own_secret,
-        rate_limit=rate_limit,
+        rate_limit=_rate_limit(server),
         has_app=kept.inside is not None,
         open_channels_key=parts.api_key if parts.open_channels else None,
         backups=kept.backups,
@@ -167,3 +173,7 @@ def services_of(parts: Parts, kept: Kept, scheduler: Scheduler) -> Services:
         alerts=kept.alerts,
         public_url=str(server.public or ""),
     )
+
+
+def _rate_limit(server: Server) -> RateLimit | None:
+    return RateLimit(server.rate_limit, server.rate_burst) if server.rate_limit else None

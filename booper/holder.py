@@ -18,7 +18,9 @@ from booper.assembly import USER_AGENT, Applications, Kept, executor_of, reports
 from booper.config import Config
 from booper.engine.agents import Agent
 from booper.engine.attempt_counts import AttemptCounts
+from booper.engine.changes import Changes
 from booper.engine.channels import Channels
+from booper.engine.feeds import Feeds
 from booper.engine.heartbeat import Heartbeat
 from booper.engine.scheduler import Scheduler
 from booper.first_key import ensure_key
@@ -60,7 +62,6 @@ class Holder:
         self.beat = heartbeat.beat
         self._applications = applications
         self._kept = kept
-        self._channels = kept.channels
         self._clients = [client]
         self._loop = loop
         self._grace = grace
@@ -80,7 +81,7 @@ class Holder:
 
     async def drain(self) -> None:
         """Claim no more, and give running attempts their grace; the API still responds."""
-        self._channels.close()  # an open feed would hold up whoever waits for connections
+        self._kept.feeds.close()  # an open feed would hold up whoever waits for connections
         await self.scheduler.stop(self._grace)
 
     async def wait_failed(self) -> None:
@@ -110,9 +111,7 @@ async def holding(parts: Parts, app: ASGIApp | None) -> AsyncIterator[Holder]:
         first_key = await _first_key(parts, store)
         inside = None if app is None else _way_inside(app, config)
         upkeep = upkeep_of(config, store.pruning, parts.clock)
-        attempts = AttemptCounts(config.metrics.schedules)
-        channels = Channels(parts.clock, parts.random)
-        kept = Kept(store, channels, inside, upkeep.backups, upkeep.pruner, upkeep.space, attempts)
+        kept = _kept(parts, store, inside, upkeep)
         scheduler = Scheduler(
             store, executor_of(parts, kept), reports_of(parts), parts.clock, parts.observers
         )
@@ -135,6 +134,21 @@ async def holding(parts: Parts, app: ASGIApp | None) -> AsyncIterator[Holder]:
         stack.push_async_callback(holder.wait_ended)
         stack.push_async_callback(holder.drain)
         yield holder
+
+
+def _kept(parts: Parts, store: Store, inside: AppTransport | None, upkeep: Upkeep) -> Kept:
+    feeds = Feeds()
+    return Kept(
+        store,
+        feeds,
+        Channels(parts.clock, parts.random, feeds),
+        Changes(store, feeds, parts.clock),
+        inside,
+        upkeep.backups,
+        upkeep.pruner,
+        upkeep.space,
+        AttemptCounts(parts.config.metrics.schedules),
+    )
 
 
 def _store(parts: Parts) -> AbstractAsyncContextManager[Store]:

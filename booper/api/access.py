@@ -47,12 +47,14 @@ _SCOPES: Final = {
 class Principal(msgspec.Struct, frozen=True, gc=False):
     """Who asks: a user, what they may do, and the key they gave.
 
-    `user_id` is None for nobody in particular, `key_id` is None where no key was given.
+    `user_id` is None for nobody in particular, `key_id` is None where no key was given. `session`
+    is the digest of the dashboard's session by which it was given, None elsewhere.
     """
 
     user_id: UUID | None
     scope: Scope
     key_id: UUID | None = None
+    session: bytes | None = None
 
 
 _SCHEMES: Final = frozenset({"bearer", "token"})

@@ -13,6 +13,7 @@ from booper.api import (
     breakers,
     channels,
     counts,
+    events,
     history,
     jobs,
     keys,
@@ -86,6 +87,7 @@ def all_operations(more: Sequence[Operation] = ()) -> Sequence[Operation]:
             *status.OPERATIONS,
             *counts.OPERATIONS,
             *rates.OPERATIONS,
+            *events.OPERATIONS,
             *more,
         )
     ).operations

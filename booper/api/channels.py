@@ -1,18 +1,15 @@
 """`/api/broadcast` and `/api/channels`: messages to a live feed, and to Discord (contract §2)."""
 
-import asyncio
 import re
-from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Final, TypeVar
 
 import msgspec
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 
 from booper.api.access import Access
 from booper.api.bodies import FORM, check_json, decode_form, decode_json, media_type, read_body
 from booper.api.call import Call
+from booper.api.event_stream import MEDIA_TYPE, stream
 from booper.api.operations import (
     DescribedBody,
     DescribedResponse,
@@ -23,7 +20,7 @@ from booper.api.operations import (
 from booper.api.responses import JSONResponse
 from booper.api.schemas import NOT_BLANK, Schema, matching, text
 from booper.api.shapes import not_an_object, read_struct
-from booper.engine.channels import Dropped, Feed, Message
+from booper.engine.channels import Dropped, Message
 from booper.errors import FieldError, InvalidRequest, NotFound
 from booper.wire.discord import discord_body
 from booper.wire.timestamps import precise
@@ -33,17 +30,8 @@ DEFAULT_CHANNEL: Final = "demo"
 MAX_CONTENT_LENGTH: Final = 4_000
 MAX_AUTHOR_LENGTH: Final = 255
 
-KEEP_ALIVE_SECONDS: Final = 15.0
-"""Of real time, as the HTML standard advises (§9.2.7): proxies cut connections that look dead."""
-
 CHANNEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NAME_RULE: Final = "a channel's name has 1 to 64 letters, digits, '-' or '_'"
-
-_STREAM_HEADERS: Final = {
-    "content-type": "text/event-stream",
-    "cache-control": "no-store",
-    "x-accel-buffering": "no",  # or nginx holds messages back
-}
 
 
 class Post(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,30 +54,6 @@ FIELDS: Final[Schema] = {
 """A message's fields as the API document describes them."""
 
 P = TypeVar("P", bound=Post)
-
-
-class EventStream(StreamingResponse):
-    """A feed as server-sent events (HTML standard §9.2), subscribed to while it is being sent.
-
-    There is no replay: `Last-Event-ID` is ignored, since nothing is kept.
-    """
-
-    def __init__(
-        self,
-        subscription: AbstractAsyncContextManager[Feed],
-        keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
-    ) -> None:
-        super().__init__((), headers=_STREAM_HEADERS)
-        self._subscription = subscription
-        self._keep_alive_seconds = keep_alive_seconds
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until the client leaves or the feed ends, and release the subscription."""
-        async with (
-            self._subscription as feed,
-            aclosing(_blocks(feed, self._keep_alive_seconds)) as self.body_iterator,
-        ):
-            await super().__call__(scope, receive, send)
 
 
 async def broadcast(call: Call) -> Response:
@@ -116,13 +80,8 @@ async def ping(call: Call) -> Response:
 
 async def events(call: Call) -> Response:
     """Stream the messages to one of the caller's channels from now on."""
-    channel = _channel_of(call)
-    if call.scope["method"] == "HEAD":
-        head = Response(headers=_STREAM_HEADERS)
-        del head.headers["content-length"]  # a stream has none (RFC 9110 §8.6)
-        return head
-    key_id = call.principal.key_id
-    return EventStream(call.services.channels.subscribe(call.user_id, channel, key_id))
+    channel, key_id = _channel_of(call), call.principal.key_id
+    return stream(call, call.services.channels.subscribe(call.user_id, channel, key_id), write)
 
 
 _MESSAGE = {"content": "Testing 123", "author": "Jane", "channel": "discord"}
@@ -178,7 +137,7 @@ _EVENTS = Documentation(
             "A stream that does not end",
             (_DOCUMENTED_EVENTS,),
             ": connected\n\n",
-            media_type="text/event-stream",
+            media_type=MEDIA_TYPE,
         )
     },
 )
@@ -240,22 +199,7 @@ async def _publish(
     return JSONResponse(msgspec.Raw(posted))
 
 
-async def _blocks(feed: Feed, keep_alive_seconds: float) -> AsyncGenerator[bytes, None]:
-    """Write a feed as blocks of the event stream format, the first one at once."""
-    yield b": connected\n\n"
-    while True:
-        try:
-            async with asyncio.timeout(keep_alive_seconds):
-                item = await anext(feed)
-        except TimeoutError:
-            yield b": keep-alive\n\n"
-        except StopAsyncIteration:
-            return
-        else:
-            yield _block(item)
-
-
-def _block(item: Message | Dropped) -> bytes:
+def write(item: Message | Dropped) -> bytes:
     """Write one event; JSON text has no line breaks, so `data` is one line."""
     match item:
         case Message():

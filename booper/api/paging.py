@@ -81,7 +81,7 @@ def read_page(
     field, direction = _order(query, fields, errors)
     order = (field, direction == "desc")
     place = _place(query, order, max_id, errors)
-    values = {name: _filter(query, name, reader, errors) for name, reader in filters.items()}
+    values = {name: read_filter(query, name, reader, errors) for name, reader in filters.items()}
     if errors:
         raise InvalidRequest(errors)
     return Page(limit, *order, replace(place, skip=place.skip + offset)), values
@@ -114,12 +114,13 @@ def _place(
     return Place(True, cursor.value, cursor.id, cursor.skip)
 
 
-def _filter(
+def read_filter(
     query: QueryParams,
     name: str,
     reader: Callable[[list[str]], Any],
     errors: list[FieldError],
 ) -> Any:
+    """Return the value of a filter, None if it is absent or wrong, which is added to `errors`."""
     texts = listed(query, name)
     try:
         return reader(texts) if texts else None

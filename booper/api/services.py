@@ -11,8 +11,10 @@ from booper.clock import Clock
 from booper.engine.alerts import Alerts
 from booper.engine.attempt_counts import AttemptCounts
 from booper.engine.backups import Backups
+from booper.engine.changes import Changes
 from booper.engine.channels import Channels
 from booper.engine.commands import Commands
+from booper.engine.feeds import Feeds
 from booper.engine.pruner import Pruner
 from booper.engine.scheduler import Scheduler
 from booper.engine.space import SpaceKeeper
@@ -26,7 +28,7 @@ from booper.wire.redaction import Redaction
 class Services:
     """The parts behind the API; `key_ttl` is how long an idempotency key stays taken by default.
 
-    Changes go through `commands`; the store, the scheduler and the channels are for reading.
+    Changes go through `commands`; the store, the scheduler and the feeds are for reading.
     `is_administrator` marks the API behind the socket that only an administrator can open.
 
     `own_secret` marks booper's own deliveries, `has_app` says that there is a program around booper
@@ -39,7 +41,9 @@ class Services:
     store: Store
     commands: Commands
     scheduler: Scheduler
+    feeds: Feeds
     channels: Channels
+    changes: Changes
     guard: Guard
     clock: Clock
     max_body_bytes: int

@@ -62,6 +62,10 @@ class Api:
         response = await self._call(principal, method, path, query or {}, content)
         return decoded(bytes(response.body))
 
+    async def stream(self, principal: Principal, path: str, query: Query) -> Response:
+        """Return the stream at a path, which begins when it is sent. Raises: BooperError."""
+        return await self._call(principal, "GET", path, query, b"")
+
     async def respond(
         self, principal: Principal, method: str, path: str, query: Query, content: bytes
     ) -> Response:

@@ -25,6 +25,7 @@ from booper.dashboard import (
     job,
     jobs,
     keys,
+    live,
     new,
     origins,
     schedule_form,
@@ -58,6 +59,7 @@ PAGES: Final[Sequence[Page]] = (
     *audit.PAGES,
     *docs.PAGES,
     *api_docs.PAGES,
+    *live.PAGES,
 )
 """All pages, and the changes that their forms ask for."""
 

@@ -47,13 +47,13 @@ async def viewer_of(headers: Mapping[bytes, bytes], services: Services) -> Viewe
         return None
     if not session.is_noted_at(now):
         await services.store.sessions.note_use(digest, now)
-    return _viewer(session.key, token)
+    return _viewer(session.key, token, digest)
 
 
 async def viewer_with(key: str, services: Services) -> Viewer | None:
     """Return who looks at pages with this key and without a session, None if it is unknown."""
     try:
-        return _viewer(await known_key(key, services), None)
+        return _viewer(await known_key(key, services), None, None)
     except Unauthenticated:
         return None
 
@@ -67,10 +67,12 @@ async def open_session(key: str, services: Services) -> str:
 
 
 async def close_session(headers: Mapping[bytes, bytes], services: Services) -> None:
-    """Forget the session of a request, if it has one."""
+    """Forget the session of a request, if it has one, and end its live feeds."""
     token = token_in(headers)
     if token is not None:
-        await services.store.sessions.remove(digest_of(token))
+        digest = digest_of(token)
+        await services.store.sessions.remove(digest)
+        services.feeds.end_of(digest)
 
 
 def token_in(headers: Mapping[bytes, bytes]) -> str | None:
@@ -97,5 +99,6 @@ def cookie(token: str, base: str, scope: ASGIScope, headers: Mapping[bytes, byte
     return f"{COOKIE}={token}; Path={path}; Max-Age={age}; HttpOnly; SameSite=Lax{secure}"
 
 
-def _viewer(key: ApiKey, token: str | None) -> Viewer:
-    return Viewer(Principal(key.user_id, key.scope, key.id), key.name, key.user, token)
+def _viewer(key: ApiKey, token: str | None, session: bytes | None) -> Viewer:
+    principal = Principal(key.user_id, key.scope, key.id, session)
+    return Viewer(principal, key.name, key.user, token)

@@ -77,6 +77,10 @@ class Visit(msgspec.Struct, frozen=True):
         """Return the API's OpenAPI document, which everybody may read."""
         return msgspec.json.decode(await self.api.read(ANYBODY, "/openapi.json"))
 
+    async def stream(self, path: str, query: Query) -> Response:
+        """Return the stream at a path of the API. Raises: BooperError."""
+        return await self.api.stream(self.signed_in.principal, path, query)
+
     async def send(
         self, method: str, path: str, body: object = None, query: Query | None = None
     ) -> Any:

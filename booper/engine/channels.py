@@ -6,27 +6,19 @@ stuck reader nor many of them can fill the memory.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Hashable, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID
 
 import msgspec
 
 from booper.clock import Clock
-from booper.errors import StoreUnavailable
+from booper.engine.feeds import Feeds
 from booper.model.identity import uuid7
-
-K = TypeVar("K", bound=Hashable)
-
-MAX_FEEDS: Final = 256
-"""Subscribers in all: each holds a connection open for as long as it likes."""
-
-MAX_FEEDS_OF_KEY: Final = 64
-"""Subscribers for one API key, so that it cannot use up those of all others."""
 
 FEED_ROOM: Final = 64
 """Messages kept for one slow subscriber: a burst, not a history."""
@@ -47,12 +39,6 @@ class Dropped:
     """A gap of `count` messages: the reader was too slow, and newer ones took their place."""
 
     count: int
-
-
-class FeedUnavailable(StoreUnavailable):
-    """No further subscriber can be served now; a later try may succeed."""
-
-    title = "Feed unavailable"
 
 
 class Feed:
@@ -100,22 +86,13 @@ class Channels:
     """The channels of all users, each made by its first subscriber and gone with its last."""
 
     def __init__(
-        self,
-        clock: Clock,
-        random: Random,
-        *,
-        max_feeds: int = MAX_FEEDS,
-        max_feeds_of_key: int = MAX_FEEDS_OF_KEY,
-        feed_room: int = FEED_ROOM,
+        self, clock: Clock, random: Random, feeds: Feeds, *, feed_room: int = FEED_ROOM
     ) -> None:
         self._clock = clock
         self._random = random
-        self._max_feeds = max_feeds
-        self._max_feeds_of_key = max_feeds_of_key
+        self._open = feeds
         self._feed_room = feed_room
-        self._by_key: dict[UUID, set[Feed]] = {}
         self._feeds: dict[tuple[UUID, str], set[Feed]] = {}
-        self._is_closed = False
 
     def message(self, channel: str, content: str, author: str | None = None) -> Message:
         """Return a new message with the current time; it is not sent yet."""
@@ -130,10 +107,8 @@ class Channels:
             feed.put(message)
         return len(feeds)
 
-    @asynccontextmanager
-    async def subscribe(
-        self, user_id: UUID, channel: str, key_id: UUID | None = None
-    ) -> AsyncIterator[Feed]:
+    @contextmanager
+    def subscribe(self, user_id: UUID, channel: str, key_id: UUID | None = None) -> Iterator[Feed]:
         """Subscribe to one of a user's channels: everything published from now on.
 
         The feed ends when `key_id`, the key that asked for it, is revoked.
@@ -141,46 +116,13 @@ class Channels:
         Raises:
             FeedUnavailable: there are too many subscribers, or booper is stopping.
         """
-        self._check_room(key_id)
-        feed = Feed(self._feed_room)
-        with (
-            _kept(feed, self._feeds, (user_id, channel)),
-            _kept(feed, self._by_key, key_id) if key_id is not None else nullcontext(),
-        ):
-            yield feed
-
-    def revoke(self, key_id: UUID) -> None:
-        """End the feeds of a key that is no longer valid."""
-        for feed in self._by_key.get(key_id, ()):
-            feed.end()
-
-    def _check_room(self, key_id: UUID | None) -> None:
-        if self._is_closed:
-            raise FeedUnavailable("booper is stopping")
-        if key_id is not None and len(self._by_key.get(key_id, ())) >= self._max_feeds_of_key:
-            raise FeedUnavailable(
-                f"this key has all {self._max_feeds_of_key} live feeds that a key may have; "
-                "close one"
-            )
-        if sum(map(len, self._feeds.values())) >= self._max_feeds:
-            raise FeedUnavailable(f"all {self._max_feeds} live feeds are in use; close one")
-
-    def close(self) -> None:
-        """End every feed at once and accept no further subscriber."""
-        self._is_closed = True
-        for feeds in self._feeds.values():
-            for feed in feeds:
-                feed.end()
-
-
-@contextmanager
-def _kept(feed: Feed, feeds: dict[K, set[Feed]], key: K) -> Iterator[None]:
-    """Keep a feed in a set under a key until the end of the block."""
-    found = feeds.setdefault(key, set())
-    found.add(feed)
-    try:
-        yield
-    finally:
-        found.discard(feed)
-        if not found:
-            del feeds[key]
+        feed, name = Feed(self._feed_room), (user_id, channel)
+        with self._open.open(feed, key_id):
+            found = self._feeds.setdefault(name, set())
+            found.add(feed)
+            try:
+                yield feed
+            finally:
+                found.discard(feed)
+                if not found:
+                    del self._feeds[name]

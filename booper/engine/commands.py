@@ -12,7 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from booper.clock import breathe
-from booper.engine.channels import Channels
+from booper.engine.feeds import Feeds
 from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
 from booper.errors import BooperError, Conflict, StoreUnavailable
@@ -52,7 +52,7 @@ class Commands:
         store: Store,
         scheduler: Scheduler,
         reports: Reports,
-        channels: Channels,
+        feeds: Feeds,
         max_attempts: int,
         forward_url: str | None = None,
     ) -> None:
@@ -61,7 +61,7 @@ class Commands:
         self._schedules = store.schedules
         self._scheduler = scheduler
         self._reports = reports
-        self._channels = channels
+        self._feeds = feeds
         self._max_attempts = max_attempts
         self._forward_url = forward_url
 
@@ -256,7 +256,7 @@ class Commands:
     async def revoke_key(self, key_id: UUID, now: datetime, by: Actor) -> ApiKey:
         """Revoke a key and end its live feeds. Raises: NotFound."""
         key = await self._store.keys.revoke(key_id, now, by)
-        self._channels.revoke(key.id)
+        self._feeds.end_of(key.id)
         return key
 
 

@@ -39,6 +39,7 @@ from booper.store.values import (
     Pause,
     ScheduleChange,
     Subscriber,
+    Watcher,
 )
 from booper.store.vitals import Vitals
 
@@ -282,6 +283,9 @@ class Store(Protocol):
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Announce the waiting jobs of each commit to the one `subscriber`, in order."""
+
+    def watch(self, watcher: Watcher | None) -> None:
+        """Show all jobs and schedules of each commit to the one `watcher`, to nobody if None."""
 
     def limits(self, kind: LimitKind, key: str) -> int:
         """Return how many jobs may be on their way at a time: in all, or to the origin `key`.

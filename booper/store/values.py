@@ -258,6 +258,12 @@ Subscriber = Callable[[Sequence[Job]], None]
 It is called on the event loop, before the change that was committed returns.
 """
 
+Watcher = Callable[[Sequence[Job | Schedule]], None]
+"""A function that gets the jobs and schedules that a commit has written, as they are then.
+
+It is called as a `Subscriber` is. A schedule that was deleted is among them.
+"""
+
 
 class Pruned(msgspec.Struct, frozen=True, gc=False):
     """How many jobs a change has deleted, and how many rows in all."""

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import ExitStack
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -16,11 +16,11 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
 from starlette.types import Message as Event
 
 from booper import config as settings
-from booper.api.channels import EventStream
+from booper.api.channels import write
+from booper.api.event_stream import EventStream
 from booper.api.problems import ProblemResponse
 from booper.app import Booper
 from booper.clock import VirtualClock
@@ -29,12 +29,13 @@ from booper.engine.channels import (
     Channels,
     Dropped,
     Feed,
-    FeedUnavailable,
     Message,
 )
+from booper.engine.feeds import Feeds, FeedUnavailable
 from booper.errors import BooperError
-from tests.conftest import KEY, START
+from tests.conftest import START
 from tests.support.api import Api
+from tests.support.streams import PATIENCE_SECONDS, Stream, connected, data_of
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
@@ -43,13 +44,18 @@ ANN = UUID(int=1)
 BOB = UUID(int=2)
 ANNS_KEY, BOBS_KEY = UUID(int=3), UUID(int=4)
 DISCORD_URL = "https://discord.test/api/webhooks/1/token"
-PATIENCE_SECONDS = 5.0  # a bound, never waited for: everything here answers at once
 
 
 @pytest.fixture
-def channels(clock: VirtualClock) -> Channels:
-    """Return channels that take three feeds of two messages each."""
-    return Channels(clock, Random(1), max_feeds=3, max_feeds_of_key=2, feed_room=2)
+def feeds() -> Feeds:
+    """Return room for three feeds, two of one key."""
+    return Feeds(max_feeds=3, max_feeds_of_key=2)
+
+
+@pytest.fixture
+def channels(clock: VirtualClock, feeds: Feeds) -> Channels:
+    """Return channels whose feeds have room for two messages each."""
+    return Channels(clock, Random(1), feeds, feed_room=2)
 
 
 @pytest.fixture
@@ -63,73 +69,6 @@ async def stranger(booper: Booper) -> AsyncIterator[Api]:
     """Return a client without a key."""
     async with Api(booper.asgi) as client:
         yield client
-
-
-class Stream:
-    """A client of an event stream, who reads what the server has sent and can go away."""
-
-    def __init__(self) -> None:
-        self.sent: asyncio.Queue[Event] = asyncio.Queue()
-        self.leave = asyncio.Event()
-
-    async def receive(self) -> Event:
-        """Return that the client has left, once it has."""
-        await self.leave.wait()
-        return {"type": "http.disconnect"}
-
-    async def start(self) -> tuple[int, dict[str, str]]:
-        """Return the response's status and headers."""
-        event = await self._next("http.response.start")
-        headers = {name.decode(): value.decode() for name, value in event["headers"]}
-        return event["status"], headers
-
-    async def block(self) -> str:
-        """Return the next piece of the body; "" at its end."""
-        event = await self._next("http.response.body")
-        body: str = event.get("body", b"").decode()
-        assert bool(body) == event.get("more_body", False)
-        return body
-
-    async def _next(self, kind: str) -> Event:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            event = await self.sent.get()
-        assert event["type"] == kind
-        return event
-
-
-@asynccontextmanager
-async def connected(app: ASGIApp, path: str = "/", *, spec: str = "2.3") -> AsyncIterator[Stream]:
-    """Open a stream; at the end the client leaves, and the application must return."""
-    stream = Stream()
-    scope: dict[str, Any] = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": spec},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "root_path": "",
-        "query_string": b"",
-        "headers": [(b"authorization", f"Bearer {KEY}".encode())],
-    }
-    served = asyncio.create_task(_served(app, scope, stream))
-    try:
-        yield stream
-    finally:
-        stream.leave.set()
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            await served
-
-
-async def _served(app: ASGIApp, scope: dict[str, Any], stream: Stream) -> None:
-    await app(scope, stream.receive, stream.sent.put)
-
-
-def data_of(block: str) -> Any:
-    """Return the JSON of a block's one data line."""
-    [data] = [line for line in block.splitlines() if line.startswith("data: ")]
-    return json.loads(data.removeprefix("data: "))
 
 
 async def next_of(feed: Feed) -> Message | Dropped:
@@ -146,7 +85,7 @@ class TestChannels:
     ) -> None:
         """Publishing says how many listen, and each of them gets the message."""
         message = channels.message("demo", "Hello", "Ann")
-        async with channels.subscribe(ANN, "demo") as one, channels.subscribe(ANN, "demo") as two:
+        with channels.subscribe(ANN, "demo") as one, channels.subscribe(ANN, "demo") as two:
             assert channels.publish(ANN, message) == 2
             assert await next_of(one) == message
             assert await next_of(two) == message
@@ -155,13 +94,13 @@ class TestChannels:
         """A message without subscribers is gone: the next one hears only what comes later."""
         assert channels.publish(ANN, channels.message("demo", "early")) == 0
         later = channels.message("demo", "late")
-        async with channels.subscribe(ANN, "demo") as feed:
+        with channels.subscribe(ANN, "demo") as feed:
             assert channels.publish(ANN, later) == 1
             assert await next_of(feed) == later
 
     async def test_users_and_channels_are_kept_apart(self, channels: Channels) -> None:
         """The same name is another channel for another user, and another name is another one."""
-        async with channels.subscribe(ANN, "demo") as feed:
+        with channels.subscribe(ANN, "demo") as feed:
             assert channels.publish(BOB, channels.message("demo", "not for Ann")) == 0
             assert channels.publish(ANN, channels.message("toast", "not here")) == 0
             mine = channels.message("demo", "for Ann")
@@ -183,7 +122,7 @@ class TestChannels:
     async def test_a_slow_reader_is_told_what_it_lost(self, channels: Channels) -> None:
         """With room for two, of five messages the oldest three go, and the reader hears it once."""
         messages = [channels.message("demo", str(number)) for number in range(5)]
-        async with channels.subscribe(ANN, "demo") as feed:
+        with channels.subscribe(ANN, "demo") as feed:
             for message in messages:
                 channels.publish(ANN, message)
             assert await next_of(feed) == Dropped(3)
@@ -193,7 +132,7 @@ class TestChannels:
 
     async def test_a_cancelled_wait_loses_nothing(self, channels: Channels) -> None:
         """A reader may give up waiting and come back."""
-        async with channels.subscribe(ANN, "demo") as feed:
+        with channels.subscribe(ANN, "demo") as feed:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0):
                     await anext(feed)
@@ -203,50 +142,53 @@ class TestChannels:
 
     async def test_subscribers_are_bounded_over_all_users(self, channels: Channels) -> None:
         """The fourth of three is refused; one that leaves makes room again."""
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(channels.subscribe(ANN, "one"))
-            await stack.enter_async_context(channels.subscribe(ANN, "two"))
-            async with channels.subscribe(BOB, "one"):
-                with pytest.raises(FeedUnavailable, match="all 3 live feeds are in use"):
-                    await stack.enter_async_context(channels.subscribe(BOB, "two"))
-            await stack.enter_async_context(channels.subscribe(BOB, "two"))
+        with ExitStack() as stack:
+            stack.enter_context(channels.subscribe(ANN, "one"))
+            stack.enter_context(channels.subscribe(ANN, "two"))
+            with channels.subscribe(BOB, "one"), pytest.raises(FeedUnavailable, match="all 3 live"):
+                stack.enter_context(channels.subscribe(BOB, "two"))
+            stack.enter_context(channels.subscribe(BOB, "two"))
 
     async def test_a_key_has_its_share_of_the_feeds(self, channels: Channels) -> None:
         """One key cannot take all; another one of the same user has its own share."""
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(channels.subscribe(ANN, "one", ANNS_KEY))
-            async with channels.subscribe(ANN, "two", ANNS_KEY):
+        with ExitStack() as stack:
+            stack.enter_context(channels.subscribe(ANN, "one", ANNS_KEY))
+            with channels.subscribe(ANN, "two", ANNS_KEY):
                 with pytest.raises(FeedUnavailable, match="all 2 live feeds that a key may have"):
-                    await stack.enter_async_context(channels.subscribe(ANN, "one", ANNS_KEY))
-                async with channels.subscribe(ANN, "one", BOBS_KEY):
+                    stack.enter_context(channels.subscribe(ANN, "one", ANNS_KEY))
+                with channels.subscribe(ANN, "one", BOBS_KEY):
                     pass
-            await stack.enter_async_context(channels.subscribe(ANN, "one", ANNS_KEY))
+            stack.enter_context(channels.subscribe(ANN, "one", ANNS_KEY))
 
-    async def test_the_feeds_of_a_revoked_key_end_at_once(self, channels: Channels) -> None:
+    async def test_the_feeds_of_a_revoked_key_end_at_once(
+        self, channels: Channels, feeds: Feeds
+    ) -> None:
         """What is unread is lost; the feeds of other keys, of the same user too, go on."""
-        async with (
+        with (
             channels.subscribe(ANN, "demo", ANNS_KEY) as ended,
             channels.subscribe(ANN, "demo", BOBS_KEY) as other,
         ):
             message = channels.message("demo", "unread")
             channels.publish(ANN, message)
-            channels.revoke(ANNS_KEY)
+            feeds.end_of(ANNS_KEY)
             assert [item async for item in ended] == []
             assert await next_of(other) == message
-        channels.revoke(ANNS_KEY)
+        feeds.end_of(ANNS_KEY)
 
-    async def test_closing_ends_every_feed_at_once(self, channels: Channels) -> None:
+    async def test_closing_ends_every_feed_at_once(self, channels: Channels, feeds: Feeds) -> None:
         """A waiting reader and one with unread messages both end, and nobody new is taken."""
-        async with channels.subscribe(ANN, "demo") as idle, channels.subscribe(BOB, "demo") as busy:
+        with channels.subscribe(ANN, "demo") as idle, channels.subscribe(BOB, "demo") as busy:
             channels.publish(BOB, channels.message("demo", "unread"))
             waiting = asyncio.ensure_future(anext(idle, None))
-            channels.close()
+            feeds.close()
             async with asyncio.timeout(PATIENCE_SECONDS):
                 assert await waiting is None
                 assert [item async for item in busy] == []
-        with pytest.raises(FeedUnavailable, match="stopping"):
-            async with channels.subscribe(ANN, "demo"):
-                pass
+        with (
+            pytest.raises(FeedUnavailable, match="stopping"),
+            channels.subscribe(ANN, "demo"),
+        ):
+            pass
 
 
 class TestEventStream:
@@ -254,11 +196,11 @@ class TestEventStream:
 
     async def test_it_opens_at_once_and_shows_messages_and_losses(self, channels: Channels) -> None:
         """A comment comes first; a message is an id, a name and one line of data."""
-        async with connected(EventStream(channels.subscribe(ANN, "demo"))) as stream:
+        async with connected(EventStream(channels.subscribe(ANN, "demo"), write)) as stream:
             status, headers = await stream.start()
             assert status == 200
             assert headers["content-type"] == "text/event-stream"
-            assert headers["cache-control"] == "no-store"
+            assert headers["cache-control"] == "no-cache, no-transform"
             assert "content-length" not in headers
             assert await stream.block() == ": connected\n\n"
             message = channels.message("demo", "two\r\nlines", "Ann")
@@ -280,7 +222,7 @@ class TestEventStream:
 
     async def test_an_idle_stream_is_kept_alive_in_real_time(self, channels: Channels) -> None:
         """With nothing to say a comment is sent, whatever the virtual clock shows."""
-        async with connected(EventStream(channels.subscribe(ANN, "demo"), 0)) as stream:
+        async with connected(EventStream(channels.subscribe(ANN, "demo"), write, 0)) as stream:
             await stream.start()
             assert await stream.block() == ": connected\n\n"
             assert await stream.block() == ": keep-alive\n\n"
@@ -288,21 +230,21 @@ class TestEventStream:
 
     async def test_a_client_that_leaves_is_forgotten(self, channels: Channels) -> None:
         """Once the client is gone, nobody listens any more."""
-        async with connected(EventStream(channels.subscribe(ANN, "demo"))) as stream:
+        async with connected(EventStream(channels.subscribe(ANN, "demo"), write)) as stream:
             await stream.start()
             assert channels.publish(ANN, channels.message("demo", "heard")) == 1
         assert channels.publish(ANN, channels.message("demo", "unheard")) == 0
 
     @pytest.mark.parametrize("spec", ["2.3", "2.4"])
     async def test_a_stream_ends_when_the_channels_close(
-        self, channels: Channels, spec: str
+        self, channels: Channels, feeds: Feeds, spec: str
     ) -> None:
         """The body comes to its proper end, and the subscription is released."""
-        app = EventStream(channels.subscribe(ANN, "demo"))
+        app = EventStream(channels.subscribe(ANN, "demo"), write)
         async with connected(app, spec=spec) as stream:
             await stream.start()
             await stream.block()
-            channels.close()
+            feeds.close()
             assert await stream.block() == ""
         assert channels.publish(ANN, channels.message("demo", "unheard")) == 0
 
@@ -312,7 +254,7 @@ class TestEventStream:
         async def send(event: Event) -> None:
             raise OSError("the client is gone")
 
-        app = EventStream(channels.subscribe(ANN, "demo"))
+        app = EventStream(channels.subscribe(ANN, "demo"), write)
         scope = {"type": "http", "asgi": {"spec_version": "2.4"}}
         with pytest.raises(ClientDisconnect):
             await app(scope, Stream().receive, send)
@@ -320,10 +262,10 @@ class TestEventStream:
 
     async def test_one_stream_too_many_is_told_so(self, clock: VirtualClock) -> None:
         """503 with `Retry-After`, as problem details, rather than a stream that breaks."""
-        channels = Channels(clock, Random(1), max_feeds=0)
+        channels = Channels(clock, Random(1), Feeds(max_feeds=0))
 
         async def endpoint(request: Request) -> Response:
-            return EventStream(channels.subscribe(ANN, "demo"))
+            return EventStream(channels.subscribe(ANN, "demo"), write)
 
         async def refuse(request: Request, error: Exception) -> Response:
             assert isinstance(error, BooperError)

@@ -17,10 +17,12 @@ from booper.api.services import Services
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config, Database, Targets
+from booper.engine.changes import Changes
 from booper.engine.channels import Channels
 from booper.engine.commands import Commands
 from booper.engine.delivery import Delivery
 from booper.engine.executor import Defaults, Executor
+from booper.engine.feeds import Feeds
 from booper.engine.reports import Reports
 from booper.engine.scheduler import Scheduler
 from booper.guard.policy import Guard
@@ -392,12 +394,14 @@ async def resolving(path: Path, clock: VirtualClock, target: FakeTarget) -> Asyn
         delivery = Delivery(HttpxClient(target), guard, 1 << 18)
         executor = Executor(store.queue, delivery, reports, clock, random, defaults)
         scheduler = Scheduler(store, executor, reports, clock)
-        channels = Channels(clock, random)
+        feeds = Feeds()
         services = Services(
             store=store,
-            commands=Commands(store, scheduler, reports, channels, 15),
+            commands=Commands(store, scheduler, reports, feeds, 15),
             scheduler=scheduler,
-            channels=channels,
+            feeds=feeds,
+            channels=Channels(clock, random, feeds),
+            changes=Changes(store, feeds, clock),
             guard=guard,
             clock=clock,
             max_body_bytes=1 << 20,

@@ -51,6 +51,7 @@ UNSAID: tuple[tuple[str, str], ...] = (
     ("/user", "must have 1 to 100 printable characters"),
     # JSON Schema takes 2.0 for an integer.
     ("", "expected a whole number, got "),
+    ("/job_id", "expected a job's number or UUID, got "),
     ("", "expected a status such as 200, or a class such as"),
 )
 # A change is laid over what is stored, which it may not go with.

@@ -46,6 +46,7 @@ LEFT_OUT = {
     "POST /api/channels/{name}": "the older form of broadcast",
     "GET /api/channels/ping": "the older form of ping",
     "GET /api/channels/{name}/events": "a stream for browsers",
+    "GET /api/events": "a stream, which has no end",
     "POST /api/echo": "a target to try",
     "GET /healthz": "for what watches the process",
     "GET /openapi.json": "for tools",

@@ -249,7 +249,7 @@ async def test_a_message_to_a_channel_needs_no_key(
     """As at the hosted service; its reader is who has the published key."""
     channel = body.get("channel", path.rpartition("/")[2] if "channels" in path else "demo")
     user = (await dev.get("/api/keys")).json()["data"][0]["user_id"]
-    async with bench.booper._holder._channels.subscribe(UUID(user), channel) as feed:
+    with bench.booper._holder._kept.channels.subscribe(UUID(user), channel) as feed:
         response = await dev.post(path, json=body, headers={"Authorization": ""})
         assert response.status_code == 401, "an empty key is a wrong one"
         del dev.headers["Authorization"]

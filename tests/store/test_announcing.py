@@ -16,6 +16,7 @@ import pytest
 from booper.engine.held import Held
 from booper.errors import NotFound
 from booper.model.job import WAITING, Attempt, Job, Kind, NewJob, State
+from booper.model.schedule import Schedule
 from booper.store.base import Store
 from booper.store.values import Creation, DueJob, JobFilter
 from tests.conftest import START
@@ -255,3 +256,37 @@ async def test_a_job_that_was_released_before_a_claim_can_be_held_by_it(
     held.claim_begins()
     held.note([one])
     assert held.ids(one.origin) == [one.id]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+async def test_a_watcher_is_shown_what_has_changed(
+    store: Store, alice: UUID, change: Change
+) -> None:
+    """Each job as it is stored at the end, or its schedule after it; schedules when users do it."""
+    shown = dict[int | UUID, Job | Schedule]()
+    store.watch(lambda written: shown.update((each.id, each) for each in written))
+    await change(store, alice)
+    found = JobFilter(kinds=tuple(Kind))
+    for job in await store.jobs.list(alice, page(), found, START):
+        assert shown.get(job.id) == job or job.schedule_id in shown
+
+
+async def test_a_watcher_can_be_removed(store: Store, alice: UUID) -> None:
+    """Then a commit is shown to nobody."""
+    shown = list[Job | Schedule]()
+    store.watch(shown.extend)
+    await created(store, alice)
+    store.watch(None)
+    await created(store, alice)
+    assert len(shown) == 1
+
+
+async def test_a_watcher_is_shown_schedules(store: Store, alice: UUID) -> None:
+    """As a user has changed them; the deleted one as it was."""
+    job = await scheduled(store, alice)
+    assert job.schedule_id is not None
+    shown = list[Job | Schedule]()
+    store.watch(shown.extend)
+    await store.schedules.set_state(alice, job.schedule_id, "{}", START)
+    await store.schedules.delete(alice, job.schedule_id, START, nothing)
+    assert [each.id for each in shown if isinstance(each, Schedule)] == [job.schedule_id] * 2

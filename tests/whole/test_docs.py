@@ -20,6 +20,7 @@ from booper.cli import main
 from booper.config import Config, Origin, read_config
 from booper.docs import TOPICS, summary
 from booper.docs.plain import plain
+from booper.engine.changes import Change
 from booper.model.args import Args
 from booper.model.event import EVENTS
 from booper.setting_table import toml_name
@@ -51,7 +52,7 @@ PAYLOADS = {
 CODE = {
     "guarantees": [],
     "fields": ["json"] * 3,
-    "events": ["json"] * 13,
+    "events": ["json"] * 14,
     "settings": ["toml"],
     "operating": ["json", "text"],
     "deploying": ["sh", "toml", "nginx", "caddy", "dockerfile", "yaml"],
@@ -134,6 +135,15 @@ def test_every_event_and_report_has_an_example() -> None:
     for kind, example in examples.items():
         assert example.get("type", "callback") == kind
         check_report(example)
+
+
+def test_the_example_of_a_live_change_has_all_that_one_has() -> None:
+    """In the types of the values that are sent."""
+    [text] = re.findall(
+        r"## Live changes\n.*?```json\n(.*?)```", DOCS["events"], re.DOTALL | re.MULTILINE
+    )
+    msgspec.json.decode(text, type=Change)
+    assert json.loads(text).keys() == {each.name for each in msgspec.structs.fields(Change)}
 
 
 def test_every_environment_variable_is_there() -> None:

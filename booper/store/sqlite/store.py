@@ -76,6 +76,7 @@ class SQLiteStore:
         self.keys = keys
         self.sessions = SQLiteSessions(writer, reader)
         self.subscribe = announcements.subscribe
+        self.watch = announcements.watch
         self.limits = limits.of
         self._writer = writer
         self._reader = reader

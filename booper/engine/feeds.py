@@ -1,0 +1,81 @@
+"""Live feeds: how many there may be at a time, and whose end takes them along.
+
+Each holds a connection open for as long as it likes. What a feed carries is no matter here.
+"""
+
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from typing import Final, Protocol
+
+from booper.errors import StoreUnavailable
+
+MAX_FEEDS: Final = 256
+"""Feeds in all."""
+
+MAX_FEEDS_OF_KEY: Final = 64
+"""Feeds for one API key, so that it cannot use up those of all others."""
+
+
+class Endable(Protocol):
+    """A feed, as far as it can be ended."""
+
+    def end(self) -> None:
+        """End it now, even if something is unread."""
+
+
+class FeedUnavailable(StoreUnavailable):
+    """No further feed can be served now; a later try may succeed."""
+
+    title = "Feed unavailable"
+
+
+class Feeds:
+    """The open feeds of this process, by their owners: an API key, a session of the dashboard."""
+
+    def __init__(
+        self, max_feeds: int = MAX_FEEDS, max_feeds_of_key: int = MAX_FEEDS_OF_KEY
+    ) -> None:
+        self._max_feeds = max_feeds
+        self._max_feeds_of_key = max_feeds_of_key
+        self._open: dict[Endable, frozenset[Hashable]] = {}
+        self._is_closed = False
+
+    @contextmanager
+    def open(
+        self, feed: Endable, key_id: Hashable | None = None, session: Hashable | None = None
+    ) -> Iterator[None]:
+        """Count a feed until the end of the block, and end it with its key or its session.
+
+        Raises:
+            FeedUnavailable: there are too many, or booper is stopping.
+        """
+        self._check_room(key_id)
+        self._open[feed] = frozenset({key_id, session} - {None})
+        try:
+            yield
+        finally:
+            del self._open[feed]
+
+    def end_of(self, owner: Hashable) -> None:
+        """End the feeds of a key or a session that is no longer valid."""
+        for feed, owners in self._open.items():
+            if owner in owners:
+                feed.end()
+
+    def close(self) -> None:
+        """End every feed at once and accept no further one."""
+        self._is_closed = True
+        for feed in self._open:
+            feed.end()
+
+    def _check_room(self, key_id: Hashable | None) -> None:
+        if self._is_closed:
+            raise FeedUnavailable("booper is stopping")
+        of_key = sum(key_id in owners for owners in self._open.values())
+        if key_id is not None and of_key >= self._max_feeds_of_key:
+            raise FeedUnavailable(
+                f"this key has all {self._max_feeds_of_key} live feeds that a key may have; "
+                "close one"
+            )
+        if len(self._open) >= self._max_feeds:
+            raise FeedUnavailable(f"all {self._max_feeds} live feeds are in use; close one")
