@@ -16,6 +16,7 @@ from booper.clock import monotonic
 from booper.errors import StoreDamaged, StoreFull, StoreUnavailable
 from booper.store.sqlite.damage import is_damage, note_damage
 from booper.store.sqlite.transaction import SQLiteTransaction
+from booper.store.sqlite.values import bind_plainly
 
 T = TypeVar("T")
 
@@ -158,6 +159,7 @@ def unavailable(error: sqlite3.Error | MemoryError) -> StoreUnavailable:
 
 def _connection(uri: str, *pragmas: str, is_full: bool = False) -> Connection:
     def connect() -> SQLiteTransaction:
+        bind_plainly()
         connection = sqlite3.connect(
             uri,
             uri=True,
