@@ -87,6 +87,7 @@ def _transaction(
         outcomes = [outcome for kind in kinds for outcome in make(kind, connection)]
         connection.execute("COMMIT")
     except BaseException:
+        connection.jobs.undone()
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
@@ -117,6 +118,7 @@ def _isolated(changes: Sequence[Change], connection: SQLiteTransaction) -> list[
             raise error from None
         connection.execute("ROLLBACK TO change")
         connection.execute("RELEASE change")
+        connection.jobs.undone()
         if len(changes) > 1:
             return [outcome for change in changes for outcome in _isolated([change], connection)]
         note_damage(connection, error)

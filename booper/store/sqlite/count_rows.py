@@ -1,7 +1,7 @@
 """Rows of `job_counts` as jobs move: changed once for all jobs that move alike.
 
-New jobs are counted when there are many, by a trigger, or before one of them moves; those that are
-deleted, by another trigger. The view `jobs_by_state` has the sum, which is right at any moment.
+New jobs are counted when there are many, or before one of them moves; those that are deleted, by a
+trigger. The view `jobs_by_state` has the sum, which is right at any moment.
 """
 
 import sqlite3
@@ -12,11 +12,13 @@ from uuid import UUID
 
 from booper.model.job import Job, Kind, State
 
-NEW: Final = """
-INSERT INTO job_counts SELECT * FROM new_jobs WHERE true
-    ON CONFLICT DO UPDATE SET count = count + excluded.count
+MAX_NEW: Final = 256
+"""So many new jobs are counted before more are written: whoever reads the sum counts the others."""
+
+# A trigger counts what the mark passes.
+COUNT_NEW: Final = """
+UPDATE counted SET job_id = (SELECT max(id) FROM jobs) WHERE job_id < (SELECT max(id) FROM jobs)
 """
-COUNTED: Final = "UPDATE counted SET job_id = (SELECT max(id) FROM jobs)"
 
 # One row goes down, the other up. A state that no job has had yet has no row.
 MOVE: Final = """
@@ -28,8 +30,7 @@ BEGIN: Final = "INSERT INTO job_counts VALUES (:user_id, :kind, :after, :moved)"
 
 def count_new(connection: sqlite3.Connection) -> None:
     """Count the jobs that are new, as they are now: before a move, which may be of one of them."""
-    if connection.execute(NEW).rowcount:
-        connection.execute(COUNTED)
+    connection.execute(COUNT_NEW)
 
 
 def count_moves(connection: sqlite3.Connection, pairs: Sequence[tuple[Job, Job]]) -> None:

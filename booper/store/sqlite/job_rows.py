@@ -16,7 +16,7 @@ from booper.clock import EPOCH
 from booper.errors import NotFound
 from booper.model.job import Job, State
 from booper.store.sqlite import bulk
-from booper.store.sqlite.count_rows import count_moves, count_new
+from booper.store.sqlite.count_rows import MAX_NEW, count_moves, count_new
 from booper.store.sqlite.damage import Watched, is_damage, set_aside, without_set_aside
 from booper.store.sqlite.job_columns import (
     COLUMNS,
@@ -117,10 +117,11 @@ _FIELDS = Job.__struct_fields__  # which are columns as well
 class JobRows:
     """The jobs of one connection (`booper.store.transaction.JobTable`)."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_new")
 
     def __init__(self, connection: Watched) -> None:
         self._connection = connection
+        self._new = MAX_NEW  # not known yet
 
     draft = staticmethod(new_row)
 
@@ -129,6 +130,9 @@ class JobRows:
         if not drafts:
             return []
         new_rows = cast(Sequence[NewRow], drafts)  # which only `draft` makes
+        if self._new >= MAX_NEW:  # before: what is written now may be a transaction by itself
+            self._count_new()
+        self._new += len(new_rows)
         numbers = bulk.insert(self._connection, INSERT, [row.values for row in new_rows])
         numbered = list(zip(numbers, new_rows, strict=True))
         if tagged := [(number, row.new.tags) for number, row in numbered if row.new.tags]:
@@ -201,9 +205,7 @@ class JobRows:
             columns, values = _changes(before, after)
             seen = (before.id, str(before.state), before.owner, before.epoch)
             by_columns.setdefault(columns, []).append((*values, *seen))
-        is_whole = self._connection.damage is None  # else `check --repair` counts
-        if is_whole:
-            count_new(self._connection)
+        self._count_new()
         try:
             for columns, rows in by_columns.items():
                 if columns and bulk.execute(self._connection, _update(columns), rows) != len(rows):
@@ -212,7 +214,7 @@ class JobRows:
             if error.sqlite_errorname == "SQLITE_CONSTRAINT_UNIQUE":
                 raise Taken(str(error)) from error
             raise
-        if is_whole:
+        if self._connection.damage is None:
             count_moves(self._connection, pairs)
 
     def retag(self, job: Job, tags: Sequence[str]) -> None:
@@ -246,6 +248,16 @@ class JobRows:
         """Return whether an earlier webhook event of the same job has not been sent once."""
         values = {"parent_id": event.parent_id, "id": event.id}
         return bool(self._connection.execute(EARLIER_EVENT, values).fetchone()[0])
+
+    def undone(self) -> None:
+        """Note that something was undone: what was counted may be new again."""
+        self._new = MAX_NEW
+
+    def _count_new(self) -> None:
+        """Count new jobs, if there may be any. In a damaged file `check --repair` does."""
+        if self._new and self._connection.damage is None:
+            count_new(self._connection)
+            self._new = 0
 
     def _set_aside_damaged(self, job_ids: Sequence[int]) -> None:
         for number in job_ids:

@@ -80,6 +80,7 @@ class SQLiteTransaction(Watched):
                 raise
             self.execute("ROLLBACK TO part")
             self.execute("RELEASE part")
+            self.jobs.undone()
             raise PartUndone from error
         self.execute("RELEASE part")
         return result

@@ -173,14 +173,16 @@ CHECKS: list[tuple[str, str, list[dict[str, Any]]]] = [
     ("jobs", "length(uuid) = 16", [{"uuid": b"x" * 36}]),
     (
         "jobs",
-        "kind IN ('request', 'run', 'callback', 'webhook', 'channel')",
+        "kind = 'request' OR kind = 'run' OR kind = 'callback' OR kind = 'webhook' "
+        "OR kind = 'channel'",
         [{"kind": "email"}, {"kind": ""}],
     ),
     ("jobs", "length(schedule_id) = 16", [{"schedule_id": b"x"}]),
     ("jobs", "kind <> 'run' OR schedule_id IS NOT NULL", [{"kind": "run"}]),
     (
         "jobs",
-        "state IN ('scheduled', 'executing', 'retryable', 'completed', 'discarded', 'cancelled')",
+        "state = 'scheduled' OR state = 'executing' OR state = 'completed' "
+        "OR state = 'retryable' OR state = 'discarded' OR state = 'cancelled'",
         # `available` is derived on reading and never stored (contract §4).
         [{"state": "available", **TRIED}, {"state": "", **TRIED}],
     ),
@@ -482,12 +484,20 @@ def test_every_table_has_a_good_row_in_the_table() -> None:
         assert {name for (name,) in names} == set(ROWS)
 
 
-def test_every_check_of_the_schema_is_in_the_table() -> None:
-    """`CHECKS` names each CHECK that the migrations write, so that none goes untested."""
-    script = "\n".join(migrations())
+def test_every_check_of_the_schema_is_in_the_table(database: sqlite3.Connection) -> None:
+    """`CHECKS` names each CHECK of the newest schema, so that none goes untested."""
+    tables = database.execute("SELECT sql FROM sqlite_schema WHERE type = 'table'")
+    script = "\n".join(sql for (sql,) in tables)
     assert script.count("CHECK (") == len(CHECKS)
     for _, check, _ in CHECKS:
         assert squeezed(f"CHECK ({check})") in squeezed(script)
+
+
+def test_a_check_of_a_job_needs_no_table_of_its_own() -> None:
+    """SQLite fills a table for a list of three or more values, each time a row is written."""
+    for table, check, _ in CHECKS:
+        for values in re.findall(r"IN \(([^)]*)\)", check) if table in ("jobs", "logs") else ():
+            assert values.count(",") < 2, check
 
 
 @pytest.mark.parametrize(("table", "check", "changes"), CHECKS)

@@ -1,11 +1,13 @@
 """What the rules are promised of a transaction: a write only replaces what was read."""
 
+import asyncio
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from random import Random
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,8 +16,11 @@ from msgspec.structs import replace
 from booper.model.args import Args, encode_args
 from booper.model.job import Job, NewJob, State
 from booper.model.schedule import Gap, Schedule
+from booper.store.sqlite.changes import Change, alone, commit_together
+from booper.store.sqlite.count_rows import MAX_NEW
 from booper.store.sqlite.schema import migrate
 from booper.store.sqlite.transaction import SQLiteTransaction
+from booper.store.sqlite.values import bind_plainly
 from booper.store.transaction import LostRace, OpenGap, PartUndone, Taken
 from tests.conftest import START
 
@@ -67,8 +72,8 @@ def transaction() -> Iterator[SQLiteTransaction]:
         yield opened
 
 
-def made(transaction: SQLiteTransaction, **fields: object) -> Job:
-    """Write a job and return it."""
+def made(transaction: SQLiteTransaction, seed: int = 0, **fields: object) -> Job:
+    """Write a job and return it; its id comes from the seed."""
     new = NewJob(
         user_id=USER,
         args=ARGS,
@@ -77,7 +82,7 @@ def made(transaction: SQLiteTransaction, **fields: object) -> Job:
         planned_at=START,
         max_attempts=3,
     )
-    drafts = [transaction.jobs.draft(replace(new, **fields), START, Random(len(fields)))]
+    drafts = [transaction.jobs.draft(replace(new, **fields), START, Random(seed or len(fields)))]
     return transaction.jobs.insert(drafts)[0]
 
 
@@ -152,3 +157,69 @@ def test_a_part_that_raises_is_undone_alone(transaction: SQLiteTransaction) -> N
     found = transaction.jobs.find_all([before.id, before.id + 1])
     assert list(found) == [before.id]
     assert transaction.part(partial(made, transaction, name="behind")).name == "behind"
+
+
+def by_state(transaction: SQLiteTransaction) -> dict[str, int]:
+    """Return how many jobs there are, as the counters have it."""
+    rows = transaction.execute("SELECT state, count FROM jobs_by_state WHERE count > 0")
+    return dict(rows.fetchall())
+
+
+def undone_part(transaction: SQLiteTransaction, work: Callable[[], object]) -> None:
+    """Undo a part of a transaction."""
+    with pytest.raises(PartUndone):
+        transaction.part(work)
+
+
+def undone_change(transaction: SQLiteTransaction, work: Callable[[], object]) -> None:
+    """Undo a change alone, and a transaction before it."""
+    transaction.execute("COMMIT")
+    with closing(asyncio.new_event_loop()) as loop:
+        change = Change(alone, lambda connection: work(), loop.create_future())
+        [(_, _, problem)] = commit_together([change], transaction)
+    assert isinstance(problem, ValueError)
+    transaction.execute("BEGIN")
+
+
+@pytest.mark.parametrize("undo", [undone_part, undone_change])
+def test_jobs_that_were_counted_in_vain_are_counted_again(
+    transaction: SQLiteTransaction,
+    undo: Callable[[SQLiteTransaction, Callable[[], object]], None],
+) -> None:
+    """What counted them was undone, so the next move must count them before."""
+    job = made(transaction)
+    cancelled = replace(job, state=State.CANCELLED, cancelled_at=START)
+
+    def fail() -> None:
+        transaction.jobs.move(job, cancelled)
+        raise ValueError("after the move")
+
+    undo(transaction, fail)
+    assert by_state(transaction) == {"scheduled": 1}
+    transaction.jobs.move(job, cancelled)
+    assert by_state(transaction) == {"cancelled": 1}
+
+
+def test_many_new_jobs_are_counted_before_more_are_written(transaction: SQLiteTransaction) -> None:
+    """Whoever reads the sum has at most `MAX_NEW` and one statement's jobs to count himself."""
+    for number in range(1, 2 * MAX_NEW + 2):
+        made(transaction, seed=number)
+        (behind,) = transaction.execute("SELECT job_id FROM counted").fetchone()
+        assert number - behind <= MAX_NEW
+        assert by_state(transaction) == {"scheduled": number}
+
+
+def test_bytes_and_none_are_bound_as_they_are(transaction: SQLiteTransaction) -> None:
+    """They come back as they went in, also behind an adapter that changes nothing."""
+    bind_plainly()
+    for value in (b"", b"\0\xff", None):
+        assert transaction.execute("SELECT ?", (value,)).fetchone() == (value,)
+
+
+def test_an_adapter_of_the_program_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program around booper may have said how sqlite3 binds its bytes."""
+    key = (bytes, sqlite3.PrepareProtocol)
+    adapters: dict[Any, Any] = sqlite3.adapters
+    monkeypatch.setitem(adapters, key, bytes.hex)
+    bind_plainly()
+    assert adapters[key] == bytes.hex
