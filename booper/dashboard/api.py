@@ -75,6 +75,11 @@ class Api:
         except BooperError as error:
             return ProblemResponse(error)
 
+    def has(self, route: Route) -> bool:
+        """Return whether there is an operation at a method and a path."""
+        method, path = route
+        return method in self._routes.find({"path": path, "root_path": ""})[0]
+
     def check(self, principal: Principal, route: Route) -> None:
         """Check that somebody may call the operation at a method and a path with its parameters.
 

@@ -20,6 +20,7 @@ from booper.dashboard import (
     audit,
     bodies,
     bulk,
+    dev,
     docs,
     home,
     job,
@@ -83,7 +84,8 @@ class Dashboard:
         self._api = Api(services, operations)
         self._hosts = hosts
         self._open_key = open_key
-        self._routes = Routes(PAGES)
+        self._is_of_dev = self._api.has(("GET", dev.CLOCK))
+        self._routes = Routes((*PAGES, *dev.PAGES) if self._is_of_dev else PAGES)
         public = services.public_url
         self._base = PublicURL.parse(public).prefix if public else None
 
@@ -127,6 +129,7 @@ class Dashboard:
             viewer=await self._viewer(headers),
             links=Links(scope.get("root_path", "") if self._base is None else self._base),
             api=self._api,
+            is_of_dev=self._is_of_dev,
             render=await asyncio.to_thread(renderer),
         )
 

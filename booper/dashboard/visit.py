@@ -30,7 +30,8 @@ Renderer = Callable[[str, Mapping[str, Any]], str]
 class Visit(msgspec.Struct, frozen=True):
     """A request to a page. `path` are the parameters of its path, `query` those behind it.
 
-    `asked` is the path with its query, without the prefix where the dashboard is.
+    `asked` is the path with its query, without the prefix where the dashboard is. A dashboard
+    `is_of_dev` where the clock can be moved.
     """
 
     scope: ASGIScope
@@ -43,6 +44,7 @@ class Visit(msgspec.Struct, frozen=True):
     links: Links
     api: Api
     render: Renderer
+    is_of_dev: bool = False
 
     @property
     def services(self) -> Services:
@@ -93,6 +95,8 @@ class Visit(msgspec.Struct, frozen=True):
             "viewer": self.viewer,
             "link": self.links.to,
             "asked": self.asked,
+            "has_clock": self.is_of_dev,
+            "return_to": self.asked if self.scope["method"] == "GET" else "/",
             "here": self.asked.partition("?")[0],
             "query": self.query,
             "notice": notice_of(self.query),

@@ -105,6 +105,7 @@ class Operations:
             Operation("POST", "/api/dev/clock", Access.ADMIN, self.move_clock, _MOVE),
             Operation("GET", _SINK, Access.READ, self.list_arrived, _ARRIVED),
             Operation("GET", f"{_SINK}/{{name:path}}", Access.READ, self.list_caught, _CAUGHT),
+            Operation("DELETE", _SINK, Access.ADMIN, self.clear_sink, _CLEARED),
             Operation("POST", "/api/dev/reset", Access.ADMIN, self.reset, _RESET),
         )
 
@@ -131,6 +132,11 @@ class Operations:
         # Read as the sink reads its paths: `?` and `#` in a name stay encoded in both.
         path = call.request.url.path.removeprefix(_SINK)
         return JSONResponse({"data": self._world.sink.arrived(path)})
+
+    async def clear_sink(self, call: Call) -> Response:
+        """Forget what has reached the sink, and begin all its scripts anew."""
+        self._world.sink.clear()
+        return JSONResponse({"data": self._world.sink.arrived()})
 
     async def reset(self, call: Call) -> Response:
         """Forget all jobs, schedules, logs and keys and what the sink has; set the clock back."""
@@ -225,6 +231,7 @@ _WENT: dict[str, Any] = {
     "ran": [_RAN],
 }
 _SEEN: dict[str, Any] = {
+    "number": 1,
     "received_at": "2030-01-04T12:00:00.000000Z",
     "method": "POST",
     "path": "/orders",
@@ -266,6 +273,12 @@ _MOVE = Documentation(
     errors=(Conflict,),
 )
 _ARRIVED = Documentation(tag=_TAG, responses=_REQUESTS, errors=(InvalidRequest,))
+_CLEARED = Documentation(
+    tag=_TAG,
+    responses={
+        200: DescribedResponse("What is left", (Data(Arrived, is_list=True),), {"data": []})
+    },
+)
 _CAUGHT = Documentation(
     tag=_TAG,
     parameters=(

@@ -35,8 +35,12 @@ _FRAMING: Final = frozenset({"content-length", "transfer-encoding", "connection"
 
 
 class Arrived(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A request that has reached the sink, and its response; a long body is cut."""
+    """A request that has reached the sink, and its response; a long body is cut.
 
+    `number` counts all that has arrived, also what was forgotten since.
+    """
+
+    number: int
     received_at: str
     method: str
     path: str
@@ -63,6 +67,7 @@ class Sink:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._arrived: deque[Arrived] = deque(maxlen=MAX_KEPT)
+        self._count = 0
         self._scripts: dict[str, tuple[str, Iterator[Step]]] = {}
 
     def arrived(self, path: str | None = None) -> list[Arrived]:
@@ -111,8 +116,10 @@ class Sink:
         return next(known[1])
 
     def _record(self, request: Request, body: bytes, step: Step) -> None:
+        self._count += 1
         self._arrived.append(
             Arrived(
+                number=self._count,
                 received_at=precise(self._clock.now()),
                 method=request.method,
                 path=request.url.path.removeprefix(PREFIX),

@@ -27,6 +27,7 @@ PATHS = (
     ("POST", "/api/dev/clock"),
     ("GET", "/api/dev/sink"),
     ("GET", "/api/dev/sink/hello"),
+    ("DELETE", "/api/dev/sink"),
     ("POST", "/api/dev/reset"),
     ("GET", "/dev/sink/hello"),
     ("POST", "/dev/sink/hello"),
@@ -231,6 +232,18 @@ async def test_the_sink_tells_what_it_caught_at_a_name(dev: httpx.AsyncClient) -
         assert [one["body"] for one in caught] == [name]
     assert len((await dev.get("/api/dev/sink")).json()["data"]) == len(NAMES)
     assert (await dev.get("/api/dev/sink/other")).json()["data"] == []
+
+
+async def test_the_sink_forgets(dev: httpx.AsyncClient) -> None:
+    """Its scripts begin anew, and later requests have later numbers."""
+    for status in (500, 200):
+        assert (await dev.get("/dev/sink/a?respond=500,200")).status_code == status
+    caught = (await dev.get("/api/dev/sink")).json()["data"]
+    assert [one["number"] for one in caught] == [1, 2]
+    response = await dev.delete("/api/dev/sink")
+    assert (response.status_code, response.json()) == (200, {"data": []})
+    assert (await dev.get("/dev/sink/a?respond=500,200")).status_code == 500
+    assert [one["number"] for one in (await dev.get("/api/dev/sink")).json()["data"]] == [3]
 
 
 @pytest.mark.parametrize(
