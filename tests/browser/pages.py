@@ -75,6 +75,13 @@ async def make_key(visitor: Visitor) -> None:
     await visitor.page.get_by_text("It is not shown again.").wait_for()
 
 
+async def try_dry_run(visitor: Visitor) -> None:
+    """Try a create that stores nothing."""
+    await visitor.page.get_by_label("dry_run").select_option("true")
+    await visitor.page.get_by_role("button", name="Send POST").click()
+    await visitor.page.get_by_text("200 OK").wait_for()
+
+
 async def sign_in_wrong(visitor: Visitor) -> None:
     """Try to sign in with a key that nobody has."""
     await visitor.page.get_by_label("API key").fill("sk_wrong")
@@ -93,6 +100,7 @@ JOBS: Final = (
 )
 SCHEDULES: Final = ("cron", "interval", "disabled", "ended")
 
+_OPERATION: Final = "/docs/api/{tag}/{operation}"
 _JOB: Final = "/jobs/{job_id}"
 _SCHEDULE: Final = "/schedules/{schedule_id}"
 
@@ -131,10 +139,17 @@ VIEWS: Final = (
     View("audit", "/audit", "/audit"),
     View("audit-unfolded", "/audit", "/audit", open_all),
     View("audit-none", "/audit", "/audit?action=schedule.delete"),
+    View("docs", "/docs", "/docs"),
+    View("docs-found", "/docs", "/docs?q=retry"),
+    View("docs-topic", "/docs/{topic}", "/docs/operating"),
+    View("docs-api", "/docs/api", "/docs/api"),
+    View("docs-resource", "/docs/api/{tag}", "/docs/api/jobs"),
+    View("docs-operation", _OPERATION, "/docs/api/jobs/post_jobs", is_signed_in=False),
+    View("docs-tried", _OPERATION, "/docs/api/jobs/post_jobs", try_dry_run),
 )
 
-FILES: Final = {"/logs/{log_id}/body"}
-"""What a browser downloads instead of showing it."""
+FILES: Final = {"/logs/{log_id}/body", "/events"}
+"""What a browser downloads, or a page follows, instead of showing it."""
 
 
 def views_of(ids: Ids) -> Iterator[View]:
