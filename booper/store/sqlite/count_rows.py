@@ -20,10 +20,11 @@ COUNT_NEW: Final = """
 UPDATE counted SET job_id = (SELECT max(id) FROM jobs) WHERE job_id < (SELECT max(id) FROM jobs)
 """
 
-# One row goes down, the other up. A state that no job has had yet has no row.
+# One row goes down, the other up; a state that no job has had yet has no row. With the `+` SQLite
+# compares the few rows of a kind: to look two states up it would fill a table with them first.
 MOVE: Final = """
 UPDATE job_counts SET count = count + iif(state = :after, :moved, -:moved)
-WHERE user_id = :user_id AND kind = :kind AND state IN (:before, :after)
+WHERE user_id = :user_id AND kind = :kind AND +state IN (:before, :after)
 """
 BEGIN: Final = "INSERT INTO job_counts VALUES (:user_id, :kind, :after, :moved)"
 
