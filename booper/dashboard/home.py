@@ -63,6 +63,7 @@ async def show(visit: Visit) -> Response:
     return visit.page(
         "home.html",
         title="Home",
+        live={},
         counts=counts,
         upcoming=upcoming["data"][:NEXT_RUNS],
         futures=futures(upcoming["data"], now),

@@ -41,6 +41,7 @@ async def show(visit: Visit) -> Response:
     return visit.page(
         "job.html",
         title=f"Job {job['job_id']}",
+        live={"job_id": job["job_id"]},
         job=job,
         timeline=timeline,
         attempts=attempts,

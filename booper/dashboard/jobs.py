@@ -1,6 +1,7 @@
 """The list of jobs: the API's filters in the address bar, and pages in both directions."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ from booper.api.access import Access
 from booper.api.paging import cursor_behind
 from booper.dashboard.bulk_words import ACTIONS
 from booper.dashboard.visit import Page, Visit
-from booper.errors import FieldError, InvalidRequest
+from booper.errors import FieldError, InvalidRequest, NotFound
 from booper.model.job import State
 
 LIMIT: Final = 50
@@ -86,7 +87,9 @@ async def show_all(visit: Visit) -> Response:
         "jobs.html",
         422 if problems else 200,
         title="Jobs",
+        live={},
         jobs=jobs,
+        others=await _others(visit, jobs),
         before=before,
         after=after,
         is_partial=found.get("is_partial", False),
@@ -101,6 +104,22 @@ async def show_all(visit: Visit) -> Response:
         actions=[each for each in ACTIONS.values() if each.suits(listing.wanted["state"])],
         matching=lambda action: visit.links.to("/jobs/all", action=action, **listing.wanted),
     )
+
+
+async def _others(visit: Visit, jobs: Sequence[Any]) -> Sequence[Any] | None:
+    """Return the jobs that an open page shows and that are not in the list now.
+
+    Its script asks for them by `shown`; None where that is not there.
+    """
+    shown = visit.query.get("shown")
+    if shown is None:
+        return None
+    listed, found = {str(job["job_id"]) for job in jobs}, list[Any]()
+    for number in shown.split(",")[:LIMIT]:
+        if number.isdigit() and number not in listed:
+            with suppress(NotFound):  # it was deleted
+                found.append((await visit.get(f"/api/jobs/{number}"))["data"])
+    return found
 
 
 def _around(

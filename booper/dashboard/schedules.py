@@ -43,7 +43,9 @@ async def show_all(visit: Visit) -> Response:
     """Show a page of the user's schedules, newest first."""
     found = await listed(visit, "/api/schedules", "inserted_at", _cursor_at)
     schedules = [summary_of(item) for item in found.items]
-    return visit.page("schedules.html", title="Schedules", schedules=schedules, listed=found)
+    return visit.page(
+        "schedules.html", title="Schedules", live={}, schedules=schedules, listed=found
+    )
 
 
 async def show(visit: Visit) -> Response:
@@ -57,6 +59,7 @@ async def show(visit: Visit) -> Response:
         "schedule.html",
         422 if problems else 200,
         title=_name(item),
+        live={"schedule_id": item["id"]},
         schedule=summary_of(item),
         next_runs=next_runs_of(item),
         runs=runs,

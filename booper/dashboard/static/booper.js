@@ -82,3 +82,138 @@ function offerCopies(root) {
 
 offerCopies(document);
 nameTimes(document);
+
+// --- Pages that show what changes. The server says that something has; then the page is fetched, and
+// what is there is brought up to date. Nothing moves under the pointer: rows are changed where they
+// are and never come or go; other parts wait while somebody ticks, opens, selects or types.
+
+function follow(main) {
+  const link = document.getElementById("newer"), said = document.getElementById("said");
+  const touched = new Set();
+  let source, isBusy = false, isBehind = false, isPending = false, seconds = 0, toldAt = -Infinity;
+
+  const isHeld = () => main.querySelector("input[type=checkbox]:checked")
+    || [...touched].some((each) => each.isConnected && each.open)
+    || !getSelection().isCollapsed
+    || document.activeElement.matches("input, select, textarea");
+
+  const address = () => {
+    const url = new URL(location.href);
+    url.searchParams.delete("notice");
+    url.hash = "";
+    return url;
+  };
+
+  const tell = (text) => {
+    if (performance.now() - toldAt < 10_000) return;
+    toldAt = performance.now();
+    said.textContent = text;
+  };
+
+  const isUsed = (part) => part.contains(document.activeElement)
+    || (!getSelection().isCollapsed && getSelection().containsNode(part, true));
+
+  const updateRow = (row, fresh) => {
+    row.classList.toggle("left", fresh.classList.contains("left"));
+    [...row.cells].forEach((cell, index) => {
+      const newer = fresh.cells[index];
+      if (cell.innerHTML !== newer.innerHTML && !cell.querySelector("input") && !isUsed(cell)) {
+        cell.replaceChildren(...newer.childNodes);
+      }
+    });
+  };
+
+  const updateRows = (page) => {
+    const listed = page.querySelectorAll("[data-rows] > tr"), others = page.getElementById("others");
+    const fresh = new Map([...listed, ...(others?.rows ?? [])].map((row) => [row.id, row]));
+    const shown = main.querySelectorAll("[data-rows] > tr");
+    const known = new Set([...shown].map((row) => row.id));
+    const count = [...listed].filter((row) => !known.has(row.id)).length;
+    for (const row of shown) {
+      if (fresh.has(row.id)) updateRow(row, fresh.get(row.id));
+      else if (others || !count) row.classList.add("left");
+    }
+    if (!count) return;
+    link.href = address();
+    link.textContent = `${count}${count >= 50 ? "+" : ""} ${link.dataset.word}`;
+    if (link.hidden) tell(link.textContent);
+    link.hidden = false;
+  };
+
+  const updatePart = (old, fresh) => {
+    const details = old.querySelectorAll("details");
+    fresh.querySelectorAll("details").forEach((each, index) => { each.open = details[index]?.open ?? each.open; });
+    if (old.outerHTML === fresh.outerHTML) return;
+    const isPointedAt = old.matches(":hover") && old.querySelector("tr[id]");
+    if (!isHeld() && !isUsed(old) && !isPointedAt) {
+      const states = [old, fresh].map((each) => each.querySelector("h1 ~ .state")?.textContent);
+      old.replaceWith(fresh);
+      if (states[0] !== states[1]) tell(`${fresh.querySelector("h1").textContent}: ${states[1]}`);
+      return;
+    }
+    isPending = true;
+    for (const row of old.querySelectorAll("tr[id]")) {
+      const newer = fresh.querySelector(`#${CSS.escape(row.id)}`);
+      if (newer) updateRow(row, newer);
+    }
+    const states = old.querySelectorAll(":not(td) > .state"), newer = fresh.querySelectorAll(":not(td) > .state");
+    if (states.length === newer.length) states.forEach((each, index) => each.replaceWith(newer[index]));
+  };
+
+  // What is pointed at stays where it is in the window, whatever grows above it.
+  const update = (page) => {
+    const pointedAt = [...main.querySelectorAll(":hover")].pop()?.closest("main [id]");
+    const top = pointedAt?.getBoundingClientRect().top;
+    nameTimes(page);
+    offerCopies(page);
+    isPending = false;
+    if (link) updateRows(page);
+    for (const part of main.querySelectorAll("[data-part]")) {
+      const fresh = page.getElementById(part.id);
+      if (fresh) updatePart(part, fresh);
+    }
+    const now = pointedAt && document.getElementById(pointedAt.id);
+    if (now) scrollBy(0, now.getBoundingClientRect().top - top);
+  };
+
+  const refresh = async () => {
+    isBehind = isBusy;
+    if (isBusy) return;
+    isBusy = true;
+    const url = address(), rows = main.querySelectorAll("[data-rows] > tr[id^=job-]");
+    if (rows.length) url.searchParams.set("shown", [...rows].map((row) => row.id.slice(4)).join());
+    try {
+      const response = await fetch(url);
+      if (response.redirected) close();
+      else if (response.ok) update(new DOMParser().parseFromString(await response.text(), "text/html"));
+    } catch { /* The stream is gone as well; with the next one everything is read anew. */ }
+    isBusy = false;
+    if (isBehind) refresh();
+  };
+
+  const open = () => {
+    if (source || document.hidden) return;
+    source = new EventSource(main.dataset.events);
+    source.addEventListener("change", refresh);
+    source.addEventListener("error", () => { if (source?.readyState === EventSource.CLOSED) close(); });
+  };
+  const close = () => { source?.close(); source = null; };
+
+  document.addEventListener("click", (event) => {
+    const summary = event.target.closest("summary");
+    if (summary) touched.add(summary.parentElement);
+  });
+  document.addEventListener("visibilitychange", () => { if (document.hidden) close(); else open(); });
+  window.addEventListener("pagehide", close);
+  window.addEventListener("pageshow", open);
+  // What waited is looked at again; and times come without any change, such as that of a job.
+  setInterval(() => {
+    seconds += 1;
+    if (source && ((isPending && !isHeld()) || seconds % 30 === 0)) refresh();
+    if (seconds % 30 === 0) open();
+  }, 1_000);
+  open();
+}
+
+const main = document.querySelector("main[data-events]");
+if (main) follow(main);
