@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, settings
 
 from booper.app import Booper
 from booper.clock import VirtualClock
-from booper.config import Config, Database, Targets
+from booper.config import Config
 from tests.support.api import Api
-from tests.support.databases import make_database
+from tests.support.configs import fresh_config
 from tests.support.target import FakeTarget
 
 START = datetime(2030, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -98,13 +98,7 @@ def target() -> FakeTarget:
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     """Return settings for a test: a fresh database, and every URL is an allowed target."""
-    path = tmp_path / "booper.db"
-    make_database(path)
-    return Config(
-        # Nothing here pulls the plug; syncing each commit would take a third of the time.
-        database=Database(path=str(path), durability="normal"),
-        targets=Targets(require_https=False, allow_private_networks=True),
-    )
+    return fresh_config(tmp_path / "booper.db")
 
 
 @pytest.fixture

@@ -3,10 +3,12 @@
 import inspect
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.browser.chromium import Chromium, installed, running_chromium
+from tests.support.configs import Configs, configs_in
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +18,12 @@ def chromium() -> Iterator[Chromium]:
         pytest.skip("needs Chromium (Debian: chromium); the checks on a new machine install it")
     with running_chromium() as chromium:
         yield chromium
+
+
+@pytest.fixture
+def configs(tmp_path: Path) -> Configs:
+    """Return what makes settings, each time with a fresh database."""
+    return configs_in(tmp_path)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -39,7 +39,7 @@ async def open_all(visitor: Visitor) -> None:
 async def check_new(visitor: Visitor) -> None:
     """Fill the form of a new job, and have it checked."""
     page = visitor.page
-    await page.get_by_label("URL", exact=True).fill("https://api.shop.test/orders")
+    await page.get_by_label("URL", exact=True).fill("https://192.0.2.7/orders")
     await page.get_by_label("By cron").check()
     await page.get_by_label("Cron", exact=True).fill("0 9 * * MON-FRI")
     await page.get_by_label("Time zone").fill("Europe/Berlin")
@@ -141,6 +141,8 @@ VIEWS: Final = (
     View("audit-none", "/audit", "/audit?action=schedule.delete"),
     View("docs", "/docs", "/docs"),
     View("docs-found", "/docs", "/docs?q=retry"),
+    View("docs-none", "/docs", "/docs?q=nowhere"),
+    View("docs-settings", "/docs/{topic}", "/docs/settings"),
     View("docs-topic", "/docs/{topic}", "/docs/operating"),
     View("docs-api", "/docs/api", "/docs/api"),
     View("docs-resource", "/docs/api/{tag}", "/docs/api/jobs"),
@@ -148,8 +150,11 @@ VIEWS: Final = (
     View("docs-tried", _OPERATION, "/docs/api/jobs/post_jobs", try_dry_run),
 )
 
-FILES: Final = {"/logs/{log_id}/body", "/events"}
-"""What a browser downloads, or a page follows, instead of showing it."""
+FILES: Final = {"/logs/{log_id}/body"}
+"""What a browser downloads instead of showing it."""
+
+STREAMS: Final = {"/events"}
+"""What scripts of pages read."""
 
 
 def views_of(ids: Ids) -> Iterator[View]:

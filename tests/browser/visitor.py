@@ -22,7 +22,7 @@ from tests.browser.site import Site
 WIDE, NARROW = 1280, 390
 """The widths of a window on a desk and of a phone, in CSS pixels."""
 
-TIMEOUT_MILLISECONDS = 10_000
+TIMEOUT_MILLISECONDS = 30_000
 
 # Reported through the console, where other refusals of the policy are.
 REPORT_VIOLATIONS = """
