@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 from starlette.responses import Response
@@ -22,6 +23,19 @@ from booper.model.job import State
 from booper.store.values import JobRef
 
 
+class ChangeResource(msgspec.Struct, frozen=True, kw_only=True):
+    """What has changed since the event before: ids of jobs and schedules, and the user's numbers.
+
+    Where there `are_more`, others have changed that are not listed. `counts` are the user's
+    requests and runs by their states as stored.
+    """
+
+    jobs: list[int]
+    schedules: list[UUID]
+    are_more: bool
+    counts: dict[str, int]
+
+
 async def events(call: Call) -> Response:
     """Stream what changes of the caller's jobs and schedules from now on."""
     wanted = await _wanted(call)
@@ -34,7 +48,13 @@ async def events(call: Call) -> Response:
 
 def write(change: Change) -> bytes:
     """Write one event; JSON text has no line breaks, so `data` is one line."""
-    return b"event: change\ndata: %b\n\n" % msgspec.json.encode(change)
+    resource = ChangeResource(
+        jobs=list(change.jobs),
+        schedules=list(change.schedules),
+        are_more=change.are_more,
+        counts={str(state): count for state, count in change.counts.items()},
+    )
+    return b"event: change\ndata: %b\n\n" % msgspec.json.encode(resource)
 
 
 async def _wanted(call: Call) -> Wanted:

@@ -116,9 +116,9 @@ def watch_job(out: "Output", job_id: str, every: float) -> None:
 
     The exit code is 0 if it is completed, and 1 if it was discarded or cancelled.
     """
-    from booper.cli.watch import stopped, watch
+    from booper.cli.watch import UntilChange, stopped, watch
 
-    if not watch(out, job_id, every, stopped()):
+    if not watch(out, job_id, every, UntilChange(out.client, job_id, stopped())):
         sys.exit(1)
 
 

@@ -53,7 +53,7 @@ def get_log(out: "Output", log_id: str) -> None:
 @client_command
 def tail_logs(out: "Output", **options: Any) -> None:
     """Show log entries as they are written, until Ctrl-C."""
-    from booper.cli.watch import stopped, tail
+    from booper.cli.watch import UntilChange, stopped, tail
 
     with suppress(KeyboardInterrupt):
-        tail(out, pause=stopped(), **options)
+        tail(out, pause=UntilChange(out.client, options["job_id"], stopped()), **options)

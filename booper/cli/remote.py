@@ -34,7 +34,7 @@ EVERY = click.option(
     default="1s",
     show_default=True,
     metavar="DURATION",
-    help="How often to poll: '5s'; a number is seconds.",
+    help="How often to poll a booper that does not say what changes: '5s'; a number is seconds.",
 )
 LIMIT = click.option(
     "--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="How many."

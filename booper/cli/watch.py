@@ -1,6 +1,7 @@
 """Watching a running booper: one job to its end, the log entries as they are written.
 
-booper is polled: a poll costs it one short read, and survives its restarts.
+booper says when something has changed, and is read then. Where it does not, it is polled: a poll
+costs it one short read, and survives its restarts.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +15,7 @@ import click
 from booper.cli.failures import message
 from booper.cli.output import Output
 from booper.cli.text import printable
-from booper.client import Client, Job, LogEntry, Unreachable
+from booper.client import Client, ClientError, Job, LiveChange, LogEntry, Unreachable
 
 STATUS_SECONDS: Final = 2.0
 
@@ -75,6 +76,29 @@ def tail(
 def stopped() -> Pause:
     """Return what waits so many seconds, and ends at once when the process is interrupted."""
     return Event().wait
+
+
+class UntilChange:
+    """What waits until a job has changed, or any job; where that is not known, a while.
+
+    It may return early.
+    """
+
+    def __init__(self, client: Client, job_id: int | str | None, pause: Pause) -> None:
+        self._client = client
+        self._job_id = job_id
+        self._pause = pause
+        self._events: Iterator[LiveChange] | None = None
+
+    def __call__(self, seconds: float) -> None:
+        """Wait."""
+        if self._events is None:
+            self._events = self._client.events(job_id=self._job_id)
+        try:
+            next(self._events)
+        except (StopIteration, ClientError):  # it stops, is an older one, or has no such job
+            self._events = None
+            self._pause(seconds)
 
 
 def _polls(

@@ -264,6 +264,18 @@ class Created(msgspec.Struct, frozen=True, kw_only=True):
     error: Problem | None = None
 
 
+class LiveChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What has changed since the event before: ids, and the user's numbers by state.
+
+    Where there `are_more`, others have changed as well, and what is shown is to be read anew.
+    """
+
+    jobs: tuple[int, ...]
+    schedules: tuple[UUID, ...]
+    are_more: bool
+    counts: dict[str, int]
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A message as it was posted to a channel."""
 

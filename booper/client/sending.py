@@ -55,7 +55,7 @@ def exchange(
         outcome = yield pause if asked is None else asked
     if isinstance(outcome, httpx.Response) and outcome.is_success:
         return call.read(outcome.content)
-    raise _error(call, url, outcome, now)
+    raise error_of(call, url, outcome, now)
 
 
 def _may_repeat(call: Call[Any], outcome: Outcome) -> bool:
@@ -67,7 +67,10 @@ def _may_repeat(call: Call[Any], outcome: Outcome) -> bool:
     return call.is_repeatable or isinstance(outcome, _NOTHING_LEFT)
 
 
-def _error(call: Call[Any], url: str, outcome: Outcome, now: Callable[[], datetime]) -> ClientError:
+def error_of(
+    call: Call[Any], url: str, outcome: Outcome, now: Callable[[], datetime]
+) -> ClientError:
+    """Return the error of a call that failed."""
     if isinstance(outcome, httpx.Response):
         retry_after = _retry_after(outcome, now)
         return refusal(str(call), outcome.status_code, outcome.content, retry_after)
@@ -105,11 +108,11 @@ class Blocking:
         self.http = http
         self._retries = retries
         self._sleep = sleep
-        self._now = now
+        self.now = now
 
     def send(self, call: Call[T]) -> T:
         """Return the result. Raises: ClientError."""
-        steps = exchange(call, str(self.http.base_url), self._retries, self._now)
+        steps = exchange(call, str(self.http.base_url), self._retries, self.now)
         pause = next(steps)
         while True:
             if pause:
@@ -122,7 +125,7 @@ class Blocking:
 
     def _try(self, call: Call[Any]) -> Outcome:
         try:
-            return self.http.send(_request(self.http, call))
+            return self.http.send(request_of(self.http, call))
         except httpx.TransportError as error:
             return error
         except httpx.DecodingError as error:
@@ -150,11 +153,11 @@ class Asynchronous:
         self.http = http
         self._retries = retries
         self._sleep = sleep
-        self._now = now
+        self.now = now
 
     async def send(self, call: Call[T]) -> T:
         """Return the result. Raises: ClientError."""
-        steps = exchange(call, str(self.http.base_url), self._retries, self._now)
+        steps = exchange(call, str(self.http.base_url), self._retries, self.now)
         pause = next(steps)
         while True:
             if pause:
@@ -167,7 +170,7 @@ class Asynchronous:
 
     async def _try(self, call: Call[Any]) -> Outcome:
         try:
-            return await self.http.send(_request(self.http, call))
+            return await self.http.send(request_of(self.http, call))
         except httpx.TransportError as error:
             return error
         except httpx.DecodingError as error:
@@ -187,7 +190,8 @@ def _undecodable(call: Call[Any], error: httpx.DecodingError) -> Unreadable:
     return Unreadable(f"{call}: {error}; something in between encodes responses wrongly")
 
 
-def _request(http: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:
+def request_of(http: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:
+    """Return a call as a request."""
     headers = {"Content-Type": "application/json"} if call.body is not None else {}
     return http.build_request(
         call.method, call.path, params=call.query or None, content=call.body, headers=headers
@@ -210,6 +214,11 @@ class Resource(Generic[S]):
     def __init__(self, sender: S) -> None:
         self._sender = sender
 
+    @property
+    def sender(self) -> S:
+        """Return what sends its calls."""
+        return self._sender
+
 
 class Operation(Generic[P, T]):
     """A method that builds a call, made one that returns its result or awaits it."""
@@ -229,7 +238,7 @@ class Operation(Generic[P, T]):
     def __get__(self, resource: Any, owner: type) -> Any:
         if resource is None:
             return self
-        return _bound(self.build, resource, resource._sender.send)
+        return bound(self.build, resource, resource._sender.send)
 
 
 class Iteration(Generic[P, T]):
@@ -250,10 +259,12 @@ class Iteration(Generic[P, T]):
     def __get__(self, resource: Any, owner: type) -> Any:
         if resource is None:
             return self
-        return _bound(self.build, resource, resource._sender.items)
+        return bound(self.build, resource, resource._sender.items)
 
 
-def _bound(build: Callable[..., Call[Any]], resource: Any, send: Callable[..., Any]) -> Any:
+def bound(build: Callable[..., Call[Any]], resource: Any, send: Callable[..., Any]) -> Any:
+    """Return the method of a resource that builds a call and sends it."""
+
     def operation(*args: Any, **kwargs: Any) -> Any:
         return send(build(resource, *args, **kwargs))
 

@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 import pytest
 
 from booper.cli.output import Output
-from booper.cli.watch import Tail, tail, watch, watch_status
+from booper.cli.watch import Tail, UntilChange, tail, watch, watch_status
 from booper.client import Client, LogEntry, Unreachable
 from booper.testing import VirtualBooper
 from tests.support.processes import DEADLINE_SECONDS, allow_local_targets, run, serving, until
@@ -180,6 +181,24 @@ def test_a_restart_of_booper_is_told_once_and_outlasted(
     assert "https://a.test/one" not in printed.out
 
 
+class Unhelpful(httpx.BaseTransport):
+    """A booper that says nothing of what changes."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Refuse whatever is asked."""
+        return httpx.Response(404, json={"title": "Not found", "detail": "/api/events"})
+
+
+def test_a_booper_that_does_not_say_what_changes_is_polled() -> None:
+    """As an older one, each time after the pause."""
+    waited = list[float]()
+    with Client("http://booper.test", transport=Unhelpful()) as client:
+        wait = UntilChange(client, 7, waited.append)
+        wait(1.0)
+        wait(2.0)
+    assert waited == [1.0, 2.0]
+
+
 def send(booper: VirtualBooper, path: str) -> None:
     """Send a job."""
     booper.client.jobs.create(url=f"https://a.test/{path}")
@@ -200,18 +219,18 @@ def in_turn(*steps: Callable[[], None]) -> Callable[[float], None]:
 
 
 def test_the_commands_follow_a_real_booper(tmp_path: Path) -> None:
-    """Ctrl-C ends the tail as it is meant to be ended; the watch ends by itself."""
+    """Without a poll: it says what changes. Ctrl-C ends the tail; the watch ends by itself."""
     allow_local_targets(tmp_path)
     with serving(tmp_path) as daemon, Client(daemon.url, daemon.key) as client:
         assert daemon.key is not None
         environment = {"BOOPER_URL": daemon.url, "BOOPER_API_KEY": daemon.key}
-        command = [sys.executable, "-m", "booper", "logs", "tail", "--every", "0.01", "--json"]
+        command = [sys.executable, "-m", "booper", "logs", "tail", "--every", "1h", "--json"]
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True
         ) as following:
             number = client.jobs.create(url=f"{daemon.url}/api/ping").job_id
             watched = run(
-                tmp_path, "jobs", "watch", str(number), "--every", "0.01", environment=environment
+                tmp_path, "jobs", "watch", str(number), "--every", "1h", environment=environment
             )
             assert (watched.returncode, watched.stderr) == (0, "")
             assert f"job {number}: completed" in watched.stdout

@@ -12,6 +12,7 @@ from booper.api.breakers import BreakerResource
 from booper.api.channels import Broadcast
 from booper.api.dry_run import GuardPreview, RequestPreview
 from booper.api.dry_run import Preview as PreviewResource
+from booper.api.events import ChangeResource
 from booper.api.filters import FilterBody, query_readers
 from booper.api.many import ManyResult
 from booper.api.pauses import PauseResource
@@ -56,6 +57,7 @@ PAIRS: Final[dict[Struct, Struct]] = {
     models.GuardVerdict: GuardPreview,
     models.Preview: PreviewResource,
     models.Created: CreateResult,
+    models.LiveChange: ChangeResource,
     models.Message: Broadcast,
     errors.Problem: ProblemResource,
     errors.WrongField: FieldProblem,

@@ -16,11 +16,11 @@ import pytest
 from click.testing import CliRunner
 
 from booper.api.application import OPERATIONS
+from booper.api.events import ChangeResource
 from booper.cli import main
 from booper.config import Config, Origin, read_config
 from booper.docs import TOPICS, summary
 from booper.docs.plain import plain
-from booper.engine.changes import Change
 from booper.model.args import Args
 from booper.model.event import EVENTS
 from booper.setting_table import toml_name
@@ -142,8 +142,8 @@ def test_the_example_of_a_live_change_has_all_that_one_has() -> None:
     [text] = re.findall(
         r"## Live changes\n.*?```json\n(.*?)```", DOCS["events"], re.DOTALL | re.MULTILINE
     )
-    msgspec.json.decode(text, type=Change)
-    assert json.loads(text).keys() == {each.name for each in msgspec.structs.fields(Change)}
+    msgspec.json.decode(text, type=ChangeResource)
+    assert json.loads(text).keys() == {each.name for each in msgspec.structs.fields(ChangeResource)}
 
 
 def test_every_environment_variable_is_there() -> None:

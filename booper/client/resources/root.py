@@ -1,17 +1,21 @@
 """The root of both clients: the resources, and the operations that belong to none."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from booper.client.calls import Call, bare, data, posting, query, reading
 from booper.client.encoding import encode
-from booper.client.models import Breaker, Message, Pause
+from booper.client.fields import written
+from booper.client.models import Breaker, LiveChange, Message, Pause
 from booper.client.resources.audit import Audit
 from booper.client.resources.jobs import Jobs
 from booper.client.resources.keys import Keys
 from booper.client.resources.logs import Logs
 from booper.client.resources.schedules import Schedules
 from booper.client.sending import Operation, Resource, S
+from booper.client.streaming import Streaming
 
 
 class Root(Resource[S]):
@@ -60,6 +64,22 @@ class Root(Resource[S]):
         """
         parameters = query(since=since, until=until, every=every)
         return reading("/api/rates", data(list[dict[str, Any]]), parameters)
+
+    @Streaming
+    def events(
+        self,
+        *,
+        job_id: int | UUID | str | None = None,
+        schedule_id: UUID | str | None = None,
+        state: str | Sequence[str] | None = None,
+    ) -> Call[LiveChange]:
+        """Iterate over what changes, as it changes; at most twice a second.
+
+        The first one comes at once, and says to read anew. It ends when the server stops, or
+        revokes the key; then call it again. Raises: NotFound, there is no such job or schedule.
+        """
+        parameters = query(job_id=job_id, schedule_id=schedule_id, **written({"state": state}))
+        return reading("/api/events", bare(LiveChange), parameters)
 
     @Operation
     def pause(self, host: str | None = None, *, origin: str | None = None) -> Call[dict[str, Any]]:
