@@ -1,11 +1,26 @@
 // What pages gain by a script; each of them works without.
 "use strict";
 
-// Times are written in UTC. Whoever points at one reads it in the browser's own zone.
+// Times are written in UTC. Whoever points at one reads it in the browser's own zone; where it
+// matters, it stands beside. Sweden writes times as the server does.
 function nameTimes(root) {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+  const clock = new Intl.DateTimeFormat("sv", { dateStyle: "short", timeStyle: "medium" });
+  const day = new Intl.DateTimeFormat("en", { weekday: "short" });
+  const offset = new Intl.DateTimeFormat("en", { timeZoneName: "longOffset" });
   for (const time of root.querySelectorAll("time[datetime]")) {
     time.title = format.format(new Date(time.dateTime));
+  }
+  for (const each of root.querySelectorAll(".yours")) {
+    if (zone === "UTC" || zone === each.dataset.zone) continue;
+    if (each.dataset.at) {
+      const at = new Date(each.dataset.at), ahead = offset.format(at).split("GMT")[1] || "+00:00";
+      each.textContent = `${day.format(at)} ${clock.format(at)} ${ahead}${each.localName === "td" ? "" : ", your time"}`;
+      each.title = zone;
+    } else each.textContent = zone;
+    if (each.localName === "td") each.dataset.label = zone.replaceAll("/", "/\u200b");
+    each.hidden = false;
   }
 }
 
