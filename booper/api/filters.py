@@ -13,6 +13,7 @@ from booper.model.moment import Moment, parse_moment
 from booper.store.values import JobFilter
 
 MAX_PREFIX_LENGTH: Final = 8_192
+MAX_TEXT_LENGTH: Final = 200
 MAX_ID: Final = 2**63 - 1
 
 
@@ -26,6 +27,7 @@ class FilterBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str | None = None
     before: Moment | None = None
     after: Moment | None = None
+    text: str | None = None
     all: bool | None = None
 
 
@@ -45,6 +47,7 @@ def query_readers(now: datetime) -> Mapping[str, Callable[[list[str]], Any]]:
         "before": moment,
         "after": moment,
         "reports_of": lambda texts: _number(texts[-1]),
+        "text": lambda texts: _searched(texts[-1]),
     }
 
 
@@ -60,6 +63,7 @@ def query_filter(values: Mapping[str, Any]) -> JobFilter:
         before=values["before"],
         after=values["after"],
         reports_of=values["reports_of"],
+        text=values["text"],
     )
 
 
@@ -79,6 +83,7 @@ def body_filter(asked: FilterBody, now: datetime) -> JobFilter:
         "host": _part(errors, "host", _text, asked.host and asked.host.lower()),
         "before": _part(errors, "before", lambda at: parse_moment(at, now), asked.before),
         "after": _part(errors, "after", lambda at: parse_moment(at, now), asked.after),
+        "text": _part(errors, "text", _searched, asked.text),
     }
     wanted = JobFilter(**values)
     if not errors and wanted == JobFilter() and asked.all is not True:
@@ -119,10 +124,14 @@ def read_choice(choices: Any, word: str) -> Any:
         raise ValueError(f"expected one of {expected}, got {word[:40]!r}") from None
 
 
-def _text(text: str) -> str:
-    if not 0 < len(text) <= MAX_PREFIX_LENGTH:
-        raise ValueError(f"must have 1 to {MAX_PREFIX_LENGTH} characters, got {len(text)}")
+def _text(text: str, most: int = MAX_PREFIX_LENGTH) -> str:
+    if not 0 < len(text) <= most:
+        raise ValueError(f"must have 1 to {most:,} characters, got {len(text)}")
     return text
+
+
+def _searched(text: str) -> str:
+    return _text(text, MAX_TEXT_LENGTH)
 
 
 def _number(text: str) -> int:

@@ -30,6 +30,7 @@ from booper.model.args import Args
 from booper.model.job import WAITING
 from booper.store.values import PAGE_BYTES, JobRef
 from booper.wire.job import JobResource, job_resource, new_job_resource
+from booper.wire.timestamps import precise
 
 ORDER_FIELDS = ("inserted_at", "scheduled_at", "id")
 
@@ -37,12 +38,14 @@ ORDER_FIELDS = ("inserted_at", "scheduled_at", "id")
 class JobPage(msgspec.Struct, frozen=True, omit_defaults=True):
     """A page of jobs; `next_cursor` leads to the page behind it, if there may be one.
 
-    `is_partial` says that the search was not finished, and goes on there.
+    `is_partial` says that the search was not finished, and goes on there. It has looked at the
+    jobs up to `searched_to`, the time in the order of the list.
     """
 
     data: list[JobResource]
     next_cursor: str | None = None
     is_partial: bool = False
+    searched_to: str | None = None
 
 
 async def create(call: Call) -> Response:
@@ -79,7 +82,8 @@ async def list_all(call: Call) -> Response:
     page, values = read_page(call.query, ORDER_FIELDS, query_readers(now))
     part = await call.services.store.jobs.list(call.user_id, page, query_filter(values), now)
     shown = [job_resource(job, now, call.services.redaction) for job in part]
-    return JSONResponse(JobPage(shown, write_cursor(page, part), part.is_partial))
+    searched_to = None if part.searched_to is None else precise(part.searched_to)
+    return JSONResponse(JobPage(shown, write_cursor(page, part), part.is_partial, searched_to))
 
 
 async def get(call: Call) -> Response:

@@ -5,7 +5,7 @@ from typing import Final
 
 from booper.api import channels
 from booper.api.batch import MAX_JOBS_OF_BATCH
-from booper.api.filters import MAX_PREFIX_LENGTH
+from booper.api.filters import MAX_PREFIX_LENGTH, MAX_TEXT_LENGTH
 from booper.api.schemas import (
     ANYTHING,
     CREATE,
@@ -39,6 +39,7 @@ _FILTER: Final[Mapping[str, Schema]] = {
     "schedule_id": UUID,
     "url_prefix": text(MAX_PREFIX_LENGTH),
     "host": text(MAX_PREFIX_LENGTH),
+    "text": text(MAX_TEXT_LENGTH),
     "before": reference("Moment"),
     "after": reference("Moment"),
 }

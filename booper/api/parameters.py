@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from booper.api.filters import MAX_PREFIX_LENGTH
+from booper.api.filters import MAX_PREFIX_LENGTH, MAX_TEXT_LENGTH
 from booper.api.operations import Parameter
 from booper.api.paging import DEFAULT_LIMIT, DIRECTIONS, MAX_LIMIT, MAX_OFFSET
 from booper.api.schemas import UUID, Schema, listed, matching, reference, text, whole
@@ -76,6 +76,13 @@ FILTERS: Final = (
     ),
     Parameter(
         "host", "Its host, host:port or origin", text(MAX_PREFIX_LENGTH), "api.example.com:8443"
+    ),
+    Parameter(
+        "text",
+        "Text in its URL, query, body, name, description, idempotency key, tags or any other field "
+        "but the headers, in upper or lower case",
+        text(MAX_TEXT_LENGTH),
+        "order 1234",
     ),
     Parameter("before", "Only jobs scheduled before this time", MOMENT, "2030-02-01T00:00:00Z"),
     Parameter("after", "Only jobs scheduled after this time", MOMENT, "2030-01-01T00:00:00Z"),

@@ -26,6 +26,7 @@ _TYPED: Final[Mapping[str, str]] = {
     "state": "--state",
     "schedule_id": "--schedule",
     "url_prefix": "--url-prefix",
+    "text": "--text",
     "event": "--event",
     "job_id": "--job",
 }

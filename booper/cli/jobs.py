@@ -27,6 +27,7 @@ _FILTERS = (
         metavar="HOST",
         help="Only jobs to a host, or to one port of it: example.com:8443.",
     ),
+    click.option("--text", help="Only jobs with this text in their URL, body, name or key."),
     click.option("--url-prefix", metavar="URL", help="Only jobs to URLs that begin with this."),
     click.option(
         "--since", "after", metavar="TIME", help="Only jobs due since a time, or '2 hours' ago."
@@ -163,7 +164,7 @@ def _which(out: "Output", typed: dict[str, Any]) -> dict[str, Any]:
     if typed["failed"] and typed["state"]:
         raise click.UsageError("--failed and --state exclude each other: give one of them")
     now = SystemClock().now()
-    names = ("tag", "url_prefix", "host", "state")
+    names = ("tag", "url_prefix", "host", "text", "state")
     found = {name: typed[name] for name in names if typed[name] is not None}
     if typed["failed"]:
         found["state"] = FAILED

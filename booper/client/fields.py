@@ -90,6 +90,7 @@ class JobFilter(TypedDict, total=False):
     schedule_id: UUID | str
     url_prefix: str
     host: str
+    text: str
     before: Moment
     after: Moment
 

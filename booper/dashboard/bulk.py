@@ -14,11 +14,11 @@ from starlette.responses import Response
 
 from booper.api.access import Access
 from booper.dashboard.bulk_words import (
-    MAX_COUNT,
     Action,
     action_of,
     count_in_words,
     filter_in_words,
+    most_counted,
 )
 from booper.dashboard.jobs import FILTERS
 from booper.dashboard.notices import NAMES
@@ -76,7 +76,8 @@ async def _change_one(visit: Visit, action: Action, number: str) -> str | Booper
 async def count_matching(visit: Visit) -> Response:
     """Show how many jobs match, and ask whether all of them are meant."""
     action, wanted = action_of(visit.query.get("action", "")), wanted_in(visit.query)
-    body = {**_filter(wanted), "dry_run": True, "max_count": MAX_COUNT}
+    most = most_counted(wanted)
+    body = {**_filter(wanted), "dry_run": True, "max_count": most}
     counted = (await visit.send("POST", f"/api/jobs/{action.name}", body))["data"]
     number = count_in_words(counted)
     return visit.page(
@@ -88,7 +89,7 @@ async def count_matching(visit: Visit) -> Response:
         number=number,
         counted=counted,
         is_partial=counted.get("is_partial", False),
-        most=MAX_COUNT,
+        most=most,
         back=visit.links.to("/jobs", **wanted),
     )
 

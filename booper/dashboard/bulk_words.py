@@ -9,7 +9,10 @@ from booper.errors import FieldError, InvalidRequest
 from booper.model.job import State
 
 MAX_COUNT: Final = 10_000
-"""How many jobs are looked at to count those that match."""
+"""How many jobs are counted at most."""
+
+MAX_LOOKED: Final = 5_000
+"""How many jobs are looked at to count them, where no index leads to just those that match."""
 
 
 class Action(msgspec.Struct, frozen=True):
@@ -47,6 +50,7 @@ LABELS: Final[Mapping[str, str]] = {
     "tag": "Tag",
     "schedule_id": "Schedule",
     "host": "Host",
+    "text": "Text",
     "url_prefix": "URL begins with",
     "after": "Scheduled after",
     "before": "Scheduled before",
@@ -69,6 +73,11 @@ def filter_in_words(action: Action, wanted: Mapping[str, Sequence[str]]) -> Mapp
     states = [each for each in action.states if not wanted.get("state") or each in wanted["state"]]
     given = {**wanted, "state": states}
     return {label: " or ".join(given[name]) for name, label in LABELS.items() if name in given}
+
+
+def most_counted(wanted: Mapping[str, Sequence[str]]) -> int:
+    """Return how many jobs are looked at to count those that match a filter."""
+    return MAX_LOOKED if wanted.keys() - {"state"} else MAX_COUNT
 
 
 def count_in_words(counted: Any) -> str:

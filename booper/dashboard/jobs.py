@@ -16,7 +16,16 @@ from booper.errors import FieldError, InvalidRequest, NotFound
 from booper.model.job import State
 
 LIMIT: Final = 50
-FILTERS: Final = ("state", "tag", "schedule_id", "host", "url_prefix", "after", "before")
+FILTERS: Final = (
+    "state",
+    "text",
+    "tag",
+    "schedule_id",
+    "host",
+    "url_prefix",
+    "after",
+    "before",
+)
 ORDERS: Final = (
     ("inserted_at,asc", "oldest first"),
     ("scheduled_at,asc", "by time, first to last"),
@@ -53,6 +62,11 @@ class Listing(msgspec.Struct, frozen=True):
             field, is_falling = self.parts
             order = f"{field},{'asc' if is_falling else 'desc'}"
         return {"limit": LIMIT, "order_by": order, "cursor": self.cursor, **self.wanted}
+
+    @property
+    def is_falling(self) -> bool:
+        """Return whether the search goes to lower numbers or earlier times."""
+        return self.parts[1] is not self.is_turned
 
     @property
     def parts(self) -> tuple[str, bool]:
@@ -92,11 +106,13 @@ async def show_all(visit: Visit) -> Response:
         others=await _others(visit, jobs),
         before=before,
         after=after,
-        is_partial=found.get("is_partial", False),
+        searched_to=found.get("searched_to"),
+        is_falling=listing.is_falling,
+        is_turned=listing.is_turned,
         problems=problems,
         wanted=listing.wanted,
         given={name: "".join(texts[-1:]) for name, texts in listing.wanted.items()},
-        is_filtered=any(listing.wanted[name] for name in FILTERS[1:]) or bool(listing.order),
+        is_filtered=any(listing.wanted[name] for name in FILTERS[2:]) or bool(listing.order),
         filtered=lambda state: listing.link(visit, state=state),
         order=listing.order,
         orders=ORDERS,

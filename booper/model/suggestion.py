@@ -73,6 +73,7 @@ _CALLED: Final[Mapping[str, str]] = {
     "cursor": "nextcursor startingafter pagetoken nextpagetoken next continue after",
     "state": "status states",
     "url_prefix": "url host target endpoint prefix",
+    "text": "q query search contains find match term name",
     "after": "since from start newerthan fromdate",
     "before": "until to end olderthan todate",
     "schedule_id": "schedule scheduleid",

@@ -22,8 +22,11 @@ T = TypeVar("T")
 PAGE_BYTES: Final = 4 << 20
 """How much a page of a list holds at most; one item that is larger is a page of its own."""
 
-SEARCH_ROWS: Final = 100_000
+SEARCH_ROWS: Final = 5_000
 """How many jobs are looked at for one page."""
+
+SEARCH_BYTES: Final = 16 << 20
+"""How much of what jobs send is read to find those of one page."""
 
 RUNS_READ: Final = 1_000
 """How many runs of a schedule are looked at for the last one that completed."""
@@ -194,12 +197,14 @@ class Part(msgspec.Struct, Generic[T], frozen=True):
     """A part of a list; `rest` is where the next one begins, None if this is the last.
 
     A part ends early where it would be too large, or where the search for it has looked at
-    `SEARCH_ROWS`, which `is_partial` tells: what it lacks may be behind it.
+    `SEARCH_ROWS` or `SEARCH_BYTES`, which `is_partial` tells: what it lacks may be behind it.
+    `searched_to` is the time of the last that was looked at then, in the list's order.
     """
 
     items: Sequence[T]
     rest: Place | None = None
     is_partial: bool = False
+    searched_to: datetime | None = None
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.items)
@@ -211,7 +216,8 @@ class Part(msgspec.Struct, Generic[T], frozen=True):
 class JobFilter(msgspec.Struct, frozen=True):
     """Which jobs; every part that is given must hold. `before` and `after` bound `scheduled_at`.
 
-    `reports_of` is the number of the job that they report.
+    `reports_of` is the number of the job that they report. `text` stands in a value of what they
+    were created with, the headers left out, in any case of its ASCII letters.
     """
 
     states: frozenset[State] = frozenset()
@@ -223,6 +229,7 @@ class JobFilter(msgspec.Struct, frozen=True):
     before: datetime | None = None
     after: datetime | None = None
     reports_of: int | None = None
+    text: str | None = None
 
 
 class BulkResult(msgspec.Struct, frozen=True, gc=False):

@@ -507,3 +507,54 @@ async def test_jobs_are_found_by_their_host(api: Api, host: str, found: set[int]
     dry = {"filter": {"host": host.removesuffix("/")}, "dry_run": True}
     changed = (await api.post("/api/jobs/cancel", json=dry)).json()["data"]["matched"]
     assert changed == len(found)
+
+
+async def test_jobs_are_found_by_a_text(api: Api) -> None:
+    """In its URL, name, key or body, in any case; changes of many mean the same."""
+    made = [
+        await api.create_id(url="https://a.test/Orders/7", schedule_in=60),
+        await api.create_id(name="the ORDERS of today", schedule_in=60),
+        await api.create_id(idempotency_key="orders-1", schedule_in=60),
+        await api.create_id(method="post", body={"about": ["new orders"]}, schedule_in=60),
+        await api.create_id(headers={"X-About": "orders"}, schedule_in=60),
+        await api.create_id(schedule_in=60),
+    ]
+    found = (await api.get("/api/jobs?text=orders&order_by=id,asc")).json()
+    assert [job["job_id"] for job in found["data"]] == made[:4]
+    assert found.keys() == {"data"}
+    wanted = {"filter": {"text": "orders"}}
+    assert (await api.act("/api/jobs/cancel", {**wanted, "dry_run": True}))["matched"] == 4
+    assert (await api.act("/api/jobs/cancel", wanted))["changed"] == 4
+    assert [(await api.job(number))["state"] for number in made[4:]] == ["scheduled"] * 2
+
+
+@pytest.mark.parametrize("text", ["", "x" * 201])
+async def test_a_text_to_look_for_is_of_some_length(api: Api, text: str) -> None:
+    """1 to 200 characters, in the list as in a change of many."""
+    response = await api.get("/api/jobs", params={"text": text})
+    assert response.json()["errors"][0]["pointer"] == "/text"
+    response = await api.post("/api/jobs/cancel", json={"filter": {"text": text}})
+    assert response.json()["errors"][0]["pointer"] == "/filter/text"
+
+
+async def test_no_text_tells_what_a_hidden_header_has(api: Api) -> None:
+    """Whoever may only read cannot guess its value letter by letter: nothing is found by it."""
+    secret = "Bearer sk_0123456789"
+    await api.create(headers={"Authorization": secret}, schedule_in=60)
+    for end in range(1, len(secret) + 1):
+        found = await api.get("/api/jobs", params={"text": secret[:end]})
+        assert found.json() == {"data": []}, secret[:end]
+
+
+async def test_a_search_says_how_far_it_has_looked(api: Api) -> None:
+    """5,000 jobs a page, the time of the last of them, and where to go on."""
+    hit = await api.create_id(name="needle", schedule_in=60)
+    for _ in range(6):
+        jobs = [{"url": URL, "schedule_in": 60}] * 1_000
+        assert (await api.post("/api/jobs/batch", json={"jobs": jobs})).status_code == 201
+    found = (await api.get("/api/jobs?text=needle")).json()
+    assert (found["data"], found["is_partial"]) == ([], True)
+    assert found["searched_to"] == "2030-01-01T12:00:00.000000Z"
+    found = (await api.get(f"/api/jobs?text=needle&cursor={found['next_cursor']}")).json()
+    assert [job["job_id"] for job in found["data"]] == [hit]
+    assert found.keys() == {"data"}

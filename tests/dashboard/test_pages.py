@@ -9,7 +9,7 @@ import pytest
 from booper.app import Booper
 from booper.clock import VirtualClock
 from tests.conftest import KEY, START
-from tests.support.api import Api
+from tests.support.api import URL, Api
 from tests.support.dashboard import Browser, Seen
 from tests.support.target import FakeTarget
 
@@ -210,3 +210,48 @@ async def test_times_are_in_utc_and_have_their_exact_value(
     seen = await browser.see(f"/jobs/{job_id}")
     assert "2030-01-01T12:01:00.123456Z" in seen.values("time", "datetime")
     assert "2030-01-01 12:01:00" in seen.text
+
+
+async def test_jobs_are_searched_by_a_text(browser: Browser, api: Api) -> None:
+    """The field keeps it, the buttons for all that match mean it too, and other filters stay."""
+    hit = await api.create_id(name='50% "off"', tags=["a"], schedule_in=60)
+    await api.create_id(name="500", tags=["a"], schedule_in=60)
+    seen = await browser.see("/jobs?text=50%25+%22OFF&tag=a&state=scheduled")
+    assert seen.values("tr", "id") == [f"job-{hit}"]
+    fields = {found.get("name"): found.get("value") for _, found in seen.elements}
+    assert (fields["text"], fields["tag"], fields["state"]) == ('50% "OFF', "a", "scheduled")
+    [link] = [each for each in seen.links if "action=cancel" in each]
+    assert "Cancel 1 job?" in (await browser.see(link)).text
+
+
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        ("", "Searched back to 2030-01-01 12:00:00"),
+        ("id,asc", "Searched on to 2030-01-01 12:00:00"),
+    ],
+)
+async def test_a_search_that_goes_on_says_how_far_it_is(
+    browser: Browser, api: Api, order: str, said: str
+) -> None:
+    """With a link that goes on, until it is found; and back again."""
+    hits = [await api.create_id(name="needle", schedule_in=60)]
+    for _ in range(6):
+        jobs = [{"url": URL, "schedule_in": 60}] * 1_000
+        assert (await api.post("/api/jobs/batch", json={"jobs": jobs})).status_code == 201
+    hits.append(await api.create_id(name="needle", schedule_in=60))
+    first, last = hits if order else hits[::-1]
+    seen = await browser.see(f"/jobs?text=needle&order_by={order}")
+    assert said in seen.text
+    assert seen.values("tr", "id") == [f"job-{first}"]
+    seen = await browser.see(leading(seen, "next"))
+    assert "Searched" not in seen.text
+    assert seen.values("tr", "id") == [f"job-{last}"]
+    seen = await browser.see(leading(seen, "prev"))
+    assert "None of the jobs that were looked at match." in seen.text
+    [further] = [
+        found["href"] or ""
+        for name, found in seen.elements
+        if name == "a" and "turned=yes" in (found.get("href") or "") and not found.get("rel")
+    ]
+    assert (await browser.see(further)).values("tr", "id") == [f"job-{first}"]

@@ -15,6 +15,7 @@ import aiosqlite
 from booper.clock import monotonic
 from booper.errors import StoreDamaged, StoreFull, StoreUnavailable
 from booper.store.sqlite.damage import is_damage, note_damage
+from booper.store.sqlite.listing_filters import add_functions
 from booper.store.sqlite.transaction import SQLiteTransaction
 from booper.store.sqlite.values import bind_plainly
 
@@ -172,6 +173,7 @@ def _connection(uri: str, *pragmas: str, is_full: bool = False) -> Connection:
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         for pragma in pragmas:
             connection.execute(pragma)
+        add_functions(connection)
         connection.is_full = is_full
         connection.checkpoint_pages = CHECKPOINT_PAGES
         return connection

@@ -21,7 +21,6 @@ from booper.store.sqlite.transaction import SQLiteTransaction
 from booper.store.sqlite.writer import Writer
 from booper.store.values import (
     PAGE_BYTES,
-    SEARCH_ROWS,
     UNBOUNDED,
     AnnounceEnd,
     Bounds,
@@ -97,15 +96,15 @@ class SQLiteJobs:
             found = search.step(connection, page.limit - len(jobs), room)
             return fetch(connection, found), sum(item.size for item in found)
 
-        while not (search.is_over or search.is_full) and search.looked < SEARCH_ROWS:
+        while not search.is_done:
             found, size = await self._reader.run(step)
             jobs += found
             room -= size
-        return Part(
-            jobs,
-            None if search.is_over else search.place,
-            is_partial=not (search.is_over or search.is_full),
-        )
+        rest = None if search.is_over else search.place
+        if search.is_over or search.is_full:
+            return Part(jobs, rest)
+        searched_to = await self._reader.run(search.time)
+        return Part(jobs, rest, is_partial=True, searched_to=searched_to)
 
     async def cancel(
         self,

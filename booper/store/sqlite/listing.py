@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from booper.model.job import State
-from booper.store.sqlite.listing_filters import apart, in_json
+from booper.store.sqlite.listing_filters import apart, in_json, pattern
 from booper.store.sqlite.values import stored
 from booper.store.values import JobFilter
 
@@ -30,11 +30,18 @@ UNCLAIMED = frozenset({State.SCHEDULED, State.AVAILABLE})
 # Numbers first, from indexes, then whether their rows match: so it is the numbers that are counted.
 # A CROSS JOIN is a loop within a loop, in the order of the outer one
 # (https://www.sqlite.org/optoverview.html#manual_control_of_query_plans_using_cross_join).
+# All in one row: to return one for each job takes as long as to look at it. What is materialized
+# stays in its order.
 LOOK = """
-SELECT id, scheduled_at, length(CAST(args AS BLOB)), {matches} FROM (
+WITH looked AS MATERIALIZED (
     SELECT job_id, due_at FROM ({candidates}) ORDER BY {order} LIMIT :look OFFSET :skip
-) CROSS JOIN jobs ON id = job_id
+)
+SELECT count(*), coalesce(sum({size}), 0),
+    (SELECT json_array(job_id, due_at) FROM looked LIMIT 1 OFFSET :look - 1),
+    json_group_array(json_array(id, scheduled_at, {size})) FILTER (WHERE {matches})
+FROM looked CROSS JOIN jobs ON id = job_id
 """
+SIZE = "length(CAST(args AS BLOB))"
 
 COUNT = "SELECT count(*) < {few} FROM (SELECT 1 FROM ({source}) LIMIT {few})"
 
@@ -163,6 +170,7 @@ class Listing(msgspec.Struct, frozen=True):
             "url_prefix": in_json(wanted.url_prefix),
             "host": wanted.host,
             "reports_of": wanted.reports_of,
+            "text": pattern(wanted.text),
             **kinds,
             **lows,
             **highs,
@@ -184,13 +192,17 @@ def look_query(listing: Listing, few: str | None) -> str:
         matches=_matches(listing),
         candidates=_candidates(listing, few),
         order=ORDERS[listing.order],
+        size=SIZE,
     )
 
 
 def check_query(listing: Listing) -> str:
     """Return the query for some jobs of a list by their numbers, and whether each still matches."""
     return LOOK.format(
-        matches=_matches(listing), candidates=OF_NUMBERS, order=ORDERS[listing.order]
+        matches=_matches(listing),
+        candidates=OF_NUMBERS,
+        order=ORDERS[listing.order],
+        size=SIZE,
     )
 
 
@@ -220,7 +232,7 @@ def _sources(listing: Listing) -> dict[str, str]:
     wanted = listing.wanted
     if listing.is_exact:
         return {}
-    bare = replace(wanted, tag=None, schedule_id=None, url_prefix=None, host=None, reports_of=None)
+    bare = JobFilter(wanted.states, wanted.kinds, before=wanted.before, after=wanted.after)
     by_time = replace(listing, wanted=bare, order=("scheduled_at", False), behind="")
     found = {"streams": _streams(by_time)}
     if wanted.schedule_id is not None:

@@ -7,6 +7,7 @@ turn. Where a search stands is a place in the list's order, so that it goes on f
 
 import sqlite3
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 
 import msgspec
@@ -14,8 +15,17 @@ from msgspec.structs import replace
 
 from booper.model.job import Job
 from booper.store.sqlite.job_columns import COLUMNS, job_of
-from booper.store.sqlite.listing import BEHIND, UP_TO_END, Listing, check_query, look_query, sources
-from booper.store.values import Place
+from booper.store.sqlite.listing import (
+    BEHIND,
+    UP_TO_END,
+    Listing,
+    Query,
+    check_query,
+    look_query,
+    sources,
+)
+from booper.store.sqlite.values import loaded
+from booper.store.values import SEARCH_BYTES, SEARCH_ROWS, Place
 
 # About 5 ms of small jobs, as of large ones.
 STEP_ROWS: Final = 1_000
@@ -31,66 +41,116 @@ CROSS JOIN jobs ON id = number ORDER BY place
 """
 
 
-class Looked(NamedTuple):
-    """A job that was looked at: its number, due time and size, and whether it matches."""
+INSERTED_AT = "SELECT inserted_at FROM jobs WHERE id = :id"
+
+
+class Match(NamedTuple):
+    """A job that matches: its number, due time and size."""
 
     id: int
     due: int
     size: int
-    is_match: bool
+
+
+class Looked(NamedTuple):
+    """Some jobs that were looked at: how many and how large, the last one, and those that match.
+
+    There is no last one where there were fewer than were asked for.
+    """
+
+    jobs: int
+    size: int
+    last: tuple[int, int] | None
+    matches: Sequence[Match]
+
+    @classmethod
+    def of(cls, row: tuple[int, int, str | None, str]) -> "Looked":
+        """Read the one row of a query."""
+        jobs, size, last, matches = row
+        read = None if last is None else msgspec.json.decode(last, type=tuple[int, int])
+        return cls(jobs, size, read, msgspec.json.decode(matches, type=list[Match]))
 
 
 class Search:
     """A search through a list: `place` is behind the last job that was looked at.
 
-    `looked` counts the jobs that were looked at, `is_over` says that there are no more, `is_full`
-    that the last step has found all that it should. `end` is the last job of a list by rising id,
-    if it has one.
+    `looked` counts the jobs that were looked at, `read` their bytes, `is_over` says that there are
+    no more, `is_full` that the last step has found all that it should. `end` is the last job of a
+    list by rising id, if it has one.
     """
 
     def __init__(self, listing: Listing, place: Place, *, end: int | None = None) -> None:
         self.place = place
         self.looked = 0
+        self.read = 0
         self.is_over = False
         self.is_full = False
+        self._skipped = 0
         self._end = end
         self._begun = replace(listing, behind=_behind(listing, end))
         self._first = self._begun if place.is_behind or end is not None else listing
         self._few: str | None = None
         self._is_weighed = False
+        self._queries: dict[str, Query] = {}
 
-    def step(self, connection: sqlite3.Connection, count: int, room: int) -> list[Looked]:
+    @property
+    def is_done(self) -> bool:
+        """Return whether there is no more to find, or no more to look at for one page."""
+        has_looked = self.looked - self._skipped >= SEARCH_ROWS or self.read >= SEARCH_BYTES
+        return self.is_over or self.is_full or has_looked
+
+    def step(self, connection: sqlite3.Connection, count: int, room: int) -> list[Match]:
         """Look on for up to `count` jobs that match and have up to `room` bytes (or for one)."""
         self._weigh(connection)
-        found: list[Looked] = []
+        found: list[Match] = []
         seen, size, width = 0, 0, FIRST_ROWS
         while seen < STEP_ROWS and size < STEP_BYTES:
             part = self._look(connection, width)
-            for item in part:
-                self.is_full = item.is_match and bool(found) and item.size > room
-                if self.is_full:
-                    return found
-                self._pass(item)
-                seen, size = seen + 1, size + item.size
-                if item.is_match and not self._is_skipped():
-                    found.append(item)
-                    room -= item.size
-                    self.is_full = len(found) == count
-                    if self.is_full:
-                        return found
-            if len(part) < width:
+            seen, size = seen + part.jobs, size + part.size
+            self.looked += part.jobs
+            self.read += part.size
+            self._take(part.matches, found, count, room)
+            if self.is_full:
+                return found
+            if part.last is None:
                 self.is_over = True
                 return found
+            self._go_behind(*part.last)
             is_light = size // seen < STEP_BYTES // MAX_ROWS
             width = min(2 * width, MAX_ROWS) if is_light else FIRST_ROWS
         return found
 
-    def matching(self, connection: sqlite3.Connection, ids: Sequence[int]) -> list[Looked]:
+    def _take(self, matches: Sequence[Match], found: list[Match], count: int, room: int) -> None:
+        """Add matches to what was found, until that is full."""
+        room -= sum(item.size for item in found)
+        self.is_full = False
+        for item in matches:
+            self.is_full = bool(found) and item.size > room
+            if self.is_full:
+                return
+            self._go_behind(item.id, item.due)
+            if self.place.skip:
+                self.place = replace(self.place, skip=self.place.skip - 1)
+                self._skipped += 1
+                continue
+            found.append(item)
+            room -= item.size
+            self.is_full = len(found) == count
+            if self.is_full:
+                return
+
+    def matching(self, connection: sqlite3.Connection, ids: Sequence[int]) -> Sequence[Match]:
         """Return which of these jobs match, in the order of the list."""
         query = check_query(self._begun)
         values = self._begun.values | {"ids": _array(ids), "look": len(ids), "skip": 0}
-        found = [Looked(*row) for row in connection.execute(query, values).fetchall()]
-        return [item for item in found if item.is_match]
+        return Looked.of(connection.execute(query, values).fetchone()).matches
+
+    def time(self, connection: sqlite3.Connection) -> datetime | None:
+        """Return the time of the last job that was looked at, in an order by id its creation."""
+        if self._begun.is_by_time:
+            return loaded(self.place.value)
+        found = connection.execute(INSERTED_AT, {"id": self.place.id}).fetchone()
+        return None if found is None else loaded(found[0])
 
     def _weigh(self, connection: sqlite3.Connection) -> None:
         """Find out, once, whether the jobs of a set are few enough to be sorted."""
@@ -102,11 +162,11 @@ class Search:
                 self._few = name
                 return
 
-    def _look(self, connection: sqlite3.Connection, width: int) -> list[Looked]:
+    def _look(self, connection: sqlite3.Connection, width: int) -> Looked:
         listing = self._begun if self.place.is_behind else self._first
         # Where all that is looked at matches, it need not be looked at to be left out.
         skip = self.place.skip if listing.is_exact else 0
-        query = look_query(listing, self._few)
+        query, values = self._query(listing)
         part = {
             "look": width,
             "skip": skip,
@@ -114,24 +174,23 @@ class Search:
             "after_id": self.place.id,
             "end": self._end,
         }
-        found = connection.execute(query, listing.values | part).fetchall()
+        found = Looked.of(connection.execute(query, values | part).fetchone())
         if skip:
             self.place = replace(self.place, skip=0)
-        return [Looked(*row) for row in found]
+        return found
 
-    def _pass(self, item: Looked) -> None:
-        self.looked += 1
-        value = item.due if self._begun.is_by_time else item.id
-        self.place = replace(self.place, is_behind=True, value=value, id=item.id)
+    def _query(self, listing: Listing) -> Query:
+        """Return the query of a listing with its values, made once."""
+        if listing.behind not in self._queries:
+            self._queries[listing.behind] = (look_query(listing, self._few), listing.values)
+        return self._queries[listing.behind]
 
-    def _is_skipped(self) -> bool:
-        if not self.place.skip:
-            return False
-        self.place = replace(self.place, skip=self.place.skip - 1)
-        return True
+    def _go_behind(self, number: int, due: int) -> None:
+        value = due if self._begun.is_by_time else number
+        self.place = replace(self.place, is_behind=True, value=value, id=number)
 
 
-def fetch(connection: sqlite3.Connection, found: list[Looked]) -> list[Job]:
+def fetch(connection: sqlite3.Connection, found: Sequence[Match]) -> list[Job]:
     """Return the jobs that were found, in their order."""
     values = {"ids": _array([item.id for item in found])}
     return [job_of(row) for row in connection.execute(FETCH, values).fetchall()]

@@ -13,7 +13,7 @@ from booper.store.sqlite.listing import Listing, number_query
 from booper.store.sqlite.search import STEP_BYTES, STEP_ROWS, Search, fetch
 from booper.store.sqlite.transaction import SQLiteTransaction
 from booper.store.sqlite.writer import Writer
-from booper.store.values import UNBOUNDED, Bounds, BulkResult, Place
+from booper.store.values import SEARCH_BYTES, UNBOUNDED, Bounds, BulkResult, Place
 
 Move = Callable[[SQLiteTransaction, Job], Sequence[Job]]
 """Change a job; return it and what follows from it, nothing if it could not be changed."""
@@ -51,7 +51,7 @@ class StepwiseChange:
             number = await self._reader.run(lambda opened: opened.execute(query, values).fetchone())
             return BulkResult(min(number[0], most), 0, through=end, is_partial=number[0] > most)
         matched, search = 0, Search(self._listing, Place(), end=end)
-        while not search.is_over and (most is None or max(search.looked, matched) <= most):
+        while not search.is_over and (most is None or _may_go_on(search, matched, most)):
             count = STEP_ROWS if most is None else min(STEP_ROWS, most + 1 - matched)
             step = partial(search.step, count=count, room=STEP_ROWS * STEP_BYTES)
             matched += len(await self._reader.run(step))
@@ -87,3 +87,8 @@ class StepwiseChange:
         """Return the number of the last job that is looked at."""
         last: int = await self._reader.run(lambda opened: opened.execute(LAST_ID).fetchone()[0])
         return last if self._bounds.through is None else min(last, self._bounds.through)
+
+
+def _may_go_on(search: Search, matched: int, most: int) -> bool:
+    """Return whether a count is still within the work that one may make."""
+    return max(search.looked, matched) <= most and search.read < SEARCH_BYTES

@@ -37,6 +37,7 @@ from booper.store.sqlite.bucket_rows import MAX_HOURS, ORIGINS, SPAN
 from booper.store.sqlite.counters import DUE_OF
 from booper.store.sqlite.history import PAST_RUNS
 from booper.store.sqlite.listing import Listing
+from booper.store.sqlite.listing_filters import add_functions
 from booper.store.sqlite.schema import migrate
 from booper.store.values import JobFilter, Page, Place
 from tests.conftest import START
@@ -54,6 +55,7 @@ CHOICES: dict[str, list[Any]] = {
     "before": [None, START + timedelta(days=1)],
     "after": [None, START - timedelta(days=1)],
     "reports_of": [None, 7],
+    "text": [None, "order 7"],
 }
 
 # What a plan may read rows by, and the columns that must lead there.
@@ -66,7 +68,7 @@ NUMBER = r"INTEGER PRIMARY KEY \(rowid=\?\)"
 BOUNDED = rf"SEARCH \w+ USING ({STREAM}|{ROWS_OF_STREAM}|{SCHEDULE}|{REPORTS}|{TAG}|{NUMBER})"
 BEING_SENT = r"(SCAN|SEARCH) jobs USING (COVERING )?INDEX jobs_executing"
 # The numbers that were found already, no more than a page has; and what reads nothing.
-FOUND = r"SCAN (\(subquery-\d+\)|CONSTANT ROW)$"
+FOUND = r"SCAN (looked|\(subquery-\d+\)|CONSTANT ROW)$"
 
 BY_ID = [order for order in lists.ORDERS if order[0] != "scheduled_at"]
 
@@ -81,6 +83,7 @@ def database() -> Iterator[sqlite3.Connection]:
     """Return an empty database with the newest schema."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         migrate(connection, ":memory:")
+        add_functions(connection)
         yield connection
 
 
@@ -120,9 +123,13 @@ def _check(plan: tuple[Step, ...], of_few: bool) -> None:
 
 
 def every_filter() -> Iterator[JobFilter]:
-    """Yield a filter for each combination of choices."""
-    for chosen in product(*CHOICES.values()):
-        yield JobFilter(**dict(zip(CHOICES, chosen, strict=True)))
+    """Yield a filter for each combination of choices; text, which no index knows, with some."""
+    bare = {name: values for name, values in CHOICES.items() if name != "text"}
+    for chosen in product(*bare.values()):
+        yield JobFilter(**dict(zip(bare, chosen, strict=True)))
+    beside = ("states", "kinds", "tag", "before")
+    for chosen in product(*(CHOICES[name] for name in beside)):
+        yield JobFilter(**dict(zip(beside, chosen, strict=True)), text=CHOICES["text"][1])
 
 
 def page(order: tuple[str, bool], *, is_later: bool) -> Page:
@@ -162,6 +169,18 @@ def test_no_page_of_jobs_reads_a_table_or_sorts_many(
             check(steps(database, count, asked.values), of_few=False)
         for few in (None, *counts):
             check(look(database, asked, few), of_few=few is not None)
+
+
+def test_jobs_are_counted_in_an_index_alone(database: sqlite3.Connection) -> None:
+    """Without a row; where rows must be read, there is no such query."""
+    for wanted in every_filter():
+        asked = listing(("id", False), wanted, is_later=False)
+        query = lists.number_query(asked)
+        apart = (wanted.tag, wanted.schedule_id, wanted.url_prefix, wanted.host, wanted.text)
+        assert (query is None) == any([*apart, wanted.reports_of])
+        if query is not None:
+            for text in reads(steps(database, query, asked.values | {"end": 1, "most": 1})):
+                assert re.search(f"{STREAM}|{BEING_SENT}", text), text
 
 
 @pytest.mark.parametrize("order", lists.ORDERS)

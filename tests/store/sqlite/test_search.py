@@ -14,15 +14,17 @@ from uuid import UUID
 
 import httpx
 import pytest
+from msgspec import Raw
 from msgspec.structs import replace
 
 from booper.model.args import Args, encode_args
 from booper.model.job import State
 from booper.store.sqlite.listing import Listing
+from booper.store.sqlite.listing_filters import searched_values
 from booper.store.sqlite.search import STEP_ROWS, Search, fetch
 from booper.store.sqlite.stepwise import MOVE_ROWS
 from booper.store.sqlite.store import SQLiteStore, open_store
-from booper.store.values import PAGE_BYTES, SEARCH_ROWS, Creation, JobFilter, Place
+from booper.store.values import PAGE_BYTES, SEARCH_BYTES, SEARCH_ROWS, Creation, JobFilter, Place
 from tests.conftest import START
 from tests.support.stores import created, page
 from tests.support.stores import wanted as new_job
@@ -245,3 +247,104 @@ async def test_what_a_step_found_is_read_in_its_order(filled: Path) -> None:
             found = search.step(connection, 5, PAGE_BYTES)
             numbers = [job.id for job in fetch(connection, found)]
     assert numbers == [ROWS, ROWS - 1, ROWS - 2, ROWS - 3, ROWS - 4]
+
+
+def texts(args: Args) -> str:
+    """Return what a text is looked for in."""
+    return searched_values(encode_args(args))
+
+
+def test_a_text_is_looked_for_in_every_value_but_the_headers() -> None:
+    """The names of fields are no values; numbers and nested values are as they came."""
+    args = Args(
+        method="post",
+        url="https://a.test/",
+        query={"q": [1]},
+        headers={"Authorization": "Bearer secret"},
+        body=Raw(b'{"n": 1.10}'),
+        tags=["nightly"],
+    )
+    assert texts(args) == '"post"\n"https://a.test/"\n{"q":[1]}\n{"n": 1.10}\n["nightly"]'
+    assert texts(Args(url="https://a.test/")) == '"https://a.test/"'
+
+
+# Stored args, and which of the texts they are found by.
+STORED: list[tuple[Args, set[str]]] = [
+    (Args(url="https://a.test/Orders/1"), {"orders"}),
+    (Args(url="https://a.test/", headers={"X": "orders"}), set()),
+    (Args(url="https://a.test/", headers={"X": "}orders"}), set()),
+    (Args(url="https://a.test/", headers={"X": "}"}, body=Raw(b'"orders"')), {"orders"}),
+    (Args(url="https://a.test/", headers={"X": '"body":'}, body=Raw(b'"orders"')), {"orders"}),
+    (Args(url="https://a.test/", body=Raw(b'{"headers":{"a":"orders"}}')), {"orders"}),
+    (Args(url="https://a.test/", query={"headers": {"a": "orders"}}), {"orders"}),
+    (
+        Args(url="https://a.test/", query={"headers": {"a": "orders"}}, headers={"X": "y"}),
+        {"orders"},
+    ),
+    (
+        Args(url="https://a.test/", query={"headers": {"a": "b"}}, headers={"X": "orders"}),
+        set(),
+    ),
+    (Args(url="https://a.test/", body=Raw(b'"50%"')), {"50%"}),
+    (Args(url="https://a.test/", body=Raw(b'"500"')), set()),
+    (Args(url="https://a.test/", body=Raw(b'"a_b"')), {"a_b"}),
+    (Args(url="https://a.test/", body=Raw(b'"axb"')), set()),
+    (Args(url="https://a.test/", name='say "hi"'), {'"hi"'}),
+    (Args(url="https://a.test/", name="back\\slash"), {"back\\slash"}),
+    (Args(url="https://a.test/", name="Grüße"), {"grüße"}),
+    (Args(url="https://a.test/", idempotency_key="key-7"), {"KEY-7"}),
+]
+TEXTS = ["orders", "50%", "a_b", '"hi"', "back\\slash", "grüße", "KEY-7", "headers", "idempotency"]
+
+
+async def test_a_text_finds_the_jobs_that_have_it_in_a_value(tmp_path: Path) -> None:
+    """Neither in a header, nor as the name of a field; %, _ and quotes are what they are."""
+    async with open_store(tmp_path / "booper.db", "normal", Random(1)) as store:
+        alice = await store.keys.user("alice", START)
+        numbers = [(await created(store, alice, args=encode_args(args))).id for args, _ in STORED]
+        for text in TEXTS:
+            part = await store.jobs.list(alice, page(100, descending=False), wanted(text), START)
+            expected = [n for n, (_, texts) in zip(numbers, STORED, strict=True) if text in texts]
+            if text == "headers":  # it is the name of a value's own field
+                expected = [n for n, (args, _) in zip(numbers, STORED, strict=True) if has(args)]
+            assert [job.id for job in part] == expected, text
+
+
+def wanted(text: str) -> JobFilter:
+    """Return a filter by a text."""
+    return JobFilter(text=text)
+
+
+def has(args: Args) -> bool:
+    """Return whether there is a field `headers` within a value."""
+    return "headers" in (args.query or {}) or '"headers":{"a"' in encode_args(args)
+
+
+async def test_a_search_that_has_read_its_share_says_how_far_it_is(tmp_path: Path) -> None:
+    """40 jobs of a mebibyte are read 16 MiB at a time; the last that was read has its time."""
+    async with open_store(tmp_path / "booper.db", "normal", Random(1)) as store:
+        alice = await store.keys.user("alice", START)
+        big = f'{{"url":"https://a.test/","body":"{BIG}"}}'
+        for n in range(40):
+            at = START + timedelta(seconds=n)
+            new = new_job(alice, at=at + timedelta(hours=1), args=big)
+            await store.jobs.create(Creation(new), at)
+        asked, last = page(50), 41
+        parts = 0
+        while True:
+            part = await store.jobs.list(alice, asked, wanted("nothing"), START)
+            if part.rest is None:
+                break
+            assert part.is_partial
+            assert (
+                SEARCH_BYTES // (1 << 20) <= last - part.rest.id <= SEARCH_BYTES // (1 << 20) + 16
+            )
+            last, parts = part.rest.id, parts + 1
+            assert part.searched_to == START + timedelta(seconds=last - 1)
+            asked = replace(asked, place=part.rest)
+        assert parts == 2
+        by_time = page(50, order_by="scheduled_at")
+        part = await store.jobs.list(alice, by_time, wanted("nothing"), START)
+        assert part.rest is not None
+        planned = timedelta(hours=1, seconds=part.rest.id - 1)
+        assert part.searched_to == START + planned
