@@ -20,7 +20,7 @@ from booper.api.operations import (
     Parameter,
 )
 from booper.api.paging import flag, read_page, write_cursor
-from booper.api.parameters import BOOLEAN, CURSOR, FILTERS, JOB_ID, paging
+from booper.api.parameters import BOOLEAN, BRIEF, CURSOR, FILTERS, JOB_ID, paging
 from booper.api.paths import job_ref
 from booper.api.pauses import holder
 from booper.api.responses import JSONResponse
@@ -80,7 +80,9 @@ async def list_all(call: Call) -> Response:
     """List the user's jobs, newest first by default."""
     now = call.services.clock.now()
     page, values = read_page(call.query, ORDER_FIELDS, query_readers(now))
-    part = await call.services.store.jobs.list(call.user_id, page, query_filter(values), now)
+    wanted, is_brief = query_filter(values), flag(call, "brief")
+    listed = call.services.store.jobs.list
+    part = await listed(call.user_id, page, wanted, now, is_brief=is_brief)
     shown = [job_resource(job, now, call.services.redaction) for job in part]
     searched_to = None if part.searched_to is None else precise(part.searched_to)
     return JSONResponse(JobPage(shown, write_cursor(page, part), part.is_partial, searched_to))
@@ -220,7 +222,7 @@ _CREATE = Documentation(
 )
 _LIST = Documentation(
     tag="jobs",
-    parameters=(*paging(ORDER_FIELDS), CURSOR, *FILTERS),
+    parameters=(*paging(ORDER_FIELDS), CURSOR, BRIEF, *FILTERS),
     responses={200: DescribedResponse("Jobs", (JobPage,), {"data": [JOB]})},
 )
 _GET = Documentation(tag="jobs", parameters=(JOB_ID,), responses={200: _JOB})

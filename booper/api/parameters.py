@@ -51,6 +51,13 @@ CURSOR: Final = Parameter(
 )
 
 
+BRIEF: Final = Parameter(
+    "brief",
+    "Show of `args` only `method` and `url`; a page then has `limit` jobs, however large they are",
+    BOOLEAN,
+    True,
+)
+
 _SCHEDULE = "9f1c2a34-6a0e-4f0b-8a55-3d3f4a0c7f11"
 
 FILTERS: Final = (

@@ -56,6 +56,7 @@ async def show(visit: Visit) -> Response:
         "state": ["scheduled", "retryable"],
         "order_by": "scheduled_at,asc",
         "limit": NEXT_TIMES,
+        "brief": "true",
     }
     upcoming = await visit.get("/api/jobs", query)
     now = datetime.fromisoformat(counts["now"])

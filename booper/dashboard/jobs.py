@@ -61,7 +61,13 @@ class Listing(msgspec.Struct, frozen=True):
         if self.is_turned:
             field, is_falling = self.parts
             order = f"{field},{'asc' if is_falling else 'desc'}"
-        return {"limit": LIMIT, "order_by": order, "cursor": self.cursor, **self.wanted}
+        return {
+            "brief": "true",
+            "limit": LIMIT,
+            "order_by": order,
+            "cursor": self.cursor,
+            **self.wanted,
+        }
 
     @property
     def is_falling(self) -> bool:

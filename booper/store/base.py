@@ -14,7 +14,6 @@ from uuid import UUID
 
 from booper.errors import BooperError
 from booper.model.audit import ADMINISTRATOR, Actor
-from booper.model.event import LogEntry
 from booper.model.job import Job, NewJob
 from booper.model.schedule import NewSchedule, Schedule
 from booper.store.alerting import Alerting
@@ -22,6 +21,7 @@ from booper.store.counters import Counters
 from booper.store.history import History
 from booper.store.keys import Keys
 from booper.store.limits import LimitKind
+from booper.store.logs import Logs
 from booper.store.pruning import Pruning
 from booper.store.queue import Queue
 from booper.store.sessions import Sessions
@@ -70,8 +70,19 @@ class Jobs(Protocol):
     async def get(self, user_id: UUID, ref: JobRef) -> Job:
         """Return a user's job. Raises: NotFound."""
 
-    async def list(self, user_id: UUID, page: Page, wanted: JobFilter, now: datetime) -> Part[Job]:
-        """Return a user's jobs; states are those seen at `now`."""
+    async def list(
+        self,
+        user_id: UUID,
+        page: Page,
+        wanted: JobFilter,
+        now: datetime,
+        *,
+        is_brief: bool = False,
+    ) -> Part[Job]:
+        """Return a user's jobs; states are those seen at `now`.
+
+        If brief, their args have a method and a URL alone: the page costs what it shows.
+        """
 
     async def cancel(
         self,
@@ -228,18 +239,6 @@ class Pauses(Protocol):
 
     async def remove(self, target: str, now: datetime, by: Actor = ADMINISTRATOR) -> None:
         """Resume a target; `ALL_TARGETS` resumes all of them."""
-
-
-class Logs(Protocol):
-    """The log of what was sent and received."""
-
-    async def get(self, user_id: UUID, entry_id: UUID) -> LogEntry:
-        """Return a user's log entry. Raises: NotFound."""
-
-    async def list(
-        self, user_id: UUID, page: Page, job_id: int | None, event: str | None
-    ) -> Part[LogEntry]:
-        """Return a user's log entries, of one job or all of their own, of one event or all."""
 
 
 class Store(Protocol):

@@ -558,3 +558,19 @@ async def test_a_search_says_how_far_it_has_looked(api: Api) -> None:
     found = (await api.get(f"/api/jobs?text=needle&cursor={found['next_cursor']}")).json()
     assert [job["job_id"] for job in found["data"]] == [hit]
     assert found.keys() == {"data"}
+
+
+async def test_a_brief_list_shows_of_args_the_method_and_the_url(api: Api) -> None:
+    """Everything else of a job stays."""
+    await api.create(method="post", body={"a": 1}, headers={"X": "y"}, name="n", schedule_in=60)
+    await api.create(schedule_in=60, tags=["t"])
+    whole = await api.read("/api/jobs")
+    brief = await api.read("/api/jobs", "brief=true")
+    names = ("method", "url")
+    assert brief == [
+        {**job, "args": {name: job["args"][name] for name in names if name in job["args"]}}
+        for job in whole
+    ]
+    assert await api.read("/api/jobs", "brief=false") == whole
+    response = await api.get("/api/jobs?brief=yes")
+    assert response.json()["errors"][0]["pointer"] == "/brief"

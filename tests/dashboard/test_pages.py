@@ -255,3 +255,12 @@ async def test_a_search_that_goes_on_says_how_far_it_is(
         if name == "a" and "turned=yes" in (found.get("href") or "") and not found.get("rel")
     ]
     assert (await browser.see(further)).values("tr", "id") == [f"job-{first}"]
+
+
+async def test_a_page_of_large_jobs_is_full_and_short(browser: Browser, api: Api) -> None:
+    """50 jobs with bodies of a mebibyte: each has its row, and the page at most 60 kB."""
+    for _ in range(55):
+        await api.create(method="post", body="x" * ((1 << 20) - 200), schedule_in=60)
+    response = await browser.get("/jobs")
+    assert len(Seen(response.text).values("tr", "id")) == 50
+    assert len(response.content) <= 60_000

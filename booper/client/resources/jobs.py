@@ -89,11 +89,20 @@ class Jobs(Resource[S]):
         offset: int | None = None,
         order_by: str | None = None,
         cursor: str | None = None,
+        brief: bool = False,
         **which: Unpack[Listed],
     ) -> Call[Page[Job]]:
-        """Return a page of jobs, 10 unless `limit` says more (at most 100), newest first."""
+        """Return a page of jobs, 10 unless `limit` says more (at most 100), newest first.
+
+        If `brief`, their args have no more than the method and the URL.
+        """
         parameters = query(
-            limit=limit, offset=offset, order_by=order_by, cursor=cursor, **written(which)
+            limit=limit,
+            offset=offset,
+            order_by=order_by,
+            cursor=cursor,
+            brief=brief or None,
+            **written(which),
         )
         return reading("/api/jobs", page(Job), parameters)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from random import Random
+from typing import Final
 from uuid import UUID
 
 from booper.errors import BooperError, NotFound
@@ -12,6 +13,7 @@ from booper.model.audit import ADMINISTRATOR, Action, Actor
 from booper.model.job import UNFINISHED, WAITING, Job, State
 from booper.store.rules import audited, auditing, changing, creating
 from booper.store.rules.changing import RETRYABLE_STATES
+from booper.store.sqlite.brief import fetch_brief
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.job_rows import JobRows
 from booper.store.sqlite.listing import Listing
@@ -32,6 +34,9 @@ from booper.store.values import (
     Page,
     Part,
 )
+
+ENDLESS: Final = 1 << 62
+"""Room for jobs without what they send."""
 
 
 class SQLiteJobs:
@@ -87,13 +92,24 @@ class SQLiteJobs:
         """Return a user's job. Raises: NotFound."""
         return await self._reader.run(lambda opened: opened.jobs.get(user_id, ref))
 
-    async def list(self, user_id: UUID, page: Page, wanted: JobFilter, now: datetime) -> Part[Job]:
+    async def list(
+        self,
+        user_id: UUID,
+        page: Page,
+        wanted: JobFilter,
+        now: datetime,
+        *,
+        is_brief: bool = False,
+    ) -> Part[Job]:
         """Return a user's jobs; states are those seen at `now`."""
         listing = Listing(user_id, wanted, (page.order_by, page.descending), now)
-        search, jobs, room = Search(listing, page.place), list[Job](), PAGE_BYTES
+        search, jobs = Search(listing, page.place, is_brief=is_brief), list[Job]()
+        room = ENDLESS if is_brief else PAGE_BYTES
 
         def step(connection: sqlite3.Connection) -> tuple[list[Job], int]:
             found = search.step(connection, page.limit - len(jobs), room)
+            if is_brief:
+                return fetch_brief(connection, [item.id for item in found]), 0
             return fetch(connection, found), sum(item.size for item in found)
 
         while not search.is_done:

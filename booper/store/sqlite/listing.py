@@ -16,6 +16,16 @@ from msgspec.structs import replace
 
 from booper.model.job import State
 from booper.store.sqlite.listing_filters import apart, in_json, pattern
+from booper.store.sqlite.listing_sources import (
+    IDS_OF_REPORTS,
+    IDS_OF_SCHEDULE,
+    IDS_OF_TAG,
+    OF_FEW,
+    OF_NUMBERS,
+    OF_REPORTS,
+    OF_SCHEDULE,
+    OF_TAG,
+)
 from booper.store.sqlite.values import stored
 from booper.store.values import JobFilter
 
@@ -42,6 +52,15 @@ SELECT count(*), coalesce(sum({size}), 0),
 FROM looked CROSS JOIN jobs ON id = job_id
 """
 SIZE = "length(CAST(args AS BLOB))"
+# Where the list leads to just what is wanted, and nothing of it is too large to be shown.
+LOOK_BRIEF = """
+WITH looked AS MATERIALIZED (
+    SELECT job_id, due_at FROM ({candidates}) ORDER BY {order} LIMIT :look OFFSET :skip
+)
+SELECT count(*), 0, (SELECT json_array(job_id, due_at) FROM looked LIMIT 1 OFFSET :look - 1),
+    json_group_array(json_array(job_id, due_at, 0))
+FROM looked
+"""
 
 COUNT = "SELECT count(*) < {few} FROM (SELECT 1 FROM ({source}) LIMIT {few})"
 
@@ -56,32 +75,6 @@ SELECT id AS job_id, scheduled_at AS due_at FROM jobs INDEXED BY jobs_executing
 WHERE user_id = :user_id AND kind = :kind{kind} AND state = '{state}' {filters}
 """
 NUMBER = "SELECT count(*) FROM (SELECT 1 FROM ({source}) WHERE job_id <= :end LIMIT :most)"
-OF_NUMBERS = "SELECT value AS job_id, 0 AS due_at FROM json_each(:ids)"
-
-OF_FEW = """
-SELECT id AS job_id, scheduled_at AS due_at FROM jobs
-WHERE id IN (SELECT job_id FROM ({source})) {behind}
-"""
-OF_TAG = "SELECT job_id, 0 AS due_at FROM job_tags WHERE tag = :tag {behind}"
-OF_SCHEDULE = """
-SELECT id AS job_id, 0 AS due_at FROM jobs INDEXED BY jobs_by_schedule
-WHERE schedule_id = :schedule_id AND schedule_id IS NOT NULL {behind}
-"""
-OF_REPORTS = """
-SELECT id AS job_id, 0 AS due_at FROM jobs INDEXED BY jobs_by_parent
-WHERE parent_id = :reports_of AND parent_id IS NOT NULL {behind}
-"""
-IDS_OF_TAG = "SELECT job_id FROM job_tags WHERE tag = :tag"
-IDS_OF_SCHEDULE = """
-SELECT id AS job_id FROM jobs INDEXED BY jobs_by_schedule
-WHERE schedule_id = :schedule_id AND schedule_id IS NOT NULL
-"""
-
-IDS_OF_REPORTS = """
-SELECT id AS job_id FROM jobs INDEXED BY jobs_by_parent
-WHERE parent_id = :reports_of AND parent_id IS NOT NULL
-"""
-
 # Jobs are numbered as they are inserted, so the order of ids is that of `inserted_at`.
 ORDERS = {
     ("id", True): "job_id DESC",
@@ -183,16 +176,21 @@ class Listing(msgspec.Struct, frozen=True):
         return not apart(self.wanted) and (self.is_by_time or not is_within)
 
 
-def look_query(listing: Listing, few: str | None) -> str:
+def look_query(listing: Listing, few: str | None, *, is_brief: bool = False) -> str:
     """Return the query for the next jobs of a list, and whether each of them matches.
 
-    `few` names the one of `sources` that is known to be of few jobs, None if none is.
+    `few` names the one of `sources` that is known to be of few jobs, None if none is. Of a brief
+    list no job is too large.
     """
+    if is_brief and listing.is_exact:
+        candidates = _candidates(listing, few)
+        return LOOK_BRIEF.format(candidates=candidates, order=ORDERS[listing.order])
+    reads_args = listing.wanted.text is not None or listing.wanted.url_prefix is not None
     return LOOK.format(
         matches=_matches(listing),
         candidates=_candidates(listing, few),
         order=ORDERS[listing.order],
-        size=SIZE,
+        size=SIZE if reads_args or not is_brief else "0",
     )
 
 

@@ -76,16 +76,19 @@ class Search:
 
     `looked` counts the jobs that were looked at, `read` their bytes, `is_over` says that there are
     no more, `is_full` that the last step has found all that it should. `end` is the last job of a
-    list by rising id, if it has one.
+    list by rising id, if it has one. A brief one is for jobs without what they send.
     """
 
-    def __init__(self, listing: Listing, place: Place, *, end: int | None = None) -> None:
+    def __init__(
+        self, listing: Listing, place: Place, *, end: int | None = None, is_brief: bool = False
+    ) -> None:
         self.place = place
         self.looked = 0
         self.read = 0
         self.is_over = False
         self.is_full = False
         self._skipped = 0
+        self._is_brief = is_brief
         self._end = end
         self._begun = replace(listing, behind=_behind(listing, end))
         self._first = self._begun if place.is_behind or end is not None else listing
@@ -182,7 +185,8 @@ class Search:
     def _query(self, listing: Listing) -> Query:
         """Return the query of a listing with its values, made once."""
         if listing.behind not in self._queries:
-            self._queries[listing.behind] = (look_query(listing, self._few), listing.values)
+            query = look_query(listing, self._few, is_brief=self._is_brief)
+            self._queries[listing.behind] = (query, listing.values)
         return self._queries[listing.behind]
 
     def _go_behind(self, number: int, due: int) -> None:

@@ -348,3 +348,57 @@ async def test_a_search_that_has_read_its_share_says_how_far_it_is(tmp_path: Pat
         assert part.rest is not None
         planned = timedelta(hours=1, seconds=part.rest.id - 1)
         assert part.searched_to == START + planned
+
+
+BRIEF: list[tuple[str, str]] = [
+    ('{"url":"https://a.test/","body":1}', '{"url":"https://a.test/"}'),
+    ('{"method":"post","url":"https://a.test/"}', '{"method":"post","url":"https://a.test/"}'),
+    (
+        r'{"method":"get","url":"https://a.test/\"}\\","headers":{"X":"y"}}',
+        r'{"method":"get","url":"https://a.test/\"}\\"}',
+    ),
+    (f'{{"url":"https://a.test/","body":"{BIG}"}}', '{"url":"https://a.test/"}'),
+    (f'{{"url":"https://a.test/{BIG}","body":1}}', f'{{"url":"https://a.test/{BIG}"}}'),
+    (
+        '{"body":1,"url":"https://a.test/","method":"put"}',
+        '{"method":"put","url":"https://a.test/"}',
+    ),
+]
+"""Stored args, and what a brief list has of them; the last is not written so by booper."""
+
+
+@pytest.mark.parametrize("filtered", [{}, {"tag": "every"}, {"url_prefix": "https://a.test/"}])
+async def test_a_brief_list_has_the_method_and_the_url(
+    tmp_path: Path, filtered: dict[str, Any]
+) -> None:
+    """Wherever they stand; all else of a job is as it is otherwise."""
+    async with open_store(tmp_path / "booper.db", "normal", Random(1)) as store:
+        alice = await store.keys.user("alice", START)
+        jobs = [
+            await created(store, alice, args=args, tags=("every",), name="n") for args, _ in BRIEF
+        ]
+        asked, found = page(100, descending=False), JobFilter(**filtered)
+        brief = await store.jobs.list(alice, asked, found, START, is_brief=True)
+        expected = [replace(job, args=args) for job, (_, args) in zip(jobs, BRIEF, strict=True)]
+        if "url_prefix" in filtered:
+            expected = [job for job in expected if BIG not in job.args]
+            assert [job for job in brief if BIG not in job.args] == expected
+        else:
+            assert list(brief) == expected
+
+
+@pytest.mark.parametrize("order_by", ["id", "scheduled_at"])
+async def test_a_brief_page_of_large_jobs_is_full_and_reads_little(
+    filled: Path, order_by: str
+) -> None:
+    """40 jobs of a mebibyte on one page; a list that is not brief has three."""
+    async with opened(filled) as (store, alice):
+        asked = page(40, order_by=order_by)
+        part = await store.jobs.list(alice, asked, JobFilter(tag="big"), START, is_brief=True)
+        assert [job.id for job in part] == list(range(ROWS + 40, ROWS, -1))
+        assert max(len(job.args) for job in part) < 100
+        part = await store.jobs.list(alice, page(40), JobFilter(), START, is_brief=True)
+        assert [job.id for job in part] == list(range(ROWS + 40, ROWS, -1))
+        after = replace(page(40), place=Place(is_behind=True, id=ROWS + 5, value=ROWS + 5))
+        part = await store.jobs.list(alice, after, JobFilter(), START, is_brief=True)
+        assert [job.id for job in part] == list(range(ROWS + 4, ROWS - 36, -1))
