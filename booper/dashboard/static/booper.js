@@ -95,6 +95,39 @@ function offerCopies(root) {
   }
 }
 
+// Rows by keys: the focus is on a row's link, so that Enter opens it and everybody sees where it is.
+// No key counts while somebody types, nor with a modifier, which is the browser's.
+const rows = () => [...document.querySelectorAll("main tbody tr")].filter((row) => row.querySelector("th a"));
+const here = () => document.activeElement.closest("main tbody tr");
+const keyList = document.getElementById("keys");
+
+function goToRow(step) {
+  const all = rows(), place = all.indexOf(here());
+  const next = place < 0 ? (step > 0 ? 0 : all.length - 1) : Math.min(Math.max(place + step, 0), all.length - 1);
+  all[next]?.querySelector("th a").focus();
+}
+
+const keys = {
+  j: () => goToRow(1),
+  k: () => goToRow(-1),
+  o: () => here()?.querySelector("th a")?.click(),
+  x: () => here()?.querySelector("[type=checkbox]")?.click(),
+  "/": () => document.querySelector("[type=search]")?.focus(),
+  "?": () => keyList?.showModal(),
+};
+
+document.addEventListener("keydown", (event) => {
+  const isTyped = event.target.closest("input:not([type=checkbox]), textarea, select, dialog");
+  if (isTyped || event.ctrlKey || event.altKey || event.metaKey || !Object.hasOwn(keys, event.key)) return;
+  event.preventDefault();
+  keys[event.key]();
+});
+
+for (const button of document.querySelectorAll("[data-keys]")) {
+  button.hidden = false;
+  button.addEventListener("click", keys["?"]);
+}
+
 offerCopies(document);
 nameTimes(document);
 
