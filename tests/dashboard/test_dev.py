@@ -46,8 +46,7 @@ async def bench(config: Config, target: FakeTarget) -> AsyncIterator[Bench]:
 @pytest.fixture
 async def dev(bench: Bench) -> AsyncIterator[Api]:
     """Return a client of its API."""
-    async with Api(bench.asgi, PUBLIC_KEY) as client:
-        client.base_url = httpx.URL(ORIGIN)
+    async with Api(bench.asgi, PUBLIC_KEY, ORIGIN) as client:
         yield client
 
 

@@ -10,15 +10,22 @@ URL = "https://target.test/hook"
 
 
 class Api(httpx.AsyncClient):
-    """A client of an ASGI application; with a key, it sends that.
+    """A client of an ASGI application, or of what a transport leads to; with a key, it sends that.
 
     `get`, `post` and the like return responses. The calls below must succeed and return the data.
     """
 
-    def __init__(self, app: ASGIApp, key: str | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp | httpx.AsyncBaseTransport,
+        key: str | None = None,
+        url: str = "http://booper.test",
+    ) -> None:
+        if not isinstance(app, httpx.AsyncBaseTransport):
+            app = httpx.ASGITransport(app)
         super().__init__(
-            transport=httpx.ASGITransport(app),
-            base_url="http://booper.test",
+            transport=app,
+            base_url=url,
             headers={"Authorization": f"Bearer {key}"} if key else {},
         )
 

@@ -26,11 +26,18 @@ def filled(path: str, ids: Mapping[str, str]) -> str:
 
 
 class Browser(httpx.AsyncClient):
-    """A browser that looks at an application under a prefix; it follows no redirect by itself."""
+    """A browser that looks at an application under a prefix; it follows no redirect by itself.
 
-    def __init__(self, app: ASGIApp, prefix: str = "", origin: str = ORIGIN) -> None:
+    The application is one of this process, or whatever a transport leads to.
+    """
+
+    def __init__(
+        self, app: ASGIApp | httpx.AsyncBaseTransport, prefix: str = "", origin: str = ORIGIN
+    ) -> None:
+        if not isinstance(app, httpx.AsyncBaseTransport):
+            app = httpx.ASGITransport(app)
         super().__init__(
-            transport=httpx.ASGITransport(app),
+            transport=app,
             base_url=f"{origin}{prefix}",
             headers={"Accept": _ACCEPT},
         )
