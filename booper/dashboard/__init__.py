@@ -13,5 +13,7 @@ To add a page:
    forms and paging from `macros.html`. Every link is `link("/jobs", state="discarded")`, so that it
    works under a mount. Style belongs into `static/booper.css`: the policy allows no `style=`.
 4. Notices after a change are in `notices.py`. Entries of the menu are in `menu.py`.
-5. Add the page to the table in `tests/dashboard/test_access.py`, which must be complete.
+5. Add the page to the tables in `tests/dashboard/test_access.py` and `tests/browser/pages.py`. A
+   change goes into `tests/dashboard/test_access_changes.py` and `tests/browser/walk.py` as well.
+   All four must be complete.
 """
