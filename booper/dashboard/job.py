@@ -1,12 +1,14 @@
 """A job: its fields, its timeline, its attempts with what was sent and received, its changes."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 from starlette.responses import Response
 
 from booper.api.access import Access
+from booper.api.paging import cursor_behind
 from booper.dashboard.job_curl import curl_of, last_request
 from booper.dashboard.job_times import times_of
 from booper.dashboard.visit import Page, Visit
@@ -45,12 +47,29 @@ async def show(visit: Visit) -> Response:
         job=job,
         timeline=timeline,
         attempts=attempts,
+        before=await _neighbour(visit, job, is_after=False),
+        after=await _neighbour(visit, job, is_after=True),
         times=times_of(job["job"], [] if "next_cursor" in log else log["data"]),
         curl=curl_of(job["args"], last_request(attempts)),
         reports=reports["data"],
         are_more_reports="next_cursor" in reports,
         is_cut="next_cursor" in log,
     )
+
+
+async def _neighbour(visit: Visit, job: Any, *, is_after: bool) -> Any | None:
+    """Return the next older or newer job of the same schedule, None if there is none."""
+    if job["schedule_id"] is None:
+        return None
+    planned = datetime.fromisoformat(job["job"]["scheduled_at"])
+    query = {
+        "schedule_id": job["schedule_id"],
+        "order_by": f"id,{'asc' if is_after else 'desc'}",
+        "cursor": cursor_behind("id", job["job_id"], planned, descending=not is_after),
+        "limit": 1,
+        "brief": "true",
+    }
+    return next(iter((await visit.get("/api/jobs", query))["data"]), None)
 
 
 async def _reports(visit: Visit, job: Any) -> Mapping[str, Any]:

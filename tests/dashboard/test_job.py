@@ -189,3 +189,33 @@ async def test_an_attempt_that_was_cancelled_has_no_times(
     seen = await browser.see(f"/jobs/{job_id}")
     assert "Due2030-01-01 13:00:00" in seen.text
     assert "Sent2030" not in seen.text
+
+
+async def test_a_run_leads_to_the_runs_around_it(
+    browser: Browser, booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
+) -> None:
+    """To the one before and the one after of its own schedule, with their states and times."""
+    schedule = await api.create_schedule(repeat_every=60)
+    for minute in (1, 2):
+        await api.create(repeat_every=60, starts_at="2031-01-01")  # of another, in between
+        await api.create_id(schedule_in=3600)
+        clock.set(START + minute * timedelta(minutes=1))
+        await booper.wait_idle()
+    query = f"schedule_id={schedule.rpartition('/')[2]}&order_by=id,asc"
+    runs = [run["job_id"] for run in await api.read("/api/jobs", query)]
+    assert len(runs) == 4
+    links = {f"/jobs/{run}" for run in runs}
+    for place, run in enumerate(runs):
+        around = [each for each in (place - 1, place + 1) if 0 <= each < len(runs)]
+        seen = await browser.see(f"/jobs/{run}")
+        found = [link for link in seen.values("a", "href") if link in links]
+        assert found == [f"/jobs/{runs[each]}" for each in around]
+    text = (await browser.see(f"/jobs/{runs[2]}")).text
+    assert f"The run beforeJob {runs[1]} completed 2030-01-01 12:01:00" in text
+    assert f"The run afterJob {runs[3]} scheduled 2030-01-01 12:03:00" in text
+
+
+async def test_a_job_of_no_schedule_has_no_neighbours(browser: Browser, api: Api) -> None:
+    """However many there are beside it."""
+    numbers = [await api.create_id(schedule_in=60) for _ in range(3)]
+    assert "The run" not in (await browser.see(f"/jobs/{numbers[1]}")).text
