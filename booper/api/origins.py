@@ -11,12 +11,13 @@ from booper.api.access import Access
 from booper.api.breakers import BreakerResource, breaker_resource
 from booper.api.call import Call
 from booper.api.memory import ITEM_BYTES
-from booper.api.operations import Data, DescribedResponse, Documentation, Operation
+from booper.api.operations import DescribedResponse, Documentation, Operation
 from booper.api.pauses import PauseResource, pause_resource
 from booper.api.rates import Rates, rates_of
 from booper.api.responses import JSONResponse
 from booper.api.services import Services
 from booper.model.bucket import HOUR, Bucket, begin_of
+from booper.wire.timestamps import precise
 
 MAX_ORIGINS: Final = 200
 DAY: Final = timedelta(days=1)
@@ -39,6 +40,18 @@ class OriginResource(msgspec.Struct, frozen=True, kw_only=True):
     errors: Mapping[str, int]
 
 
+class OriginPage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Origins in order of their names; `are_more` says that some are not listed.
+
+    Where so many origins were used within a day that not all hours of it are counted,
+    `counted_since` is the hour from which on they are.
+    """
+
+    data: list[OriginResource]
+    are_more: bool = False
+    counted_since: str | None = None
+
+
 async def list_all(call: Call) -> Response:
     """List the origins that jobs go to: those held back, in use, or used within a day.
 
@@ -46,7 +59,8 @@ async def list_all(call: Call) -> Response:
     """
     services, now = call.services, call.services.clock.now()
     since = begin_of(now - DAY, HOUR)
-    buckets = dict(await services.store.counters.origins(since, now + HOUR))
+    counted = await services.store.counters.origins(since, now + HOUR)
+    buckets = dict(counted.buckets)
     state = services.scheduler.state()
     taken = state.in_flight
     known = {*buckets, *taken, *(each.origin for each in state.breakers)}
@@ -55,7 +69,9 @@ async def list_all(call: Call) -> Response:
         for origin in known
     ]
     found.sort(key=_rank)
-    return JSONResponse({"data": sorted(found[:MAX_ORIGINS], key=lambda each: each.origin)})
+    listed = sorted(found[:MAX_ORIGINS], key=lambda each: each.origin)
+    counted_since = None if counted.since is None else precise(counted.since)
+    return JSONResponse(OriginPage(listed, len(found) > MAX_ORIGINS, counted_since))
 
 
 def _origin(origin: str, taken: int, bucket: Bucket, services: Services) -> OriginResource:
@@ -100,9 +116,7 @@ _EXAMPLE: Final = {
 _LIST = Documentation(
     tag="jobs",
     responses={
-        200: DescribedResponse(
-            "The origins", (Data(OriginResource, is_list=True),), {"data": [_EXAMPLE]}
-        )
+        200: DescribedResponse("The origins", (OriginPage,), {"data": [_EXAMPLE]}),
     },
 )
 

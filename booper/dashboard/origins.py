@@ -55,14 +55,16 @@ def body_of(target: str) -> Mapping[str, str]:
 
 
 async def _page(visit: Visit, status: int = 200, **values: object) -> Response:
-    found = (await visit.get("/api/origins"))["data"]
+    found = await visit.get("/api/origins")
     pauses = (await visit.get("/api/pauses"))["data"]
     shared: dict[str, object] = {"given": "", "problems": ()}
     return visit.page(
         "origins.html",
         status,
         title="Origins",
-        origins=found,
+        origins=found["data"],
+        are_more=found.get("are_more", False),
+        counted_since=found.get("counted_since"),
         pauses=pauses,
         **{**shared, **values},
     )

@@ -21,6 +21,16 @@ class DueCount(msgspec.Struct, frozen=True):
     oldest_at: datetime | None
 
 
+class OriginCounts(msgspec.Struct, frozen=True):
+    """What happened to jobs of each origin, in order of the origins.
+
+    `since` is the hour from which on all is counted; None if that is all of what was asked for.
+    """
+
+    buckets: Sequence[tuple[str, Bucket]]
+    since: datetime | None = None
+
+
 class Counters(Protocol):
     """Kept numbers: exact, and written with what they count."""
 
@@ -61,8 +71,8 @@ class Counters(Protocol):
     ) -> Sequence[tuple[str, Bucket]]:
         """Return what happened in each hour that begins between two times, by origin."""
 
-    async def origins(self, since: datetime, until: datetime) -> Sequence[tuple[str, Bucket]]:
+    async def origins(self, since: datetime, until: datetime) -> OriginCounts:
         """Return what happened to jobs of each origin in the hours that begin between two times.
 
-        Of all users together, in order of the origins. Of very many hours the newest are counted.
+        Of all users together. Of very many hours the newest are counted.
         """

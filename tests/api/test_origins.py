@@ -1,5 +1,7 @@
 """`/api/origins`: where jobs go, what holds them back, and what came of them."""
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 
 import httpx
@@ -7,8 +9,11 @@ import pytest
 
 from booper.api.origins import MAX_ORIGINS
 from booper.app import Booper
-from booper.clock import VirtualClock
+from booper.clock import EPOCH, VirtualClock
+from booper.config import Config
 from booper.engine.breakers import MAX_FAILURES
+from booper.model.bucket import HOUR
+from booper.store.sqlite.bucket_rows import MAX_HOURS, NUMBERS
 from tests.conftest import START
 from tests.support.api import Api
 from tests.support.target import FakeTarget
@@ -117,7 +122,43 @@ async def test_of_very_many_the_busiest_are_listed(booper: Booper, api: Api, adm
             await api.create(url=f"https://busy{n}.test/")
     await api.create(url="https://a-quiet.test/")
     await booper.wait_idle()
-    names = [each["origin"] for each in await admin.read("/api/origins")]
+    found = (await admin.get("/api/origins")).json()
+    assert (found["are_more"], "counted_since" in found) == (True, False)
+    names = [each["origin"] for each in found["data"]]
     assert len(names) == MAX_ORIGINS
     assert names == sorted(names)
     assert "https://a-quiet.test" not in names
+
+
+@pytest.mark.parametrize(
+    ("hours", "since"),
+    [
+        (MAX_HOURS, None),  # of three hours: 3,334, 3,333 and 3,333 origins
+        (MAX_HOURS + 1, "2030-01-01T11:00:00.000000Z"),  # one of the oldest hour is left out
+    ],
+)
+async def test_it_says_from_when_on_it_has_counted(
+    booper: Booper, admin: Api, config: Config, hours: int, since: str | None
+) -> None:
+    """The newest 10,000 hours of origins are added up: 10:00 is not whole, so it is 11:00."""
+    fill(config.database.path, hours)
+    found = (await admin.get("/api/origins")).json()
+    assert found.get("counted_since") == since
+    assert found["are_more"] is True
+
+
+def fill(path: str, hours: int) -> None:
+    """Write the buckets of many origins, a third in each of 10:00, 11:00 and 12:00."""
+    columns = ("user_id", "origin", "begins_at", *NUMBERS)
+    noon = (START - EPOCH) // timedelta(microseconds=1)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        (user,) = connection.execute("SELECT id FROM users").fetchone()
+        rows = [
+            (user, f"https://o{n}.test", noon - n % 3 * HOUR // timedelta(microseconds=1), 1)
+            for n in range(hours)
+        ]
+        connection.executemany(
+            f"INSERT INTO buckets ({', '.join(columns)}) "
+            f"VALUES (?, ?, ?, ?{', 0' * (len(NUMBERS) - 1)})",
+            rows,
+        )

@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from booper.model.bucket import HOUR, LIMITS, MINUTES, PARTS, Bucket, Happened, Histogram, begin_of
+from booper.store.counters import OriginCounts
 from booper.store.sqlite.values import Row, loaded, stored
 
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -53,11 +54,18 @@ MAX_HOURS: Final = 10_000
 
 # By time, since the other index has all hours of an origin together, however old.
 ORIGINS: Final = f"""
-SELECT origin, :since, {", ".join(f"sum({name})" for name in NUMBERS)} FROM (
+SELECT origin, :since, {", ".join(f"sum({name})" for name in NUMBERS)}, count(*) FROM (
     SELECT origin, {", ".join(NUMBERS)} FROM buckets INDEXED BY buckets_by_time
     WHERE begins_at >= :since AND begins_at < :until AND origin <> ''
     ORDER BY begins_at DESC LIMIT {MAX_HOURS}
 ) GROUP BY origin ORDER BY origin
+"""
+
+# The last hour that is counted may lack some origins, where there are others behind it.
+FIRST_LEFT_OUT: Final = f"""
+SELECT begins_at FROM buckets INDEXED BY buckets_by_time
+WHERE begins_at >= :since AND begins_at < :until AND origin <> ''
+ORDER BY begins_at DESC LIMIT 1 OFFSET {MAX_HOURS}
 """
 
 # By users, since an index has them first.
@@ -135,15 +143,18 @@ def read_spans(
     return found
 
 
-def read_origins(
-    connection: sqlite3.Connection, since: datetime, until: datetime
-) -> list[tuple[str, Bucket]]:
+def read_origins(connection: sqlite3.Connection, since: datetime, until: datetime) -> OriginCounts:
     """Return a bucket for each origin: of all users, and of the hours that begin between two times.
 
     Of more than `MAX_HOURS` hours the newest are counted.
     """
     values = {"since": stored(since), "until": stored(until)}
-    return [(row[0], _bucket(row)) for row in connection.execute(ORIGINS, values)]
+    rows = connection.execute(ORIGINS, values).fetchall()
+    buckets = [(row[0], _bucket(row[:-1])) for row in rows]
+    if sum(row[-1] for row in rows) < MAX_HOURS:
+        return OriginCounts(buckets)
+    left_out = connection.execute(FIRST_LEFT_OUT, values).fetchone()
+    return OriginCounts(buckets, None if left_out is None else loaded(left_out[0]) + HOUR)
 
 
 @lru_cache(maxsize=128)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from booper.model.bucket import Bucket
 from booper.model.job import OWN_KINDS, WAITING, Kind, State
-from booper.store.counters import MAX_DUE, DueCount
+from booper.store.counters import MAX_DUE, DueCount, OriginCounts
 from booper.store.sqlite.bucket_rows import read_buckets, read_origins, read_spans
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.values import IN_WAITING, loaded_or_none, stored
@@ -116,7 +116,7 @@ class SQLiteCounters:
             lambda opened: read_buckets(opened, user_id, since, until, by_origin=True)
         )
 
-    async def origins(self, since: datetime, until: datetime) -> Sequence[tuple[str, Bucket]]:
+    async def origins(self, since: datetime, until: datetime) -> OriginCounts:
         """Return what happened to jobs of each origin in the hours that begin between two times."""
         return await self._reader.run(lambda opened: read_origins(opened, since, until))
 

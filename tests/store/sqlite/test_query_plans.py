@@ -33,7 +33,7 @@ from booper.store.rules.changing import RETRYABLE_STATES
 from booper.store.sqlite import listing as lists
 from booper.store.sqlite import logs, schedules
 from booper.store.sqlite.audit_search import changes_query
-from booper.store.sqlite.bucket_rows import MAX_HOURS, ORIGINS, SPAN
+from booper.store.sqlite.bucket_rows import FIRST_LEFT_OUT, MAX_HOURS, ORIGINS, SPAN
 from booper.store.sqlite.counters import DUE_OF
 from booper.store.sqlite.history import PAST_RUNS
 from booper.store.sqlite.listing import Listing
@@ -316,8 +316,10 @@ def test_numbers_of_a_time_read_no_time_but_the_one_asked_for(
     assert [text for *_, text in steps(database, SPAN, values)] == [
         "SEARCH buckets USING PRIMARY KEY (user_id=? AND origin=? AND begins_at>? AND begins_at<?)"
     ]
-    plan = [text for *_, text in steps(database, ORIGINS, {"since": 0, "until": 1})]
-    assert "SEARCH buckets USING INDEX buckets_by_time (begins_at>? AND begins_at<?)" in plan
+    for query, index in ((ORIGINS, "INDEX"), (FIRST_LEFT_OUT, "COVERING INDEX")):
+        plan = [text for *_, text in steps(database, query, {"since": 0, "until": 1})]
+        by_time = f"{index} buckets_by_time (begins_at>? AND begins_at<?)"
+        assert f"SEARCH buckets USING {by_time}" in plan
     assert f"LIMIT {MAX_HOURS}" in ORIGINS
 
 
