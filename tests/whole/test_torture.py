@@ -19,6 +19,7 @@ SHOWN = {
     "connections": "server/test_connection_limits.py",
     "framing": "server/test_reader.py",
     "workers": "whole/test_worker_processes.py",
+    "stillness": "browser/test_stillness.py",
 }
 # Needs what `.ci/build` builds, and a core for itself: `.ci/run` tries it.
 BUILT = "executable"

@@ -27,6 +27,7 @@ from tests.torture.guarantees import (
     secrets,
     simulated,
     start,
+    stillness,
     travel,
     wal,
     workers,
@@ -64,5 +65,6 @@ GUARANTEES: dict[str, Measure] = {
     "workers": workers.measure,
     "alerts": alerts.measure,
     "executable": executable.measure,
+    "stillness": stillness.measure,
     "year": year.measure,
 }
