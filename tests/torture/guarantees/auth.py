@@ -31,6 +31,9 @@ from tests.torture.virtual import running
 Operation = tuple[str, str]
 Headers = Mapping[str, str] | Mapping[bytes, bytes]
 
+BODIES: dict[str, dict[str, str]] = {"PATCH": {"name": "x"}, "PUT": {}}
+"""What is sent by method, so that nothing is wrong with a request but who sends it."""
+
 
 def measure(size: Size) -> Line:
     """Call every operation in every wrong way; the short form is the same."""
@@ -96,9 +99,8 @@ class Matrix:
     async def _refused(self, case: str, operations: Iterable[Operation], headers: Headers) -> None:
         for method, path in operations:
             self.tried[case] += 1
-            body = {"name": "x"} if method == "PATCH" else None
             response = await self._stranger.request(
-                method, filled(path), headers=headers, json=body
+                method, filled(path), headers=headers, json=BODIES.get(method)
             )
             if response.status_code != int(case[:3]):
                 self.faults.append(f"{case}: {method} {path} answers {response.status_code}")
