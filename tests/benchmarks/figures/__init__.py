@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.benchmarks.figures import burst, creates, growth, idle, lateness, scrape, travel
+from tests.benchmarks.figures import burst, creates, growth, idle, lateness, pages, scrape, travel
 from tests.benchmarks.runner import Bench, Row
 
 FIGURES: dict[str, Callable[[Bench], list[Row]]] = {
@@ -13,4 +13,5 @@ FIGURES: dict[str, Callable[[Bench], list[Row]]] = {
     "growth": growth.measure,
     "travel": travel.measure,
     "scrape": scrape.measure,
+    "pages": pages.measure,
 }
