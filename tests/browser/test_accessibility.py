@@ -11,7 +11,7 @@ from tests.browser.faults import Plant
 from tests.browser.tour import Stop, Tour
 from tests.browser.visitor import NARROW, Look
 
-SAMPLE = ("home", "jobs", "job-discarded", "schedule-unfolded", "new-wrong", "keys-made")
+SAMPLE = ("home", "jobs", "job-unfolded", "schedule-unfolded", "new-wrong", "keys-made")
 COLOURS = (Look(), Look(width=NARROW, scheme="dark"), Look(width=NARROW, has_forced_colours=True))
 
 

@@ -89,6 +89,14 @@ async def test_a_filter_that_cannot_be_used_is_explained(browser: Browser, api: 
     assert 'value="soon"' in response.text
 
 
+async def test_only_a_list_that_is_shown_is_followed(browser: Browser) -> None:
+    """Nothing changes in one that cannot be had."""
+    await browser.sign_in(KEY)
+    assert "data-events" in dict((await browser.see("/jobs")).elements)["main"]
+    response = await browser.get("/jobs?after=soon")
+    assert "data-events" not in dict(Seen(response.text).elements)["main"]
+
+
 def leading(seen: Seen, relation: str) -> str:
     """Return where a page's link of a relation leads, nothing if it has none."""
     return "".join(
