@@ -33,6 +33,7 @@ from booper.server.files import check_file_limit
 from booper.server.forwarded import handed_on
 from booper.server.limits import Limits
 from booper.server.sharing import sharing
+from booper.stop_signals import called_on_stop
 from booper.store.base import Store
 from booper.store.sqlite import FirstKeyFile, open_store
 from booper.upkeep import Upkeep, before_upgrade, upkeep_of
@@ -137,7 +138,7 @@ async def holding(parts: Parts, app: ASGIApp | None) -> AsyncIterator[Holder]:
 
 
 def _kept(parts: Parts, store: Store, inside: AppTransport | None, upkeep: Upkeep) -> Kept:
-    feeds = Feeds()
+    feeds = Feeds(called_on_stop=called_on_stop)
     return Kept(
         store,
         feeds,

@@ -26,6 +26,7 @@ from booper.holder import Holder
 from booper.standby import PAUSE_AFTER_FAILURE, Standby
 from booper.store.sqlite import DatabaseLocked
 from tests.conftest import KEY, START
+from tests.support.streams import connected
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
@@ -312,6 +313,19 @@ async def test_a_feed_passes_through_a_standby(standby: Booper, holder: Booper) 
             text += await pieces.get()
         gone.set()
         await feed
+
+
+async def test_changes_pass_through_a_standby(standby: Booper) -> None:
+    """What changes at the holder is streamed to whoever listens at a standby."""
+    async with client_of(standby.asgi) as client, connected(standby.asgi, "/api/events") as stream:
+        await stream.start()
+        text = ""
+        while "are_more" not in text:
+            text += await stream.block()
+        job = {"url": "https://target.test/", "schedule_in": 3600}
+        made = (await client.post("/api/jobs", json=job)).json()["data"]
+        while f'"jobs":[{made["job_id"]}]' not in text:
+            text += await stream.block()
 
 
 async def test_who_may_not_follow_does_not_start(holder: Booper, config: Config) -> None:

@@ -3,8 +3,8 @@
 Each holds a connection open for as long as it likes. What a feed carries is no matter here.
 """
 
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Final, Protocol
 
 from booper.errors import StoreUnavailable
@@ -14,6 +14,10 @@ MAX_FEEDS: Final = 256
 
 MAX_FEEDS_OF_KEY: Final = 64
 """Feeds for one API key, so that it cannot use up those of all others."""
+
+
+CalledOnStop = Callable[[Callable[[], None]], AbstractContextManager[None]]
+"""Call a function when this process is told to stop, until the end of a block."""
 
 
 class Endable(Protocol):
@@ -30,11 +34,20 @@ class FeedUnavailable(StoreUnavailable):
 
 
 class Feeds:
-    """The open feeds of this process, by their owners: an API key, a session of the dashboard."""
+    """The open feeds of this process, by their owners: an API key, a session of the dashboard.
+
+    `called_on_stop` ends those that are open when this process is told to stop: whoever stops it
+    may wait for them before it says so to booper.
+    """
 
     def __init__(
-        self, max_feeds: int = MAX_FEEDS, max_feeds_of_key: int = MAX_FEEDS_OF_KEY
+        self,
+        max_feeds: int = MAX_FEEDS,
+        max_feeds_of_key: int = MAX_FEEDS_OF_KEY,
+        called_on_stop: CalledOnStop | None = None,
     ) -> None:
+        self._called_on_stop = called_on_stop
+        self._while_open = ExitStack()
         self._max_feeds = max_feeds
         self._max_feeds_of_key = max_feeds_of_key
         self._open: dict[Endable, frozenset[Hashable]] = {}
@@ -50,11 +63,15 @@ class Feeds:
             FeedUnavailable: there are too many, or booper is stopping.
         """
         self._check_room(key_id)
+        if self._called_on_stop is not None and not self._open:
+            self._while_open.enter_context(self._called_on_stop(self._end_all))
         self._open[feed] = frozenset({key_id, session} - {None})
         try:
             yield
         finally:
             del self._open[feed]
+            if not self._open:
+                self._while_open.close()
 
     def end_of(self, owner: Hashable) -> None:
         """End the feeds of a key or a session that is no longer valid."""
@@ -65,6 +82,9 @@ class Feeds:
     def close(self) -> None:
         """End every feed at once and accept no further one."""
         self._is_closed = True
+        self._end_all()
+
+    def _end_all(self) -> None:
         for feed in self._open:
             feed.end()
 

@@ -20,9 +20,13 @@ class Stream:
     def __init__(self) -> None:
         self.sent: asyncio.Queue[Event] = asyncio.Queue()
         self.leave = asyncio.Event()
+        self._is_asked = False
 
     async def receive(self) -> Event:
-        """Return that the client has left, once it has."""
+        """Return a request without a body; then that the client has left, once it has."""
+        if not self._is_asked:
+            self._is_asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
         await self.leave.wait()
         return {"type": "http.disconnect"}
 
