@@ -18,6 +18,7 @@ from booper.model.fields import FIXED_FIELDS
 from booper.model.job import Kind, NewJob
 from booper.model.origin import path_key
 from booper.model.schedule import NewSchedule, Plan, Schedule
+from booper.model.state_version import VERSION
 
 
 def changed(schedule: Schedule, body: bytes, call: Call, now: datetime) -> NewSchedule:
@@ -66,6 +67,15 @@ def read_state(body: bytes) -> str:
     except StateRejected as error:
         raise InvalidRequest([FieldError("", str(error))]) from error
     return msgspec.json.encode(state).decode()
+
+
+def read_version(call: Call) -> str | None:
+    """Read which version of `$state` is to be replaced, None if any. Raises: InvalidRequest."""
+    text: str | None = call.query.get("if_version")
+    if text is not None and not VERSION.fullmatch(text):
+        detail = f"expected the state_version of a schedule, got {text[:40]!r}"
+        raise InvalidRequest([FieldError("/if_version", detail)])
+    return text
 
 
 def extra_run(

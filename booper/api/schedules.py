@@ -26,19 +26,20 @@ from booper.api.paging import (
 from booper.api.parameters import CURSOR, MOMENT, paging
 from booper.api.paths import uuid_of
 from booper.api.responses import JSONResponse
-from booper.api.schedule_changes import changed, extra_run, read_run_body, read_state
+from booper.api.schedule_changes import changed, extra_run, read_run_body, read_state, read_version
 from booper.api.schedule_detail import (
     DEFAULT_NEXT_RUNS,
     MAX_NEXT_RUNS,
     detail,
     read_next_parameters,
 )
-from booper.api.schemas import ANYTHING, CREATE, Schema, optional, whole
+from booper.api.schemas import ANYTHING, CREATE, Schema, matching, optional, whole
 from booper.api.schemas import UUID as UUID_SCHEMA
 from booper.errors import (
     Conflict,
 )
 from booper.model.fields import FIXED_FIELDS
+from booper.model.state_version import VERSION
 from booper.store.values import PAGE_BYTES
 from booper.wire.job import JobResource, job_resource
 from booper.wire.schedule import ScheduleDetail, ScheduleResource, schedule_resource
@@ -129,9 +130,9 @@ async def set_state(call: Call) -> Response:
     services, now = call.services, call.services.clock.now()
     body = await read_body(call, services.max_body_bytes)
     check_json_type(call)
-    state = read_state(body)
-    commands, by = services.commands, call.actor
-    schedule = await commands.set_state(call.user_id, _reference(call), state, now, by)
+    state, seen, by = read_state(body), read_version(call), call.actor
+    set_state = services.commands.set_state
+    schedule = await set_state(call.user_id, _reference(call), state, now, by, seen)
     shown = await detail(call, schedule, DEFAULT_NEXT_RUNS, now)
     return JSONResponse({"data": shown})
 
@@ -173,6 +174,7 @@ _DETAIL = {
     "next_runs": ["2023-09-01T18:30:59.705161Z"],
     "next_runs_local": ["2023-09-01T18:30:59.705161+00:00"],
     "state": {"sent": [17]},
+    "state_version": "1c1a3d6b2c7e1f80",
     "previous": {},
 }
 SCHEDULE_ID = Parameter("schedule_id", "The schedule's id", UUID_SCHEMA, _SCHEDULE["id"])
@@ -222,12 +224,20 @@ _EXTRA = Documentation(
 )
 _STATE = Documentation(
     tag="schedules",
-    parameters=(SCHEDULE_ID,),
+    parameters=(
+        SCHEDULE_ID,
+        Parameter(
+            "if_version",
+            "The `state_version` of the $state that is to be replaced; any other stays",
+            matching(VERSION.pattern),
+        ),
+    ),
     body=DescribedBody(
         {"type": "object", "description": "What $state is from now on, at most 64 KiB"},
         {"two keys": {"sent": [17, 18], "token": "t"}},
     ),
     responses={200: _DETAILED},
+    errors=(Conflict,),
 )
 
 OPERATIONS = (

@@ -112,6 +112,7 @@ class ScheduleDetail(Schedule, frozen=True, kw_only=True):
     next_runs: tuple[datetime, ...] = ()
     next_runs_local: tuple[datetime, ...] = ()
     state: dict[str, Any] = {}
+    state_version: str = ""
     previous: Any = None
 
 

@@ -82,15 +82,21 @@ async def show_state(visit: Visit) -> Response:
 async def change_state(visit: Visit) -> Response:
     """Replace the `$state` of a schedule."""
     form = await visit.form()
-    item = (await visit.get(path_of(visit)))["data"]
-    text = form.get("state", "")
+    text, seen = form.get("state", ""), form.get("seen")
+    problem: Conflict | InvalidRequest
     try:
-        if form.get("seen") != _mark(pretty_json(item["state"])):
+        if not seen:
             raise Conflict(_CHANGED_MEANWHILE)
-        await visit.send("PUT", f"{path_of(visit)}/state", _read_state(text))
-    except (Conflict, InvalidRequest) as error:
-        return _state_page(visit, item, text, error)
-    return back(visit, "state-changed")
+        query = {"if_version": seen}
+        await visit.send("PUT", f"{path_of(visit)}/state", _read_state(text), query)
+    except Conflict:
+        problem = Conflict(_CHANGED_MEANWHILE)
+    except InvalidRequest as error:
+        problem = error
+    else:
+        return back(visit, "state-changed")
+    item = (await visit.get(path_of(visit)))["data"]
+    return _state_page(visit, item, text, problem)
 
 
 def _read_state(text: str) -> msgspec.Raw:
@@ -162,7 +168,7 @@ def _state_page(
         "schedule_state.html",
         title=f"$state of {summary_of(item).name}",
         schedule=summary_of(item),
-        seen=_mark(pretty_json(item["state"])),
+        seen=item["state_version"],
         typed={"state": text},
     )
 

@@ -223,10 +223,16 @@ class Commands:
         return await self._schedules.run(user_id, schedule_id, make(schedule), now, by)
 
     async def set_state(
-        self, user_id: UUID, schedule_id: UUID, state: str, now: datetime, by: Actor
+        self,
+        user_id: UUID,
+        schedule_id: UUID,
+        state: str,
+        now: datetime,
+        by: Actor,
+        seen: str | None = None,
     ) -> Schedule:
-        """Replace a schedule's `$state` by another JSON text."""
-        return await self._schedules.set_state(user_id, schedule_id, state, now, by)
+        """Replace a schedule's `$state`. Raises: Conflict, its version was not `seen`."""
+        return await self._schedules.set_state(user_id, schedule_id, state, now, by, seen)
 
     # --- targets: an origin, `host:port`, a host, or `ALL_TARGETS` ---
 

@@ -22,6 +22,7 @@ from booper.store.history import History
 from booper.store.keys import Keys
 from booper.store.limits import LimitKind
 from booper.store.logs import Logs
+from booper.store.pauses import Pauses
 from booper.store.pruning import Pruning
 from booper.store.queue import Queue
 from booper.store.sessions import Sessions
@@ -36,7 +37,6 @@ from booper.store.values import (
     JobRef,
     Page,
     Part,
-    Pause,
     ScheduleChange,
     Subscriber,
     Watcher,
@@ -223,22 +223,15 @@ class Schedules(Protocol):
         """Add a run beside the plan, due now."""
 
     async def set_state(
-        self, user_id: UUID, schedule_id: UUID, state: str, now: datetime, by: Actor = ADMINISTRATOR
+        self,
+        user_id: UUID,
+        schedule_id: UUID,
+        state: str,
+        now: datetime,
+        by: Actor = ADMINISTRATOR,
+        seen: str | None = None,
     ) -> Schedule:
-        """Replace `$state` by another JSON text."""
-
-
-class Pauses(Protocol):
-    """Targets to which nothing is sent for now; `ALL_TARGETS` stands for every one."""
-
-    async def list(self) -> Sequence[Pause]:
-        """Return what is paused, in order of the targets' names."""
-
-    async def add(self, target: str, now: datetime, by: Actor = ADMINISTRATOR) -> None:
-        """Pause a target; one that is paused already stays so since then."""
-
-    async def remove(self, target: str, now: datetime, by: Actor = ADMINISTRATOR) -> None:
-        """Resume a target; `ALL_TARGETS` resumes all of them."""
+        """Replace `$state` by another JSON text. Raises: Conflict, its version was not `seen`."""
 
 
 class Store(Protocol):

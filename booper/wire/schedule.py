@@ -11,6 +11,7 @@ from booper.model.duration import without_text
 from booper.model.history import PastRun
 from booper.model.job import State
 from booper.model.schedule import Plan, Schedule, zone_of
+from booper.model.state_version import state_version
 from booper.wire.redaction import Redaction
 from booper.wire.timestamps import bare, precise, zoned
 
@@ -40,13 +41,14 @@ class ScheduleResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 class ScheduleDetail(ScheduleResource, frozen=True, kw_only=True):
     """A schedule, when it runs next in UTC and in its own zone, and what its runs have left (§6).
 
-    `state` is `$state`, `previous` is `$previous`.
+    `state` is `$state`, `previous` is `$previous`. `state_version` is another whenever `$state` is.
     """
 
     next_runs: list[str]
     next_runs_local: list[str]
     state: msgspec.Raw
     previous: msgspec.Raw
+    state_version: str
 
 
 class RunResource(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +97,7 @@ def schedule_detail(
         next_runs=[precise(at) for at in times],
         next_runs_local=[at.astimezone(zone).isoformat() for at in times],
         state=msgspec.Raw(schedule.state),
+        state_version=state_version(schedule.state),
         previous=msgspec.Raw(schedule.previous),
     )
 

@@ -1,6 +1,7 @@
 """`$state` and `$previous` of a schedule as the API shows them, and `PUT …/state` (§6)."""
 
 from datetime import timedelta
+from hashlib import sha256
 
 import httpx
 import pytest
@@ -84,3 +85,33 @@ async def test_its_timeline_tells_of_it(api: Api) -> None:
     await api.put(f"{path}/state", json={"n": 1})
     texts = [event["text"] for event in await api.read(f"{path}/timeline")]
     assert any(text.startswith("the schedule's $state was replaced by ") for text in texts)
+
+
+async def test_a_state_is_replaced_only_if_it_is_the_one_seen(
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
+) -> None:
+    """What a run has set meanwhile is not lost: 409, and nothing is changed."""
+    target.respond(httpx.Response(200, json={"$set": {"n": 1}}))
+    path = await api.create_schedule(repeat_every=[1, "hour"], schedule_in=60)
+    seen = (await api.read(path))["state_version"]
+    clock.set(START + timedelta(minutes=1))
+    await booper.wait_idle()
+    response = await api.put(f"{path}/state?if_version={seen}", json={"mine": 1})
+    assert response.status_code == 409
+    found = await api.read(path)
+    assert found["state"] == {"n": 1}
+    assert found["state_version"] != seen
+    query = f"if_version={found['state_version']}"
+    done = (await api.put(f"{path}/state?{query}", json={"mine": 1})).json()["data"]
+    assert done["state"] == {"mine": 1}
+    assert (await api.put(f"{path}/state?{query}", json={"mine": 2})).status_code == 409
+    assert (await api.read(path))["state"] == {"mine": 1}
+    response = await api.put(f"{path}/state?if_version=newest", json={})
+    assert response.json()["errors"][0]["pointer"] == "/if_version"
+
+
+async def test_equal_states_have_one_version(api: Api) -> None:
+    """Of whatever schedule: it is a mark of the JSON text alone."""
+    paths = [await api.create_schedule(schedule_in=60) for _ in range(2)]
+    one, other = [(await api.read(path))["state_version"] for path in paths]
+    assert one == other == sha256(b"{}").hexdigest()[:16]

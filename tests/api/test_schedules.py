@@ -31,7 +31,7 @@ KEYS = {
     "frequency",
     "args",
 }
-NEXT = {"next_runs", "next_runs_local", "state", "previous"}
+NEXT = {"next_runs", "next_runs_local", "state", "previous", "state_version"}
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 

@@ -212,7 +212,10 @@ async def test_a_schedule_lives_its_life(client: AsyncClient, booper: Booper) ->
     assert detail.next_runs == (tomorrow, tomorrow + timedelta(days=1))
     changed = await client.schedules.update(detail.id, name="standup")
     assert (changed.name, changed.next_runs[0]) == ("standup", tomorrow)
+    version = detail.state_version
     assert (await client.schedules.set_state(detail.id, {"n": 1.5})).state == {"n": 1.5}
+    with pytest.raises(Conflict):
+        await client.schedules.set_state(detail.id, {}, if_version=version)
     assert (await client.schedules.disable(detail.id)).disabled_at == START
     assert (await client.schedules.enable(detail.id)).disabled_at is None
     assert (await client.schedules.run(detail.id)).schedule_id == detail.id

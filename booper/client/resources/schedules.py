@@ -106,7 +106,22 @@ class Schedules(Resource[S]):
         return posting(f"{place('schedules', schedule_id)}/run", sent, data(Job))
 
     @Operation
-    def set_state(self, schedule_id: UUID | str, state: Mapping[str, Any]) -> Call[ScheduleDetail]:
-        """Replace its `$state`; a run that completes merges its `$set` into the new one."""
-        path = f"{place('schedules', schedule_id)}/state"
-        return Call(method="PUT", path=path, body=encode(state), read=data(ScheduleDetail))
+    def set_state(
+        self,
+        schedule_id: UUID | str,
+        state: Mapping[str, Any],
+        *,
+        if_version: str | None = None,
+    ) -> Call[ScheduleDetail]:
+        """Replace its `$state`; a run that completes merges its `$set` into the new one.
+
+        With the `state_version` of the one that is to be replaced, nothing is done if it is
+        another by then. Raises: Conflict.
+        """
+        return Call(
+            method="PUT",
+            path=f"{place('schedules', schedule_id)}/state",
+            query=query(if_version=if_version),
+            body=encode(state),
+            read=data(ScheduleDetail),
+        )

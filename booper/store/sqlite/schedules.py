@@ -9,9 +9,11 @@ from typing import TypeVar
 from uuid import UUID
 
 from booper.clock import EPOCH
+from booper.errors import Conflict
 from booper.model.audit import ADMINISTRATOR, Actor
 from booper.model.job import Job, NewJob
 from booper.model.schedule import NewSchedule, Schedule
+from booper.model.state_version import state_version
 from booper.store.rules import audited
 from booper.store.rules.room import Room
 from booper.store.sqlite import parts
@@ -162,10 +164,21 @@ class SQLiteSchedules:
         return await self._change(user_id, schedule_id, rule)
 
     async def set_state(
-        self, user_id: UUID, schedule_id: UUID, state: str, now: datetime, by: Actor = ADMINISTRATOR
+        self,
+        user_id: UUID,
+        schedule_id: UUID,
+        state: str,
+        now: datetime,
+        by: Actor = ADMINISTRATOR,
+        seen: str | None = None,
     ) -> Schedule:
-        """Replace `$state` by another JSON text."""
-        rule = partial(audited.set_state, state=state, now=now, by=by)
+        """Replace `$state` by another JSON text. Raises: Conflict, its version was not `seen`."""
+
+        def rule(transaction: SQLiteTransaction, schedule: Schedule) -> Schedule:
+            if seen is not None and state_version(schedule.state) != seen:
+                raise Conflict(f"$state of schedule {schedule.id} has changed; read it again")
+            return audited.set_state(transaction, schedule, state, now, by)
+
         return await self._change(user_id, schedule_id, rule)
 
     async def _change(
