@@ -2,7 +2,17 @@
 
 from collections.abc import Callable
 
-from tests.benchmarks.figures import burst, creates, growth, idle, lateness, pages, scrape, travel
+from tests.benchmarks.figures import (
+    burst,
+    creates,
+    growth,
+    idle,
+    lateness,
+    pages,
+    scrape,
+    streams,
+    travel,
+)
 from tests.benchmarks.runner import Bench, Row
 
 FIGURES: dict[str, Callable[[Bench], list[Row]]] = {
@@ -13,5 +23,6 @@ FIGURES: dict[str, Callable[[Bench], list[Row]]] = {
     "growth": growth.measure,
     "travel": travel.measure,
     "scrape": scrape.measure,
+    "streams": streams.measure,
     "pages": pages.measure,
 }

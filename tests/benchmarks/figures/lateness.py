@@ -26,7 +26,7 @@ def measure(bench: Bench) -> list[Row]:
     rounds = Rounds()
     for _ in bench.rounds(min(bench.repeat, 3)):
         with bench.folder() as folder, serving(folder, bench.target) as daemon:
-            _add(rounds, "booper", _quiet(bench, daemon))
+            _add(rounds, "booper", quiet(bench, daemon))
             _add(rounds, "busy", _busy(bench, daemon))
     for _ in bench.rounds(1):
         bench.each_peer(lambda peer: _measure_peer(bench, peer, rounds))
@@ -39,7 +39,8 @@ def _jobs(bench: Bench) -> tuple[int, int]:
     return sizes.lateness_seconds * sizes.per_second, 1_000_000 // sizes.per_second
 
 
-def _quiet(bench: Bench, daemon: Daemon) -> Sequence[Arrival]:
+def quiet(bench: Bench, daemon: Daemon) -> Sequence[Arrival]:
+    """Send jobs that are due one after the other, with nothing else to do."""
     count, step = _jobs(bench)
     load.run(daemon.create_load(count, 32, due=microseconds() + MOMENT, step=step))
     return bench.target.wait(count, bench.sizes.lateness_seconds + PATIENCE_SECONDS)
