@@ -109,8 +109,10 @@ class Visitor:
             self.faults.append(f"{self.page.url}: a request to {request.url[:200]}")
 
     def _on_response(self, response: Response) -> None:
-        is_page = response.request.resource_type == "document"
-        if response.status >= (500 if is_page else 400):
+        kind = response.request.resource_type
+        # A page that follows changes is fetched anew, also when what it shows was just deleted.
+        is_gone = kind == "fetch" and response.status == 404
+        if response.status >= (500 if kind == "document" else 400) and not is_gone:
             self.faults.append(f"{self.page.url}: {response.status} for {response.url[:200]}")
 
     async def _on_dialog(self, dialog: Dialog) -> None:
