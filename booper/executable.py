@@ -31,6 +31,9 @@ _PID: Final = slice(len(_PREFIX), len(_PREFIX) + 8)
 
 _MODULES: Final = "modules.pyz"
 
+_ZONES: Final = "tzdata.zip"
+"""The package tzdata in one file: it has 600, most of a kilobyte, and each start unpacks all."""
+
 ECHO_SECONDS: Final = 0.5
 """The loader passes a signal on in less than that, and nobody repeats one as fast."""
 
@@ -47,6 +50,7 @@ def unpacked() -> Iterator[None]:
         if is_executable():
             folder = Path(sys._MEIPASS)  # type: ignore[attr-defined] # PyInstaller sets it
             keep(stack, folder)
+            sys.path.append(str(folder / _ZONES))
             _keep_modules(import_module("pyimod02_importers").pyz_archive, folder / _MODULES)
             if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
                 signal.signal(signal.SIGINT, _interrupt_once())
