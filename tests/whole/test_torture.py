@@ -20,6 +20,7 @@ SHOWN = {
     "framing": "server/test_reader.py",
     "workers": "whole/test_worker_processes.py",
     "stillness": "browser/test_stillness.py",
+    "proxied": "whole/test_deployed_streams.py",
 }
 # Needs what `.ci/build` builds, and a core for itself: `.ci/run` tries it.
 BUILT = "executable"

@@ -22,6 +22,7 @@ from tests.torture.guarantees import (
     limits,
     poison,
     power,
+    proxied,
     pruning,
     restarts,
     secrets,
@@ -66,5 +67,6 @@ GUARANTEES: dict[str, Measure] = {
     "alerts": alerts.measure,
     "executable": executable.measure,
     "stillness": stillness.measure,
+    "proxied": proxied.measure,
     "year": year.measure,
 }
