@@ -88,6 +88,9 @@ class _EmbeddedTransport(httpx.AsyncBaseTransport):
         body = await request.aread()
         try:
             response = await self._app.send(request.method, endpoint, request.headers.raw, body)
+            if (b"content-type", b"text/event-stream") in response.headers:
+                await response.stream.aclose()
+                raise httpx.UnsupportedProtocol("a stream has no end; read it over HTTP")
             content = b"".join([piece async for piece in response.stream])
         except SendError as error:
             raise httpx.ReadError(str(error)) from error

@@ -8,6 +8,7 @@ import pytest
 
 from booper.client import AsyncClient, Client, LiveChange, NotFound, Unreachable
 from booper.client.streaming import SILENT_SECONDS, EventReader
+from booper.testing import VirtualBooper
 
 pytestmark = pytest.mark.anyio
 
@@ -101,6 +102,12 @@ async def test_a_refusal_is_an_error_as_elsewhere(is_async: bool) -> None:
     """It is raised when the iteration begins."""
     with pytest.raises(NotFound, match="there is no job 9"):
         await events_of(is_async, Server(), job_id=9)
+
+
+def test_a_booper_in_this_process_has_no_streams() -> None:
+    """A whole response is read there, and a stream has no end."""
+    with VirtualBooper() as booper, pytest.raises(Unreachable, match="read it over HTTP"):
+        next(booper.client.events())
 
 
 @pytest.mark.parametrize("is_async", [False, True])
