@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.deployed import PREFIX, Way, caddy, deployed, nginx
@@ -15,6 +16,7 @@ from tests.whole.test_deploying import client_of
 
 WAYS = (nginx, caddy)
 PREFIXES = ("", PREFIX)
+PATIENCE_SECONDS = 60.0  # longer than the time between two comments of a stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Streamed:
 def streamed(folder: Path, way: Way, prefix: str, silence: Callable[[], object]) -> Streamed:
     """Watch what changes behind a proxy: at once, and after a silence on the same stream."""
     with deployed(folder, way, prefix) as booper, client_of(booper) as client:
+        client.timeout = httpx.Timeout(PATIENCE_SECONDS)
+        assert client.get("/api/ping").status_code == 200  # all three have begun
         began = monotonic()
         with client.stream("GET", "/api/events") as events:
             assert events.status_code == 200
