@@ -75,10 +75,10 @@ def copy_rows(
         name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})").fetchall()
     ]
     values = ", ".join(changed.get(name, name) for name in names)
-    # Numbers outside, so that rows come in the order of their identifiers.
+    # Numbers outside, so that rows come in the order of their identifiers. The rows are found once.
     query = (
-        f"INSERT INTO {table} ({', '.join(names)}) {NUMBERS} SELECT {values} "
-        f"FROM numbers CROSS JOIN (SELECT * FROM {table} {which} ORDER BY 1)"
+        f"INSERT INTO {table} ({', '.join(names)}) {NUMBERS}, copied AS MATERIALIZED "
+        f"(SELECT * FROM {table} {which} ORDER BY 1) SELECT {values} FROM numbers CROSS JOIN copied"
     )
     connection.execute(query, {"count": count})
 
