@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from types import NoneType
-from typing import Any, Final, NamedTuple, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Final, NamedTuple, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec.structs import fields
@@ -148,7 +148,8 @@ def _wrong_members(pointer: str, raw: bytes, kind: Any, message: str) -> Iterato
 
 def _options(kind: Any) -> tuple[Any, ...]:
     """Return the types that a union is made of, but for those that mean an absent value."""
-    options = (kind,) if get_origin(kind) in (list, tuple, dict) else get_args(kind) or (kind,)
+    is_whole = get_origin(kind) in (list, tuple, dict, Annotated)
+    options = (kind,) if is_whole else get_args(kind) or (kind,)
     return tuple(each for each in options if each not in (NoneType, msgspec.UnsetType))
 
 
@@ -162,6 +163,8 @@ def _words(kind: Any) -> str:
     origin, inner = get_origin(only), get_args(only)
     if origin is list and inner[0] is not msgspec.Raw:
         return f"a list of {_words(inner[0])}"
+    if origin is Annotated:
+        return f"{_words(inner[0])} from {inner[1].ge} to {inner[1].le}"
     if origin is dict and inner[1] is not Any:
         return f"an object whose values are {_words(inner[1])}"
     return _WORDS.get(origin or only, "an object")

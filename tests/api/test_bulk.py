@@ -638,24 +638,30 @@ async def test_a_count_stops_where_it_is_told(api: Api, wanted: dict[str, object
         assert counted == expected | ({"is_partial": True} if is_partial else {}), most
 
 
+FROM_0 = "expected a whole number from 0 to 9223372036854775807"
+FROM_1 = "expected a whole number from 1 to 100000"
+
+
 @pytest.mark.parametrize(
-    ("body", "pointer"),
+    ("body", "pointer", "detail"),
     [
-        ({"all": True, "max_count": 5}, "/max_count"),
-        ({"all": True, "dry_run": True, "max_count": 0}, "/max_count"),
-        ({"all": True, "dry_run": True, "max_count": 100_001}, "/max_count"),
-        ({"all": True, "through": -1}, "/through"),
-        ({"all": True, "through": 2**63}, "/through"),
-        ({"all": True, "through": "7"}, "/through"),
+        ({"max_count": 5}, "/max_count", "only a dry run can stop there; give it with"),
+        ({"dry_run": True, "max_count": 0}, "/max_count", f"{FROM_1}, got 0"),
+        ({"dry_run": True, "max_count": 100_001}, "/max_count", f"{FROM_1}, got 100001"),
+        ({"dry_run": True, "max_count": 2.5}, "/max_count", f"{FROM_1}, got 2.5"),
+        ({"through": -1}, "/through", f"{FROM_0}, got -1"),
+        ({"through": 2**63}, "/through", f"{FROM_0}, got 9223372036854775808"),
+        ({"through": "7"}, "/through", f'{FROM_0}, got "7"'),
     ],
 )
 async def test_a_wrong_bound_of_a_change_of_many_is_refused(
-    api: Api, body: dict[str, object], pointer: str
+    api: Api, body: dict[str, object], pointer: str, detail: str
 ) -> None:
-    """Nothing is changed."""
+    """The error says what would be right, and nothing is changed."""
     job = await api.create_id(schedule_in=60)
-    response = await api.post("/api/jobs/cancel", json=body)
+    response = await api.post("/api/jobs/cancel", json={"all": True, **body})
     assert pointers(response) == [pointer]
+    assert response.json()["errors"][0]["detail"].startswith(detail)
     assert (await api.job(job))["state"] == "scheduled"
 
 

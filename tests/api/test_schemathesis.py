@@ -46,11 +46,14 @@ UNSAID: tuple[tuple[str, str], ...] = (
     ("/cursor", "expected the next_cursor of a page"),
     ("/headers_from", "there is no job"),
     ("/since", "must be before `until`"),
+    ("/max_count", "only a dry run can stop there"),
     # What Unicode calls printable grows by the year.
     ("/name", "must have 1 to 100 printable characters"),
     ("/user", "must have 1 to 100 printable characters"),
     # JSON Schema takes 2.0 for an integer.
     ("", "expected a whole number, got "),
+    ("/max_count", "expected a whole number from 1 to 100000, got "),
+    ("/through", "expected a whole number from 0 to "),
     ("/job_id", "expected a job's number or UUID, got "),
     ("", "expected a status such as 200, or a class such as"),
 )
