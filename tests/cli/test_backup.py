@@ -260,7 +260,8 @@ def test_a_database_is_checked_while_it_is_served(tmp_path: Path) -> None:
     assert done.stderr.startswith("booper: booper.db has problems; ")
     with closing(sqlite3.connect(tmp_path / "booper.db")) as database, database:
         database.execute("DELETE FROM job_tags")
-        database.execute("UPDATE counted SET job_id = job_id + 1")
+        database.execute("UPDATE counted SET job_id = job_id + 1")  # which counts that job
+        database.execute("UPDATE job_counts SET count = count + 1")
     done = run(tmp_path, "check", "--database")
     assert (
         "the kept numbers of jobs are right; --repair counts them again: job counter" in done.stdout
