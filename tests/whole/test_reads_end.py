@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 
+from booper.app import Booper
 from booper.config import Config
 from tests.support.api import Api
 
@@ -19,12 +20,18 @@ def is_log_free(path: str) -> bool:
 
 
 async def test_each_read_has_ended_when_its_response_is_there(
-    api: Api, admin: Api, config: Config
+    booper: Booper, api: Api, admin: Api, config: Config
 ) -> None:
-    """Lists, single things, what is not there, and what is cut short in the middle of a list."""
+    """Lists, single things, what is not there, and what is cut short in the middle of a list.
+
+    All jobs are of later, so that nothing is written while the log is looked at.
+    """
+    later = [1, "hour"]
     for number in range(30):
-        await api.create(idempotency_key=f"k{number}", tags=["a"], body="x" * 1000)
-    schedule = await api.create_schedule()
+        fields = {"idempotency_key": f"k{number}", "tags": ["a"], "body": "x" * 1000}
+        await api.create(schedule_in=later, **fields)
+    schedule = await api.create_schedule(schedule_in=later)
+    await booper.wait_idle()
     [job, *_] = await api.read("/api/jobs")
     paths = [
         "/api/jobs?limit=3",
@@ -42,10 +49,10 @@ async def test_each_read_has_ended_when_its_response_is_there(
     for path in paths:
         client = admin if path == "/api/keys" else api
         assert (await client.get(path)).status_code in (200, 403, 404), path
-        await api.create()  # what an open read would not see
+        await api.create(schedule_in=later)  # what an open read would not see
         assert is_log_free(config.database.path), path
     await api.act("/api/jobs/cancel", {"filter": {"tag": "a"}, "dry_run": True})
-    await api.create()
+    await api.create(schedule_in=later)
     assert is_log_free(config.database.path)
 
 
