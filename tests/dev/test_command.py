@@ -371,6 +371,7 @@ def test_a_shell_can_put_it_into_the_background_and_back(tmp_path: Path) -> None
         for _ in range(2):
             terminal.press("\x1a")
             terminal.wait_shown("Stopped")
+            until(lambda: not terminal.has_keys(), "the shell has its modes again")
             terminal.press("stty -a | grep -o ' icanon'\n")
             terminal.wait_shown("\n icanon")
             terminal.forget()
@@ -380,6 +381,7 @@ def test_a_shell_can_put_it_into_the_background_and_back(tmp_path: Path) -> None
             terminal.wait_shown("the clock stands still")
         terminal.press("\x1a")
         terminal.wait_shown("Stopped")
+        until(lambda: not terminal.has_keys(), "the shell has its modes again")
         terminal.forget()
         terminal.press("bg\n")
         terminal.press("jobs\n")
