@@ -74,6 +74,7 @@ async def test_home_counts_what_happens(chromium: Chromium, config: Config) -> N
         job_id = await site.api.create_id(schedule_in=LATER)
         await shown(visitor, "#coming", str(job_id))
         await shown(visitor, "#tiles li", "1waiting")
+        assert await visitor.page.locator("#tiles li").first.inner_text() == "1\nwaiting"
 
 
 async def test_schedules_turn_right_where_they_are(chromium: Chromium, config: Config) -> None:
