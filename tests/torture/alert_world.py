@@ -153,7 +153,7 @@ class World:
                 job = {"url": "https://good.test", "schedule_in": 60}
                 if (await self.api.post("/api/jobs", json=job)).status_code == status:
                     return
-                self.clock.advance(timedelta(milliseconds=100))  # the loop pauses after a failure
+                await self._advance(timedelta(milliseconds=100))  # the loop pauses after a failure
                 await checkpoint()
 
     async def until(self, is_true: Callable[[Any], object]) -> None:
@@ -181,8 +181,7 @@ class World:
         """Let time pass, until booper has looked at what is wrong then and has told it."""
         if not self.is_stuck:
             await self.booper.beat()  # what the agents write is written by then
-        await self.alerts()  # until this is done, the agents wait for the clock
-        self.clock.advance(step)
+        await self._advance(step)
         if not self.is_stuck and not self.hosts.is_held:
             await self.booper.wait_idle()
         if step < LOOK_EVERY:
@@ -190,6 +189,18 @@ class World:
         async with asyncio.timeout(DEADLINE_SECONDS):
             while not _is_settled(await self.alerts(), self.clock.now()):
                 await checkpoint()
+
+    async def _advance(self, by: timedelta) -> None:
+        """Move the clock once a look that is due is over: the next one is planned by its end."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while _is_looking(await self.alerts(), self.clock.now()):
+                await checkpoint()
+        self.clock.advance(by)
+
+
+def _is_looking(alerts: Any, now: datetime) -> bool:
+    at = alerts["looked_at"]
+    return at is not None and datetime.fromisoformat(at) + LOOK_EVERY <= now
 
 
 def _is_settled(alerts: Any, now: datetime) -> bool:
