@@ -1,7 +1,7 @@
-"""Headers of a create whose values its sender cannot see: those of a job that was shown redacted.
+"""Headers whose values a sender cannot see, since they are shown redacted.
 
-They are put in here, so that nobody who may only send them can read them; and only for the origin
-that they were given for.
+A create takes them from a job, and a change of a schedule keeps its own: both only for the origin
+that they were given for, so that nobody who may only send them can read them.
 """
 
 from typing import Final
@@ -12,11 +12,13 @@ from booper.api.call import NO_QUERY, Call
 from booper.api.operations import Parameter
 from booper.api.parameters import JOB_ID
 from booper.api.paths import job_ref
+from booper.api.pointers import Findings
 from booper.errors import FieldError, InvalidRequest, NotFound, pointer_to
 from booper.model.args import Args, decode_args, encode_args
 from booper.model.job import Job
+from booper.model.schedule import Schedule
 from booper.store.values import Creation
-from booper.wire.redaction import REDACTED
+from booper.wire.redaction import REDACTED, Redaction
 
 HEADERS_FROM: Final = Parameter(
     "headers_from",
@@ -46,6 +48,19 @@ async def with_hidden(call: Call, creation: Creation) -> Creation:
         raise InvalidRequest([FieldError(f"/{HEADERS_FROM.name}", str(error))]) from error
     args = _with_headers(decode_args(creation.new.args), creation.new.origin, job)
     return replace(creation, new=replace(creation.new, args=encode_args(args)))
+
+
+def check_kept(schedule: Schedule, origin: str, redaction: Redaction, findings: Findings) -> None:
+    """Note each hidden header of a schedule that would be kept for a URL of another origin."""
+    if origin == schedule.origin:
+        return
+    for name in decode_args(schedule.args).headers or {}:
+        if redaction.hides(name):
+            findings.add(
+                pointer_to("/headers", name),
+                f"hidden values are not sent to another origin, and this one is for "
+                f"{schedule.origin}; give headers again, with its value or without it",
+            )
 
 
 def _with_headers(args: Args, origin: str, job: Job) -> Args:

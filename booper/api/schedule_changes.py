@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from booper.api.bodies import JSON, check_json_type, decode_json
 from booper.api.call import Call
+from booper.api.hidden_headers import check_kept
 from booper.api.intake import check, new_schedule, read_args, read_due, start_of_interval
 from booper.api.pointers import Findings
 from booper.api.shapes import not_an_object, unknown
@@ -34,6 +35,8 @@ def changed(schedule: Schedule, body: bytes, call: Call, now: datetime) -> NewSc
             findings.add(f"/{name}", "cannot be changed; delete the schedule and post another")
     args = read_args(_merged(schedule, given), JSON, findings)
     origin = check(args, call.services.rules, now, findings)
+    if origin and "headers" not in given:
+        check_kept(schedule, origin, call.services.redaction, findings)
     if not findings.errors and not args.is_recurring:
         findings.add("", "a schedule needs repeat_every or cron")
     anchor = schedule.anchor

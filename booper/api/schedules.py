@@ -139,7 +139,8 @@ async def set_state(call: Call) -> Response:
 
 CHANGE: Schema = {
     "type": "object",
-    "description": "The fields to change; null removes one",
+    "description": "The fields to change; null removes one. For a URL of another origin, give "
+    "`headers` again if some of them are hidden",
     "properties": {
         name: schema if name == "url" else optional(schema)
         for name, schema in CREATE.items()

@@ -21,11 +21,9 @@ from booper.dashboard.visit import Page, Visit
 from booper.errors import BooperError, Conflict, FieldError, InvalidRequest
 from booper.model.args import METHODS
 from booper.model.fields import CREATE_FIELDS, FIXED_FIELDS
-from booper.wire.redaction import REDACTED
 
 _CHANGEABLE: Final = tuple(name for name in CREATE_FIELDS if name not in FIXED_FIELDS)
 _REPEATING: Final = tuple(way for way in WAYS if way[0] in ("every", "cron"))
-_GIVE_AGAIN: Final = "hidden values are not sent to another origin: give them again, or remove them"
 _CHANGED_MEANWHILE: Final = (
     "The schedule has changed since this form was opened, so nothing was done. "
     "What you typed is still here: send it again to put it in place of what there is now."
@@ -66,8 +64,6 @@ def changes_between(shown: Typed, typed: Typed) -> Mapping[str, Any]:
     errors = [
         each for each in after.errors if not (is_kept and each.pointer.startswith("/headers/"))
     ]
-    if is_kept and _is_hidden(before) and _origin(before) != _origin(after):
-        errors.append(FieldError("/headers", _GIVE_AGAIN))
     if errors:
         raise InvalidRequest(errors)
     return {name: after.fields.get(name) for name in changed}
@@ -124,17 +120,6 @@ def _is_changed(name: str, shown: Typed, typed: Typed, before: Meant, after: Mea
 def _sent(text: str) -> str:
     """Return a text as a browser sends it that it was shown, and the dashboard reads it."""
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
-
-
-def _is_hidden(meant: Meant) -> bool:
-    """Return whether the values of some headers are not shown."""
-    return REDACTED in meant.fields.get("headers", {}).values()
-
-
-def _origin(meant: Meant) -> str:
-    """Return the origin of a URL, as far as that can be told."""
-    url = str(meant.fields.get("url", ""))
-    return "/".join(url.replace("\\", "/").split("/")[:3]).lower()
 
 
 def _mark(shown: object) -> str:

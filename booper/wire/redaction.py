@@ -23,12 +23,13 @@ class Redaction(msgspec.Struct, frozen=True):
         """Return a redaction of further headers, in any letter case, beside those always hidden."""
         return cls(ALWAYS | {name.lower() for name in more})
 
+    def hides(self, name: str) -> bool:
+        """Return whether the values of a header, in any letter case, are hidden."""
+        return name.lower() in self.names
+
     def headers(self, headers: Mapping[str, Any]) -> dict[str, Any]:
         """Return a copy of headers that may be shown."""
-        return {
-            name: REDACTED if name.lower() in self.names else value
-            for name, value in headers.items()
-        }
+        return {name: REDACTED if self.hides(name) else value for name, value in headers.items()}
 
     def args(self, args: str) -> str:
         """Return a copy of stored args that may be shown; most have no secret to hide."""
