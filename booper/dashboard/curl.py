@@ -17,6 +17,8 @@ from booper.dashboard.shell_words import UnclosedQuote, split
 from booper.model.args import METHODS
 
 MAX_NOTES: Final = 20
+MAX_WORDS: Final = 1_000
+"""Each word is compared with those before it, so that many more would hold up everything else."""
 
 _FORM: Final = "application/x-www-form-urlencoded"
 _JSON: Final = "application/json"
@@ -42,6 +44,8 @@ def read_curl(text: str) -> Pasted:
     words = [word for word in command.words if word != "$"]  # a prompt that was copied along
     if not words or words[0].rpartition("/")[2].removesuffix(".exe") != "curl":
         raise NoCommand("expected a command that begins with “curl”")
+    if len(words) > MAX_WORDS:
+        raise NoCommand(f"expected at most {MAX_WORDS:,} words, got {len(words):,}")
     reader = _Reader()
     for word in command.expanded:
         reader.note(f"a shell would replace a part of {cut(word)}: it is taken as it stands")

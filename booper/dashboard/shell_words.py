@@ -50,25 +50,28 @@ class Command(msgspec.Struct, frozen=True):
 
 def split(text: str) -> Command:
     """Split the first command of a text. Raises: UnclosedQuote."""
-    words, expanded, at = list[str](), list[str](), 0
     text = text.replace("\r\n", "\n").strip()
-    word: str | None = None
-    is_expanded = False
+    words, expanded = list[str](), list[str]()
+    pieces, is_expanded = list[str](), False
     for kind, value, expands, at in _parts(text):
-        if kind in ("space", "end"):
-            if word is not None:
-                words.append(word)
-                expanded += [word] * is_expanded
-            word, is_expanded = None, False
-            if kind == "end":
-                return Command(tuple(words), tuple(expanded), text[at:].strip())
+        if kind not in ("space", "end"):
+            pieces.append(value)
+            is_expanded |= expands
             continue
-        word = (word or "") + value
-        is_expanded |= expands
-    if word is not None:
-        words.append(word)
-        expanded += [word] * is_expanded
+        if pieces:
+            _add(pieces, is_expanded, words, expanded)
+        pieces, is_expanded = [], False
+        if kind == "end":
+            return Command(tuple(words), tuple(expanded), text[at:].strip())
+    if pieces:
+        _add(pieces, is_expanded, words, expanded)
     return Command(tuple(words), tuple(expanded), "")
+
+
+def _add(pieces: list[str], is_expanded: bool, words: list[str], expanded: list[str]) -> None:
+    """Add the word that pieces make."""
+    words.append("".join(pieces))
+    expanded += words[-1:] * is_expanded
 
 
 def _parts(text: str) -> Iterator[tuple[str, str, bool, int]]:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from booper.dashboard.curl import NoCommand, read_curl
+from booper.dashboard.curl import MAX_WORDS, NoCommand, read_curl
 from booper.dashboard.new_form import read, write
 from booper.model.fields import CREATE_FIELDS
 from tests.conftest import KEY
@@ -189,6 +189,13 @@ def test_a_long_command_is_read_quickly(text: str) -> None:
     """In time that grows with its length: it ends here at all."""
     with suppress(NoCommand):
         read_curl(f"curl {U} {text}")
+
+
+def test_a_command_of_too_many_words_is_refused() -> None:
+    """As they are compared with each other; a word may be as long as it is."""
+    assert read_curl(f"curl {U}{' -sS' * (MAX_WORDS - 2)}").fields == get()
+    with pytest.raises(NoCommand, match="expected at most 1,000 words, got 1,001"):
+        read_curl(f"curl {U}{' -sS' * (MAX_WORDS - 1)}")
 
 
 async def test_a_pasted_command_fills_the_form(browser: Browser, api: Api) -> None:
