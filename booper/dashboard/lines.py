@@ -11,9 +11,9 @@ import msgspec
 
 from booper.dashboard.text import has_hidden, visible_json
 from booper.model import exact
+from booper.model.dynamic import MAX_DEPTH, is_text_too_deep
 
 _BYTE: Final = re.compile(r" \(byte (\d+)\)")
-_TOO_DEEP: Final = "is nested too deeply"
 
 
 class Untypable(ValueError):
@@ -22,10 +22,10 @@ class Untypable(ValueError):
 
 def read_json(text: str) -> Any:
     """Read JSON; numbers keep their text. Raises: Untypable, with the line of the error."""
+    if is_text_too_deep(text.encode()):
+        raise Untypable(f"must nest at most {MAX_DEPTH} levels deep")
     try:
         return exact.decode(text)
-    except RecursionError as error:
-        raise Untypable(_TOO_DEEP) from error
     except (msgspec.DecodeError, ValueError) as error:
         raise Untypable(f"is not JSON: {_why(text, str(error))}") from error
 
