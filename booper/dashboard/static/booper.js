@@ -24,6 +24,9 @@ function nameTimes(root) {
   }
 }
 
+// `form.method` would be the field of that name, where a form has one.
+const isOf = (method, form) => form.getAttribute("method") === method;
+
 // A change that is hard to undo is asked for twice; none is sent twice by a second click.
 document.addEventListener("submit", (event) => {
   const form = event.target;
@@ -32,7 +35,7 @@ document.addEventListener("submit", (event) => {
     event.preventDefault();
     return;
   }
-  if (form.method === "post") {
+  if (isOf("post", form)) {
     setTimeout(() => form.querySelectorAll("button").forEach((button) => { button.disabled = true; }));
   }
 });
@@ -44,7 +47,7 @@ window.addEventListener("pageshow", () => {
 
 // Fields that were left empty do not fill the address bar.
 document.addEventListener("formdata", (event) => {
-  if (event.target.method !== "get") return;
+  if (!isOf("get", event.target)) return;
   for (const [name, value] of [...event.formData]) {
     if (value === "") event.formData.delete(name);
   }
