@@ -150,7 +150,7 @@ def _number(
 def _order(query: QueryParams, fields: Sequence[str], errors: list[FieldError]) -> tuple[str, str]:
     """Read the order in any of its spellings; its encoding was never documented."""
     texts = listed(query, "order_by")
-    words = texts if is_given_as_list(query, "order_by") else _words(query.get("order_by"))
+    words = texts if is_given_as_list(query, "order_by") else order_words(query.get("order_by"))
     field, direction = [*words, *[fields[0], "desc"][len(words) :]][:2]
     if len(words) > 2 or field not in fields or direction.lower() not in DIRECTIONS:
         expected = f"one of {', '.join(fields)}, and asc or desc"
@@ -159,7 +159,8 @@ def _order(query: QueryParams, fields: Sequence[str], errors: list[FieldError]) 
     return field, direction.lower()
 
 
-def _words(text: str | None) -> list[str]:
+def order_words(text: str | None) -> list[str]:
+    """Return the parts of an order: the field, and the direction if it is given."""
     if not text:
         return []
     if text.startswith("["):

@@ -9,7 +9,7 @@ import msgspec
 from starlette.responses import Response
 
 from booper.api.access import Access
-from booper.api.paging import cursor_behind
+from booper.api.paging import cursor_behind, order_words
 from booper.dashboard.bulk_words import ACTIONS
 from booper.dashboard.visit import Page, Visit
 from booper.errors import FieldError, InvalidRequest, NotFound
@@ -52,7 +52,8 @@ class Listing(msgspec.Struct, frozen=True):
         query = visit.query
         wanted = {name: [text for text in query.getlist(name) if text] for name in FILTERS}
         is_turned = query.get("turned") == "yes"
-        return cls(wanted, query.get("order_by", ""), query.get("cursor", ""), is_turned)
+        order = ",".join(order_words(query.get("order_by")))
+        return cls(wanted, order, query.get("cursor", ""), is_turned)
 
     @property
     def query(self) -> Mapping[str, object]:

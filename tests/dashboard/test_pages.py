@@ -104,7 +104,10 @@ def leading(seen: Seen, relation: str) -> str:
     )
 
 
-@pytest.mark.parametrize("order", ["", "inserted_at,asc", "scheduled_at,asc", "scheduled_at,desc"])
+@pytest.mark.parametrize(
+    "order",
+    ["", "inserted_at,asc", "scheduled_at,asc", "scheduled_at,desc", '["inserted_at","desc"]'],
+)
 async def test_pages_go_both_ways(browser: Browser, api: Api, order: str) -> None:
     """Forward to the last job and back to the first, none missing and none twice."""
     ids = [await api.create_id(schedule_in=3600 + 60 * (n % 60)) for n in range(120)]
