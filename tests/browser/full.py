@@ -6,12 +6,13 @@ from typing import Any, Final
 
 from tests.browser.accessibility import violations_on
 from tests.browser.chromium import Chromium
+from tests.browser.dev_walk import DEV_COURSE
 from tests.browser.hostile import ALL, RAW, faults_of
 from tests.browser.layout import cut_on
 from tests.browser.site import serving_site
 from tests.browser.tour import Stop, Tour
 from tests.browser.visitor import NARROW, WIDE, Look
-from tests.browser.walked import differences, walked
+from tests.browser.walked import COURSE, differences, walked
 from tests.conftest import KEY
 from tests.support.configs import Configs
 from tests.torture.line import Line, line
@@ -31,10 +32,12 @@ async def walk(chromium: Chromium, configs: Configs) -> Line:
         for width in WIDTHS
         for scheme in ("light", "dark")
     ]
-    done = [await walked(chromium, configs(), look) for look in looks]
-    found = [each for other in done[1:] for each in differences(done[0], other)]
-    asked = len(done[0].asked)
-    return line("walk", f"{len(done)} walks over {asked} routes leave the same rows", found)
+    asked, found = 0, list[str]()
+    for course in (COURSE, DEV_COURSE):
+        done = [await walked(chromium, configs(), look, course) for look in looks]
+        found += [each for other in done[1:] for each in differences(done[0], other)]
+        asked += len(done[0].asked)
+    return line("walk", f"{len(looks)} walks over {asked} routes leave the same rows", found)
 
 
 async def pictures(chromium: Chromium, configs: Configs) -> Line:

@@ -3,7 +3,7 @@
 A path has ids of `seeds.py` in braces. A page whose ids a seed does not have is not seen then.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -82,6 +82,13 @@ async def try_dry_run(visitor: Visitor) -> None:
     await visitor.page.get_by_text("200 OK").wait_for()
 
 
+async def move_wrong(visitor: Visitor) -> None:
+    """Move the clock of `booper dev` by what is no time."""
+    await visitor.page.get_by_label("By").fill("4 dayz")
+    await visitor.page.get_by_role("button", name="Advance").click()
+    await visitor.page.get_by_text("The clock was not moved:").wait_for()
+
+
 async def sign_in_wrong(visitor: Visitor) -> None:
     """Try to sign in with a key that nobody has."""
     await visitor.page.get_by_label("API key").fill("sk_wrong")
@@ -150,6 +157,19 @@ VIEWS: Final = (
     View("docs-tried", _OPERATION, "/docs/api/jobs/post_jobs", try_dry_run),
 )
 
+DEV_VIEWS: Final = (
+    View("dev-home", "/", "/", is_signed_in=False),
+    View("dev-jobs", "/jobs", "/jobs", is_signed_in=False),
+    View("clock", "/clock", "/clock", is_signed_in=False),
+    View("clock-unfolded", "/clock", "/clock", open_all, is_signed_in=False),
+    View("clock-wrong", "/clock", "/clock", move_wrong, is_signed_in=False),
+    View("sink", "/sink", "/sink", is_signed_in=False),
+    View("caught", "/sink/{number}", "/sink/{caught}", is_signed_in=False),
+    View("caught-unfolded", "/sink/{number}", "/sink/{caught}", open_all, is_signed_in=False),
+    View("caught-unknown", "/sink/{number}", "/sink/999999", is_signed_in=False),
+)
+"""The pages of `booper dev` alone, and two that have its bar with the clock."""
+
 FILES: Final = {"/logs/{log_id}/body"}
 """What a browser downloads instead of showing it."""
 
@@ -157,9 +177,9 @@ STREAMS: Final = {"/events"}
 """What scripts of pages read."""
 
 
-def views_of(ids: Ids) -> Iterator[View]:
+def views_of(ids: Ids, views: Sequence[View] = VIEWS) -> Iterator[View]:
     """Yield the views whose ids there are."""
-    for view in VIEWS:
+    for view in views:
         try:
             view.path.format_map(ids)
         except KeyError:

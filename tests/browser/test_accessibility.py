@@ -8,6 +8,7 @@ from booper.config import Config
 from tests.browser.accessibility import violations_on
 from tests.browser.chromium import Chromium
 from tests.browser.faults import Plant
+from tests.browser.pages import DEV_VIEWS
 from tests.browser.tour import Stop, Tour
 from tests.browser.visitor import NARROW, Look
 
@@ -26,6 +27,15 @@ async def test_axe_finds_nothing(chromium: Chromium, config: Config, look: Look)
     tour = Tour(looks=[look], seeds=["few"], names=SAMPLE)
     findings = await tour.take(chromium, lambda: config, accessible)
     assert (findings.wrong, findings.shown) == ([], len(SAMPLE))
+
+
+async def test_axe_finds_nothing_in_pages_of_development(
+    chromium: Chromium, config: Config
+) -> None:
+    """The clock and the sink of `booper dev`, and the bar of its pages."""
+    tour = Tour(looks=[Look(width=NARROW)], seeds=["dev-full"])
+    findings = await tour.take(chromium, lambda: config, accessible)
+    assert (findings.wrong, findings.shown) == ([], len(DEV_VIEWS))
 
 
 async def test_axe_finds_what_is_planted(chromium: Chromium, config: Config) -> None:

@@ -6,6 +6,7 @@ from booper.config import Config
 from tests.browser.chromium import Chromium
 from tests.browser.faults import Plant
 from tests.browser.layout import cut_on
+from tests.browser.pages import DEV_VIEWS
 from tests.browser.tour import Stop, Tour
 from tests.browser.visitor import NARROW, WIDE, Look
 
@@ -40,6 +41,13 @@ async def test_nothing_is_cut_however_long_the_texts_are(
     tour = Tour(looks=[Look()], seeds=["long"], names=SAMPLE)
     findings = await tour.take(chromium, lambda: config, uncut)
     assert (findings.wrong, findings.shown) == ([], len(SAMPLE))
+
+
+async def test_nothing_is_cut_in_pages_of_development(chromium: Chromium, config: Config) -> None:
+    """However long the paths, headers and bodies are that the sink has caught."""
+    tour = Tour(looks=[Look()], seeds=["dev-long"])
+    findings = await tour.take(chromium, lambda: config, uncut)
+    assert (findings.wrong, findings.shown) == ([], len(DEV_VIEWS))
 
 
 async def test_what_is_cut_is_found(chromium: Chromium, config: Config) -> None:

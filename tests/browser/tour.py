@@ -1,11 +1,13 @@
 """A tour: each page in each of its states, looked at in several ways."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 from booper.config import Config
 from tests.browser.chromium import Chromium
-from tests.browser.pages import View, see, views_of
+from tests.browser.dev import DEV_SEEDS, serving_dev
+from tests.browser.pages import DEV_VIEWS, VIEWS, View, see, views_of
 from tests.browser.seeds import SEEDS, Ids, with_alerts
 from tests.browser.site import Site, Wrap, serving_site, unchanged
 from tests.browser.visitor import Look, Visitor
@@ -42,7 +44,7 @@ class Tour:
     """Which pages are shown, and how: `names` are those of views, all if there are none."""
 
     looks: Sequence[Look]
-    seeds: Sequence[str] = ("empty", "full", "long")
+    seeds: Sequence[str] = ("empty", "full", "long", *DEV_SEEDS)
     names: Sequence[str] = ()
     wrap: Wrap = unchanged
 
@@ -55,14 +57,16 @@ class Tour:
         """
         findings = Findings()
         for seed in self.seeds:
-            config = configs()
-            async with serving_site(
-                config if seed == "empty" else with_alerts(config), self.wrap
-            ) as site:
-                ids = await SEEDS[seed](site)
+            async with self._serving(seed, configs()) as site:
+                ids = await {**SEEDS, **DEV_SEEDS}[seed](site)
                 for look in self.looks:
                     await self._show(chromium, site, look, (seed, ids), inspect, findings)
         return findings
+
+    def _serving(self, seed: str, config: Config) -> AbstractAsyncContextManager[Site]:
+        if seed in DEV_SEEDS:
+            return serving_dev(config, self.wrap)
+        return serving_site(config if seed == "empty" else with_alerts(config), self.wrap)
 
     async def _show(
         self,
@@ -75,8 +79,9 @@ class Tour:
     ) -> None:
         seed, ids = seeded
         async with chromium.visit(site, look) as stranger, chromium.visit(site, look) as user:
-            await user.sign_in(KEY)
-            for view in views_of(ids):
+            if seed in SEEDS:
+                await user.sign_in(KEY)
+            for view in views_of(ids, VIEWS if seed in SEEDS else DEV_VIEWS):
                 if self.names and view.name not in self.names:
                     continue
                 stop = Stop(user if view.is_signed_in else stranger, view, seed)

@@ -1,7 +1,8 @@
 """What a walk has done: which pages and changes it has asked for, and which rows it leaves."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,42 +11,59 @@ from playwright.async_api import Download, Request
 
 from booper.config import Config
 from booper.dashboard.application import PAGES
+from booper.dashboard.visit import Page
 from tests.browser.chromium import Chromium
-from tests.browser.site import serving_site
+from tests.browser.site import Site, serving_site
 from tests.browser.visitor import Look
 from tests.browser.walk import LEGS, Leg, prepare, walk
 from tests.support.rows import rows_of
-
-_ROUTES: Final = [
-    (page.method, page.path, re.compile(re.sub(r"{\w+}", "[^/]+", page.path))) for page in PAGES
-]
 
 Route = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Walked:
-    """The routes that a walk has asked for, and the rows of each table that it leaves."""
+class Course:
+    """A walk: its legs, the pages that it is to see, and the site where it is, made ready."""
 
+    legs: Sequence[Leg]
+    pages: Sequence[Page]
+    serve: Callable[[Config], AbstractAsyncContextManager[Site]]
+    prepare: Callable[[Site], Awaitable[None]]
+
+    @property
+    def routes(self) -> set[Route]:
+        """Return the methods and paths of the pages."""
+        return {(page.method, page.path) for page in self.pages}
+
+
+COURSE: Final = Course(LEGS, PAGES, serving_site, prepare)
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """The routes of a course that a walk has asked for, and the rows of each table it leaves."""
+
+    course: Course
     asked: frozenset[Route]
     rows: dict[str, list[str]]
 
     @property
     def missed(self) -> set[Route]:
         """Return the pages and changes that the walk has left out."""
-        return {(page.method, page.path) for page in PAGES} - self.asked
+        return self.course.routes - self.asked
 
 
-async def walked(
-    chromium: Chromium, config: Config, look: Look, legs: Sequence[Leg] = LEGS
-) -> Walked:
+async def walked(chromium: Chromium, config: Config, look: Look, course: Course = COURSE) -> Walked:
     """Walk through a fresh site."""
     asked = set[Route]()
 
     def note(method: str, url: str) -> None:
         path = url.removeprefix(site.url).partition("?")[0]
-        known = (each for each in _ROUTES if each[0] == method and each[2].fullmatch(path))
-        asked.update((method, route) for _, route, _ in known)
+        asked.update(
+            (method, route)
+            for known, route in course.routes
+            if known == method and re.fullmatch(re.sub(r"{\w+}", "[^/]+", route), path)
+        )
 
     def note_request(request: Request) -> None:
         note(request.method, request.url)
@@ -53,13 +71,13 @@ async def walked(
     def note_download(download: Download) -> None:  # which is no request of the page
         note("GET", download.url)
 
-    async with serving_site(config) as site:
-        await prepare(site)
+    async with course.serve(config) as site:
+        await course.prepare(site)
         async with chromium.visit(site, look) as visitor:
             visitor.context.on("request", note_request)
             visitor.page.on("download", note_download)
-            await walk(visitor, legs)
-    return Walked(frozenset(asked), rows_of(Path(config.database.path)))
+            await walk(visitor, course.legs)
+    return Walked(course, frozenset(asked), rows_of(Path(config.database.path)))
 
 
 def differences(one: Walked, other: Walked) -> list[str]:
