@@ -169,7 +169,7 @@ class Changes:
         The feed ends with the key or the session that asked for it.
 
         Raises:
-            FeedUnavailable: there are too many feeds, or booper is stopping.
+            FeedUnavailable, Unauthenticated: as `Feeds.open`.
         """
 
         async def counts() -> Mapping[State, int]:

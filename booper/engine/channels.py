@@ -114,7 +114,7 @@ class Channels:
         The feed ends when `key_id`, the key that asked for it, is revoked.
 
         Raises:
-            FeedUnavailable: there are too many subscribers, or booper is stopping.
+            FeedUnavailable, Unauthenticated: as `Feeds.open`.
         """
         feed, name = Feed(self._feed_room), (user_id, channel)
         with self._open.open(feed, key_id):

@@ -3,17 +3,21 @@
 Each holds a connection open for as long as it likes. What a feed carries is no matter here.
 """
 
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Final, Protocol
 
-from booper.errors import StoreUnavailable
+from booper.errors import StoreUnavailable, Unauthenticated
 
 MAX_FEEDS: Final = 256
 """Feeds in all."""
 
 MAX_FEEDS_OF_KEY: Final = 64
 """Feeds for one API key, so that it cannot use up those of all others."""
+
+MAX_ENDED_OWNERS: Final = 1_000
+"""How many owners that are no longer valid are remembered: longer than a request takes to begin."""
 
 
 CalledOnStop = Callable[[Callable[[], None]], AbstractContextManager[None]]
@@ -51,6 +55,7 @@ class Feeds:
         self._max_feeds = max_feeds
         self._max_feeds_of_key = max_feeds_of_key
         self._open: dict[Endable, frozenset[Hashable]] = {}
+        self._ended_owners = deque[Hashable](maxlen=MAX_ENDED_OWNERS)
         self._is_closed = False
 
     @contextmanager
@@ -61,11 +66,15 @@ class Feeds:
 
         Raises:
             FeedUnavailable: there are too many, or booper is stopping.
+            Unauthenticated: the key or the session was ended since the request was checked.
         """
         self._check_room(key_id)
+        owners = frozenset({key_id, session} - {None})
+        if not owners.isdisjoint(self._ended_owners):
+            raise Unauthenticated("this API key is revoked, or its session has ended")
         if self._called_on_stop is not None and not self._open:
             self._while_open.enter_context(self._called_on_stop(self._end_all))
-        self._open[feed] = frozenset({key_id, session} - {None})
+        self._open[feed] = owners
         try:
             yield
         finally:
@@ -74,7 +83,8 @@ class Feeds:
                 self._while_open.close()
 
     def end_of(self, owner: Hashable) -> None:
-        """End the feeds of a key or a session that is no longer valid."""
+        """End the feeds of a key or a session that is no longer valid, also those about to open."""
+        self._ended_owners.append(owner)
         for feed, owners in self._open.items():
             if owner in owners:
                 feed.end()

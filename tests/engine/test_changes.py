@@ -10,7 +10,7 @@ import pytest
 from booper.clock import VirtualClock
 from booper.engine.changes import MAX_IDS, Change, ChangeFeed, Changes, Wanted
 from booper.engine.feeds import Feeds, FeedUnavailable
-from booper.errors import StoreUnavailable
+from booper.errors import StoreUnavailable, Unauthenticated
 from booper.model.job import Job, Kind, State
 from booper.store.base import Store
 from booper.store.values import JobFilter
@@ -242,6 +242,22 @@ async def test_a_feed_ends_with_its_key_and_its_session(
         feeds.end_of(session)
         assert [item async for item in of_session] == []
         await next_of(of_other)
+
+
+@pytest.mark.parametrize(("key_id", "session"), [("key", None), ("other", "session")])
+async def test_no_feed_begins_with_what_has_just_ended(
+    changes: Changes, feeds: Feeds, alice: UUID, key_id: str, session: str | None
+) -> None:
+    """A request that was let in before its key was revoked, or its session closed, comes too late.
+
+    It would never end.
+    """
+    feeds.end_of(session or key_id)
+    with (
+        pytest.raises(Unauthenticated, match="revoked"),
+        changes.subscribe(alice, ANY, key_id, session),
+    ):
+        pass
 
 
 async def test_feeds_of_changes_count_as_others_do(
