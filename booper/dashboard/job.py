@@ -1,6 +1,6 @@
 """A job: its fields, its timeline, its attempts with what was sent and received, its changes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from starlette.responses import Response
 from booper.api.access import Access
 from booper.api.paging import cursor_behind
 from booper.dashboard.job_curl import curl_of, last_request
+from booper.dashboard.job_log import Reports, log_in, reports_in
 from booper.dashboard.job_times import times_of
 from booper.dashboard.visit import Page, Visit
 from booper.model.event import ERROR, REQUEST, RESPONSE
@@ -37,8 +38,8 @@ async def show(visit: Visit) -> Response:
     job = (await visit.get(path))["data"]
     timeline = (await visit.get(f"{path}/timeline"))["data"]
     query = {"job_id": job["job_id"], "order_by": "inserted_at,asc", "limit": MAX_ENTRIES}
-    log = await visit.get("/api/logs", query)
-    attempts = list(attempts_in(log["data"]))
+    log = log_in(await visit.read("/api/logs", query))
+    attempts = list(attempts_in(log.entries))
     reports = await _reports(visit, job)
     return visit.page(
         "job.html",
@@ -49,11 +50,11 @@ async def show(visit: Visit) -> Response:
         attempts=attempts,
         before=await _neighbour(visit, job, is_after=False),
         after=await _neighbour(visit, job, is_after=True),
-        times=times_of(job["job"], [] if "next_cursor" in log else log["data"]),
+        times=times_of(job["job"], [] if log.is_cut else log.entries),
         curl=curl_of(job["args"], last_request(attempts)),
-        reports=reports["data"],
-        are_more_reports="next_cursor" in reports,
-        is_cut="next_cursor" in log,
+        reports=reports.data,
+        are_more_reports=reports.next_cursor is not None,
+        is_cut=log.is_cut,
     )
 
 
@@ -72,13 +73,12 @@ async def _neighbour(visit: Visit, job: Any, *, is_after: bool) -> Any | None:
     return next(iter((await visit.get("/api/jobs", query))["data"]), None)
 
 
-async def _reports(visit: Visit, job: Any) -> Mapping[str, Any]:
-    """Return the newest callbacks and webhook events of a job as the API lists them."""
+async def _reports(visit: Visit, job: Any) -> Reports:
+    """Return the newest callbacks and webhook events of a job."""
     if not any(name in job["args"] for name in ("callback_url", "webhook_url")):
-        return {"data": []}
+        return Reports()
     query = {"reports_of": job["job_id"], "limit": MAX_REPORTS}
-    found: Mapping[str, Any] = await visit.get("/api/jobs", query)
-    return found
+    return reports_in(await visit.read("/api/jobs", query))
 
 
 def attempts_in(entries: Sequence[Any]) -> Iterable[Attempt]:

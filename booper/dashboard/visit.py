@@ -71,9 +71,9 @@ class Visit(msgspec.Struct, frozen=True):
         """Return the JSON at a path of the API. Raises: BooperError, as the API would respond."""
         return await self.api.get(self.signed_in.principal, path, query)
 
-    async def read(self, path: str) -> bytes:
+    async def read(self, path: str, query: Query | None = None) -> bytes:
         """Return the text of the JSON at a path of the API. Raises: BooperError."""
-        return await self.api.read(self.signed_in.principal, path)
+        return await self.api.read(self.signed_in.principal, path, query)
 
     async def describe(self) -> Any:
         """Return the API's OpenAPI document, which everybody may read."""

@@ -219,3 +219,18 @@ async def test_a_job_of_no_schedule_has_no_neighbours(browser: Browser, api: Api
     """However many there are beside it."""
     numbers = [await api.create_id(schedule_in=60) for _ in range(3)]
     assert "The run" not in (await browser.see(f"/jobs/{numbers[1]}")).text
+
+
+async def test_a_response_is_shown_as_it_came(
+    browser: Browser, booper: Booper, api: Api, target: FakeTarget
+) -> None:
+    """In lines, but every name and every digit of it: nothing was read into objects and back."""
+    content = b'{"n":1.10,"n":-0,"big":123456789012345678901234567890}'
+    target.respond(
+        httpx.Response(200, content=content, headers={"content-type": "application/json"})
+    )
+    job_id = await api.create_id()
+    await booper.wait_idle()
+    seen = await browser.see(f"/jobs/{job_id}")
+    lines = '"n": 1.10,\n  "n": -0,\n  "big": 123456789012345678901234567890'
+    assert lines in seen.inside("tried")
