@@ -206,7 +206,6 @@ def _page(
         command=command,
         no_command=no_command,
         wrong=wrong,
-        errors=errors,
         refused=str(refusal.error) if refusal and not errors else None,
         checked=checked,
         codes=codes_of(shown, visit.own_url),
