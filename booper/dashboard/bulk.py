@@ -7,7 +7,6 @@ from asyncio import TaskGroup
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
@@ -21,7 +20,6 @@ from booper.dashboard.bulk_words import (
     most_counted,
 )
 from booper.dashboard.jobs import FILTERS
-from booper.dashboard.notices import NAMES
 from booper.dashboard.visit import Page, Visit
 from booper.errors import BooperError, Conflict, NotFound
 from booper.wire.timestamps import precise
@@ -39,7 +37,7 @@ async def change_ticked(visit: Visit) -> Response:
     numbers = list(dict.fromkeys(form.getlist("job")))[:MAX_TICKED]
     back = form.get("back", "/jobs")
     if not numbers:
-        return _back(visit, back, notice="none-ticked")
+        return visit.go_back(back, "none-ticked")
     async with TaskGroup() as group:
         tasks = [group.create_task(_change_one(visit, action, number)) for number in numbers]
     outcomes = Counter[str | None]()
@@ -49,7 +47,7 @@ async def change_ticked(visit: Visit) -> Response:
             raise outcome
         outcomes[outcome] += 1
     kept = [f"{reason}:{number}" for reason, number in outcomes.items() if reason is not None]
-    return _back(visit, back, notice=action.notice, changed=outcomes[None], kept=sorted(kept))
+    return visit.go_back(back, action.notice, changed=outcomes[None], kept=sorted(kept))
 
 
 async def _change_one(visit: Visit, action: Action, number: str) -> str | BooperError | None:
@@ -129,18 +127,6 @@ def _value(name: str, texts: Sequence[str]) -> object:
 def _number(text: str) -> int:
     """Return a number that a form brings back as it was given, 0 if it is none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 19 else 0
-
-
-def _back(visit: Visit, following: str, **query: object) -> Response:
-    """Return a response that leads to where a form was, with a notice in place of an older one."""
-    path, _, text = following.partition("?")
-    pairs = [(name, value) for name, value in parse_qsl(text) if name not in NAMES]
-    given = [(name, each) for name, value in query.items() for each in _each(value)]
-    return visit.go(visit.links.back(f"{path}?{urlencode([*pairs, *given])}"))
-
-
-def _each(value: object) -> Sequence[object]:
-    return value if isinstance(value, list) else [value]
 
 
 PAGES = (

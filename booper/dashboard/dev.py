@@ -5,7 +5,6 @@ These pages are there if the API has the operations of development, which no oth
 
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode
 
 from starlette.responses import Response
 
@@ -36,7 +35,7 @@ async def move(visit: Visit) -> Response:
         await visit.send("POST", CLOCK, _move(form))
     except (InvalidRequest, Conflict) as error:
         return await _clock_page(visit, error, form)
-    return _back(visit, form.get("next", "/clock"), _NOTICES.get(frozen, "clock-moved"))
+    return visit.go_back(form.get("next", "/clock"), _NOTICES.get(frozen, "clock-moved"))
 
 
 async def reset(visit: Visit) -> Response:
@@ -75,13 +74,6 @@ def _move(form: Mapping[str, str]) -> Mapping[str, Any]:
     }
     name = next(iter(given), None)
     return {name: given[name]} if name else {}
-
-
-def _back(visit: Visit, following: str, notice: str) -> Response:
-    """Return a response that leads to where a button was, with a notice."""
-    path, _, query = following.partition("?")
-    pairs = [pair for pair in parse_qsl(query) if pair[0] != "notice"]
-    return visit.go(visit.links.back(f"{path}?{urlencode([*pairs, ('notice', notice)])}"))
 
 
 async def _clock_page(

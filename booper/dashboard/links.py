@@ -1,7 +1,7 @@
 """Links: where pages, forms and static files are, wherever the dashboard is mounted."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -20,7 +20,7 @@ class Links(msgspec.Struct, frozen=True):
 
     def to(self, path: str, **query: object) -> str:
         """Return a link to a path of the dashboard; of the query, what is empty is left out."""
-        pairs = list(_pairs(query))
+        pairs = list(pairs_of(query))
         target = self.base + quote(path, _CHARACTERS)
         return f"{target}?{urlencode(pairs)}" if pairs else target
 
@@ -31,7 +31,8 @@ class Links(msgspec.Struct, frozen=True):
         return self.base + quote(following, f"{_CHARACTERS}?%#[]")
 
 
-def _pairs(query: dict[str, object]) -> Iterable[tuple[str, str]]:
+def pairs_of(query: Mapping[str, object]) -> Iterable[tuple[str, str]]:
+    """Yield the pairs of a query: of a list one for each item, of what is empty none."""
     for name, value in query.items():
         values = value if isinstance(value, list | tuple) else [value]
         for each in values:

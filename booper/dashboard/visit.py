@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 from starlette.datastructures import QueryParams
@@ -15,8 +15,8 @@ from booper.api.access import ANYBODY, Access
 from booper.api.bodies import FORM, media_type, read_body
 from booper.api.services import Services
 from booper.dashboard.api import Api, Query
-from booper.dashboard.links import Links
-from booper.dashboard.notices import notice_of
+from booper.dashboard.links import Links, pairs_of
+from booper.dashboard.notices import NAMES, notice_of
 from booper.dashboard.sessions import Viewer
 from booper.errors import MalformedBody, Unauthenticated, UnsupportedMediaType
 from booper.wire.timestamps import precise
@@ -112,6 +112,16 @@ class Visit(msgspec.Struct, frozen=True):
     def go(self, link: str) -> Response:
         """Return a response that leads to a link."""
         return Response(status_code=303, headers={"Location": link})
+
+    def go_back(self, following: str, notice: str, **query: object) -> Response:
+        """Return a response that leads to where a form was, with a notice in place of an older one.
+
+        That came with the form, so it is Home if it is no path of the dashboard.
+        """
+        path, _, text = following.partition("?")
+        kept = [pair for pair in parse_qsl(text) if pair[0] not in NAMES]
+        given = urlencode([*kept, *pairs_of({"notice": notice, **query})])
+        return self.go(self.links.back(f"{path}?{given}"))
 
     async def form(self) -> Mapping[str, str]:
         """Return the fields of a form; of one that is repeated the last counts.
