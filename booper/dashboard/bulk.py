@@ -21,7 +21,7 @@ from booper.dashboard.bulk_words import (
 )
 from booper.dashboard.jobs import FILTERS
 from booper.dashboard.visit import Page, Visit
-from booper.errors import BooperError, Conflict, NotFound
+from booper.errors import BooperError, Conflict, FieldError, InvalidRequest, NotFound
 from booper.wire.timestamps import precise
 
 MAX_TICKED: Final = 100
@@ -34,7 +34,10 @@ async def change_ticked(visit: Visit) -> Response:
     """Do something to each job that is ticked, and say what became of them."""
     form = await visit.form_lists()
     action = action_of(form.get("action", ""))
-    numbers = list(dict.fromkeys(form.getlist("job")))[:MAX_TICKED]
+    numbers = list(dict.fromkeys(form.getlist("job")))
+    if len(numbers) > MAX_TICKED:
+        detail = f"expected at most {MAX_TICKED} ticked jobs, got {len(numbers)}"
+        raise InvalidRequest([FieldError("/job", detail)])
     back = form.get("back", "/jobs")
     if not numbers:
         return visit.go_back(back, "none-ticked")

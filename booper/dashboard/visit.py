@@ -12,7 +12,7 @@ from starlette.types import Receive
 from starlette.types import Scope as ASGIScope
 
 from booper.api.access import ANYBODY, Access
-from booper.api.bodies import FORM, media_type, read_body
+from booper.api.bodies import FORM, JSON, media_type, read_body
 from booper.api.services import Services
 from booper.dashboard.api import Api, Query
 from booper.dashboard.links import Links, pairs_of
@@ -139,11 +139,13 @@ class Visit(msgspec.Struct, frozen=True):
         """Return the names and values of a form's fields in their order. Raises: as `form`."""
         body = await read_body(self, self.services.max_body_bytes)
         if body and media_type(self) != FORM:
-            raise UnsupportedMediaType(f"expected {FORM}")
+            raise UnsupportedMediaType(f"expected a form, {FORM}, got {JSON}")
         try:
             pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS)
         except ValueError as error:
-            raise MalformedBody(f"the form cannot be read: {error}") from error
+            raise MalformedBody(
+                f"expected a form in UTF-8 of at most {MAX_FORM_FIELDS:,} fields: {error}"
+            ) from error
         return [(name, value.replace("\r\n", "\n")) for name, value in pairs]
 
 

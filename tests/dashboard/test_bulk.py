@@ -118,6 +118,18 @@ async def test_what_is_ticked_is_changed_and_the_rest_has_a_reason(
     assert await states(api, other) == ["scheduled"]
 
 
+async def test_more_than_are_on_a_page_are_not_changed_in_part(browser: Browser, api: Api) -> None:
+    """All of those that are ticked or none."""
+    job_id = await api.create_id(schedule_in=60)
+    ticks = [("job", str(number)) for number in range(job_id, job_id + 101)]
+    content = urlencode([("action", "cancel"), *ticks]).encode()
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    response = await browser.submit("/jobs/selected", content=content, headers=headers)
+    assert response.status_code == 422
+    assert "expected at most 100 ticked jobs, got 101" in response.text
+    assert await states(api, job_id) == ["scheduled"]
+
+
 async def test_a_job_whose_key_another_has_is_not_sent_again(browser: Browser, api: Api) -> None:
     """It says so, and the others are."""
     first = await api.create_id(schedule_in=60, idempotency_key="k")

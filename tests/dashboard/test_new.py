@@ -246,6 +246,23 @@ async def test_what_is_missing_or_wrong_is_said(
     assert await api.read("/api/jobs") == []
 
 
+@pytest.mark.parametrize(
+    ("content", "kind", "status", "said"),
+    [
+        (b"{}", "application/json", 415, "expected a form, application/x-www-form-urlencoded, got"),
+        (b"url=\xff", "application/x-www-form-urlencoded", 400, "expected a form in UTF-8"),
+        (b"a&" * 2_001, "application/x-www-form-urlencoded", 400, "of at most 2,000 fields"),
+    ],
+)
+async def test_what_is_no_form_is_refused_with_what_would_be_one(
+    page: Browser, content: bytes, kind: str, status: int, said: str
+) -> None:
+    """Whoever writes a program against the pages is told what they take."""
+    response = await page.submit("/new", content=content, headers={"Content-Type": kind})
+    assert response.status_code == status
+    assert said in response.text
+
+
 async def test_a_form_that_lacks_fields_is_one_with_empty_fields(page: Browser, api: Api) -> None:
     """As programs send it."""
     response = await page.submit("/new", {"url": URL})
