@@ -16,6 +16,7 @@ from booper.config import Config
 from booper.errors import TooManyRequests
 from tests.conftest import KEY
 from tests.support.api import Api
+from tests.support.dashboard import Browser
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
@@ -99,14 +100,20 @@ def test_no_rhythm_gets_more_than_the_rate(rate: float, burst: int, gaps: list[f
 
 
 @pytest.fixture
-async def strict(config: Config, clock: VirtualClock, target: FakeTarget) -> AsyncIterator[Api]:
-    """Serve an API that lets each key in twice, and then once in 1,000 seconds."""
+async def limited(config: Config, clock: VirtualClock, target: FakeTarget) -> AsyncIterator[Booper]:
+    """Run a booper that lets each key in twice, and then once in 1,000 seconds."""
     server = msgspec.structs.replace(config.server, rate_limit=0.001, rate_burst=2)
     limited = msgspec.structs.replace(config, server=server)
-    async with (
-        Booper(limited, api_key=KEY, clock=clock, random=Random(1), transport=target) as booper,
-        Api(booper.asgi) as client,
-    ):
+    async with Booper(
+        limited, api_key=KEY, clock=clock, random=Random(1), transport=target
+    ) as booper:
+        yield booper
+
+
+@pytest.fixture
+async def strict(limited: Booper) -> AsyncIterator[Api]:
+    """Serve its API."""
+    async with Api(limited.asgi) as client:
         yield client
 
 
@@ -120,6 +127,22 @@ async def test_a_key_that_asks_too_often_is_429(strict: Api) -> None:
     assert response.status_code == 429
     assert response.headers["content-type"] == "application/problem+json"
     assert 999 <= int(response.headers["retry-after"]) <= 1_000
+
+
+async def test_pages_count_for_the_key_of_their_session(limited: Booper, strict: Api) -> None:
+    """What can be done by the API alone within the rate cannot be done by pages beyond it."""
+    async with Browser(limited.asgi) as browser:
+        await browser.sign_in(KEY)
+        assert (await browser.get("/schedules")).status_code == 200
+        assert (await browser.submit("/new", {"url": "https://target.test/"})).status_code == 303
+        response = await browser.submit("/new", {"url": "https://target.test/"})
+        assert response.status_code == 429
+        assert 999 <= int(response.headers["retry-after"]) <= 1_000
+        assert "this key may make 0.001 requests a second" in response.text
+        headers = {"Authorization": f"Bearer {KEY}"}
+        assert (await strict.get("/api/jobs", headers=headers)).status_code == 429
+        assert (await browser.get("/docs")).status_code == 200
+        assert (await browser.submit("/sign-out")).status_code == 303
 
 
 async def test_what_needs_no_key_and_wrong_keys_are_not_counted(
