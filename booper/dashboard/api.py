@@ -13,7 +13,7 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 from starlette.types import Message, Scope
 
-from booper.api.access import Principal, check_scope
+from booper.api.access import Access, Principal, check_scope
 from booper.api.call import NO_QUERY, Call
 from booper.api.dispatch import Routes
 from booper.api.memory import Share
@@ -22,8 +22,9 @@ from booper.api.problems import ProblemResponse
 from booper.api.query import check_query
 from booper.api.request_counts import Route
 from booper.api.services import Services
-from booper.errors import BooperError, Forbidden, UnknownPath
+from booper.errors import BooperError, Forbidden, Unauthenticated, UnknownPath
 from booper.model import exact
+from booper.wire.job import job_resource
 
 Query = Mapping[str, object]
 
@@ -44,6 +45,19 @@ class Api:
     async def read(self, principal: Principal, path: str, query: Query | None = None) -> bytes:
         """Return the text of the JSON at a path, as the API writes it. Raises: BooperError."""
         return bytes((await self._call(principal, "GET", path, query or {}, b"")).body)
+
+    async def brief_jobs(self, principal: Principal, numbers: Sequence[int]) -> Any:
+        """Return those of a user's jobs that have these numbers, as a brief list has them.
+
+        No program needs them: it asks for a list. Raises: BooperError.
+        """
+        check_scope(principal.scope, Access.READ)
+        if principal.user_id is None:
+            raise Unauthenticated("sign in to see jobs")
+        services, now = self.services, self.services.clock.now()
+        found = await services.store.jobs.brief(principal.user_id, numbers)
+        shown = [job_resource(job, now, services.redaction) for job in found]
+        return decoded(msgspec.json.encode(shown))
 
     async def send(
         self,

@@ -1,7 +1,7 @@
 """The list of jobs: the API's filters in the address bar, and pages in both directions."""
 
+import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,10 +12,11 @@ from booper.api.access import Access
 from booper.api.paging import cursor_behind, order_words
 from booper.dashboard.bulk_words import ACTIONS
 from booper.dashboard.visit import Page, Visit
-from booper.errors import FieldError, InvalidRequest, NotFound
+from booper.errors import FieldError, InvalidRequest
 from booper.model.job import State
 
 LIMIT: Final = 50
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
 FILTERS: Final = (
     "state",
     "text",
@@ -137,11 +138,9 @@ async def _others(visit: Visit, jobs: Sequence[Any]) -> Sequence[Any] | None:
     shown = visit.query.get("shown")
     if shown is None:
         return None
-    listed, found = {str(job["job_id"]) for job in jobs}, list[Any]()
-    for number in shown.split(",")[:LIMIT]:
-        if number.isdigit() and number not in listed:
-            with suppress(NotFound):  # it was deleted
-                found.append((await visit.get(f"/api/jobs/{number}"))["data"])
+    listed = {job["job_id"] for job in jobs}
+    numbers = {int(text) for text in shown.split(",")[:LIMIT] if _NUMBER.fullmatch(text)}
+    found: Sequence[Any] = await visit.brief_jobs(sorted(numbers - listed))
     return found
 
 

@@ -1,6 +1,6 @@
 """One request to a page, as its handler sees it; and the declaration of a page."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
@@ -70,6 +70,10 @@ class Visit(msgspec.Struct, frozen=True):
     async def get(self, path: str, query: Query | None = None) -> Any:
         """Return the JSON at a path of the API. Raises: BooperError, as the API would respond."""
         return await self.api.get(self.signed_in.principal, path, query)
+
+    async def brief_jobs(self, numbers: Sequence[int]) -> Any:
+        """Return those of the user's jobs that have these numbers, as a brief list has them."""
+        return await self.api.brief_jobs(self.signed_in.principal, numbers)
 
     async def read(self, path: str, query: Query | None = None) -> bytes:
         """Return the text of the JSON at a path of the API. Raises: BooperError."""

@@ -70,6 +70,9 @@ class Jobs(Protocol):
     async def get(self, user_id: UUID, ref: JobRef) -> Job:
         """Return a user's job. Raises: NotFound."""
 
+    async def brief(self, user_id: UUID, numbers: Sequence[int]) -> Sequence[Job]:
+        """Return those of a user's jobs that have these numbers, as a brief list has them."""
+
     async def list(
         self,
         user_id: UUID,

@@ -223,6 +223,28 @@ async def test_times_are_in_utc_and_have_their_exact_value(
     assert "2030-01-01 12:01:00" in seen.text
 
 
+async def test_what_an_open_page_shows_is_read_again(
+    booper: Booper, browser: Browser, api: Api, admin: Api
+) -> None:
+    """If the list does not have it now: by its number, in its state, without what it sends.
+
+    What is not there, of another user or no number is left out.
+    """
+    sent = await api.create_id(method="post", body="x" * (1 << 19))
+    await booper.wait_idle()
+    waiting = await api.create_id(schedule_in=60)
+    key = (await admin.act("/api/keys", {"name": "b", "scope": "write", "user": "bob"}))["key"]
+    async with Api(booper.asgi, key) as bob:
+        theirs = await bob.create_id(schedule_in=60)
+    shown = f"{sent},{waiting},{theirs},{sent},999999,{'9' * 30},-1,0,x,\u00b2,,"
+    response = await browser.get("/jobs", params={"state": "scheduled", "shown": shown})
+    assert response.status_code == 200
+    seen = Seen(response.text)
+    assert seen.values("tr", "id") == [f"job-{waiting}", f"job-{sent}"]
+    assert "completed" in seen.inside("others")
+    assert len(response.content) <= 60_000
+
+
 async def test_jobs_are_searched_by_a_text(browser: Browser, api: Api) -> None:
     """The field keeps it, the buttons for all that match mean it too, and other filters stay."""
     hit = await api.create_id(name='50% "off"', tags=["a"], schedule_in=60)

@@ -107,6 +107,27 @@ async def test_no_statement_of_a_page_scans(
     assert scans(Traced.statements, Path(config.database.path)) == []
 
 
+async def test_what_an_open_page_shows_is_one_statement(
+    booper: Booper, browser: Browser, api: Api, config: Config
+) -> None:
+    """However many jobs it shows that the list does not have now."""
+    numbers = [await api.create_id(schedule_in=3600) for _ in range(50)]
+    await browser.sign_in(KEY)
+    query = "/jobs?tag=none&shown="
+    run = [
+        await statements_of(browser, query + shown) for shown in ("", ",".join(map(str, numbers)))
+    ]
+    assert len(run[1] - run[0]) == 1
+    assert scans(run[1], Path(config.database.path)) == []
+
+
+async def statements_of(browser: Browser, path: str) -> set[str]:
+    """Return the statements of a page."""
+    Traced.statements.clear()
+    assert (await browser.get(path)).status_code == 200
+    return set(Traced.statements)
+
+
 @pytest.mark.parametrize(
     "statement",
     [

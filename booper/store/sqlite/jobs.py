@@ -92,6 +92,11 @@ class SQLiteJobs:
         """Return a user's job. Raises: NotFound."""
         return await self._reader.run(lambda opened: opened.jobs.get(user_id, ref))
 
+    async def brief(self, user_id: UUID, numbers: Sequence[int]) -> Sequence[Job]:
+        """Return those of a user's jobs that have these numbers, without what they send."""
+        found = await self._reader.run(lambda opened: fetch_brief(opened, numbers))
+        return [job for job in found if job.user_id == user_id]
+
     async def list(
         self,
         user_id: UUID,
