@@ -47,6 +47,14 @@ _OF_WAYS: Final[Mapping[str, Sequence[str]]] = {
     "every": ("repeat_every", *_OF_ALL_SCHEDULES),
     "cron": ("cron", *_OF_ALL_SCHEDULES),
 }
+_NEEDED: Final[Mapping[str, tuple[str, str]]] = {
+    "in": ("schedule_in", "30 minutes"),
+    "at": ("scheduled_at", "2030-01-31 09:00"),
+    "every": ("repeat_every", "5 minutes"),
+    "cron": ("cron", "0 9 * * MON-FRI"),
+}
+"""The field that a way needs, and an example of it."""
+
 OF_TIME: Final = frozenset(name for names in _OF_WAYS.values() for name in names)
 """The fields that say when."""
 
@@ -164,15 +172,15 @@ def _numbers(text: str) -> list[Any]:
 
 def _missing(typed: Typed, fields: Mapping[str, Any]) -> Iterable[FieldError]:
     """Yield what the chosen way needs and does not have."""
-    needed = {"in": "schedule_in", "at": "scheduled_at", "every": "repeat_every", "cron": "cron"}
     way = typed["when"]
-    if way != "now" and way not in needed:
+    name, example = _NEEDED.get(way, ("", ""))
+    if way != "now" and not name:
         expected = ", ".join(name for name, _ in WAYS)
         yield FieldError("/when", f"expected one of {expected}, got {way[:40]!r}")
-    elif way != "now" and not typed[needed[way]].strip():
-        yield FieldError(pointer_to("", needed[way]), "say when")
+    elif name and not typed[name].strip():
+        yield FieldError(pointer_to("", name), f"is required; write for example {example}")
     if "url" not in fields:
-        yield FieldError("/url", "say where the request goes")
+        yield FieldError("/url", "is required; it begins with https://")
 
 
 def _hidden(typed: Typed, fields: Mapping[str, Any]) -> Iterable[FieldError]:
@@ -180,7 +188,7 @@ def _hidden(typed: Typed, fields: Mapping[str, Any]) -> Iterable[FieldError]:
     headers = fields.get("headers", {})
     for name, value in headers.items():
         if value == REDACTED and not typed["from"]:
-            yield FieldError(pointer_to("/headers", name), "its value is hidden; give it")
+            yield FieldError(pointer_to("/headers", name), "its value is hidden; write it again")
 
 
 def _write(name: str, value: Any) -> str:

@@ -263,6 +263,17 @@ async def test_what_is_no_form_is_refused_with_what_would_be_one(
     assert said in response.text
 
 
+@pytest.mark.parametrize("when", ["in", "at", "every", "cron"])
+async def test_the_example_of_what_is_missing_is_taken(page: Browser, when: str) -> None:
+    """Whoever types what an error proposes has a job."""
+    name = {"in": "schedule_in", "at": "scheduled_at", "every": "repeat_every"}.get(when, when)
+    seen = Seen((await page.submit("/new", form(when=when))).text)
+    said, _, example = seen.inside(f"e-{name}-1").partition(" for example ")
+    assert said == "is required; write"
+    response = await page.submit("/new", form(**{"when": when, name: example}))
+    assert response.status_code == 303, example
+
+
 async def test_a_form_that_lacks_fields_is_one_with_empty_fields(page: Browser, api: Api) -> None:
     """As programs send it."""
     response = await page.submit("/new", {"url": URL})
@@ -298,7 +309,7 @@ async def test_check_shows_times_while_the_rest_is_not_there_yet(page: Browser) 
     response = await page.submit("/new/check", form(url="", when="cron", cron="0 0 1 * *"))
     seen = Seen(response.text)
     assert "2030-02-01T00:00:00.000000Z" in seen.values("time", "datetime")
-    assert "Not yet: url: say where the request goes" in seen.text
+    assert "Not yet: url: is required; it begins with https://" in seen.text
     assert "example.com/" not in seen.inside("result")
 
 

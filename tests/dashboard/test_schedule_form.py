@@ -174,7 +174,7 @@ async def test_hidden_values_are_not_sent_elsewhere(page: Browser, api: Api) -> 
     headers = typed["headers"].replace("one", "two")
     response = await page.submit(f"{path}/change", {**typed, "headers": headers})
     assert response.status_code == 422
-    assert "its value is hidden; give it" in Seen(response.text).text
+    assert "its value is hidden; write it again" in Seen(response.text).text
     assert (await args_of(api, path))["url"] == URL
     response = await page.submit(f"{path}/change", {**typed, "url": f"{URL}/elsewhere"})
     assert response.status_code == 303
