@@ -28,7 +28,7 @@ async def reset(walker: Walker) -> None:
     await go(walker, "Clock")
     await walker.unfold("Forget everything")
     await walker.press("Forget it now")
-    await walker.read("Everything is forgotten")
+    await walker.read("All jobs, schedules, logs and keys are deleted.")
 
 
 async def move(walker: Walker) -> None:
@@ -37,7 +37,7 @@ async def move(walker: Walker) -> None:
         await walker.site.api.create_id(url=TARGET, name=f"walked {n}", schedule_in=[n, "hours"])
     await walker.type("By", "1 hour")
     await walker.press("Advance")
-    await walker.read("The clock is moved.")
+    await walker.read("The clock was moved.")
     await walker.row("200").wait_for()
     await walker.type("To", "2030-01-01 14:00")
     await walker.press("Set")

@@ -71,7 +71,7 @@ async def paste_curl(visitor: Visitor) -> None:
 async def make_key(visitor: Visitor) -> None:
     """Make a key, which is shown once."""
     await visitor.page.get_by_label("Name of the new key").fill("ci")
-    await visitor.page.get_by_role("button", name="Make a key").click()
+    await visitor.page.get_by_role("button", name="Create a key").click()
     await visitor.page.get_by_text("It is not shown again.").wait_for()
 
 

@@ -13,7 +13,7 @@ SUBMIT = """(button) => button.form.dispatchEvent(
   new SubmitEvent("submit", { bubbles: true, cancelable: true, submitter: button }))"""
 
 
-@pytest.mark.parametrize(("path", "name"), [("/new", "Create"), ("/keys", "Make a key")])
+@pytest.mark.parametrize(("path", "name"), [("/new", "Create"), ("/keys", "Create a key")])
 async def test_a_form_is_not_sent_twice(
     chromium: Chromium, config: Config, path: str, name: str
 ) -> None:

@@ -54,7 +54,7 @@ async def test_origins_show_what_the_api_has(
     assert f"{MAX_FAILURES} failures; next probe 2030-01-01 12:00:01" in text
     response = await browser.submit("/origins/reset", {"target": "https://down.test"})
     seen = await browser.see(response.headers["location"])
-    assert "Requests to it are sent again." in seen.text
+    assert "The breaker is reset: requests to this origin are sent again." in seen.text
     assert "breaker open" not in seen.text
 
 
@@ -63,7 +63,7 @@ async def test_targets_are_paused_and_resumed(browser: Browser, admin: Api, name
     """Whichever way a target can be named; the page has the button for the way back."""
     response = await browser.submit("/origins/pause", {"target": f" {named} "})
     seen = await browser.see(response.headers["location"])
-    assert "Requests to it are paused." in seen.text
+    assert "Requests to this target are paused." in seen.text
     assert [pause["target"] for pause in await admin.read("/api/pauses")] == [named]
     assert seen.values("input", "value") == ["", named]
     response = await browser.submit("/origins/resume", {"target": named})

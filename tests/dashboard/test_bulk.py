@@ -153,7 +153,7 @@ async def test_a_change_leads_back_to_the_list_as_it_was(browser: Browser, api: 
     assert seen.values("tr", "id") == [f"job-{number}" for number in reversed(numbers[1:])]
     [back] = [value for name, value in fields(seen) if name == "back"]
     seen = await ticked(browser, "run", back=back)
-    assert "no job is ticked" in seen.text
+    assert "tick at least one job" in seen.text
     assert "1 job is" not in seen.text
     for elsewhere in ("https://elsewhere.test/", "//elsewhere.test/jobs", "/\\elsewhere.test"):
         pairs = {"back": elsewhere, "action": "run"}

@@ -126,7 +126,7 @@ async def test_the_clock_is_moved(
     assert response.headers["location"] == "/jobs?state=scheduled&tag=a%26b&notice=clock-moved"
     assert (await dev.read("/api/dev/clock"))["now"] == now
     seen = await page.see(response.headers["location"])
-    assert "The clock is moved." in seen.text
+    assert "The clock was moved." in seen.text
     is_over = now >= "2030-01-01T14:00:00.000000Z"
     assert (await dev.job(job_id))["state"] == ("completed" if is_over else "scheduled")
 
