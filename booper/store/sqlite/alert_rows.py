@@ -15,7 +15,7 @@ from booper.store.sqlite.values import Row, loaded, loaded_or_none, stored, stor
 INCIDENT_COLUMNS: Final = "kind, job_id, schedule_id, name, origin, tags, reason, count"
 APPEND: Final = f"""
 INSERT INTO incidents ({INCIDENT_COLUMNS})
-SELECT * FROM (VALUES {{rows}}) WHERE column1 IS NOT NULL
+SELECT * FROM (VALUES {{rows}}) WHERE column1 <> 0
 """
 
 ALERT_COLUMNS: Final = (
@@ -24,7 +24,7 @@ ALERT_COLUMNS: Final = (
 )
 PUT: Final = f"""
 INSERT OR REPLACE INTO alerts ({ALERT_COLUMNS})
-SELECT * FROM (VALUES {{rows}}) WHERE column1 IS NOT NULL
+SELECT * FROM (VALUES {{rows}}) WHERE column1 <> 0
 """
 
 

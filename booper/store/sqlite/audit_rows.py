@@ -15,7 +15,7 @@ VALUES (:at, :key_id, :user_id, :action, :kind, :object, 0, :detail)
 
 INSERT_JOBS: Final = """
 INSERT OR IGNORE INTO audit_jobs (job_id, audit_id)
-SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
+SELECT * FROM (VALUES {rows}) WHERE column1 <> 0
 """
 
 COUNT: Final = "UPDATE audit SET jobs = jobs + :count WHERE id = :id"

@@ -42,12 +42,12 @@ INSERT = """
 INSERT INTO jobs (uuid, user_id, kind, schedule_id, parent_id, idempotency_key, key_until,
     keep_for, name, description, origin, path, args, max_attempts, inserted_at, scheduled_at,
     planned_at, state, attempt, interruptions)
-SELECT *, 'scheduled', 0, 0 FROM (VALUES {rows}) WHERE column1 IS NOT NULL
+SELECT *, 'scheduled', 0, 0 FROM (VALUES {rows}) WHERE column1 <> 0
 """
 
 INSERT_TAG = """
 INSERT OR IGNORE INTO job_tags (tag, job_id)
-SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
+SELECT * FROM (VALUES {rows}) WHERE column1 <> 0
 """
 
 DELETE_TAGS = "DELETE FROM job_tags WHERE job_id = :job_id"

@@ -21,7 +21,7 @@ TOGETHER = {RESPONSE: "worker.http.answered", ERROR: "worker.http.failed"}
 
 INSERT = """
 INSERT INTO logs (id, user_id, job_id, kind, event, inserted_at, payload, request, requested_at)
-SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
+SELECT * FROM (VALUES {rows}) WHERE column1 <> 0
 """
 
 SIZES = """

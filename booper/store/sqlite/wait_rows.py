@@ -11,7 +11,7 @@ from booper.store.sqlite.values import stored
 # An attempt that is released begins again under the same number.
 ADD: Final = """
 INSERT OR REPLACE INTO waits (job_id, attempt, reason, target, since, until)
-SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
+SELECT * FROM (VALUES {rows}) WHERE column1 <> 0
 """
 
 

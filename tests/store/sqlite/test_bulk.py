@@ -22,9 +22,9 @@ COUNTS = [0, 1, 2, 3, 63, 64, 65, 127, 1_000]
 @pytest.mark.parametrize("count", COUNTS)
 def test_every_row_is_written_once_and_counted(connection: sqlite3.Connection, count: int) -> None:
     """No size of the parts leaves a row out or writes one twice (which the key would refuse)."""
-    rows = [(number, f"n{number}") for number in range(count)]
+    rows = [(number, f"n{number}") for number in range(1, count + 1)]
     insert = """
-    INSERT INTO numbers (number, name) SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
+    INSERT INTO numbers (number, name) SELECT * FROM (VALUES {rows}) WHERE column1 <> 0
     """
     assert bulk.execute(connection, insert, rows) == count
     found = connection.execute("SELECT number, name FROM numbers ORDER BY number").fetchall()
@@ -51,7 +51,7 @@ def test_each_row_is_told_its_number(connection: sqlite3.Connection, count: int)
     """
     connection.execute("INSERT INTO notes (id, text) VALUES (7, 'gone')")
     connection.execute("DELETE FROM notes")
-    insert = "INSERT INTO notes (text) SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL"
+    insert = "INSERT INTO notes (text) SELECT * FROM (VALUES {rows}) WHERE column1 <> 0"
     numbers = bulk.insert(connection, insert, [(f"n{number}",) for number in range(8, 8 + count)])
     found = connection.execute("SELECT id, text FROM notes ORDER BY id").fetchall()
     assert found == [(number, f"n{number}") for number in numbers]
