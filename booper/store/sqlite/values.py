@@ -44,6 +44,7 @@ def stored_span(span: timedelta | None) -> int | None:
     return None if span is None else span // _MICROSECOND
 
 
+@lru_cache(maxsize=1024)  # jobs that were created together, or are due at one time
 def loaded(microseconds: int) -> datetime:
     """Turn stored microseconds into an aware UTC time."""
     return EPOCH + timedelta(microseconds=microseconds)
