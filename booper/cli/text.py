@@ -67,7 +67,7 @@ def json_text(encoded: bytes) -> str:
 def ascii_json(encoded: bytes) -> str:
     """Return JSON of one line as ASCII, for a stream of any encoding."""
     text = encoded.decode()
-    if text.isascii() and text.isprintable():
+    if text.isascii() and "\x7f" not in text:  # JSON has no other control characters
         return text
     return _NOT_ASCII.sub(lambda found: _json_escape(found[0]), text)
 
