@@ -50,11 +50,11 @@ def encode_request(
         lines.insert(1, b"Host: " + host.encode())
     if body or method in METHODS_WITH_BODY:
         lines.append(b"Content-Length: %d" % len(body))
-    head = b"\r\n".join(lines)
-    # All at once: a value that breaks out shows in how many there are.
-    if not head.count(b"\r") == head.count(b"\n") == len(lines) - 1 or b"\0" in head:
+    head = b"\r\n".join((*lines, b"", b""))
+    # All at once: a CR or LF too many shows in how many lines there are.
+    if len(head.splitlines()) != len(lines) + 1 or b"\0" in head:
         raise _broken(headers, host)
-    return b"%b\r\n\r\n%b" % (head, body), keep_alive
+    return head + body, keep_alive
 
 
 def _broken(headers: Headers, host: str) -> UnsendableRequest:

@@ -163,6 +163,20 @@ async def test_a_header_that_breaks_out_is_refused(name: bytes, value: bytes) ->
         encode_request("GET", "/", "h", headers, b"")
 
 
+@pytest.mark.parametrize("text", ["\r", "\n", "\r\n", "\n\r", "\r\r", "\0"])
+@pytest.mark.parametrize("around", ["{}", "{}v", "v{}", "v{}v", "v{}X: y", "{}{}", "v{}X: y{}"])
+@pytest.mark.parametrize("content", [b"", b"body"])
+@pytest.mark.parametrize("is_last", [True, False])
+def test_no_break_is_sent_wherever_a_value_has_it(
+    text: str, around: str, content: bytes, is_last: bool
+) -> None:
+    """A break is seen at each end of a value, and where the head ends with it."""
+    header = (b"X-A", around.format(text, text).encode())
+    headers = [(b"X-B", b"b"), header] if is_last else [header, (b"X-B", b"b")]
+    with pytest.raises(UnsendableRequest, match="X-A"):
+        encode_request("GET", "/", "h", headers, content)
+
+
 @pytest.mark.parametrize("method", ["GET / HTTP/1.1\r\nX: y", "A B", "", "É"])
 async def test_a_method_that_breaks_out_is_refused(method: str) -> None:
     """A method is a token (RFC 9110 §9.1)."""
