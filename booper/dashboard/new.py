@@ -41,6 +41,8 @@ from booper.wire.redaction import REDACTED
 _SOMEWHERE: Final = "https://example.com/"
 """Stands for a URL that is not there yet, where only times are asked for."""
 
+MAX_CODE_BODY: Final = 100_000
+"""How many characters a body may have to be written as programs, in each of three languages."""
 
 ADVANCED: Final = tuple(
     name
@@ -208,7 +210,7 @@ def _page(
         wrong=wrong,
         refused=str(refusal.error) if refusal and not errors else None,
         checked=checked,
-        codes=codes_of(shown, visit.own_url),
+        codes=codes_of(shown, visit.own_url) if len(typed["body"]) <= MAX_CODE_BODY else None,
         methods=[(name, name.upper()) for name in METHODS],
         ways=WAYS,
         create_fields=CREATE_FIELDS,

@@ -425,6 +425,15 @@ async def test_the_page_has_the_programs_of_what_is_typed(page: Browser) -> None
     assert KEY not in response.text
 
 
+async def test_a_long_body_is_not_written_as_programs(page: Browser) -> None:
+    """The page has what was typed, once, and the first part of what is sent."""
+    body = f"[{','.join(['1.5'] * 50_000)}]"
+    response = await page.submit("/new/check", form(body=body))
+    assert body in response.text
+    assert "The body is too long to be written as a program." in response.text
+    assert len(response.text) < len(body) + 60_000
+
+
 def test_style_script_and_icons_are_small() -> None:
     """Together at most 60 KB, of which one page loads all."""
     assert sum(len(each.content) for each in static_files().values()) <= 60 << 10
