@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 from markupsafe import Markup, escape
 
+from booper.model.duration import duration_in_words
 from booper.model.timezones import zone as zone_of
 
 # Control characters but tab and line feed, what turns the direction of text, what has no width, and
@@ -18,7 +19,6 @@ _HIDDEN: Final = re.compile(
     "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
-_UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _SIZES: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -87,16 +87,8 @@ def grouped(value: Any) -> str:
 
 
 def spell_duration(seconds: Any) -> str:
-    """Return a duration in its two largest units: `3 d`, `1 h 30 min`, `0.25 s`."""
-    length = timedelta(seconds=number(seconds)).total_seconds()
-    if length < 10:
-        return f"{length:.3g} s"
-    left, parts = round(length), list[str]()
-    for unit, size in _UNITS:
-        amount, left = divmod(left, size)
-        if amount:
-            parts.append(f"{amount:,} {unit}")
-    return " ".join(parts[:2])
+    """Return a duration of the API in words."""
+    return duration_in_words(timedelta(seconds=number(seconds)))
 
 
 def milliseconds(value: Any) -> str:

@@ -16,8 +16,9 @@ import msgspec
 
 from booper.clock import Clock, monotonic
 from booper.dev.bench import Watcher
-from booper.dev.entries import Entry, created, reported, settled, spelled, waiting
+from booper.dev.entries import Entry, created, reported, settled, waiting
 from booper.dev.layout import columns, shorten, wrap
+from booper.model.duration import duration_in_words
 from booper.model.job import OWN_KINDS, Attempt, Job, Outcome, Request
 from booper.travel import Journey, ran
 
@@ -107,7 +108,7 @@ class Console(Watcher):
         states = ", ".join(f"{count:,} {state}" for state, count in journey.states.items())
         count = f"{journey.count:,} attempt{'' if journey.count == 1 else 's'}"
         attempts = f"{count}: {states}" if states else "nothing was due"
-        went = f"{spelled(moved)} on" if moved else "the clock did not move"
+        went = f"{duration_in_words(moved)} on" if moved else "the clock did not move"
         self.say(f"it is {_whole(journey.ended_at)}", went, attempts)
 
     def told_time(self, *, is_frozen: bool) -> None:

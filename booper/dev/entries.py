@@ -12,6 +12,7 @@ import msgspec
 
 from booper.dev.layout import clean
 from booper.model.args import Args, decode_args
+from booper.model.duration import duration_in_words
 from booper.model.job import Attempt, Failed, Job, Kind, Outcome, Refused, Request, Responded, State
 from booper.travel import Ran
 
@@ -23,7 +24,6 @@ _COLORS: Final = {
     State.CANCELLED: "red",
 }
 _REPORTS: Final = {Kind.CALLBACK: "callback", Kind.WEBHOOK: "webhook", Kind.CHANNEL: "channel"}
-_UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 # How much of a response that means failure is shown.
 _MAX_BODY = 200
@@ -46,7 +46,7 @@ def created(job: Job, now: datetime) -> Entry:
     """Return what is shown of a job that was just written."""
     args = decode_args(job.args)
     waits = job.scheduled_at - now
-    when = [f"for {job.scheduled_at:%a %Y-%m-%d %H:%M:%S}", f"in {spelled(waits)}"]
+    when = [f"for {job.scheduled_at:%a %Y-%m-%d %H:%M:%S}", f"in {duration_in_words(waits)}"]
     return Entry(
         status="created",
         job_id=job.id,
@@ -74,7 +74,7 @@ def settled(told: Ran, attempt: Attempt, outcome: Outcome, job: Job) -> Entry:
     details = [*_named(job), *_failure(outcome, job), *_took(told)]
     match told.state:
         case State.RETRYABLE:
-            at = f"again at {job.scheduled_at:%H:%M:%S}, in {spelled(again)}"
+            at = f"again at {job.scheduled_at:%H:%M:%S}, in {duration_in_words(again)}"
             details += [count, at]
         case State.COMPLETED:
             details += [count] if told.attempt > 1 else []
@@ -106,26 +106,13 @@ def reported(told: Ran, outcome: Outcome, job: Job) -> Entry:
     )
 
 
-def spelled(duration: timedelta) -> str:
-    """Return a duration in its two largest units: `3 d`, `1 h 30 min`, `0.25 s`."""
-    seconds = duration.total_seconds()
-    if seconds < 1:
-        return f"{seconds:.3g} s"
-    left, parts = round(seconds), list[str]()
-    for unit, length in _UNITS:
-        amount, left = divmod(left, length)
-        if amount:
-            parts.append(f"{amount:,} {unit}")
-    return " ".join(parts[:2])
-
-
 def _status(told: Ran) -> str:
     return clean(str(told.status or told.error))
 
 
 def _took(told: Ran) -> list[str]:
     took = f"{told.duration / timedelta(milliseconds=1):,.0f} ms"
-    return [took, f"{spelled(told.late)} late"] if told.late >= _SECOND else [took]
+    return [took, f"{duration_in_words(told.late)} late"] if told.late >= _SECOND else [took]
 
 
 def _named(job: Job) -> list[str]:

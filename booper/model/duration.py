@@ -32,6 +32,7 @@ SHORT_UNITS: Final = {
 EXAMPLES: Final = '"90s", "5m", "1h30m", "2 days" or "PT5M"'
 
 _MAX_TEXT: Final = 64
+_UNITS_OF_WORDS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _PART = re.compile(r" *(?P<amount>[0-9]+(?:\.[0-9]+)?) *(?P<unit>[A-Za-z]+)")
 # ISO 8601-1 §5.5.2: a fraction may stand in the last part alone; years and months have no length.
 _ISO_8601 = re.compile(
@@ -72,6 +73,19 @@ def parse_duration(value: Duration) -> timedelta:
     if not amount <= MAX_DURATION / length:  # false for NaN too; compares integers of any size
         raise InvalidDuration(f"must be at most a century, got {amount!r:.40} {unit}", part)
     return amount * length
+
+
+def duration_in_words(length: timedelta) -> str:
+    """Return a duration in its two largest units: `3 d`, `1 h 30 min`, `0.25 s`."""
+    seconds = length.total_seconds()
+    if seconds < 10:
+        return f"{seconds:.3g} s"
+    left, parts = round(seconds), list[str]()
+    for unit, size in _UNITS_OF_WORDS:
+        amount, left = divmod(left, size)
+        if amount:
+            parts.append(f"{amount:,} {unit}")
+    return " ".join(parts[:2])
 
 
 def without_text(value: Duration) -> int | float | tuple[int | float, str]:

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from booper.clock import VirtualClock
 from booper.dev.console import Console, Screen
-from booper.dev.entries import spelled
 from booper.dev.layout import MAX_TEXT, clean, columns, shorten, wrap
 from booper.model.args import decode_args
 from booper.model.job import (
@@ -267,22 +266,3 @@ def test_a_long_text_loses_its_middle(text: str, width: int, shown: str) -> None
 def test_details_wrap_between_each_other(parts: list[str], width: int, lines: list[str]) -> None:
     """A detail is broken only where it does not fit a line by itself, at a space if it has one."""
     assert wrap(parts, width) == lines
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"),
-        (0.25, "0.25 s"),
-        (17.4, "17 s"),
-        (60, "1 min"),
-        (61, "1 min 1 s"),
-        (3_660, "1 h 1 min"),
-        (90_000, "1 d 1 h"),
-        (259_200, "3 d"),
-        (59.9, "1 min"),
-    ],
-)
-def test_durations_are_told_in_two_units(seconds: float, text: str) -> None:
-    """Nobody reads 259,200 s."""
-    assert spelled(timedelta(seconds=seconds)) == text

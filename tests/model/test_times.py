@@ -9,7 +9,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from booper.model.duration import UNITS, Duration, InvalidDuration, parse_duration
+from booper.model.duration import (
+    UNITS,
+    Duration,
+    InvalidDuration,
+    duration_in_words,
+    parse_duration,
+)
 from booper.model.identity import uuid7
 from booper.model.moment import InvalidMoment, Moment, parse_moment
 
@@ -344,3 +350,23 @@ def test_identifiers_of_one_instant_differ() -> None:
     """62 random bits keep apart what was made in the same microsecond."""
     random = Random(7)
     assert len({uuid7(NOW, random) for _ in range(1_000)}) == 1_000
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (0.25, "0.25 s"),
+        (4.75, "4.75 s"),
+        (17.4, "17 s"),
+        (60, "1 min"),
+        (61, "1 min 1 s"),
+        (3_660, "1 h 1 min"),
+        (90_000, "1 d 1 h"),
+        (259_200, "3 d"),
+        (59.9, "1 min"),
+    ],
+)
+def test_a_duration_is_written_in_two_units(seconds: float, text: str) -> None:
+    """Nobody reads 259,200 s."""
+    assert duration_in_words(timedelta(seconds=seconds)) == text
