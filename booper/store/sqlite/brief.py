@@ -6,7 +6,8 @@ kilobytes are read, and not the chain of pages behind them.
 
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
@@ -29,8 +30,22 @@ _ARGS: Final = NAMES.index("args")
 def fetch_brief(connection: sqlite3.Connection, ids: Sequence[int]) -> list[Job]:
     """Return jobs without what they send, in the order of their numbers here."""
     values = {"ids": msgspec.json.encode(ids).decode()}
-    rows = connection.execute(FETCH_BRIEF, values).fetchall()
-    return [job_of(_with_args(row, _brief_args(connection, row[0]))) for row in rows]
+    with _one_moment(connection):
+        rows = connection.execute(FETCH_BRIEF, values).fetchall()
+        return [job_of(_with_args(row, _brief_args(connection, row[0]))) for row in rows]
+
+
+@contextmanager
+def _one_moment(connection: sqlite3.Connection) -> Iterator[None]:
+    """Read all of a block as it was at one moment: a job may be deleted between two statements."""
+    if connection.in_transaction:  # the writing connection's own, where it reads as well
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.rollback()
 
 
 def _with_args(row: Sequence[Any], args: str) -> Sequence[Any]:

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from booper.model.args import Args, encode_args
 from booper.model.job import State
+from booper.store.sqlite.brief import fetch_brief
 from booper.store.sqlite.listing import Listing
 from booper.store.sqlite.listing_filters import searched_values
 from booper.store.sqlite.search import STEP_ROWS, Search, fetch
@@ -385,6 +386,26 @@ async def test_a_brief_list_has_the_method_and_the_url(
             assert [job for job in brief if BIG not in job.args] == expected
         else:
             assert list(brief) == expected
+
+
+async def test_a_brief_list_has_a_job_that_is_deleted_while_it_is_read(tmp_path: Path) -> None:
+    """Its row is read, and then its args: both as they were at one moment."""
+    path = tmp_path / "booper.db"
+    async with open_store(path, "normal", Random(1)) as store:
+        alice = await store.keys.user("alice", START)
+        jobs = [await created(store, alice, args='{"url":"https://a.test/"}') for _ in range(2)]
+
+    class Deleted(sqlite3.Connection):
+        """A connection that looks at what a job sends just after all jobs were deleted."""
+
+        def blobopen(self, *arguments: Any, **options: Any) -> sqlite3.Blob:
+            with closing(sqlite3.connect(path, isolation_level=None)) as other:
+                other.execute("DELETE FROM jobs")
+            return super().blobopen(*arguments, **options)
+
+    with closing(sqlite3.connect(path, isolation_level=None, factory=Deleted)) as reader:
+        assert fetch_brief(reader, [job.id for job in jobs]) == jobs
+        assert fetch_brief(reader, [job.id for job in jobs]) == []
 
 
 @pytest.mark.parametrize("order_by", ["id", "scheduled_at"])
