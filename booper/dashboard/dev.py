@@ -68,7 +68,7 @@ async def clear_sink(visit: Visit) -> Response:
 def _move(form: Mapping[str, str]) -> Mapping[str, Any]:
     """Return what a form means as the body of a move; what it does not name is not in it."""
     if frozen := form.get("freeze"):
-        return {"freeze": frozen == "true"}
+        return {"freeze": {"true": True, "false": False}.get(frozen, frozen)}
     given = {
         name: text for name in ("run", "advance", "to") if (text := form.get(name, "").strip())
     }

@@ -157,6 +157,16 @@ async def test_the_clock_stands_still_or_runs(page: Browser, bench: Bench) -> No
     assert bench.clock.is_frozen
 
 
+async def test_the_clock_goes_on_as_it_did_if_neither_is_asked_for(
+    page: Browser, bench: Bench
+) -> None:
+    """A value that is no button's does not let it run."""
+    response = await page.submit("/clock", {"freeze": "maybe"})
+    assert response.status_code == 422
+    assert "freeze: " in Seen(response.text).text
+    assert bench.clock.is_frozen
+
+
 @pytest.mark.parametrize(
     ("fields", "status", "words"),
     [
