@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from booper.api.access import Access
 from booper.api.problems import headers_of
+from booper.dashboard.job_log import log_in
 from booper.dashboard.visit import Page, Visit
 from booper.errors import BooperError, Conflict, FieldError, InvalidRequest, NotFound
 from booper.model.event import ERROR, RESPONSE
@@ -79,7 +80,7 @@ def _move(form: Mapping[str, str]) -> Mapping[str, Any]:
 async def _clock_page(
     visit: Visit, error: BooperError | None = None, typed: Mapping[str, str] | None = None
 ) -> Response:
-    entries = (await visit.get("/api/logs", {"limit": _LATEST}))["data"]
+    entries = log_in(await visit.read("/api/logs", {"limit": _LATEST})).entries
     problems = error.errors if isinstance(error, InvalidRequest) else ()
     response = visit.page(
         "clock.html",

@@ -1,4 +1,4 @@
-"""What a job's page reads of its log and its reports. Bodies stay text.
+"""What pages read of a log, and of the reports of a job. Bodies stay text.
 
 A body can hold 100,000 numbers: to make an object of each, for 100 entries, would hold up the loop.
 """
@@ -14,7 +14,7 @@ _BODY: Final = "body"
 
 
 class Log(msgspec.Struct, frozen=True):
-    """The first entries of a job's log; `is_cut` if there are more.
+    """The first entries of a log; `is_cut` if there are more.
 
     A body is None, a string, or JSON in its own text.
     """
@@ -54,6 +54,7 @@ class ReportBody(msgspec.Struct, frozen=True):
 class _Entry(msgspec.Struct, frozen=True):
     event: str
     id: str
+    job_id: int
     inserted_at: str
     payload: Mapping[str, msgspec.Raw]
 
@@ -70,6 +71,7 @@ def log_in(text: bytes) -> Log:
         {
             "event": each.event,
             "id": each.id,
+            "job_id": each.job_id,
             "inserted_at": each.inserted_at,
             "payload": {name: _value(name, raw) for name, raw in each.payload.items()},
         }
