@@ -78,7 +78,7 @@ def counted(columns: Sequence[Column], times: Sequence[str]) -> Chart:
 def lateness(spans: Sequence[Any], titles: Sequence[str], times: Sequence[str]) -> Chart:
     """Return a chart of how late attempts were, as the API has it.
 
-    A bar reaches from what half of the attempts were late to what 99 of 100 were, at most.
+    A bar reaches from the median to the 99th percentile.
     """
     bars = [
         Bar(title, STEP * place, list(_range(span, place)))
