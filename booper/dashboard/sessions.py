@@ -6,6 +6,7 @@ ends at once when its key is revoked.
 
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -13,7 +14,7 @@ from starlette.types import Scope as ASGIScope
 
 from booper.api.access import Principal, known_key
 from booper.api.services import Services
-from booper.errors import Unauthenticated
+from booper.errors import StoreUnavailable, Unauthenticated
 from booper.model.key import ApiKey, Scope, digest_of
 from booper.model.session import MAX_IDLE
 
@@ -46,7 +47,8 @@ async def viewer_of(headers: Mapping[bytes, bytes], services: Services) -> Viewe
     if session is None or not session.is_open_at(now):
         return None
     if not session.is_noted_at(now):
-        await services.store.sessions.note_use(digest, now)
+        with suppress(StoreUnavailable):  # pages show what is wrong with the disk
+            await services.store.sessions.note_use(digest, now)
     return _viewer(session.key, token, digest)
 
 

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config, Server
-from tests.conftest import KEY
+from booper.model.session import NOTED_EVERY
+from tests.conftest import KEY, START
 from tests.support.api import Api
 from tests.support.dashboard import Browser
 from tests.support.target import FakeTarget
@@ -68,6 +69,20 @@ async def test_each_sign_in_has_a_new_token_and_ends_the_old_session(
         headers = {"Cookie": f"booper_session={first}"}
         assert (await other.get("/jobs", headers=headers)).status_code == 303
     assert (await browser.get("/jobs")).status_code == 200
+
+
+async def test_pages_can_be_read_while_nothing_can_be_written(
+    browser: Browser, config: Config, clock: VirtualClock
+) -> None:
+    """With a full disk too, they show what is wrong: when a session was used is noted later."""
+    await browser.sign_in(KEY)
+    with closing(sqlite3.connect(config.database.path)) as opened:
+        opened.execute(
+            "CREATE TRIGGER failing BEFORE UPDATE ON sessions "
+            "BEGIN INSERT INTO nowhere VALUES (1); END"
+        )
+    clock.set(START + NOTED_EVERY)
+    assert (await browser.get("/status")).status_code == 200
 
 
 @pytest.mark.parametrize("key", ["", "sk_unknown_0123456789", "nonsense", "\x00", "sk_ä"])
