@@ -85,11 +85,16 @@ async def identify(headers: Mapping[bytes, bytes], access: Access, services: Ser
         if header is None and services.open_channels_key and not _is_of_a_page(headers, services):
             header = f"Bearer {services.open_channels_key}"
     key = await _key_of(header, services)
-    if services.rate_limit is not None:
-        services.rate_limit.take(key.id)
+    count_request(key.id, services)
     if not services.is_administrator:
         check_scope(key.scope, access)
     return Principal(key.user_id, key.scope, key.id)
+
+
+def count_request(key_id: UUID | None, services: Services) -> None:
+    """Count a request for the rate limit of its key, if it has one. Raises: TooManyRequests."""
+    if services.rate_limit is not None and key_id is not None:
+        services.rate_limit.take(key_id)
 
 
 def check_scope(scope: Scope, access: Access) -> None:

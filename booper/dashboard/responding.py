@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from booper.api.access import Access, check_scope
+from booper.api.access import Access, check_scope, count_request
 from booper.api.problems import headers_of
-from booper.dashboard.sessions import Viewer
 from booper.dashboard.visit import Page, Visit
 from booper.errors import (
     BooperError,
@@ -28,7 +27,7 @@ async def respond(visit: Visit, page: Page | None, methods: Mapping[str, Page]) 
         if page.access is not Access.OPEN:
             if visit.viewer is None:
                 return _to_sign_in(visit)
-            _count(visit, visit.viewer)
+            count_request(visit.viewer.principal.key_id, visit.services)
             check_scope(visit.viewer.principal.scope, page.access)
         return await page.handler(visit)
     except Unauthenticated:
@@ -63,13 +62,6 @@ def error_page(visit: Visit, error: BooperError) -> Response:
     )
     response.headers.update(headers_of(error))
     return response
-
-
-def _count(visit: Visit, viewer: Viewer) -> None:
-    """Count a request for the key that its session was opened with. Raises: TooManyRequests."""
-    limit, key_id = visit.services.rate_limit, viewer.principal.key_id
-    if limit is not None and key_id is not None:
-        limit.take(key_id)
 
 
 def _to_sign_in(visit: Visit) -> Response:

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 from starlette.types import Scope as ASGIScope
 
-from booper.api.access import Principal, known_key
+from booper.api.access import Principal, count_request, known_key
 from booper.api.services import Services
 from booper.errors import StoreUnavailable, Unauthenticated
 from booper.model.key import ApiKey, Scope, digest_of
@@ -61,8 +61,9 @@ async def viewer_with(key: str, services: Services) -> Viewer | None:
 
 
 async def open_session(key: str, services: Services) -> str:
-    """Open a session with a key; return its token. Raises: Unauthenticated."""
+    """Open a session with a key; return its token. Raises: Unauthenticated, TooManyRequests."""
     known = await known_key(key, services)
+    count_request(known.id, services)
     token = secrets.token_urlsafe(32)
     await services.store.sessions.add(digest_of(token), known.id, services.clock.now())
     return token

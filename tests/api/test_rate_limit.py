@@ -133,12 +133,13 @@ async def test_pages_count_for_the_key_of_their_session(limited: Booper, strict:
     """What can be done by the API alone within the rate cannot be done by pages beyond it."""
     async with Browser(limited.asgi) as browser:
         await browser.sign_in(KEY)
-        assert (await browser.get("/schedules")).status_code == 200
         assert (await browser.submit("/new", {"url": "https://target.test/"})).status_code == 303
         response = await browser.submit("/new", {"url": "https://target.test/"})
         assert response.status_code == 429
         assert 999 <= int(response.headers["retry-after"]) <= 1_000
         assert "this key may make 0.001 requests a second" in response.text
+        assert (await browser.get("/schedules")).status_code == 429
+        assert (await browser.submit("/sign-in", {"key": KEY})).status_code == 429
         headers = {"Authorization": f"Bearer {KEY}"}
         assert (await strict.get("/api/jobs", headers=headers)).status_code == 429
         assert (await browser.get("/docs")).status_code == 200
