@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from msgspec.structs import replace
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 from starlette.types import Receive, Scope
@@ -37,11 +38,11 @@ from booper.dashboard import (
 from booper.dashboard.api import Api
 from booper.dashboard.links import Links
 from booper.dashboard.policy import Hosts, guarded
-from booper.dashboard.responding import respond
+from booper.dashboard.responding import error_page, respond
 from booper.dashboard.sessions import Viewer, viewer_of, viewer_with
 from booper.dashboard.static import PREFIX, static_response
 from booper.dashboard.visit import Page, Visit
-from booper.errors import Forbidden
+from booper.errors import BooperError, Forbidden
 from booper.model.public_url import PublicURL
 
 PAGES: Final[Sequence[Page]] = (
@@ -106,6 +107,10 @@ class Dashboard:
         visit = await self._visit(scope, receive, headers, parameters)
         page = methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
         route = (page.method, page.path) if page else UNMATCHED
+        try:
+            visit = replace(visit, viewer=await self._viewer(headers))
+        except BooperError as error:  # sessions cannot be read
+            return route, guarded(error_page(visit, error))
         return route, guarded(await respond(visit, page, methods))
 
     async def _visit(
@@ -115,6 +120,7 @@ class Dashboard:
         headers: Mapping[bytes, bytes],
         parameters: Mapping[str, str],
     ) -> Visit:
+        """Return a visit of nobody yet."""
         # To import, read and compile templates takes 0.1 s, once: off the loop, and not at a start.
         from booper.dashboard.templates import renderer
 
@@ -126,7 +132,7 @@ class Dashboard:
             path=parameters,
             query=QueryParams(query) if query else NO_QUERY,
             asked=f"{path}?{query.decode('latin-1')}" if query else path,
-            viewer=await self._viewer(headers),
+            viewer=None,
             links=Links(scope.get("root_path", "") if self._base is None else self._base),
             api=self._api,
             is_of_dev=self._is_of_dev,

@@ -1,7 +1,9 @@
 """A fault of booper's own on a page: the browser gets a page, the server the fault."""
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import httpx
 import pytest
@@ -13,7 +15,7 @@ from booper.api.operations import Documentation, Operation
 from booper.app import Booper
 from booper.config import Config
 from tests.conftest import KEY
-from tests.support.dashboard import Browser
+from tests.support.dashboard import Browser, Seen
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
@@ -51,6 +53,21 @@ async def test_a_fault_is_a_page_and_is_logged(config: Config, target: FakeTarge
     assert "secret" not in response.text
     assert "default-src 'none'" in response.headers["content-security-policy"]
     assert response.headers["cache-control"] == "no-store"
+
+
+async def test_sessions_that_cannot_be_read_are_told_on_a_page(
+    browser: Browser, config: Config
+) -> None:
+    """With its policy, as whoever looks is no program."""
+    await browser.sign_in(KEY)
+    with closing(sqlite3.connect(config.database.path)) as opened:
+        opened.execute("ALTER TABLE sessions RENAME TO elsewhere")
+    response = await browser.get("/status")
+    assert response.status_code == 503
+    assert response.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+    assert response.headers["cache-control"] == "no-store"
+    assert "no such table: sessions" in Seen(response.text).text
 
 
 def test_a_start_does_not_load_what_only_pages_need() -> None:
