@@ -19,7 +19,7 @@ from booper.dashboard.bulk_words import (
     filter_in_words,
     most_counted,
 )
-from booper.dashboard.jobs import FILTERS
+from booper.dashboard.jobs import filters_in
 from booper.dashboard.visit import Page, Visit
 from booper.errors import BooperError, Conflict, FieldError, InvalidRequest, NotFound
 from booper.wire.timestamps import precise
@@ -112,8 +112,7 @@ async def change_matching(visit: Visit) -> Response:
 
 def wanted_in(query: QueryParams) -> Wanted:
     """Return the filters of the list that are given in a query or a form."""
-    found = {name: [text for text in query.getlist(name) if text] for name in FILTERS}
-    return {name: texts for name, texts in found.items() if texts}
+    return {name: texts for name, texts in filters_in(query).items() if texts}
 
 
 def _filter(wanted: Wanted) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
+from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from booper.api.access import Access
@@ -51,7 +52,7 @@ class Listing(msgspec.Struct, frozen=True):
     def of(cls, visit: Visit) -> "Listing":
         """Read what is asked for."""
         query = visit.query
-        wanted = {name: [text for text in query.getlist(name) if text] for name in FILTERS}
+        wanted = filters_in(query)
         is_turned = query.get("turned") == "yes"
         order = ",".join(order_words(query.get("order_by")))
         return cls(wanted, order, query.get("cursor", ""), is_turned)
@@ -92,6 +93,11 @@ class Listing(msgspec.Struct, frozen=True):
         """Return a link to the list with these changes, from its beginning unless they say."""
         shared: dict[str, Any] = {**self.wanted, "order_by": self.order, **changes}
         return visit.links.to("/jobs", **shared)
+
+
+def filters_in(query: QueryParams) -> Mapping[str, Sequence[str]]:
+    """Return the values of each filter in a query or a form, none where it is not given."""
+    return {name: [text for text in query.getlist(name) if text] for name in FILTERS}
 
 
 async def show_all(visit: Visit) -> Response:
