@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -12,11 +13,11 @@ from starlette.responses import Response
 from booper.api.access import Access
 from booper.api.paging import cursor_behind, order_words
 from booper.dashboard.bulk_words import ACTIONS
+from booper.dashboard.keyset import LIMIT, Place, links_around
 from booper.dashboard.visit import Page, Visit
 from booper.errors import FieldError, InvalidRequest
 from booper.model.job import State
 
-LIMIT: Final = 50
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
 FILTERS: Final = (
     "state",
@@ -83,11 +84,11 @@ class Listing(msgspec.Struct, frozen=True):
         field, _, direction = (self.order or "inserted_at,desc").partition(",")
         return field, direction.strip().lower() != "asc"
 
-    def cursor_at(self, job: Any, *, is_back: bool) -> str:
+    def cursor_at(self, job: Any, is_onward: bool) -> str:
         """Return where the page begins that goes on from a job, or that goes back from it."""
         field, is_falling = self.parts
         at = datetime.fromisoformat(job["job"]["scheduled_at"])
-        return cursor_behind(field, job["job_id"], at, descending=is_falling is not is_back)
+        return cursor_behind(field, job["job_id"], at, descending=is_falling is is_onward)
 
     def link(self, visit: Visit, **changes: object) -> str:
         """Return a link to the list with these changes, from its beginning unless they say."""
@@ -110,7 +111,8 @@ async def show_all(visit: Visit) -> Response:
     except InvalidRequest as error:
         problems = error.errors
     jobs = found["data"][::-1] if listing.is_turned else found["data"]
-    before, after = _around(visit, listing, jobs, found.get("next_cursor"))
+    place = Place(listing.cursor, listing.is_turned, found.get("next_cursor"))
+    before, after = links_around(jobs, place, partial(listing.link, visit), listing.cursor_at)
     return visit.page(
         "jobs.html",
         422 if problems else 200,
@@ -148,27 +150,6 @@ async def _others(visit: Visit, jobs: Sequence[Any]) -> Sequence[Any] | None:
     numbers = {int(text) for text in shown.split(",")[:LIMIT] if _NUMBER.fullmatch(text)}
     found: Sequence[Any] = await visit.brief_jobs(sorted(numbers - listed))
     return found
-
-
-def _around(
-    visit: Visit, listing: Listing, jobs: Sequence[Any], rest: str | None
-) -> tuple[str | None, str | None]:
-    """Return the links to the page before this one and to the one after it, None without one.
-
-    `rest` is where the search goes on in the direction in which it was asked for.
-    """
-    going_on = None if rest is None else listing.link(visit, cursor=rest)
-    if listing.is_turned:
-        going_back = None if rest is None else listing.link(visit, cursor=rest, turned="yes")
-        if not jobs:
-            return going_back, listing.link(visit)
-        return going_back, listing.link(visit, cursor=listing.cursor_at(jobs[-1], is_back=False))
-    if not listing.cursor:
-        return None, going_on
-    if not jobs:
-        return listing.link(visit), going_on
-    turned = listing.cursor_at(jobs[0], is_back=True)
-    return listing.link(visit, cursor=turned, turned="yes"), going_on
 
 
 PAGES = (Page("GET", "/jobs", Access.READ, show_all),)

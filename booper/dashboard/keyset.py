@@ -10,7 +10,18 @@ from booper.dashboard.visit import Visit
 LIMIT: Final = 50
 
 CursorAt = Callable[[Any, bool], str]
-"""Return the cursor behind an item, in falling order or else in rising order."""
+"""Return the cursor behind an item, in the order of the list or else in the opposite one."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a page is in its list: from a cursor on, or if it `is_turned` up to it.
+
+    `rest` is the cursor where the search goes on in the direction in which it was made.
+    """
+
+    cursor: str
+    is_turned: bool
+    rest: str | None
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -45,11 +56,22 @@ async def listed(
     def link(**place: object) -> str:
         return visit.links.to(here, **{**wanted, **place})
 
-    if is_turned:
-        items = items[::-1]
-        after = link(cursor=cursor_at(items[-1], True)) if items else link()
-        return Listed(items, link(cursor=rest, turned="yes") if rest else None, after)
-    before = None
-    if cursor:
-        before = link(cursor=cursor_at(items[0], False), turned="yes") if items else link()
-    return Listed(items, before, link(cursor=rest) if rest else None)
+    items = items[::-1] if is_turned else items
+    place = Place(cursor, is_turned, rest)
+    return Listed(items, *links_around(items, place, link, cursor_at))
+
+
+def links_around(
+    items: Sequence[Any], place: Place, link: Callable[..., str], cursor_at: CursorAt
+) -> tuple[str | None, str | None]:
+    """Return the links to the page before these items and to the one after them.
+
+    `link` makes a link to the list of a `cursor`, without one to its beginning.
+    """
+    if place.is_turned:
+        before = None if place.rest is None else link(cursor=place.rest, turned="yes")
+        return before, link(cursor=cursor_at(items[-1], True)) if items else link()
+    after = None if place.rest is None else link(cursor=place.rest)
+    if not place.cursor:
+        return None, after
+    return link(cursor=cursor_at(items[0], False), turned="yes") if items else link(), after
