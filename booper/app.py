@@ -25,6 +25,7 @@ from booper.errors import ConfigError, StoreUnavailable
 from booper.first_key import Address, addresses_of, check_api_key
 from booper.holder import Holder, holding
 from booper.http.base import Client
+from booper.http.certificates import Certificates
 from booper.metrics.endpoint import with_metrics
 from booper.parts import Parts, ways_out
 from booper.setting_changes import Changes, changes
@@ -65,6 +66,8 @@ class Booper(EmbeddedCalls):
             wrong.
     """
 
+    _running: Holder | Standby | None = None
+
     def __init__(
         self,
         config: Config | None = None,
@@ -86,10 +89,9 @@ class Booper(EmbeddedCalls):
         self.config, self.observers = given_config(config), Observers()
         self._follows = follow and clock is None
         self._app, self._user = _checked_app(app), check_user(user)
-        self._running: Holder | Standby | None = None
         self._exit, self._transport = AsyncExitStack(), transport
-        addresses = addresses_of(address)
-        client, guard = ways_out(self.config, addresses, transport)
+        addresses, certificates = addresses_of(address), Certificates()
+        client, guard = ways_out(self.config, addresses, transport, certificates)
         self._parts = Parts(
             config=self.config,
             addresses=addresses,
@@ -99,6 +101,7 @@ class Booper(EmbeddedCalls):
             observers=self.observers,
             client=client,
             guard=guard,
+            certificates=certificates,
             operations=with_metrics(self.config.server.metrics, operations),
             origins=origins,
             open_channels=open_channels,

@@ -136,22 +136,15 @@ def executor_of(parts: Parts, kept: Kept) -> Executor:
 def services_of(parts: Parts, kept: Kept, scheduler: Scheduler) -> Services:
     """Return what the API works with."""
     config, server = parts.config, parts.config.server
-    commands = Commands(
-        kept.store,
-        scheduler,
-        reports_of(parts),
-        kept.feeds,
-        config.retry.max_attempts,
-        config.channels.discord or None,
-    )
     return Services(
         store=kept.store,
-        commands=commands,
+        commands=_commands(parts, kept, scheduler),
         scheduler=scheduler,
         feeds=kept.feeds,
         channels=kept.channels,
         changes=kept.changes,
         guard=parts.guard,
+        certificates=parts.certificates,
         clock=parts.clock,
         max_body_bytes=server.max_body_bytes,
         max_batch_bytes=parts.max_body_bytes,
@@ -172,6 +165,18 @@ def services_of(parts: Parts, kept: Kept, scheduler: Scheduler) -> Services:
         attempts=kept.attempts,
         alerts=kept.alerts,
         public_url=str(server.public or ""),
+    )
+
+
+def _commands(parts: Parts, kept: Kept, scheduler: Scheduler) -> Commands:
+    config = parts.config
+    return Commands(
+        kept.store,
+        scheduler,
+        reports_of(parts),
+        kept.feeds,
+        config.retry.max_attempts,
+        config.channels.discord or None,
     )
 
 

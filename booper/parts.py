@@ -23,6 +23,7 @@ from booper.first_key import Address
 from booper.guard.policy import Guard
 from booper.http.adapter import HttpxClient
 from booper.http.base import Client
+from booper.http.certificates import Certificates
 from booper.http.client import SocketClient
 from booper.origins import Ways, limits_of, ways_of
 from booper.server.files import files_to_spare
@@ -52,6 +53,7 @@ class Parts:
     observers: Observers
     client: Client
     guard: Guard
+    certificates: Certificates
     operations: Sequence[Operation]
     origins: OriginMap | None
     open_channels: bool
@@ -88,18 +90,22 @@ class Parts:
 
     def with_settings(self, config: Config, transport: Transport) -> "Parts":
         """Return the same with other settings. Raises: ConfigError."""
-        client, guard = ways_out(config, self.addresses, transport)
+        client, guard = ways_out(config, self.addresses, transport, self.certificates)
         return replace(self, config=config, client=client, guard=guard)
 
 
-def ways_out(config: Config, own: Sequence[Address], transport: Transport) -> tuple[Client, Guard]:
+def ways_out(
+    config: Config, own: Sequence[Address], transport: Transport, certificates: Certificates
+) -> tuple[Client, Guard]:
     """Return what sends requests, and what judges them; `own` are the addresses listened on.
+
+    The client notes in `certificates` what it is shown.
 
     Raises:
         ConfigError: a setting cannot be used, or a file that it names.
     """
     ways = ways_of(config, own)
-    return _client(config, transport, ways), _guard(config, own, ways)
+    return _client(config, transport, ways, certificates), _guard(config, own, ways)
 
 
 def _guard(config: Config, own: Sequence[tuple[str, int]], ways: Ways) -> Guard:
@@ -117,7 +123,7 @@ def _guard(config: Config, own: Sequence[tuple[str, int]], ways: Ways) -> Guard:
         raise ConfigError(str(error)) from error
 
 
-def _client(config: Config, transport: Transport, ways: Ways) -> Client:
+def _client(config: Config, transport: Transport, ways: Ways, certificates: Certificates) -> Client:
     """Return what sends requests: over sockets, where no other transport is given.
 
     Raises:
@@ -136,4 +142,5 @@ def _client(config: Config, transport: Transport, ways: Ways) -> Client:
         max_idle_per_origin=max((limits.per_origin, *limits.slots.values())),
         max_idle=files_to_spare(4 * config.delivery.concurrency),
         routes=ways.route,
+        certificates=certificates,
     )

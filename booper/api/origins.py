@@ -17,7 +17,7 @@ from booper.api.rates import Rates, rates_of
 from booper.api.responses import JSONResponse
 from booper.api.services import Services
 from booper.model.bucket import HOUR, Bucket, begin_of
-from booper.wire.timestamps import precise
+from booper.wire.timestamps import precise, precise_or_none
 
 MAX_ORIGINS: Final = 200
 DAY: Final = timedelta(days=1)
@@ -28,7 +28,9 @@ class OriginResource(msgspec.Struct, frozen=True, kw_only=True):
 
     `pause` is one of it or of what it belongs to; `breaker` is null while it is closed. `last_day`
     begins with the hour of 24 hours ago. `errors` counts failed attempts by kind since booper was
-    started; a status counts as its class, such as `5xx`.
+    started; a status counts as its class, such as `5xx`. `certificate_until` is when the TLS
+    certificate ends that the newest connection was shown. It is null without TLS, where booper has
+    not connected since it was started, and where any certificate is trusted.
     """
 
     origin: str
@@ -38,6 +40,7 @@ class OriginResource(msgspec.Struct, frozen=True, kw_only=True):
     breaker: BreakerResource | None
     last_day: Rates
     errors: Mapping[str, int]
+    certificate_until: str | None
 
 
 class OriginPage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -86,6 +89,7 @@ def _origin(origin: str, taken: int, bucket: Bucket, services: Services) -> Orig
         breaker=breaker_resource(breaker) if breaker and is_open else None,
         last_day=rates_of([bucket]),
         errors=services.attempts.errors.get(origin, {}),
+        certificate_until=precise_or_none(services.certificates.end_of(origin)),
     )
 
 
@@ -112,6 +116,7 @@ _EXAMPLE: Final = {
         "duration_p99_seconds": 0.5,
     },
     "errors": {"5xx": 2, "timeout": 1},
+    "certificate_until": "2030-03-31T23:59:59.000000Z",
 }
 _LIST = Documentation(
     tag="jobs",

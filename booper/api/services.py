@@ -19,6 +19,7 @@ from booper.engine.pruner import Pruner
 from booper.engine.scheduler import Scheduler
 from booper.engine.space import SpaceKeeper
 from booper.guard.policy import Check, Guard
+from booper.http.certificates import Certificates
 from booper.model.retry import Backoff
 from booper.store.base import Store
 from booper.wire.redaction import Redaction
@@ -65,6 +66,7 @@ class Services:
     memory: ResponseMemory = field(default_factory=ResponseMemory)
     requests: RequestCounts = field(default_factory=RequestCounts)
     attempts: AttemptCounts = field(default_factory=AttemptCounts)
+    certificates: Certificates = field(default_factory=Certificates)
     alerts: Alerts | None = None
     rules: Rules = field(init=False)
     """What creates are judged by."""

@@ -91,6 +91,11 @@ def spell_duration(seconds: Any) -> str:
     return duration_in_words(timedelta(seconds=number(seconds)))
 
 
+def days_until(at: str, now: str) -> int:
+    """Return the whole days between two times of the API; fewer than none if `at` is over."""
+    return (datetime.fromisoformat(at) - datetime.fromisoformat(now)).days
+
+
 def milliseconds(value: Any) -> str:
     """Return a duration in milliseconds as it is said: `12 ms`, `3.2 s`."""
     amount = number(value)
@@ -116,6 +121,7 @@ def pretty(value: Any) -> str:
 
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "clock_time": clock_time,
+    "days_until": days_until,
     "duration": spell_duration,
     "grouped": grouped,
     "in_zone": in_zone,

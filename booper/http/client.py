@@ -3,6 +3,7 @@
 import ssl
 
 from booper.http.base import Addresses, Headers, Response, Target
+from booper.http.certificates import Certificates
 from booper.http.connecting import Connector, Routes, directly
 from booper.http.connection import Connection, Exchange
 from booper.http.errors import ReadError, SendError, UnsendableRequest
@@ -29,8 +30,8 @@ class SocketClient:
     `sends_again` is unset, the caller decides what is sent again.
 
     `max_header_bytes` bounds a response's heads (interim ones included), `max_idle_per_origin` and
-    `max_idle` the idle connections, `max_idle_seconds` how long one may be idle. `routes` and
-    `stagger_seconds` are those of `Connector`.
+    `max_idle` the idle connections, `max_idle_seconds` how long one may be idle. `routes`,
+    `stagger_seconds` and `certificates` are those of `Connector`.
     """
 
     def __init__(
@@ -44,11 +45,12 @@ class SocketClient:
         sends_again: bool = True,
         routes: Routes = directly,
         stagger_seconds: float = STAGGER_SECONDS,
+        certificates: Certificates | None = None,
     ) -> None:
         self._max_header_bytes = max_header_bytes
         self._sends_again = sends_again
         self._pool = Pool(max_idle_per_origin, max_idle, max_idle_seconds)
-        self._connector = Connector(self._pool, ssl_context, routes, stagger_seconds)
+        self._connector = Connector(self._pool, ssl_context, routes, stagger_seconds, certificates)
         self._is_closed = False
 
     async def send(

@@ -14,11 +14,13 @@ import certifi
 
 from booper.errors import Shortage
 from booper.http.base import Target
+from booper.http.certificates import Certificates
 from booper.http.connection import Connection
 from booper.http.errors import ConnectError
 from booper.http.pool import Pool
 from booper.http.racing import STAGGER_SECONDS, NothingConnected, first_connected
 from booper.http.tunnel import Proxy, ProxyRefused, open_tunnel
+from booper.model.origin import origin_of
 from booper.shortage import descriptor_shortage, port_shortage_of, shortage_of
 
 
@@ -50,6 +52,7 @@ class Connector:
 
     If `ssl_context` is None, the system's authorities are trusted. Of several addresses the first
     that connects wins; each is given `stagger_seconds` before the next is tried as well.
+    `certificates` gets what servers show.
     """
 
     def __init__(
@@ -58,11 +61,13 @@ class Connector:
         ssl_context: ssl.SSLContext | None = None,
         routes: Routes = directly,
         stagger_seconds: float = STAGGER_SECONDS,
+        certificates: Certificates | None = None,
     ) -> None:
         self._pool = pool
         self._ssl_context = ssl_context
         self._routes = routes
         self._stagger_seconds = stagger_seconds
+        self._certificates = Certificates() if certificates is None else certificates
 
     async def connect(self, target: Target, addresses: Sequence[str]) -> Connection:
         """Open a connection to one of the addresses.
@@ -85,6 +90,9 @@ class Connector:
         except NothingConnected as error:
             raise self._failure(target, error.failures) from error
         self._pool.add(connection)
+        if target.scheme == "https":
+            origin = origin_of(target.scheme, target.host, target.port)
+            self._certificates.note(origin, connection.certificate)
         return connection
 
     def _failure(

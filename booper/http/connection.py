@@ -6,8 +6,8 @@ not know about pools, addresses or how a request is spelled.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
-from typing import cast
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, cast
 
 from booper.http.base import Stream
 from booper.http.errors import ProtocolError, ReadError, SendError, WriteError
@@ -38,6 +38,15 @@ class Connection(asyncio.Protocol):
         self._is_sending = False
         self.idle_seconds: float | None = None
         """How long it may be idle, None if the server does not say it."""
+
+    @property
+    def certificate(self) -> Mapping[str, Any] | None:
+        """Return the server's certificate as `getpeercert` does: None without TLS.
+
+        It is empty if it was not verified.
+        """
+        found: Mapping[str, Any] | None = self._transport.get_extra_info("peercert")
+        return found
 
     def start(self, request: bytes, response: ResponseReader, *, keep_alive: bool) -> "Exchange":
         """Send a whole request and return the exchange that awaits its response.

@@ -1,24 +1,32 @@
 """`/api/origins`: where jobs go, what holds them back, and what came of them."""
 
 import sqlite3
+import ssl
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
 
 import httpx
 import pytest
+import trustme
+from msgspec.structs import replace
 
 from booper.api.origins import MAX_ORIGINS
 from booper.app import Booper
 from booper.clock import EPOCH, VirtualClock
-from booper.config import Config
+from booper.config import Config, Origin, Retention
 from booper.engine.breakers import MAX_FAILURES
 from booper.model.bucket import HOUR
 from booper.store.sqlite.bucket_rows import MAX_HOURS, NUMBERS
-from tests.conftest import START
+from tests.conftest import KEY, START
 from tests.support.api import Api
+from tests.support.http_server import answering, serve
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 async def test_nothing_was_sent_yet(admin: Api) -> None:
@@ -145,6 +153,52 @@ async def test_it_says_from_when_on_it_has_counted(
     found = (await admin.get("/api/origins")).json()
     assert found.get("counted_since") == since
     assert found["are_more"] is True
+
+
+async def test_the_end_of_a_certificate_is_shown(
+    config: Config, clock: VirtualClock, tmp_path: Path
+) -> None:
+    """To the second, where booper has connected by TLS, before settings change and after.
+
+    The origin has an authority of its own, and wants a certificate of booper's.
+    """
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+
+    def show(year: int) -> None:
+        until = datetime(year, 1, 13, 12, 30, 1, tzinfo=UTC)
+        authority.issue_cert("127.0.0.1", not_after=until).configure_cert(context)
+
+    show(2036)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    ca, own = tmp_path / "ca.pem", tmp_path / "own.pem"
+    authority.cert_pem.write_to_path(ca)
+    authority.issue_cert("booper.test").private_key_and_cert_chain_pem.write_to_path(own)
+    settings = replace(config, origins={"127.0.0.1": Origin(ca=str(ca), cert=str(own))})
+    async with (
+        serve(answering(OK), ssl_context=context) as secure,
+        serve(answering(OK)) as plain,
+        Booper(settings, api_key=KEY, clock=clock, random=Random(1)) as booper,
+        Api(booper.asgi, KEY) as api,
+        Api(booper.administration) as admin,
+    ):
+
+        async def send(url: str) -> None:
+            await api.create(url=url, max_attempts=1)
+            await booper.wait_idle()
+
+        async def ends() -> dict[str, str | None]:
+            found = await admin.read("/api/origins")
+            return {each["origin"]: each["certificate_until"] for each in found}
+
+        await send(secure.url(scheme="https"))
+        await send(plain.url())
+        booper.use(replace(settings, retention=Retention(completed=(1, "days"))))
+        https, http = f"https://127.0.0.1:{secure.port}", f"http://127.0.0.1:{plain.port}"
+        assert await ends() == {https: "2036-01-13T12:30:01.000000Z", http: None}
+        show(2037)
+        await send(secure.url(scheme="https"))
+        assert await ends() == {https: "2037-01-13T12:30:01.000000Z", http: None}
 
 
 def fill(path: str, hours: int) -> None:

@@ -92,6 +92,7 @@ async def _filled(site: Site, texts: Texts, rows: int) -> Ids:
     ids |= await _open_jobs(site, texts, rows)
     ids |= await _keys(site, texts, rows)
     await looked(site.admin, site.clock)
+    _certificates(site, texts)
     return ids
 
 
@@ -189,6 +190,14 @@ async def _open_jobs(site: Site, texts: Texts, rows: int) -> dict[str, str]:
         "available": str(available),
         "executing": str(executing),
     }
+
+
+def _certificates(site: Site, texts: Texts) -> None:
+    """Note a certificate that ends soon, and one that has ended; nothing here connects by TLS."""
+    certificates, now = site.booper._parts.certificates, site.clock.now()
+    for host, days in ((texts.host, 12), (texts.host.replace("//", "//down."), -1)):
+        until = now + timedelta(days=days)
+        certificates.note(host, {"notAfter": f"{until:%b %d %H:%M:%S %Y} GMT"})
 
 
 async def _keys(site: Site, texts: Texts, rows: int) -> dict[str, str]:
