@@ -22,7 +22,7 @@ METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 class Args(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
 ):
-    """The fields of a create; None means absent. `body` is kept as the JSON text it came as."""
+    """The fields of a create; null means absent. `body` is kept as the JSON text it came as."""
 
     method: str | None = None
     url: str
