@@ -30,7 +30,7 @@ WORDS: Final[Mapping[str, str]] = {
     Action.PAUSE: "paused requests",
     Action.RESUME: "resumed requests",
     Action.BREAKERS_RESET: "reset breakers",
-    Action.KEY_CREATE: "made a key",
+    Action.KEY_CREATE: "created a key",
     Action.KEY_REVOKE: "revoked a key",
 }
 """What was done, as it stands behind who did it."""

@@ -233,7 +233,7 @@ async def test_the_audit_shows_who_changed_what(
     await browser.submit(f"/jobs/{job_id}/cancel")
     seen = await browser.see("/audit")
     assert f"BOOPER_API_KEY cancelled a job job {job_id} 1" in seen.text
-    assert "the machine's administrator made a key" in seen.text
+    assert "the machine's administrator created a key" in seen.text
     assert f"/jobs/{job_id}" in seen.links
 
 
