@@ -204,6 +204,6 @@ async def _low(watched: Watched, wanted: int) -> Found:
         free = await watched.disk_free() if wanted else 0
     except StoreUnavailable:
         return {}
-    detail = f"{free} bytes are free where the database is; {wanted} are wanted"
+    detail = f"{free:,} bytes are free where the database is; {wanted:,} are wanted"
     low = Finding(AlertKind.DISK_LOW, "", "disk", detail)
     return {AlertKind.DISK_LOW: [low] if free < wanted else []}
