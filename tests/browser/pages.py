@@ -148,7 +148,7 @@ VIEWS: Final = (
     View("audit-none", "/audit", "/audit?action=schedule.delete"),
     View("docs", "/docs", "/docs"),
     View("docs-found", "/docs", "/docs?q=retry"),
-    View("docs-none", "/docs", "/docs?q=nowhere"),
+    View("docs-none", "/docs", "/docs?q=xyzzy"),
     View("docs-settings", "/docs/{topic}", "/docs/settings"),
     View("docs-topic", "/docs/{topic}", "/docs/operating"),
     View("docs-api", "/docs/api", "/docs/api"),
