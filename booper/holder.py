@@ -111,7 +111,8 @@ async def holding(parts: Parts, app: ASGIApp | None) -> AsyncIterator[Holder]:
         store = await stack.enter_async_context(_store(parts))
         first_key = await _first_key(parts, store)
         inside = None if app is None else _way_inside(app, config)
-        upkeep = upkeep_of(config, store.pruning, parts.clock)
+        upkeep = upkeep_of(config, store, parts.clock)
+        stack.push_async_callback(upkeep.key_uses.write)  # after the last response
         kept = _kept(parts, store, inside, upkeep)
         scheduler = Scheduler(
             store, executor_of(parts, kept), reports_of(parts), parts.clock, parts.observers

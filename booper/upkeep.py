@@ -8,11 +8,12 @@ from booper.clock import Clock
 from booper.config import Config
 from booper.engine.agents import Agent
 from booper.engine.backups import Backups
+from booper.engine.key_uses import KeyUses
 from booper.engine.pruner import Pruner
 from booper.engine.space import SpaceKeeper
 from booper.model.duration import parse_duration
 from booper.retention import retention_of
-from booper.store.pruning import Pruning
+from booper.store.base import Store
 from booper.store.sqlite.backup_folder import BackupFolder
 from booper.store.sqlite.upgrade_copy import copy_before_upgrade, no_copy
 
@@ -24,22 +25,28 @@ class Upkeep:
     backups: Backups | None
     pruner: Pruner
     space: SpaceKeeper
+    key_uses: KeyUses
 
     @property
     def agents(self) -> Mapping[str, Agent]:
         """Return all agents by their names."""
-        agents: dict[str, Agent] = {"pruner": self.pruner.run, "space keeper": self.space.run}
+        agents: dict[str, Agent] = {
+            "pruner": self.pruner.run,
+            "space keeper": self.space.run,
+            "writer of key uses": self.key_uses.run,
+        }
         return agents if self.backups is None else {**agents, "backup agent": self.backups.run}
 
 
-def upkeep_of(config: Config, pruning: Pruning, clock: Clock) -> Upkeep:
+def upkeep_of(config: Config, store: Store, clock: Clock) -> Upkeep:
     """Return what a configuration asks for."""
-    retention = retention_of(config)
+    retention, pruning = retention_of(config), store.pruning
     pruner = Pruner(pruning, retention, clock)
     return Upkeep(
         backups=_backups(config, clock),
         pruner=pruner,
         space=SpaceKeeper(pruning, pruner, retention, clock),
+        key_uses=KeyUses(store.keys),
     )
 
 

@@ -158,10 +158,16 @@ async def _key_of(header: str | None, services: Services) -> ApiKey:
 
 
 async def known_key(key: str, services: Services) -> ApiKey:
-    """Return what is stored of a key. Raises: Unauthenticated, it is unknown or revoked."""
-    known = await services.store.keys.find(digest_of(key))
+    """Return what is stored of a key, and note that it is used.
+
+    Raises:
+        Unauthenticated: it is unknown or revoked.
+    """
+    keys = services.store.keys
+    known = await keys.find(digest_of(key))
     if known is not None and known.revoked_at is not None and services.alerts is not None:
         services.alerts.note_revoked_key(known.id, known.name)
     if known is None or known.revoked_at is not None:
         raise Unauthenticated("this API key is unknown or revoked")
+    keys.note_use(known, services.clock.now())
     return known

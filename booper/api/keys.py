@@ -121,6 +121,7 @@ _KEY = {
     "scope": "write",
     "inserted_at": "2030-01-01T12:00:00.000000Z",
     "revoked_at": None,
+    "last_used_at": "2030-01-02T09:30:00.000000Z",
 }
 _MADE = {name: _KEY[name] for name in ("id", "name", "user", "scope")}
 _CREATE = Documentation(

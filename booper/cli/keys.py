@@ -30,6 +30,7 @@ from booper.wire.key import key_resource
 Scope = Literal["read", "write", "admin"]
 
 _TIME = "%Y-%m-%d %H:%M:%SZ"
+_MINUTE = "%Y-%m-%d %H:%MZ"
 
 
 def create(config: Config, name: str, user: str | None, scope: Scope, *, is_json: bool) -> None:
@@ -58,12 +59,16 @@ def list_all(config: Config, *, is_json: bool) -> None:
     if is_json:
         _show(found)
         return
-    click.echo(f"{'id':36}  {'name':20}  {'user':16}  {'scope':5}  {'created':20}  revoked")
+    click.echo(
+        f"{'id':36}  {'name':20}  {'user':16}  {'scope':5}  {'created':20}  "
+        f"{'last used':17}  revoked"
+    )
     for key in found:
+        used = f"{key.last_used_at:{_MINUTE}}" if key.last_used_at else "-"
         revoked = f"{key.revoked_at:{_TIME}}" if key.revoked_at else "-"
         click.echo(
             f"{key.id}  {key.name:20}  {key.user:16}  {key.scope:5}  "
-            f"{key.inserted_at:{_TIME}}  {revoked}"
+            f"{key.inserted_at:{_TIME}}  {used:17}  {revoked}"
         )
 
 

@@ -36,7 +36,7 @@ async def _prune(config: Config) -> str:
             return "booper is running, and deletes old jobs from now on"
     durability, upgrade = config.database.durability, before_upgrade(config)
     async with open_store(database, durability, SystemRandom(), before_upgrade=upgrade) as store:
-        upkeep = upkeep_of(config, store.pruning, SystemClock())
+        upkeep = upkeep_of(config, store, SystemClock())
         pruner = upkeep.pruner
         await pruner.begin()
         await pruner.prune()

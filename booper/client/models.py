@@ -128,7 +128,10 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
-    """An API key, without the key."""
+    """An API key, without the key.
+
+    `last_used_at` is to the minute, None if it was not used since that is counted.
+    """
 
     id: UUID
     name: str
@@ -137,6 +140,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     scope: str
     inserted_at: datetime
     revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,6 +46,7 @@ async def viewer_of(headers: Mapping[bytes, bytes], services: Services) -> Viewe
     session = await services.store.sessions.find(digest)
     if session is None or not session.is_open_at(now):
         return None
+    services.store.keys.note_use(session.key, now)
     if not session.is_noted_at(now):
         with suppress(StoreUnavailable):  # pages show what is wrong with the disk
             await services.store.sessions.note_use(digest, now)

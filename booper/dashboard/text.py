@@ -71,6 +71,11 @@ def clock_time(at: str) -> str:
     return f"{at[:10]} {at[11:19]}"
 
 
+def clock_minute(at: str) -> str:
+    """Return a time of the API to the minute: `2030-01-01 12:00`."""
+    return f"{at[:10]} {at[11:16]}"
+
+
 def in_zone(at: str, zone: str) -> str:
     """Return a time of the API as the clocks of a zone show it: `Mon 2030-01-07 09:00:00`."""
     return f"{datetime.fromisoformat(at).astimezone(zone_of(zone)):%a %Y-%m-%d %H:%M:%S}"
@@ -120,6 +125,7 @@ def pretty(value: Any) -> str:
 
 
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "clock_minute": clock_minute,
     "clock_time": clock_time,
     "days_until": days_until,
     "duration": spell_duration,

@@ -40,7 +40,10 @@ class NewKey(msgspec.Struct, frozen=True):
 
 
 class ApiKey(msgspec.Struct, frozen=True):
-    """A stored key, without the key itself."""
+    """A stored key, without the key itself.
+
+    `last_used_at` is to the minute, None if it was not used since that is counted.
+    """
 
     id: UUID
     name: str
@@ -50,6 +53,12 @@ class ApiKey(msgspec.Struct, frozen=True):
     digest: bytes
     inserted_at: datetime
     revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+def minute_of(at: datetime) -> datetime:
+    """Return a time to the minute, as `last_used_at` is kept."""
+    return at.replace(second=0, microsecond=0)
 
 
 def new_key(random_bytes: Callable[[int], bytes]) -> str:

@@ -16,13 +16,19 @@ class Keys(Protocol):
         """Store a key; a user of that name is made where there is none (None: the first user)."""
 
     async def list(self) -> Sequence[ApiKey]:
-        """Return all keys, revoked ones too, in order of creation."""
+        """Return all keys, revoked ones too, in order of creation, with their last uses."""
 
     async def revoke(self, key_id: UUID, now: datetime, by: Actor = ADMINISTRATOR) -> ApiKey:
         """Revoke a key and return it; a revoked one unchanged. Raises: NotFound."""
 
     async def find(self, digest: bytes) -> ApiKey | None:
         """Return the key with this SHA-256 digest, revoked or not, or None."""
+
+    def note_use(self, key: ApiKey, now: datetime) -> None:
+        """Note in memory that a key is used now; the newest note counts, whatever its time."""
+
+    async def write_uses(self) -> None:
+        """Write the last uses that are new, if there are any. Raises: StoreUnavailable."""
 
     async def user(self, name: str, now: datetime) -> UUID:
         """Return the user of this name; one is made where there is none."""

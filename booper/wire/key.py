@@ -9,7 +9,7 @@ from booper.wire.timestamps import precise, precise_or_none
 
 
 class KeyResource(msgspec.Struct, frozen=True):
-    """An API key without its secret."""
+    """An API key without its secret; `last_used_at` is to the minute."""
 
     id: UUID
     name: str
@@ -18,6 +18,7 @@ class KeyResource(msgspec.Struct, frozen=True):
     scope: str
     inserted_at: str
     revoked_at: str | None
+    last_used_at: str | None
 
 
 class NewKeyResource(msgspec.Struct, frozen=True):
@@ -40,4 +41,5 @@ def key_resource(key: ApiKey) -> KeyResource:
         key.scope,
         precise(key.inserted_at),
         precise_or_none(key.revoked_at),
+        precise_or_none(key.last_used_at),
     )

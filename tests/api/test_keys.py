@@ -36,7 +36,16 @@ async def test_a_new_key_is_shown_once_and_works(
     listed = await admin.get("/api/keys")
     assert made["key"] not in listed.text
     [shown] = [key for key in listed.json()["data"] if key["id"] == made["id"]]
-    assert set(shown) == {"id", "name", "user", "user_id", "scope", "inserted_at", "revoked_at"}
+    assert set(shown) == {
+        "id",
+        "name",
+        "user",
+        "user_id",
+        "scope",
+        "inserted_at",
+        "revoked_at",
+        "last_used_at",
+    }
     assert (shown["name"], shown["revoked_at"]) == ("laptop", None)
     # The clock stands at 2030-01-01T12:00:00Z.
     assert shown["inserted_at"] == "2030-01-01T12:00:00.000000Z"

@@ -204,7 +204,10 @@ async def _keys(site: Site, texts: Texts, rows: int) -> dict[str, str]:
     for scope in ("read", "write"):
         await site.key(scope, name=texts.key, user=texts.user)
     for n in range(rows):
-        await site.key("read", name=f"{n}{texts.key}"[:100])
+        key = await site.key("read", name=f"{n}{texts.key}"[:100])
+        if n % 2:
+            used = await site.api.get("/api/jobs", headers={"Authorization": f"Bearer {key}"})
+            assert used.is_success
     made = await site.admin.act("/api/keys", {"name": texts.key})
     assert (await site.admin.delete(f"/api/keys/{made['id']}")).is_success
     return {"key": str(made["id"])}

@@ -24,6 +24,7 @@ def test_a_key_is_described_and_not_shown() -> None:
         digest=b"digest",
         inserted_at=AT,
         revoked_at=None,
+        last_used_at=AT,
     )
     assert json.loads(msgspec.json.encode(key_resource(key))) == {
         "id": "5b0e3f0a-32a5-4c1f-9d57-0f6b1c5de8f1",
@@ -33,6 +34,7 @@ def test_a_key_is_described_and_not_shown() -> None:
         "scope": "write",
         "inserted_at": "2030-01-01T12:00:00.000000Z",
         "revoked_at": None,
+        "last_used_at": "2030-01-01T12:00:00.000000Z",
     }
 
 

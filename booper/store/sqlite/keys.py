@@ -16,15 +16,17 @@ from msgspec.structs import replace
 from booper.errors import NotFound
 from booper.model.audit import ADMINISTRATOR, Action, Actor
 from booper.model.identity import uuid7
-from booper.model.key import DEFAULT_USER, ApiKey, NewKey, Scope
+from booper.model.key import DEFAULT_USER, ApiKey, NewKey, Scope, minute_of
 from booper.store.rules.auditing import note_key
+from booper.store.sqlite import bulk
 from booper.store.sqlite.first_key import FirstKeyFile
 from booper.store.sqlite.transaction import SQLiteTransaction
 from booper.store.sqlite.values import Row, loaded, loaded_or_none, stored
 from booper.store.sqlite.writer import Writer
 
 LIST = """
-SELECT keys.id, keys.name, user_id, users.name, scope, digest, keys.inserted_at, revoked_at
+SELECT keys.id, keys.name, user_id, users.name, scope, digest, keys.inserted_at, revoked_at,
+    last_used_at
 FROM keys JOIN users ON users.id = user_id ORDER BY keys.inserted_at, keys.id
 """
 
@@ -39,6 +41,11 @@ VALUES (:id, :user_id, :name, :scope, :digest, :now)
 
 REVOKE = "UPDATE keys SET revoked_at = :now WHERE id = :id"
 
+WRITE_USES = """
+UPDATE keys SET last_used_at = used.column2
+FROM (VALUES {rows}) AS used WHERE keys.id = used.column1
+"""
+
 
 class SQLiteKeys:
     """API keys and their users (`booper.store.base.Keys`)."""
@@ -50,10 +57,14 @@ class SQLiteKeys:
         self._by_digest: dict[bytes, ApiKey] = {}
         self._users: dict[str, UUID] = {}
         """Users that were asked for; there is no way to lose one or to give it another name."""
+        self._used_at: dict[bytes, datetime] = {}
+        """Uses by digest since they were last counted: a request pays for one assignment."""
+        self._unwritten: dict[bytes, datetime] = {}
+        """Minutes of last uses by digest that are in memory alone."""
 
     def load(self, connection: sqlite3.Connection) -> None:
         """Read all keys into memory, once, when the store is opened."""
-        keys = (_key(row) for row in connection.execute(LIST))
+        keys = (key_of(row) for row in connection.execute(LIST))
         self._by_digest = {key.digest: key for key in keys}
 
     async def create(self, new: NewKey, now: datetime, by: Actor = ADMINISTRATOR) -> ApiKey:
@@ -62,7 +73,7 @@ class SQLiteKeys:
         def change(connection: SQLiteTransaction) -> ApiKey:
             user_id, user = self._user(connection, new.user, now)
             key_id = uuid7(now, self._random)
-            key = ApiKey(key_id, new.name, user_id, user, new.scope, new.digest, now, None)
+            key = ApiKey(key_id, new.name, user_id, user, new.scope, new.digest, now, None, None)
             values = {
                 "id": key.id.bytes,
                 "user_id": user_id.bytes,
@@ -84,7 +95,8 @@ class SQLiteKeys:
         return await asyncio.shield(write())
 
     async def list(self) -> Sequence[ApiKey]:
-        """Return all keys, revoked ones too, in order of creation."""
+        """Return all keys, revoked ones too, in order of creation, with their last uses."""
+        self._count_uses()
         return list(self._by_digest.values())
 
     async def revoke(self, key_id: UUID, now: datetime, by: Actor = ADMINISTRATOR) -> ApiKey:
@@ -92,6 +104,7 @@ class SQLiteKeys:
 
         A file that holds it as the first key is removed.
         """
+        self._count_uses()
         known = next((key for key in self._by_digest.values() if key.id == key_id), None)
         if known is None:
             raise NotFound(f"there is no key {key_id}")
@@ -105,7 +118,7 @@ class SQLiteKeys:
 
         async def write() -> ApiKey:
             await self._writer.run(change)
-            revoked = replace(known, revoked_at=now)
+            revoked = replace(self._by_digest[known.digest], revoked_at=now)
             self._by_digest[known.digest] = revoked
             if self._first_key.digest() == known.digest:
                 self._first_key.remove()
@@ -121,6 +134,36 @@ class SQLiteKeys:
         """
         key = self._by_digest.get(digest)
         return key if key is not None and hmac.compare_digest(key.digest, digest) else None
+
+    def note_use(self, key: ApiKey, now: datetime) -> None:
+        """Note in memory that a key is used now; the newest note counts, whatever its time."""
+        self._used_at[key.digest] = now
+
+    async def write_uses(self) -> None:
+        """Write the last uses that are new, if there are any. Raises: StoreUnavailable.
+
+        `list` shows them before that. A power loss can lose those of the last minutes.
+        """
+        self._count_uses()
+        written = dict(self._unwritten)
+        if not written:
+            return
+        rows = [(self._by_digest[key].id.bytes, stored(at)) for key, at in written.items()]
+        await self._writer.run(
+            lambda connection: bulk.execute(connection, WRITE_USES, rows), is_durable=False
+        )
+        for key, at in written.items():
+            if self._unwritten.get(key) == at:  # it may have been used again meanwhile
+                del self._unwritten[key]
+
+    def _count_uses(self) -> None:
+        """Add what was noted to the keys in memory."""
+        for digest, at in self._used_at.items():
+            known, minute = self._by_digest[digest], minute_of(at)
+            if known.last_used_at != minute:
+                self._by_digest[digest] = replace(known, last_used_at=minute)
+                self._unwritten[digest] = minute
+        self._used_at.clear()
 
     async def user(self, name: str, now: datetime) -> UUID:
         """Return the user of this name; one is made where there is none."""
@@ -145,7 +188,8 @@ class SQLiteKeys:
         return user_id, name
 
 
-def _key(row: Row) -> ApiKey:
+def key_of(row: Row) -> ApiKey:
+    """Return a key of the columns that `LIST` reads."""
     return ApiKey(
         UUID(bytes=row[0]),
         row[1],
@@ -155,4 +199,5 @@ def _key(row: Row) -> ApiKey:
         row[5],
         loaded(row[6]),
         loaded_or_none(row[7]),
+        loaded_or_none(row[8]),
     )

@@ -3,16 +3,16 @@
 from datetime import datetime
 from uuid import UUID
 
-from booper.model.key import ApiKey, Scope
 from booper.model.session import MAX_IDLE, Session
 from booper.store.sqlite.connection import Connection
+from booper.store.sqlite.keys import key_of
 from booper.store.sqlite.transaction import SQLiteTransaction
-from booper.store.sqlite.values import Row, loaded, loaded_or_none, stored
+from booper.store.sqlite.values import Row, loaded, stored
 from booper.store.sqlite.writer import Writer
 
 FIND = """
 SELECT keys.id, keys.name, user_id, users.name, scope, keys.digest, keys.inserted_at, revoked_at,
-    sessions.inserted_at, last_used_at
+    keys.last_used_at, sessions.inserted_at, sessions.last_used_at
 FROM sessions JOIN keys ON keys.id = key_id JOIN users ON users.id = user_id
 WHERE sessions.digest = :digest
 """
@@ -63,14 +63,4 @@ class SQLiteSessions:
 
 
 def _session(row: Row) -> Session:
-    key = ApiKey(
-        UUID(bytes=row[0]),
-        row[1],
-        UUID(bytes=row[2]),
-        row[3],
-        Scope(row[4]),
-        row[5],
-        loaded(row[6]),
-        loaded_or_none(row[7]),
-    )
-    return Session(key, loaded(row[8]), loaded(row[9]))
+    return Session(key_of(row), loaded(row[9]), loaded(row[10]))

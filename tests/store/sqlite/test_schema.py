@@ -43,6 +43,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "scope": "write",
         "digest": b"d" * 32,
         "inserted_at": 1,
+        "last_used_at": 1,
     },
     "schedules": {
         "id": SCHEDULE,
