@@ -215,6 +215,7 @@ async def the_size_cannot_be_kept(world: World) -> AsyncIterator[str]:
         await world.api.create_id(url=GOOD, schedule_in=[1, "week"], body="x" * 200_000)
         for _ in range(8)
     ]
+    await world.until_over_size()
     yield "database"
     for number in numbers:
         await world.api.act(f"/api/jobs/{number}/cancel")

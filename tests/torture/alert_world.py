@@ -156,6 +156,12 @@ class World:
                 await self._advance(timedelta(milliseconds=100))  # the loop pauses after a failure
                 await checkpoint()
 
+    async def until_over_size(self) -> None:
+        """Return once booper has seen that its database is over its size: in real time, too."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not self._alerts._watched.is_over_size():
+                await checkpoint()
+
     async def until(self, is_true: Callable[[Any], object]) -> None:
         """Return once something is true of the status."""
         async with asyncio.timeout(DEADLINE_SECONDS):
