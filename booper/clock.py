@@ -13,6 +13,8 @@ from functools import partial
 from operator import itemgetter
 from typing import Protocol
 
+from booper.exact_timer import call_not_after
+
 # Time-freezing test tools replace the name `datetime` in every module by a subclass, which codecs
 # refuse. Only the class of a value made before is sure to be the real one.
 _datetime = next(base for base in datetime.__mro__ if base.__module__ == "datetime")
@@ -286,10 +288,10 @@ class RunningClock(VirtualClock):
 
 
 async def _nap(signal: Signal, seconds: float | None, waiting: asyncio.Future[None]) -> None:
-    """Wait for a signal, at most so many real seconds."""
+    """Wait for a signal, at most so many real seconds; it may also end a bit before."""
     timer = None
     if seconds is not None:
-        timer = asyncio.get_running_loop().call_later(seconds, end_waiting, waiting)
+        timer = call_not_after(seconds, end_waiting, waiting)
     try:
         await waiting
     finally:
