@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from booper.model.alert import Alert, AlertKind
+from booper.model.alert import Alert, AlertKind, Finding
 
 MAX_INCIDENTS: Final = 1_000
 """How many incidents one look takes: the others wait for the next."""
@@ -75,7 +75,19 @@ class Facts(msgspec.Struct, frozen=True):
 
 
 class Alerting(Protocol):
-    """Incidents and alerts."""
+    """Incidents and alerts.
+
+    Where several processes write, one of them looks after alerts; the others hand it what they see.
+    """
+
+    async def leads(self) -> bool:
+        """Return whether this process looks after alerts; it begins to if no other does."""
+
+    async def hand_over(self, findings: Sequence[Finding]) -> None:
+        """Write what this process has seen, for the one that looks after alerts."""
+
+    async def take_over(self) -> Sequence[Finding]:
+        """Return what others have handed over, which they do not do again."""
 
     async def alerts(self) -> Sequence[Alert]:
         """Return all alerts."""
@@ -92,4 +104,7 @@ class Alerting(Protocol):
     async def save(
         self, alerts: Sequence[Alert], gone: Sequence[tuple[AlertKind, str]], until: int
     ) -> None:
-        """Write alerts; forget others, by kind and key, and all incidents up to a number."""
+        """Write alerts; forget others, by kind and key, and all incidents up to a number.
+
+        Raises: StoreUnavailable, also if another process looks after alerts by now.
+        """

@@ -2,9 +2,8 @@
 
 `by` is who asks for a change; its entry in the audit is written with it.
 
-Every method is atomic and durable when it returns. Nothing here shows what kind of database it is;
-nothing outside `store/` may assume that it is the only process. A method that cannot write raises
-`StoreUnavailable` (or `StoreFull`) and has changed nothing.
+Every method is atomic and durable when it returns; one that raises `StoreUnavailable` has changed
+nothing. Nothing outside `store/` may assume that it is the only process, or know the database.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -22,10 +21,12 @@ from booper.store.history import History
 from booper.store.keys import Keys
 from booper.store.limits import LimitKind
 from booper.store.logs import Logs
+from booper.store.nodes import Nodes
 from booper.store.pauses import Pauses
 from booper.store.pruning import Pruning
 from booper.store.queue import Queue
 from booper.store.sessions import Sessions
+from booper.store.sharing import Sharing
 from booper.store.values import (
     UNBOUNDED,
     AnnounceEnd,
@@ -275,6 +276,13 @@ class Store(Protocol):
 
     @property
     def alerting(self) -> Alerting: ...
+
+    @property
+    def nodes(self) -> Nodes: ...
+
+    @property
+    def sharing(self) -> Sharing | None:
+        """Return what nodes tell each other by, None where no other process serves the database."""
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Announce the waiting jobs of each commit to the one `subscriber`, in order."""

@@ -76,3 +76,9 @@ class Counters(Protocol):
 
         Of all users together. Of very many hours the newest are counted.
         """
+
+    async def roll_up(self, since: datetime | None) -> int:
+        """Write numbers that are kept in several rows in one; return how many rows those were.
+
+        Of what happened that is what began at `since` or later; None stands for all.
+        """

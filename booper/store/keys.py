@@ -1,6 +1,6 @@
 """What booper needs of the keys in a database (`booper.store.base`)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -14,6 +14,26 @@ class Keys(Protocol):
 
     async def create(self, new: NewKey, now: datetime, by: Actor = ADMINISTRATOR) -> ApiKey:
         """Store a key; a user of that name is made where there is none (None: the first user)."""
+
+    async def create_first(
+        self, new: NewKey, now: datetime, prepare: Callable[[], None]
+    ) -> ApiKey | None:
+        """Store a key if there has never been one; return None if there has.
+
+        `prepare` is called before the key can be used. It may be called more than once.
+        """
+
+    async def ensure(self, new: NewKey, now: datetime) -> ApiKey:
+        """Return the key of a digest; it is stored if there is none, and may be revoked.
+
+        It is one that the operator gives to this process.
+        """
+
+    async def revoke_replaced(self, key: ApiKey, now: datetime) -> None:
+        """Revoke the keys of the same name that a key of the operator has replaced.
+
+        One that another process was given, too, is revoked an hour after the last of these ended.
+        """
 
     async def list(self) -> Sequence[ApiKey]:
         """Return all keys, revoked ones too, in order of creation, with their last uses."""

@@ -58,6 +58,21 @@ class Pruning(Protocol):
     async def begin_at(self, at: datetime) -> None:
         """Delete no jobs before this time."""
 
+    async def prepare(self, retention: Retention, now: datetime) -> None:
+        """Prepare for what ends in the next days, where jobs are put together by when they end.
+
+        Raises: StoreUnavailable.
+        """
+
+    async def drop_old(self, retention: Retention, now: datetime) -> int:
+        """Delete what is so old that it goes together; return how many jobs that were."""
+
+    async def drop_oldest(self, state: State, now: datetime) -> int | None:
+        """Delete the oldest jobs of a state that go together, whatever their age.
+
+        Return how many there were, None if there is nothing that goes together.
+        """
+
     async def find(
         self, state: State, retention: Retention, now: datetime, behind: Spot, *, is_over_size: bool
     ) -> Found:

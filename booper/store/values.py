@@ -117,13 +117,15 @@ class Claims(msgspec.Struct, frozen=True, gc=False):
     """The result of a claim of due jobs: attempts begun, and jobs to arm.
 
     `held` are due jobs that wait for their predecessor, whose end arms them. `suspects` may begin
-    only in a claim that admits them.
+    only in a claim that admits them. For `refused` there is no slot now: other nodes have it, or
+    what they know of the origin stands against it.
     """
 
     begun: Sequence[Attempt]
     armed: Sequence[Job]
     held: Sequence[Job] = ()
     suspects: Sequence[Suspect] = ()
+    refused: Sequence[DueJob] = ()
 
 
 class Ahead(msgspec.Struct, frozen=True, gc=False):

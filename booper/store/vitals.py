@@ -66,5 +66,5 @@ class Vitals(Protocol):
         file that hold nothing.
         """
 
-    async def disk_free(self) -> int:
-        """Return how many bytes are free where the database is."""
+    async def disk_free(self) -> int | None:
+        """Return how many bytes are free where the database is, None if it does not tell."""

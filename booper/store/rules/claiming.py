@@ -96,6 +96,7 @@ class Claiming:
         if admit is Admit.NONE:
             waiting = [number for number in due if found[number].is_suspect]
             suspects = [Suspect(due.pop(it), found[it].interruptions) for it in waiting]
+        refused = self._refused(due)
         if not self._is_isolated:
             free = [job for job in map(found.__getitem__, due) if _is_free(job)]
             self._begin_all(free)
@@ -104,7 +105,14 @@ class Claiming:
         turn = self._isolated_turn if self._is_isolated else self._turn
         for number, item in due.items():
             turn(found[number], item)  # which moves no other one's job
-        return Claims(self._begun, self._armed, self._held, suspects)
+        return Claims(self._begun, self._armed, self._held, suspects, refused)
+
+    def _refused(self, due: dict[int, DueJob]) -> Sequence[DueJob]:
+        """Take those out for which there is no slot, where nodes share them; return them."""
+        if (slots := self._transaction.slots() if due else None) is None:
+            return ()
+        refused = [number for number, seen in due.items() if not slots.take(seen.due.origin)]
+        return tuple(map(due.pop, refused))
 
     def _begin_all(self, jobs: Sequence[Job]) -> None:
         """Begin jobs that depend on nothing, all at once."""

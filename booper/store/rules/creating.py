@@ -63,6 +63,8 @@ def create_all(
     """Write what many creates ask for, each with its result, in order."""
     results: list[Created | BooperError] = []
     room = Room(transaction, max_waiting)
+    new = [item.asked.new for item in asked]
+    transaction.lock_keys((one.user_id, one.idempotency_key) for one in new if one.idempotency_key)
     for together, items in groupby(asked, is_plain):
         if together:
             results += _create_plain(transaction, list(items), room)

@@ -76,7 +76,7 @@ def _needs_of(
     """Return what the schedules of these jobs need; one that was deleted needs nothing."""
     schedule_ids = {job.schedule_id for job in jobs if job.schedule_id is not None}
     found: dict[UUID, Needs] = {}
-    for schedule_id in schedule_ids:
+    for schedule_id in sorted(schedule_ids):  # in one order: no two nodes wait for each other
         schedule = transaction.schedules.find(schedule_id)
         if schedule is None:
             continue

@@ -21,7 +21,7 @@ from booper.store.values import Ahead
 def replan(transaction: Transaction, ahead: Ahead, now: datetime, random: Random) -> Sequence[Job]:
     """Plan these schedules and retries by the clock as it is; return the jobs that have moved."""
     moved: list[Job] = []
-    for schedule_id in ahead.schedules:
+    for schedule_id in sorted(ahead.schedules):  # in the order in which everybody locks them
         schedule = transaction.schedules.find(schedule_id)
         if schedule is not None and schedule.disabled_at is None:
             moved += _isolated(transaction, schedule, now, random)

@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import datetime
 from random import Random
 from typing import Final
+from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
@@ -31,10 +32,11 @@ def settle_all(
 ) -> list[Settled]:
     """Write the results of attempts; of one that has lost its job, the log entries alone.
 
+    A job moves before its entries are written: they go where its log is by then.
+
     Raises: LostRace, if one of several has lost its job; each is to be tried by itself.
     """
     entries = [entry for settlement in settlements for entry in settlement.entries]
-    transaction.log.append(entries, random)
     try:
         transaction.jobs.move_all([(each.claimed, each.settled) for each in settlements])
     except LostRace:
@@ -42,7 +44,9 @@ def settle_all(
             raise
         claimed = settlements[0].claimed
         current = transaction.jobs.get(claimed.user_id, claimed.id)
+        transaction.log.append(entries, random)
         return [Settled(current, following(transaction, current))]
+    transaction.log.append(entries, random)
     count_settled(transaction, settlements)
     return [_settled(transaction, settlement, random) for settlement in settlements]
 
@@ -61,7 +65,7 @@ def release(
 ) -> Sequence[Job]:
     """Release claimed jobs whose attempts were not made, not counting them; return them."""
     released = list[Job]()
-    for job in claimed:
+    for job in sorted(claimed, key=_place_in_order):
         current = transaction.jobs.find(job.id)
         if current and _is_claimed(current, job):
             after = lifecycle.release(current, due_at)
@@ -102,6 +106,11 @@ def _settled(transaction: Transaction, settlement: Settlement, random: Random) -
     if schedule is not None:
         _leave(transaction, schedule, settlement, random)
     return Settled(settled, [*armed, waiting] if waiting else armed)
+
+
+def _place_in_order(job: Job) -> tuple[UUID, int]:
+    """Return where a job stands in the order in which everybody locks: by schedules, then jobs."""
+    return job.schedule_id or UUID(int=0), job.id
 
 
 def _is_claimed(current: Job, job: Job) -> bool:

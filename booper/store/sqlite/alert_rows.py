@@ -10,7 +10,8 @@ import msgspec
 from booper.model.alert import Alert, AlertKind, Telling
 from booper.store.alerting import Incident, IncidentKind
 from booper.store.sqlite import bulk
-from booper.store.sqlite.values import Row, loaded, loaded_or_none, stored, stored_or_none
+from booper.store.sqlite.values import Row
+from booper.store.stored import loaded, loaded_or_none, stored, stored_or_none
 
 INCIDENT_COLUMNS: Final = "kind, job_id, schedule_id, name, origin, tags, reason, count"
 APPEND: Final = f"""

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from booper.model.alert import Alert, AlertKind
+from booper.model.alert import Alert, AlertKind, Finding
 from booper.store.alerting import (
     MAX_INCIDENTS,
     MAX_LATE,
@@ -25,8 +25,9 @@ from booper.store.sqlite.alert_rows import (
 )
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.transaction import SQLiteTransaction
-from booper.store.sqlite.values import IN_WAITING, loaded, stored
+from booper.store.sqlite.values import IN_WAITING
 from booper.store.sqlite.writer import Writer
+from booper.store.stored import loaded, stored
 
 INCIDENTS: Final = f"""
 SELECT id, {INCIDENT_COLUMNS} FROM incidents WHERE id > :behind ORDER BY id LIMIT :limit
@@ -65,6 +66,17 @@ class SQLiteAlerting:
     def __init__(self, writer: Writer, reader: Connection) -> None:
         self._writer = writer
         self._reader = reader
+
+    async def leads(self) -> bool:
+        """Return True: no other process has the database open."""
+        return True
+
+    async def hand_over(self, findings: Sequence[Finding]) -> None:
+        """Do nothing: there is nobody to take it."""
+
+    async def take_over(self) -> Sequence[Finding]:
+        """Return nothing: nobody hands anything over."""
+        return ()
 
     async def alerts(self) -> Sequence[Alert]:
         """Return all alerts."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from booper.model.audit import NewChange
 from booper.store.sqlite import bulk
-from booper.store.sqlite.values import stored
+from booper.store.stored import stored
 
 INSERT: Final = """
 INSERT INTO audit (at, key_id, user_id, action, kind, object, jobs, detail)

@@ -7,7 +7,8 @@ from uuid import UUID
 import msgspec
 
 from booper.model.audit import Action, Change, ChangeFilter, Kind
-from booper.store.sqlite.values import Row, loaded
+from booper.store.sqlite.values import Row
+from booper.store.stored import loaded
 from booper.store.values import Page, Part, Place
 
 MAX_LOOK: Final = 10_000

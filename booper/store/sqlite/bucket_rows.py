@@ -12,7 +12,8 @@ from uuid import UUID
 
 from booper.model.bucket import HOUR, LIMITS, MINUTES, PARTS, Bucket, Happened, Histogram, begin_of
 from booper.store.counters import OriginCounts
-from booper.store.sqlite.values import Row, loaded, stored
+from booper.store.sqlite.values import Row
+from booper.store.stored import loaded, stored
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _NONE: Final = timedelta(0)

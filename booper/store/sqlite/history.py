@@ -18,8 +18,9 @@ from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.job_columns import job_of
 from booper.store.sqlite.log_rows import TOGETHER
 from booper.store.sqlite.transaction import SQLiteTransaction
-from booper.store.sqlite.values import Row, loaded, loaded_or_none, stored
+from booper.store.sqlite.values import Row
 from booper.store.sqlite.writer import Writer
+from booper.store.stored import loaded, loaded_or_none, stored
 from booper.store.values import JobRef, Page, Part
 from booper.wire.log import gap_in
 

@@ -10,13 +10,8 @@ import msgspec
 
 from booper.model.identity import uuid7_bytes, uuid_of_bytes
 from booper.model.job import Job, Kind, NewJob, State
-from booper.store.sqlite.values import (
-    loaded,
-    loaded_or_none,
-    stored,
-    stored_span,
-    user_of,
-)
+from booper.store.sqlite.values import user_of
+from booper.store.stored import loaded, loaded_or_none, stored, stored_span
 from booper.store.transaction import EndedJob
 
 COLUMNS = """

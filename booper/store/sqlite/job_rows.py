@@ -27,13 +27,8 @@ from booper.store.sqlite.job_columns import (
     job_of,
     new_row,
 )
-from booper.store.sqlite.values import (
-    IN_UNFINISHED,
-    IN_WAITING,
-    stored,
-    stored_or_none,
-    stored_span,
-)
+from booper.store.sqlite.values import IN_UNFINISHED, IN_WAITING
+from booper.store.stored import stored, stored_or_none, stored_span
 from booper.store.transaction import Draft, EndedJob, LostRace, Taken
 from booper.store.values import JobRef
 

@@ -6,7 +6,7 @@ Every request asks for its key; this process alone writes the file, so what it r
 import asyncio
 import hmac
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from random import Random
 from uuid import UUID
@@ -21,8 +21,9 @@ from booper.store.rules.auditing import note_key
 from booper.store.sqlite import bulk
 from booper.store.sqlite.first_key import FirstKeyFile
 from booper.store.sqlite.transaction import SQLiteTransaction
-from booper.store.sqlite.values import Row, loaded, loaded_or_none, stored
+from booper.store.sqlite.values import Row
 from booper.store.sqlite.writer import Writer
+from booper.store.stored import loaded, loaded_or_none, stored
 
 LIST = """
 SELECT keys.id, keys.name, user_id, users.name, scope, digest, keys.inserted_at, revoked_at,
@@ -93,6 +94,25 @@ class SQLiteKeys:
 
         # What is written must be remembered, even if the caller goes away meanwhile.
         return await asyncio.shield(write())
+
+    async def create_first(
+        self, new: NewKey, now: datetime, prepare: Callable[[], None]
+    ) -> ApiKey | None:
+        """Store a key if there has never been one, after `prepare`; return None if there has."""
+        if self._by_digest:
+            return None
+        prepare()
+        return await self.create(new, now)
+
+    async def ensure(self, new: NewKey, now: datetime) -> ApiKey:
+        """Return the key of a digest; it is stored if there is none, and may be revoked."""
+        return await self.find(new.digest) or await self.create(new, now)
+
+    async def revoke_replaced(self, key: ApiKey, now: datetime) -> None:
+        """Revoke the keys of the same name that a key of the operator has replaced."""
+        for other in await self.list():
+            if other.name == key.name and other.digest != key.digest:
+                await self.revoke(other.id, now)
 
     async def list(self) -> Sequence[ApiKey]:
         """Return all keys, revoked ones too, in order of creation, with their last uses."""

@@ -15,7 +15,8 @@ import msgspec
 from msgspec.structs import replace
 
 from booper.model.job import State
-from booper.store.sqlite.listing_filters import apart, in_json, pattern
+from booper.store.searching import in_json, pattern
+from booper.store.sqlite.listing_filters import apart
 from booper.store.sqlite.listing_sources import (
     IDS_OF_REPORTS,
     IDS_OF_SCHEDULE,
@@ -26,7 +27,7 @@ from booper.store.sqlite.listing_sources import (
     OF_SCHEDULE,
     OF_TAG,
 )
-from booper.store.sqlite.values import stored
+from booper.store.stored import stored
 from booper.store.values import JobFilter
 
 # To sort so many numbers takes some milliseconds; among more, a page is soon met on the way.

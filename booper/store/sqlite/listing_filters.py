@@ -1,11 +1,8 @@
 """The SQL of the filters of a list of jobs that no index of lists leads to."""
 
-import re
 import sqlite3
-from typing import Final
 
-import msgspec
-
+from booper.store.searching import searched_values
 from booper.store.values import JobFilter
 
 TAG = "AND EXISTS (SELECT 1 FROM job_tags WHERE tag = :tag AND job_id = jobs.id)"
@@ -30,18 +27,10 @@ TEXT = r"""
 AND CASE WHEN args LIKE :text ESCAPE '\' THEN booper_values(args) LIKE :text ESCAPE '\' ELSE 0 END
 """
 
-_IN_PATTERN: Final = re.compile(r"[\\%_]")
-
 
 def add_functions(connection: sqlite3.Connection) -> None:
     """Add the functions that filters need beside SQL."""
     connection.create_function("booper_values", 1, searched_values, deterministic=True)
-
-
-def searched_values(args: str) -> str:
-    """Return the JSON of each value in stored args but the headers, in lines."""
-    fields = msgspec.json.decode(args, type=dict[str, msgspec.Raw])
-    return b"\n".join(value for name, value in fields.items() if name != "headers").decode()
 
 
 def apart(wanted: JobFilter) -> str:
@@ -55,15 +44,3 @@ def apart(wanted: JobFilter) -> str:
         TEXT: wanted.text,
     }
     return " ".join(clause for clause, value in given.items() if value is not None)
-
-
-def in_json(text: str | None) -> str | None:
-    """Return text as it stands within a JSON string; what it begins with, begins the string."""
-    return None if text is None else msgspec.json.encode(text).decode()[1:-1]
-
-
-def pattern(text: str | None) -> str | None:
-    """Return the pattern of LIKE for what has a text within its JSON."""
-    if text is None:
-        return None
-    return f"%{_IN_PATTERN.sub(lambda found: f'{chr(92)}{found[0]}', in_json(text) or '')}%"

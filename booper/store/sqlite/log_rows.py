@@ -11,7 +11,8 @@ from booper.model.event import ERROR, REQUEST, RESPONSE, NewEntry
 from booper.model.identity import uuid7_bytes
 from booper.model.schedule import Schedule
 from booper.store.sqlite import bulk
-from booper.store.sqlite.values import Row, stored
+from booper.store.sqlite.values import Row
+from booper.store.stored import stored
 from booper.store.transaction import OpenGap
 from booper.wire.log import gap_in
 

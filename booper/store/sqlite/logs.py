@@ -15,7 +15,8 @@ from booper.model.event import ERROR, EVENTS, REQUEST, RESPONSE, SKIPPED, STATE_
 from booper.model.job import OWN_KINDS
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.log_rows import TOGETHER, outcome_id, request_id
-from booper.store.sqlite.values import Row, loaded
+from booper.store.sqlite.values import Row
+from booper.store.stored import loaded
 from booper.store.values import PAGE_BYTES, Page, Part, Place
 
 COLUMNS = "id, user_id, job_id, event, inserted_at, payload, request, requested_at"

@@ -7,8 +7,8 @@ from booper.model.audit import ADMINISTRATOR, Action, Actor
 from booper.store.rules.auditing import note_target
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.transaction import SQLiteTransaction
-from booper.store.sqlite.values import loaded, stored
 from booper.store.sqlite.writer import Writer
+from booper.store.stored import loaded, stored
 from booper.store.values import ALL_TARGETS, Pause
 
 LIST = "SELECT target, paused_at FROM pauses ORDER BY target"

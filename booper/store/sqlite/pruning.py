@@ -18,8 +18,9 @@ from booper.store.pruning import Found, Prunable, Space, Spot
 from booper.store.rules import pruning
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.transaction import SQLiteTransaction
-from booper.store.sqlite.values import IN_FINISHED, Row, loaded_or_none, stored
+from booper.store.sqlite.values import IN_FINISHED, Row
 from booper.store.sqlite.writer import Writer
+from booper.store.stored import loaded_or_none, stored
 from booper.store.values import Pruned
 
 WINDOW: Final = 5_000
@@ -103,6 +104,16 @@ class SQLitePruning:
         """Delete no jobs before this time."""
         values = {"at": stored(at)}
         await self._writer.run(lambda transaction: transaction.execute(BEGIN_AT, values).rowcount)
+
+    async def prepare(self, retention: Retention, now: datetime) -> None:
+        """Do nothing: all jobs are in one table, and go by rows."""
+
+    async def drop_old(self, retention: Retention, now: datetime) -> int:
+        """Drop nothing."""
+        return 0
+
+    async def drop_oldest(self, state: State, now: datetime) -> None:
+        """Drop nothing."""
 
     async def find(
         self, state: State, retention: Retention, now: datetime, behind: Spot, *, is_over_size: bool

@@ -1,36 +1,19 @@
-"""Jobs as the loop sees them: what is due, claims, results, and what a stop or a crash left."""
+"""What waits, as the loop looks at it over SQLite; the rest is in `store.nouns.queue`."""
 
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from functools import partial
 from random import Random
 from uuid import UUID
 
 import msgspec
 
-from booper.errors import StoreDamaged
-from booper.model.job import Job
-from booper.model.waiting import Wait
-from booper.store.rules import claiming, replanning, settling
+from booper.store.nouns.queue import RuledQueue
 from booper.store.sqlite.connection import Connection
-from booper.store.sqlite.transaction import SQLiteTransaction
-from booper.store.sqlite.values import IN_WAITING, loaded, loaded_or_none, stored
+from booper.store.sqlite.values import IN_WAITING
 from booper.store.sqlite.writer import Writer
-from booper.store.values import (
-    MAX_TIME,
-    Admit,
-    Ahead,
-    Announce,
-    AnnounceRescue,
-    Claims,
-    Due,
-    DueJob,
-    Scan,
-    Settled,
-    Settlement,
-)
+from booper.store.stored import loaded, loaded_or_none, stored
+from booper.store.values import MAX_TIME, Ahead, Due, Scan
 
 _WAITING = f"""
     SELECT scheduled_at, id, origin, path FROM jobs
@@ -104,15 +87,13 @@ ORDER BY scheduled_at, id
 """
 
 
-class SQLiteQueue:
+class SQLiteQueue(RuledQueue):
     """Jobs as the loop sees them (`booper.store.queue.Queue`)."""
 
     def __init__(self, writer: Writer, reader: Connection, random: Random) -> None:
+        super().__init__(writer, random)
         self._writer = writer
         self._reader = reader
-        self._random = random
-        # One and the same for all, so that they are written together.
-        self._settle = partial(settling.settle_all, random=random)
 
     async def due(
         self,
@@ -160,45 +141,9 @@ class SQLiteQueue:
         (text,) = await self._reader.run(lambda opened: opened.execute(query, values).fetchone())
         return _dues(text)
 
-    async def claim(
-        self,
-        due: Sequence[DueJob],
-        now: datetime,
-        announce: Announce,
-        admit: Admit = Admit.NONE,
-        waits: Mapping[int, Wait] = {},
-    ) -> Claims:
-        """Begin an attempt of each of these jobs that still waits for just that time and origin.
-
-        It need not reach the disk before its requests leave: a power loss then takes the fact that
-        the attempts began, and they are made again.
-        """
-        is_retry = False
-
-        def change(transaction: SQLiteTransaction) -> Claims:
-            nonlocal is_retry
-            is_isolated, is_retry = is_retry, True  # the writer makes again what has raised
-            return claiming.claim(
-                transaction, due, now, announce, self._random, admit, waits, is_isolated=is_isolated
-            )
-
-        for _ in due:  # a try that meets a damaged page sets the job there aside
-            with suppress(StoreDamaged):
-                return await self._writer.run(change, is_durable=False)
-        return await self._writer.run(change, is_durable=False)
-
     async def accompany(self) -> None:
         """Note that the attempt that was alone is so no longer: others may begin after this."""
         await self._writer.run(lambda connection: connection.execute(ACCOMPANY).rowcount)
-
-    async def settle(self, settlement: Settlement) -> Settled:
-        """Replace a claimed job by what its attempt made of it, with all that reports it."""
-        return await self._writer.run_together(self._settle, settlement)
-
-    async def release(self, claimed: Sequence[Job], due_at: datetime | None = None) -> None:
-        """Release claimed jobs whose attempts were not made, not counting them."""
-
-        await self._writer.run(lambda transaction: settling.release(transaction, claimed, due_at))
 
     async def newest(self) -> datetime | None:
         """Return when the newest log entry or job was written, None where there is none."""
@@ -215,20 +160,6 @@ class SQLiteQueue:
             return Ahead([UUID(bytes=it) for (it,) in schedules], [it for (it,) in retries])
 
         return await self._reader.run(read)
-
-    async def replan(self, ahead: Ahead, now: datetime) -> Sequence[Job]:
-        """Plan these schedules and retries by the clock as it is; return the jobs moved."""
-
-        def change(transaction: SQLiteTransaction) -> Sequence[Job]:
-            return replanning.replan(transaction, ahead, now, self._random)
-
-        return await self._writer.run(change)
-
-    async def rescue(self, now: datetime, announce: AnnounceRescue) -> int:
-        """Make due again what owners that are gone have left; return how many jobs there were."""
-        return await self._writer.run(
-            lambda transaction: settling.rescue(transaction, now, announce, self._random)
-        )
 
 
 def _json(values: Collection[object]) -> str:

@@ -2,14 +2,8 @@
 
 from booper.model.identity import uuid_of_bytes
 from booper.model.schedule import Schedule
-from booper.store.sqlite.values import (
-    Row,
-    loaded,
-    loaded_or_none,
-    stored,
-    stored_or_none,
-    user_of,
-)
+from booper.store.sqlite.values import Row, user_of
+from booper.store.stored import loaded, loaded_or_none, stored, stored_or_none
 
 COLUMNS = """
 id, user_id, idempotency_key, name, description, origin, args, anchor, next_at, runs, state,

@@ -17,7 +17,8 @@ from booper.model.schedule import Schedule
 from booper.store.sqlite import job_columns
 from booper.store.sqlite.job_columns import job_of
 from booper.store.sqlite.schedule_columns import COLUMNS, schedule_of, values_of
-from booper.store.sqlite.values import IN_UNFINISHED, loaded, stored, stored_or_none
+from booper.store.sqlite.values import IN_UNFINISHED
+from booper.store.stored import loaded, stored, stored_or_none
 from booper.store.transaction import DueSchedule, LostRace, OpenGap
 
 FIND = f"SELECT {COLUMNS} FROM schedules WHERE id = :id"

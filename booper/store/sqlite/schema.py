@@ -13,6 +13,9 @@ from booper.model.origin import path_key, stored_origin
 
 APPLICATION_ID = 0x626F6F70  # "boop"
 
+# The table is there while a move fills the file (`booper.store.moving`).
+UNFINISHED_MOVE = "SELECT 1 FROM sqlite_schema WHERE name = 'unfinished_move'"
+
 
 class UnusableDatabase(StartError):
     """A file that cannot serve as booper's database; it is left as it was."""
@@ -41,6 +44,10 @@ def migrate(
     """
     try:
         version, newest = read_version(connection, path), len(migrations())
+        if connection.execute(UNFINISHED_MOVE).fetchone():
+            raise UnusableDatabase(
+                f"{path} is only partly filled by booper migrate-store; run that to its end"
+            )
         if 0 < version < newest:
             before_upgrade(version)
         # Before the first page is written; where there is one, it is silently ignored.

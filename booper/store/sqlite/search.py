@@ -24,7 +24,7 @@ from booper.store.sqlite.listing import (
     look_query,
     sources,
 )
-from booper.store.sqlite.values import loaded
+from booper.store.stored import loaded
 from booper.store.values import SEARCH_BYTES, SEARCH_ROWS, Place
 
 # About 5 ms of small jobs, as of large ones.

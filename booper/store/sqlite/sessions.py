@@ -7,8 +7,9 @@ from booper.model.session import MAX_IDLE, Session
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.keys import key_of
 from booper.store.sqlite.transaction import SQLiteTransaction
-from booper.store.sqlite.values import Row, loaded, stored
+from booper.store.sqlite.values import Row
 from booper.store.sqlite.writer import Writer
+from booper.store.stored import loaded, stored
 
 FIND = """
 SELECT keys.id, keys.name, user_id, users.name, scope, keys.digest, keys.inserted_at, revoked_at,

@@ -3,23 +3,18 @@
 Other writers come between two of them, so a million jobs hold up neither creates nor results.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
 from booper.model.job import Job
+from booper.store.nouns.jobs import Move, Note
 from booper.store.sqlite.connection import Connection
 from booper.store.sqlite.listing import Listing, number_query
 from booper.store.sqlite.search import STEP_BYTES, STEP_ROWS, Search, fetch
 from booper.store.sqlite.transaction import SQLiteTransaction
 from booper.store.sqlite.writer import Writer
 from booper.store.values import SEARCH_BYTES, UNBOUNDED, Bounds, BulkResult, Place
-
-Move = Callable[[SQLiteTransaction, Job], Sequence[Job]]
-"""Change a job; return it and what follows from it, nothing if it could not be changed."""
-
-Note = Callable[[SQLiteTransaction, int | None, Sequence[int]], int | None]
-"""Note which jobs a part has changed; return the number of the entry, which the first part made."""
 
 # What one transaction changes, about 30 ms: a move writes all of a job's row anew.
 MOVE_ROWS: Final = 100

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from booper.clock import monotonic
+from booper.clock import SystemClock, monotonic
 from booper.errors import StoreDamaged, StoreUnavailable
 from booper.store.announcing import Announcements
 from booper.store.limits import NO_LIMITS, Limits
@@ -25,6 +25,7 @@ from booper.store.sqlite.jobs import SQLiteJobs
 from booper.store.sqlite.keys import SQLiteKeys
 from booper.store.sqlite.lock import FileLock, ProcessLock
 from booper.store.sqlite.logs import SQLiteLogs
+from booper.store.sqlite.nodes import SQLiteNodes
 from booper.store.sqlite.pauses import SQLitePauses
 from booper.store.sqlite.pruning import SQLitePruning
 from booper.store.sqlite.queue import SQLiteQueue
@@ -33,9 +34,9 @@ from booper.store.sqlite.schema import UnusableDatabase, migrate, read_version
 from booper.store.sqlite.sessions import SQLiteSessions
 from booper.store.sqlite.transaction import SQLiteTransaction
 from booper.store.sqlite.upgrade_copy import copy_before_upgrade
-from booper.store.sqlite.values import stored
 from booper.store.sqlite.vitals import SQLiteVitals
 from booper.store.sqlite.writer import Writer
+from booper.store.stored import stored
 
 BEAT = """
 INSERT INTO pulse (id, beat_at) VALUES (1, :now) ON CONFLICT (id) DO UPDATE SET beat_at = :now
@@ -51,6 +52,8 @@ FRESH_SECONDS = 1.0
 class SQLiteStore:
     """The whole database (`booper.store.base.Store`)."""
 
+    sharing = None
+
     def __init__(
         self,
         writer: Writer,
@@ -58,6 +61,7 @@ class SQLiteStore:
         reader: Connection,
         loop_reader: Connection,
         keys: SQLiteKeys,
+        nodes: SQLiteNodes,
         files: Files,
         random: Random,
         limits: Limits,
@@ -74,6 +78,7 @@ class SQLiteStore:
         self.alerting = SQLiteAlerting(writer, reader)
         self.history = SQLiteHistory(writer, reader)
         self.keys = keys
+        self.nodes = nodes
         self.sessions = SQLiteSessions(writer, reader)
         self.subscribe = announcements.subscribe
         self.watch = announcements.watch
@@ -129,12 +134,13 @@ async def open_store(
         yield store
 
 
-def begin_owning(connection: SQLiteTransaction) -> None:
-    """Draw a new number, under which this process claims jobs."""
+def begin_owning(connection: SQLiteTransaction) -> int:
+    """Draw a new number, under which this process claims jobs, and return it."""
     number = connection.execute(BEGIN_OWNING).lastrowid
     assert number is not None
     connection.execute(FORGET_OWNERS, {"owner": number})
     connection.owner = number
+    return number
 
 
 def _create(path: Path) -> None:
@@ -165,7 +171,7 @@ def _check_log(path: Path) -> None:
 async def _opened(
     stack: AsyncExitStack, path: Path, connection: Connection, random: Random, limits: Limits
 ) -> SQLiteStore:
-    await connection.run(begin_owning)
+    nodes = SQLiteNodes(await connection.run(begin_owning), SystemClock().now())
     files = Files(path)
     announcements = Announcements()
     writer = Writer(connection, files.check, announcements.committed)
@@ -178,7 +184,7 @@ async def _opened(
     await stack.enter_async_context(_committing(writer))
     await stack.enter_async_context(_watching(files))
     return SQLiteStore(
-        writer, announcements, reader, loop_reader, keys, files, random, limits, path
+        writer, announcements, reader, loop_reader, keys, nodes, files, random, limits, path
     )
 
 

@@ -1,8 +1,9 @@
 """A connection with its tables, as the rules see them, and parts of a transaction undone alone."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
+from uuid import UUID
 
 from booper.model.job import Job
 from booper.store.sqlite.alert_rows import IncidentRows
@@ -84,6 +85,12 @@ class SQLiteTransaction(Watched):
             raise PartUndone from error
         self.execute("RELEASE part")
         return result
+
+    def slots(self) -> None:
+        """Return None: the loop of the one process counts its slots by itself."""
+
+    def lock_keys(self, keys: Iterable[tuple[UUID, str]]) -> None:
+        """Do nothing: nobody else writes."""
 
     def alone(self) -> tuple[int, int] | None:
         """Return the number and the attempt of the job that was sent alone, None if none was."""

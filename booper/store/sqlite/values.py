@@ -1,20 +1,16 @@
-"""How values stand in the tables: times as integer microseconds, UUIDs as 16 bytes."""
+"""How values stand in the tables: UUIDs as 16 bytes, states as their names."""
 
 import sqlite3
 from collections.abc import Set
-from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from booper.clock import EPOCH
 from booper.model.identity import uuid_of_bytes
 from booper.model.job import FINISHED, UNFINISHED, WAITING, State
 
 Row = tuple[Any, ...]
 """What SQLite returns of a row."""
-
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def bind_plainly() -> None:
@@ -26,33 +22,6 @@ def bind_plainly() -> None:
     """
     for kind, unchanged in (bytes, bytes.__bytes__), (type(None), {None: None}.get):
         sqlite3.adapters.setdefault((kind, sqlite3.PrepareProtocol), unchanged)
-
-
-def stored(at: datetime) -> int:
-    """Turn an aware time into microseconds since 1970."""
-    since = at - EPOCH  # to divide it by a microsecond takes many times as long
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-
-
-def stored_or_none(at: datetime | None) -> int | None:
-    """Turn a time into microseconds, None into NULL."""
-    return None if at is None else stored(at)
-
-
-def stored_span(span: timedelta | None) -> int | None:
-    """Turn a duration into microseconds, None into NULL."""
-    return None if span is None else span // _MICROSECOND
-
-
-@lru_cache(maxsize=1024)  # jobs that were created together, or are due at one time
-def loaded(microseconds: int) -> datetime:
-    """Turn stored microseconds into an aware UTC time."""
-    return EPOCH + timedelta(microseconds=microseconds)
-
-
-def loaded_or_none(microseconds: int | None) -> datetime | None:
-    """Turn microseconds into a time, NULL into None."""
-    return None if microseconds is None else loaded(microseconds)
 
 
 def _any_of(states: Set[State]) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 
 from booper.model.waiting import KeptWait
 from booper.store.sqlite import bulk
-from booper.store.sqlite.values import stored
+from booper.store.stored import stored
 
 # An attempt that is released begins again under the same number.
 ADD: Final = """
