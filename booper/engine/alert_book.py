@@ -73,6 +73,12 @@ class AlertBook:
                 del self._alerts[key]
                 self._unsaved[key] = None
 
+    def forget(self) -> None:
+        """Forget all: another process has kept it meanwhile, and may have changed it."""
+        self._alerts.clear()
+        self._unsaved.clear()
+        self._is_loaded = False
+
     async def load(self) -> Sequence[Alert]:
         """Read the alerts of earlier runs, if that was not done; return them.
 

@@ -12,9 +12,9 @@ from uuid import UUID
 
 from booper.engine.alert_book import STORE_SECONDS
 from booper.engine.backups import BackupStatus
-from booper.engine.breakers import Breaker
 from booper.errors import StoreUnavailable
 from booper.model.alert import AlertKind, Finding, Interests
+from booper.model.breaker import Breaker
 from booper.store.alerting import Incident, IncidentKind, LateRun, Streak
 from booper.wire.words import lasting, moment, skipped_because
 
@@ -41,7 +41,7 @@ class Watched:
     backups: Callable[[], BackupStatus] | None
     is_over_size: Callable[[], bool | None]
     loop_age_seconds: Callable[[], float] | None
-    disk_free: Callable[[], Awaitable[int]]
+    disk_free: Callable[[], Awaitable[int | None]]
     check_writable: Callable[[datetime], Awaitable[None]]
     store_seconds: float = STORE_SECONDS
 
@@ -203,6 +203,8 @@ async def _low(watched: Watched, wanted: int) -> Found:
     try:
         free = await watched.disk_free() if wanted else 0
     except StoreUnavailable:
+        return {}
+    if free is None:  # the database does not tell
         return {}
     detail = f"{free:,} bytes are free where the database is; {wanted:,} are wanted"
     low = Finding(AlertKind.DISK_LOW, "", "disk", detail)

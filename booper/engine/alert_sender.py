@@ -107,7 +107,7 @@ class AlertSender:
             telling = telling_of(alert, now, self._alerts.rules.repeat) if alert else None
             if alert is None or telling is None or telling is Telling.NOTHING:
                 continue
-            if not self._has_room(now):
+            if not self._has_room(now) or not await self._alerts.leads():
                 return
             if await self._is_taken(alert, telling, now):
                 self._log(alert, telling)

@@ -2,8 +2,12 @@
 
 `engine.alert_book` keeps them in memory and in the database, so that a restart tells nothing twice;
 `engine.alert_sender` sends what is due.
+
+Of several processes that share a database one looks and sends, until it is gone. The others hand it
+what has happened to them. While the database is gone they stay silent: each alert is sent once.
 """
 
+import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -104,6 +108,7 @@ class Alerts:
         self._noted: dict[tuple[AlertKind, str], Finding] = {}
         self._behind = 0
         self._late_ids: frozenset[int] = frozenset()
+        self._is_leading = False
 
     @property
     def open(self) -> Sequence[Alert]:
@@ -131,11 +136,35 @@ class Alerts:
             await self.look()
 
     async def look(self) -> None:
-        """Look at everything once; open, close and save what follows from it."""
+        """Look once; where another process looks after alerts, hand over what this one has seen."""
         now = self._clock.now()
-        await self._load(now)
         if (step := self._clock_watch.step(now)) is not None:
             self._note(stepped(step))
+        if await self.leads():
+            await self._look(now)
+        else:
+            await self._hand_over()
+        self.looked_at = now
+
+    async def leads(self) -> bool:
+        """Return whether this process looks after alerts, of all that share the database.
+
+        Where the database cannot tell, all go on as they were: one of them says what is wrong.
+        """
+        try:
+            async with asyncio.timeout(self._watched.store_seconds):
+                is_leading = await self._store.leads()
+        except (StoreUnavailable, TimeoutError) as error:
+            log.debug("who looks after alerts is not known: %s", error)
+            return self._is_leading
+        if is_leading is not self._is_leading:
+            self.book.forget()
+            self._behind, self._is_leading = 0, is_leading
+        return is_leading
+
+    async def _look(self, now: datetime) -> None:
+        """Look at everything; open, close and save what follows from it."""
+        await self._load(now)
         was_low = self.book.is_open(AlertKind.DISK_LOW, "")
         found = await found_in_parts(
             self._watched, now, self.rules.disk_free_bytes, was_low=was_low
@@ -149,7 +178,6 @@ class Alerts:
         self._apply(found, now)
         await self.save()
         self.is_due.set()
-        self.looked_at = now
 
     def tell(self, alert: Alert, telling: Telling, now: datetime) -> None:
         """Note that something was sent about an alert as it was."""
@@ -159,6 +187,18 @@ class Alerts:
     async def save(self) -> None:
         """Write what has changed, as far as that is possible."""
         await self.book.save(self._behind)
+
+    async def _hand_over(self) -> None:
+        """Hand what was seen to whoever looks after alerts, and show what became of it."""
+        noted, self._noted = self._noted, {}
+        try:
+            await self._store.hand_over(list(noted.values()))
+        except StoreUnavailable as error:
+            log.debug("what was seen is kept for the next time: %s", error)
+            for finding in noted.values():
+                self._note(finding)
+        self.book.forget()
+        await self._load(self._clock.now())
 
     async def _load(self, now: datetime) -> None:
         """Read the alerts of earlier runs, if that was not done."""
@@ -173,6 +213,8 @@ class Alerts:
     async def _facts(self, now: datetime) -> Facts:
         rules = self.rules
         before = now - rules.late if rules.late else None
+        for finding in await self._store.take_over():
+            self._note(finding)
         facts = await self._store.facts(self._behind, before, self._failing(), rules.failures)
         if facts.incidents:
             self._behind = facts.incidents[-1].id

@@ -18,13 +18,16 @@ from booper.engine.waits import Waits
 from booper.model.job import WAITING, Job, Outcome
 from booper.model.origin import names_of
 from booper.model.waiting import Reason, Wait
-from booper.store.limits import LimitOf
-from booper.store.queue import Queue
+from booper.store.base import Store
+from booper.store.sharing import Shared
 from booper.store.values import ALL_TARGETS, Claims, Due, DueJob, Scan
 
 # How often the table is read again for jobs that the timers should have had: a create whose
 # caller went away between its commit and its arming, a claim that was written but reported lost.
 REREAD = timedelta(minutes=1)
+
+# Where other processes write jobs as well, nobody else tells of these.
+SHARED_REREAD = timedelta(seconds=1)
 
 # A job that may go, but has waited for this long, shows that the loop is stuck or cannot keep up.
 MAX_WAIT = timedelta(seconds=5)
@@ -33,15 +36,16 @@ MAX_WAIT = timedelta(seconds=5)
 class Backlog:
     """Waiting jobs, in the order in which they may go."""
 
-    def __init__(self, queue: Queue, limit_of: LimitOf, now: datetime) -> None:
-        self._queue = queue
-        self.breakers = Breakers()
-        self.ready = Ready(limit_of, self.breakers)
+    def __init__(self, store: Store, now: datetime) -> None:
+        self._queue = store.queue
+        self._reread = REREAD if store.sharing is None else SHARED_REREAD
+        self.breakers = Breakers(are_shared=store.sharing is not None)
+        self.ready = Ready(store.limits, self.breakers)
         self.waits = Waits(self.ready.pauses, self.breakers)
         self.suspects = Suspects(self.ready.may_go)
         self._timers = Timers()
         self._held = Held()
-        self._reread_at = now + REREAD
+        self._reread_at = now + self._reread
 
     # --- what comes in ---
 
@@ -68,12 +72,17 @@ class Backlog:
             self.ready.free(seen.due.origin)
             self._timers.arm(seen.due)
 
-    def note(self, taken: Sequence[DueJob], claims: Claims) -> None:
+    def note(self, taken: Sequence[DueJob], claims: Claims, now: datetime) -> None:
         """Note what became of jobs that were taken; free the slots of those that did not begin."""
         self._held.forget(taken)
         if len(claims.begun) < len(taken):
             self._free_unused(taken, claims)
         self._held.note(claims.held)
+        if self.ready.elsewhere:
+            for attempt in claims.begun:
+                self.ready.elsewhere.admitted(attempt.job.origin)
+        for seen in reversed(claims.refused):
+            self.ready.put_back(seen, now)
         for suspect in claims.suspects:
             self.suspects.add(suspect)
 
@@ -96,9 +105,9 @@ class Backlog:
 
         Raises: StoreUnavailable.
         """
-        if not self._reread_at - REREAD <= now < self._reread_at:  # or the clock was stepped back
+        if not self._reread_at - self._reread <= now < self._reread_at:  # or a clock set back
             self.reread()
-            self._reread_at = now + REREAD
+            self._reread_at = now + self._reread
         if self._wants_timers:
             await self._read_timers(now)
         for origin in self.ready.origins_to_refill():
@@ -108,6 +117,7 @@ class Backlog:
 
     def queue_due(self, now: datetime) -> None:
         """Queue what is due by now."""
+        self.ready.ask_again(now)
         if not self.ready.pauses.is_total:
             for due in self._timers.pop_due(now):
                 self.ready.put(DueJob(due, now))
@@ -185,6 +195,21 @@ class Backlog:
             self.ready.consider(breaker.origin)
         return [breaker.origin for breaker in opened]
 
+    def adopt(self, shared: Shared, now: datetime) -> None:
+        """Take over what holds for all nodes: failing origins, and pauses."""
+        before = {each.origin: each for each in self.breakers.open()}
+        for origin in self.breakers.adopt(shared.breakers):
+            if origin in before and not self.breakers.is_open(origin):
+                self.waits.breaker_ended(before[origin], now)
+            self.ready.consider(origin)
+        paused = {pause.target: pause.paused_at for pause in shared.pauses}
+        for target in [target for target in self.ready.pauses if target not in paused]:
+            self.waits.pause_ended(target, now)
+            self.ready.resume(target)
+        for target, at in paused.items():
+            if target not in self.ready.pauses:
+                self.ready.pause(target, at)
+
     def record(self, job: Job, outcome: Outcome, now: datetime) -> None:
         """Record the outcome of a request, which tells whether its origin works."""
         before = self.breakers.find(job.origin)
@@ -206,7 +231,9 @@ class Backlog:
 
     def next_at(self, now: datetime) -> datetime | None:
         """Return when there may be something to send next, None if nothing waits for a time."""
-        moments = [self._next_timer, self.suspects.next_at(now), self.ready.probing.next_at()]
+        ready = self.ready
+        moments = [ready.probing.next_at(), ready.elsewhere.next_at()]
+        moments += [self._next_timer, self.suspects.next_at(now)]
         return min((moment for moment in moments if moment is not None), default=None)
 
     async def wait(self, clock: Clock, wake: Signal, now: datetime) -> None:

@@ -7,9 +7,11 @@ memory alone: after a restart an origin has to fail anew before its breaker open
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
+
+from booper.model.breaker import FIRST_REST, Breaker
 from booper.model.job import Failed, Outcome, Refused, Responded
 
 log = logging.getLogger("booper")
@@ -17,8 +19,7 @@ log = logging.getLogger("booper")
 # Failures in a row after which an origin is only probed.
 MAX_FAILURES = 20
 
-# The first pause before a probe; each failed one doubles it, up to the longest.
-FIRST_REST = timedelta(seconds=1)
+# The longest pause before a probe.
 MAX_REST = timedelta(minutes=1)
 
 # Origins that are remembered, 300 bytes each; above that the one that failed first is forgotten.
@@ -34,28 +35,17 @@ _FAILING = frozenset({429, 502, 503, 504})
 _OURS = frozenset({"internal", "request"})
 
 
-@dataclass(frozen=True, slots=True)
-class Breaker:
-    """An origin that has failed `failures` times in a row; `opened_at` is None until it is open.
+class Breakers:
+    """The failing origins, and how far they have failed.
 
-    `probe_at` is when the next probe may go; `new_path_at` when one of another path than `paths`
-    may, which are those that failed, the one that did so longest ago first.
+    Where they are shared with other nodes, those that are open, or have been, are noted as they
+    change, for `take_changed`.
     """
 
-    origin: str
-    failures: int
-    opened_at: datetime | None = None
-    probe_at: datetime | None = None
-    new_path_at: datetime | None = None
-    rest: timedelta = FIRST_REST
-    paths: tuple[int, ...] = ()
-
-
-class Breakers:
-    """The failing origins, and how far they have failed."""
-
-    def __init__(self) -> None:
+    def __init__(self, *, are_shared: bool = False) -> None:
         self._by_origin: dict[str, Breaker] = {}
+        self._are_shared = are_shared
+        self._changed: set[str] = set()
 
     def record(self, origin: str, path: int, outcome: Outcome, now: datetime) -> None:
         """Record the outcome of a request: nearly every response shows that the origin works."""
@@ -75,7 +65,46 @@ class Breakers:
         was_open = breaker is not None and breaker.opened_at is not None
         if was_open:
             log.info("%s is no longer limited to probes", origin)
+            self._note(origin)
         return was_open
+
+    def take_changed(self) -> tuple[Sequence[Breaker], Sequence[str]]:
+        """Return the breakers that were opened or have changed, and the origins of closed ones.
+
+        They are those since the last call.
+        """
+        changed, self._changed = sorted(self._changed), set()
+        known = [self._by_origin.get(origin) for origin in changed]
+        opened = [breaker for breaker in known if breaker is not None and breaker.opened_at]
+        still = {breaker.origin for breaker in opened}
+        return opened, [origin for origin in changed if origin not in still]
+
+    def give_back(self, opened: Sequence[Breaker], closed: Sequence[str]) -> None:
+        """Note once more what `take_changed` has returned: nobody has been told."""
+        self._changed.update(closed, (breaker.origin for breaker in opened))
+
+    def adopt(self, breakers: Sequence[Breaker]) -> list[str]:
+        """Take over which breakers are open for all nodes; return the origins that differed.
+
+        What has changed here, and was not told yet, stays as it is.
+        """
+        known = {each.origin: each for each in breakers}
+        here = {origin for origin, each in self._by_origin.items() if each.opened_at is not None}
+        differing = [
+            origin
+            for origin in sorted({*known, *here} - self._changed)
+            if self._by_origin.get(origin) != known.get(origin)
+        ]
+        for origin in differing:
+            if origin in known:
+                self._by_origin[origin] = known[origin]
+            else:
+                del self._by_origin[origin]
+        return differing
+
+    def _note(self, origin: str) -> None:
+        if self._are_shared:
+            self._changed.add(origin)
 
     def find(self, origin: str) -> Breaker | None:
         """Return what is known of an origin, None if it has not failed."""
@@ -108,7 +137,9 @@ class Breakers:
     def _failed(self, origin: str, path: int, now: datetime) -> None:
         before = self._by_origin.get(origin) or Breaker(origin, 0)
         paths = (*(known for known in before.paths if known != path), path)[-MAX_PATHS:]
-        self._by_origin[origin] = _after_failure(replace(before, paths=paths), now)
+        after = self._by_origin[origin] = _after_failure(replace(before, paths=paths), now)
+        if after.opened_at is not None:
+            self._note(origin)
         if len(self._by_origin) > MAX_ORIGINS:
             del self._by_origin[next(iter(self._by_origin))]
 

@@ -5,9 +5,10 @@ a bounded number of them. While nobody listens, the store shows its commits to n
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -19,9 +20,15 @@ from booper.errors import StoreUnavailable
 from booper.model.job import OWN_KINDS, Job, State
 from booper.model.schedule import Schedule
 from booper.store.base import Store
+from booper.store.sharing import Mark, Sharing
+
+log = logging.getLogger("booper")
 
 EVERY_SECONDS: Final = 0.5
 """How much time lies between two items of a feed: somebody looks at them."""
+
+FOLLOW_PAUSE: Final = timedelta(seconds=1)
+"""How often is looked for what other processes have changed."""
 
 MAX_IDS: Final = 100
 """How many jobs an item names; where more have changed, everything is to be read anew."""
@@ -92,6 +99,11 @@ class ChangeFeed:
         if self._jobs or self._schedules or self._are_more:
             self._changed.set()
 
+    def note_more(self) -> None:
+        """Note that something has changed, whatever it is."""
+        self._are_more = True
+        self._changed.set()
+
     def end(self) -> None:
         """End the iteration now, even if changes are unread."""
         self._ended.set()
@@ -155,6 +167,32 @@ class Changes:
         self._clock = clock
         self._every_seconds = every_seconds
         self._by_user: dict[UUID, set[ChangeFeed]] = {}
+        self._mark: Mark | None = None
+        self._own: dict[int | UUID, Hashable] = {}
+        self._own_before: dict[int | UUID, Hashable] = {}
+        """What this process has committed since the last look at all, and before that."""
+
+    async def follow(self, sharing: Sharing) -> None:
+        """Look for what other processes have committed again and again, until cancelled."""
+        while True:
+            await self.look(sharing)
+            await self._clock.pause(FOLLOW_PAUSE)
+
+    async def look(self, sharing: Sharing) -> None:
+        """Announce what other processes have committed since the last look."""
+        try:
+            changed = await sharing.changed(self._mark)
+        except StoreUnavailable as error:
+            log.debug("what other processes have changed is not known: %s", error)
+            return
+        self._mark = changed.mark
+        known = self._own_before | self._own
+        self._own, self._own_before = {}, self._own
+        if changed.are_more:
+            for feed in (feed for feeds in self._by_user.values() for feed in feeds):
+                feed.note_more()
+        else:
+            self._note([each for each in changed.written if known.get(each.id) != _as_is(each)])
 
     @contextmanager
     def subscribe(
@@ -195,9 +233,21 @@ class Changes:
                     self._store.watch(None)
 
     def _committed(self, written: Sequence[Job | Schedule]) -> None:
+        if self._mark is not None:
+            self._own |= {each.id: _as_is(each) for each in written}
+        self._note(written)
+
+    def _note(self, written: Sequence[Job | Schedule]) -> None:
         now = self._clock.now()
         for user_id, feeds in self._by_user.items():
             own = [each for each in written if each.user_id == user_id]
             if own:
                 for feed in feeds:
                     feed.note(own, now)
+
+
+def _as_is(each: Job | Schedule) -> Hashable:
+    """Return what is another after a change that somebody looks for."""
+    if isinstance(each, Schedule):
+        return each
+    return each.state, each.attempt, each.epoch, each.scheduled_at

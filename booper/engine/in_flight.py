@@ -22,6 +22,12 @@ class InFlight:
         self.jobs: dict[asyncio.Task[None], Job] = {}
         self.sending: set[asyncio.Task[None]] = set()
 
+    def cut(self) -> int:
+        """Cancel the attempts that have no outcome yet; return how many there are."""
+        for task in self.sending:
+            task.cancel()
+        return len(self.sending)
+
     async def stop(self, grace: timedelta) -> list[Job]:
         """Wait `grace` of real time for attempts, cancel the rest, and return the jobs cut off."""
         await _wait(self.jobs, grace)

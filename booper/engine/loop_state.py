@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from booper.engine.breakers import Breaker
+from booper.model.breaker import Breaker
 from booper.store.values import Pause
 
 

@@ -14,6 +14,7 @@ from typing import Final
 
 from booper.clock import Clock, Signal, SystemClock, monotonic
 from booper.errors import StoreDamaged, StoreUnavailable
+from booper.model.job import State
 from booper.model.retention import PRUNED_STATES, Retention, Span
 from booper.store.pruning import Found, Prunable, Pruning, Spot
 
@@ -85,6 +86,7 @@ class Pruner:
     async def prune(self) -> None:
         """Delete all that is old now."""
         now = self._clock.now()
+        self._note_dropped(await self._pruning.drop_old(self._retention, now))
         await self._walk(partial(self._pruning.find_by_own_time, self._retention, now), now)
         for state in PRUNED_STATES:
             if self._retention.of(state) is not None:
@@ -93,6 +95,12 @@ class Pruner:
         await self._prune_aged(self._pruning.prune_audit, self._retention.audit, now)
         await self._prune_aged(self._pruning.prune_buckets, self._retention.buckets, now)
         self.status = replace(self.status, pruned_at=self._clock.now(), error="")
+
+    async def drop_oldest(self, state: State, now: datetime) -> bool:
+        """Delete the oldest jobs of a state that go together; return whether there were any."""
+        dropped = await self._pruning.drop_oldest(state, now)
+        self._note_dropped(dropped or 0)
+        return dropped is not None
 
     async def delete(
         self,
@@ -172,6 +180,10 @@ class Pruner:
         kept = [self._retention.of(state) for state in PRUNED_STATES]
         shortest = min((span for span in kept if span is not None), default=LONGEST_PAUSE)
         return min(max(shortest / 50, SHORTEST_PAUSE), LONGEST_PAUSE)
+
+    def _note_dropped(self, jobs: int) -> None:
+        status = self.status
+        self.status = replace(status, jobs=status.jobs + jobs, rows=status.rows + jobs)
 
     def _note_failure(self, error: StoreUnavailable) -> None:
         if self.status.error != str(error):

@@ -12,6 +12,7 @@ from datetime import datetime
 from itertools import islice
 
 from booper.engine.breakers import Breakers
+from booper.engine.elsewhere import Elsewhere
 from booper.engine.pauses import Pauses
 from booper.engine.probing import Probing
 from booper.store.limits import LimitOf
@@ -42,6 +43,7 @@ class Ready:
         self._breakers = breakers
         self.pauses = Pauses()
         self.probing = Probing(breakers, self.pauses)
+        self.elsewhere = Elsewhere()
         self._max_queue_limit = self._queue_limit = queue_limit
         self._queues: dict[str, deque[DueJob]] = {}
         self._queued: set[Due] = set()
@@ -167,6 +169,26 @@ class Ready:
             self._rotation[origin] = None
         return seen
 
+    def put_back(self, seen: DueJob, now: datetime) -> None:
+        """Queue a job in front, for which there was no slot: its origin is left alone for a while.
+
+        A probe is found anew.
+        """
+        due, origin = seen.due, seen.due.origin
+        self.elsewhere.refused(origin, now)
+        if due not in self._queued and not self._breakers.is_open(origin):
+            if origin not in self._queues:
+                self._queues[origin] = deque()
+                self._share_limit()
+            self._queues[origin].appendleft(seen)
+            self._queued.add(due)
+        self.consider(origin)
+
+    def ask_again(self, now: datetime) -> None:
+        """Give those origins their turn again that were left alone for long enough."""
+        for origin in self.elsewhere.pop_over(now):
+            self.consider(origin)
+
     def occupy(self, origin: str) -> None:
         """Take a slot for a job of an origin."""
         self._busy[origin] = self._busy.get(origin, 0) + 1
@@ -229,7 +251,8 @@ class Ready:
             self.probing.begin(origin)
         elif origin in self.probing.origins:
             self.probing.end(origin)
-        may_go = not is_open and not (self.pauses and self.pauses.include(origin))
+        may_go = not is_open and origin not in self.elsewhere
+        may_go = may_go and not (self.pauses and self.pauses.include(origin))
         if queue and may_go and self._has_slot(origin):
             self._rotation.setdefault(origin)
         else:

@@ -23,6 +23,7 @@ from booper.engine.turns import Turns
 from booper.errors import Shortage, StoreDamaged, StoreUnavailable
 from booper.model.job import Attempt, Job
 from booper.store.base import Store
+from booper.store.sharing import Shared
 from booper.store.values import Admit, DueJob, Suspect
 
 log = logging.getLogger("booper")
@@ -44,11 +45,12 @@ class Scheduler:
         self._reports = reports
         self._clock = clock
         self._observers = observers or Observers()
-        self._backlog = Backlog(store.queue, store.limits, clock.now())
+        self._backlog = Backlog(store, clock.now())
         self.breakers = self._backlog.breakers
         self.wait_of = self._backlog.wait_of
         self.pause_of = self._backlog.ready.pauses.of
         self._in_flight = InFlight()
+        self.cut = self._in_flight.cut
         self._wake = Signal()
         self.turns = Turns(self._wake)
         self._replanner = Replanner(store.queue, clock, self._wake)
@@ -72,10 +74,9 @@ class Scheduler:
 
     def state(self) -> LoopState:
         """Return how the loop is doing now."""
+        is_sending = self.is_running and self._trouble is None
         return self._backlog.state(
-            self._clock.now(),
-            age_seconds=self.turns.age_seconds,
-            is_sending=self.is_running and self._trouble is None,
+            self._clock.now(), age_seconds=self.turns.age_seconds, is_sending=is_sending
         )
 
     def check_sending(self) -> None:
@@ -91,12 +92,13 @@ class Scheduler:
         self._backlog.reread()
         self._wake.set()
 
-    def skipped(self, duration: timedelta) -> None:
-        """Note a duration by which the clock was moved on purpose: it causes no re-read.
+    def adopt(self, shared: Shared) -> None:
+        """Take over what holds for all nodes."""
+        self._backlog.adopt(shared, self._clock.now())
+        self._wake.set()
 
-        No call can have been lost in it, and with many waiting jobs a re-read costs more than a
-        run.
-        """
+    def skipped(self, duration: timedelta) -> None:
+        """Note a duration by which the clock was moved on purpose: no call is lost in that."""
         self._backlog.put_off_reread(duration)
 
     def pause(self, target: str, now: datetime) -> None:
@@ -133,8 +135,7 @@ class Scheduler:
     def start(self, agents: Mapping[str, Agent] = NO_AGENTS) -> asyncio.Task[None]:
         """Send what falls due until `stop`, from now on; return the loop, which ends then.
 
-        It is running before its first turn comes: a call may be handled earlier than that.
-        `agents`, by their names, run beside it.
+        It counts as running before its first turn. `agents`, by their names, run beside it.
         """
         self._is_looping = True
         return asyncio.create_task(self._run(agents), name="scheduler")
@@ -194,7 +195,7 @@ class Scheduler:
             try:
                 for pause in await self._store.pauses.list():
                     self.pause(pause.target, pause.paused_at)
-                await self._rescue()
+                await self.rescue()
                 await self._replanner.start()
                 self._backlog.waits.looking_since(self._clock.now())
             except StoreDamaged as error:
@@ -209,10 +210,12 @@ class Scheduler:
         await self._clock.pause(STORE_PAUSE)
         self._backlog.waits.looking_since(self._clock.now())
 
-    async def _rescue(self) -> None:
+    async def rescue(self) -> None:
+        """Make due again what processes have left that are gone. Raises: StoreUnavailable."""
         rescued = await self._store.queue.rescue(self._clock.now(), self._reports.cut_off)
         if rescued:
-            log.warning("%d attempts were cut off by the last stop and are due again", rescued)
+            log.warning("%d attempts were cut off by the end of booper and are due again", rescued)
+            self.reread()
 
     async def _step(self) -> None:
         """Start everything that can start now; wait if that was nothing."""
@@ -262,7 +265,7 @@ class Scheduler:
         except BaseException:
             self._backlog.return_claimed(taken)
             raise
-        self._backlog.note(taken, claims)
+        self._backlog.note(taken, claims, self._clock.now())
         for attempt in claims.begun:
             task = asyncio.create_task(self._attempt(attempt), name=f"job {attempt.job.id}")
             self._in_flight.jobs[task] = attempt.job

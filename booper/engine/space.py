@@ -130,6 +130,10 @@ class SpaceKeeper:
     async def _walk(self, goal: int) -> Space:
         space = await self._look()
         for state in PRUNED_STATES:
+            while space.used > goal and await self._pruner.drop_oldest(state, self._clock.now()):
+                space = await self._look()
+            if space.used <= goal:
+                return space
             spot: Spot | None = self._spots.get(state, Spot())
             while spot is not None:
                 self._spots[state] = spot

@@ -11,8 +11,9 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from booper.engine.breakers import Breaker, Breakers
+from booper.engine.breakers import Breakers
 from booper.engine.pauses import Pauses
+from booper.model.breaker import Breaker
 from booper.model.origin import names_of
 from booper.model.waiting import KEPT_AFTER, Reason, Wait
 from booper.store.values import ALL_TARGETS, Due, DueJob

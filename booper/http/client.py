@@ -2,6 +2,7 @@
 
 import ssl
 
+from booper.fence import OPEN, Fence
 from booper.http.base import Addresses, Headers, Response, Target
 from booper.http.certificates import Certificates
 from booper.http.connecting import Connector, Routes, directly
@@ -31,7 +32,8 @@ class SocketClient:
 
     `max_header_bytes` bounds a response's heads (interim ones included), `max_idle_per_origin` and
     `max_idle` the idle connections, `max_idle_seconds` how long one may be idle. `routes`,
-    `stagger_seconds` and `certificates` are those of `Connector`.
+    `stagger_seconds` and `certificates` are those of `Connector`. Once `fence` is closed, nothing
+    is sent any more.
     """
 
     def __init__(
@@ -46,10 +48,11 @@ class SocketClient:
         routes: Routes = directly,
         stagger_seconds: float = STAGGER_SECONDS,
         certificates: Certificates | None = None,
+        fence: Fence = OPEN,
     ) -> None:
         self._max_header_bytes = max_header_bytes
         self._sends_again = sends_again
-        self._pool = Pool(max_idle_per_origin, max_idle, max_idle_seconds)
+        self._pool = Pool(max_idle_per_origin, max_idle, max_idle_seconds, fence)
         self._connector = Connector(self._pool, ssl_context, routes, stagger_seconds, certificates)
         self._is_closed = False
 
@@ -65,7 +68,8 @@ class SocketClient:
             ConnectError: none of the addresses could be connected to, or TLS failed.
             WriteError, ReadError: the connection was lost.
             ProtocolError: the response breaks the protocol, a limit, or off.
-            Shortage: this machine has no descriptor, port or memory for a connection.
+            Shortage: this machine has no descriptor, port or memory for a connection, or this
+                process may not send any more.
             Exception: what the `addresses` callable raised.
         """
         data, keep_alive = encode_request(

@@ -9,6 +9,8 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, cast
 
+from booper.errors import Shortage
+from booper.fence import OPEN, Fence
 from booper.http.base import Stream
 from booper.http.errors import ProtocolError, ReadError, SendError, WriteError
 from booper.http.response import DONE, HEAD, ResponseReader
@@ -21,14 +23,16 @@ class Connection(asyncio.Protocol):
     """An open connection: idle, or in one exchange, or closed.
 
     `on_free` is called when an exchange ended and left the connection usable, `on_closed` when it
-    stopped being usable (at least once, possibly again).
+    stopped being usable (at least once, possibly again). Nothing is written once `fence` is closed.
     """
 
     def __init__(
         self,
         on_free: Callable[["Connection"], None],
         on_closed: Callable[["Connection"], None],
+        fence: Fence = OPEN,
     ) -> None:
+        self._fence = fence
         self._on_free = on_free
         self._on_closed = on_closed
         self._transport: asyncio.Transport
@@ -65,7 +69,7 @@ class Connection(asyncio.Protocol):
         if self._exchange is exchange:
             self.fail(ReadError("the exchange was given up"))
 
-    def fail(self, error: SendError) -> None:
+    def fail(self, error: SendError | Shortage) -> None:
         """Close at once; a running exchange gets `error`."""
         exchange = self._exchange
         self.close()
@@ -121,9 +125,13 @@ class Connection(asyncio.Protocol):
         self._lose(exc)
 
     def _send(self, exchange: "Exchange", request: bytes) -> None:
-        if self._exchange is exchange:  # it has not been given up meanwhile
-            exchange.is_sent = True
-            self._transport.write(request)
+        if self._exchange is not exchange:  # it has been given up meanwhile
+            return
+        if not self._fence.is_open():
+            self.fail(Shortage("the lease of this node has ended"))
+            return
+        exchange.is_sent = True
+        self._transport.write(request)
 
     def _finish(self, exchange: "Exchange") -> None:
         self._exchange = None
@@ -168,7 +176,7 @@ class Exchange(Stream):
     ) -> None:
         self.response = response
         self.keep_alive = keep_alive
-        self.failure: SendError | None = None
+        self.failure: SendError | Shortage | None = None
         self.is_sent = False
         self.is_paused = False
         self._connection = connection
@@ -179,6 +187,7 @@ class Exchange(Stream):
 
         Raises:
             SendError: the connection failed before.
+            Shortage: this process may not send any more.
         """
         while self.response.phase is HEAD:
             if self.failure is not None:

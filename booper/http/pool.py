@@ -2,6 +2,7 @@
 
 import asyncio
 
+from booper.fence import OPEN, Fence
 from booper.http.base import Origin
 from booper.http.connection import Connection
 from booper.http.errors import SendError
@@ -11,10 +12,17 @@ class Pool:
     """The open connections of one client.
 
     `max_idle_per_origin` and `max_idle` bound the idle ones, `max_idle_seconds` how long one may be
-    idle.
+    idle. Nothing is sent over them once `fence` is closed.
     """
 
-    def __init__(self, max_idle_per_origin: int, max_idle: int, max_idle_seconds: float) -> None:
+    def __init__(
+        self,
+        max_idle_per_origin: int,
+        max_idle: int,
+        max_idle_seconds: float,
+        fence: Fence = OPEN,
+    ) -> None:
+        self._fence = fence
         self._connections: set[Connection] = set()
         self._idle = IdleConnections(max_idle_per_origin, max_idle, max_idle_seconds)
 
@@ -32,7 +40,7 @@ class Pool:
             self._connections.discard(connection)
             self._idle.remove(origin, connection)
 
-        return Connection(keep, forget)
+        return Connection(keep, forget, self._fence)
 
     def add(self, connection: Connection) -> None:
         """Count a connection among the open ones."""

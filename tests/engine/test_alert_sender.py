@@ -16,9 +16,9 @@ from booper.engine.alert_findings import Watched
 from booper.engine.alert_observer import AlertObserver
 from booper.engine.alert_sender import MAX_TOLD, MAX_TRIES, WINDOW, AlertSender
 from booper.engine.alerts import AlertRules, Alerts
-from booper.engine.breakers import Breaker
 from booper.errors import StoreUnavailable
-from booper.model.alert import Alert, AlertKind, Telling
+from booper.model.alert import Alert, AlertKind, Finding, Telling
+from booper.model.breaker import Breaker
 from booper.store.alerting import Facts
 
 pytestmark = pytest.mark.anyio
@@ -50,6 +50,18 @@ class Table:
         self.rows: dict[tuple[AlertKind, str], Alert] = {}
         self.problem = ""
         self.hangs = False
+
+    async def leads(self) -> bool:
+        """Return True: nobody else looks."""
+        return True
+
+    async def hand_over(self, findings: Sequence[Finding]) -> None:
+        """Raise: whoever leads looks itself."""
+        raise AssertionError(findings)
+
+    async def take_over(self) -> Sequence[Finding]:
+        """Return nothing."""
+        return ()
 
     async def alerts(self) -> Sequence[Alert]:
         """Return all alerts."""

@@ -8,7 +8,6 @@ import pytest
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.engine.breakers import (
-    FIRST_REST,
     MAX_FAILURES,
     MAX_ORIGINS,
     MAX_PATHS,
@@ -16,6 +15,7 @@ from booper.engine.breakers import (
     Breakers,
     rests,
 )
+from booper.model.breaker import FIRST_REST
 from booper.model.job import Failed, Outcome, Refused, Responded, Response
 from tests.conftest import START
 from tests.support.target import FakeTarget

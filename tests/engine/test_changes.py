@@ -5,14 +5,23 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+import anyio
 import pytest
 
 from booper.clock import VirtualClock
-from booper.engine.changes import MAX_IDS, Change, ChangeFeed, Changes, Wanted
+from booper.engine.changes import (
+    FOLLOW_PAUSE,
+    MAX_IDS,
+    Change,
+    ChangeFeed,
+    Changes,
+    Wanted,
+)
 from booper.engine.feeds import Feeds, FeedUnavailable
 from booper.errors import StoreUnavailable, Unauthenticated
 from booper.model.job import Job, Kind, State
 from booper.store.base import Store
+from booper.store.sharing import Changed, Mark, Shared
 from booper.store.values import JobFilter
 from tests.conftest import START
 from tests.support import stores
@@ -276,3 +285,31 @@ async def test_a_store_that_cannot_be_read_ends_a_feed() -> None:
         raise StoreUnavailable("the disk is gone")
 
     assert [item async for item in ChangeFeed(ANY, counts, 0.0)] == []
+
+
+class Gone:
+    """A database that others share and that is gone."""
+
+    async def exchange(self, *_: object) -> Shared:
+        """Raise StoreUnavailable."""
+        raise StoreUnavailable("the server is gone")
+
+    async def changed(self, mark: Mark | None) -> Changed:
+        """Raise StoreUnavailable."""
+        raise StoreUnavailable("the server is gone")
+
+
+async def test_a_database_that_is_gone_ends_no_look_for_changes(
+    changes: Changes, clock: VirtualClock, alice: UUID
+) -> None:
+    """Nothing is told, and it is looked for again."""
+    with changes.subscribe(alice, ANY) as feed:
+        await next_of(feed)
+        following = asyncio.create_task(changes.follow(Gone()))
+        for _ in range(3):
+            await anyio.wait_all_tasks_blocked()
+            clock.advance(FOLLOW_PAUSE)
+        await anyio.wait_all_tasks_blocked()
+        assert not following.done()
+        following.cancel()
+        await asyncio.wait({following})

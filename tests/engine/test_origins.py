@@ -10,8 +10,8 @@ import pytest
 
 from booper.app import Booper
 from booper.clock import VirtualClock
-from booper.engine.breakers import FIRST_REST
 from booper.guard.target import parse_target
+from booper.model.breaker import FIRST_REST
 from booper.model.origin import names_of, path_key, stored_origin
 from booper.store.sqlite import schema
 from tests.support.api import Api

@@ -1,0 +1,72 @@
+"""What a process does where others send the jobs of the same database: its agents."""
+
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+from booper.clock import Clock
+from booper.engine.agents import Agent
+from booper.engine.scheduler import Scheduler
+from booper.errors import StoreUnavailable
+from booper.fence import Fence
+from booper.store.sharing import Sharing
+
+log = logging.getLogger("booper")
+
+SHARE_PAUSE: Final = timedelta(milliseconds=500)
+"""How often nodes tell each other of failing origins and learn of pauses."""
+
+RESCUE_PAUSE: Final = timedelta(milliseconds=250)
+"""How often is looked for claims that nodes have left which are gone."""
+
+FENCE_PAUSE: Final = timedelta(milliseconds=100)
+"""How long a request may go on after the lease under which it was sent."""
+
+
+class Node:
+    """One of several nodes. It takes over what others leave, and tells them of failing origins."""
+
+    def __init__(self, scheduler: Scheduler, sharing: Sharing, fence: Fence, clock: Clock) -> None:
+        self._scheduler = scheduler
+        self._sharing = sharing
+        self._fence = fence
+        self._clock = clock
+        fence.cut = scheduler.cut
+
+    @property
+    def agents(self) -> Mapping[str, Agent]:
+        """Return its agents by their names."""
+        return {
+            "rescuer": self._rescue_forever,
+            "fence watch": self._watch_fence,
+            "sharer of origins": self._share_forever,
+        }
+
+    async def _rescue_forever(self) -> None:
+        """Make due again what other nodes leave, soon after their leases have ended."""
+        while True:
+            await self._clock.pause(RESCUE_PAUSE)
+            try:
+                await self._scheduler.rescue()
+            except StoreUnavailable as error:
+                log.warning("what other nodes may have left is not looked for: %s", error)
+
+    async def _watch_fence(self) -> None:
+        """Cut off what is on its way once others may send it as well."""
+        while True:
+            await self._clock.pause(FENCE_PAUSE)
+            if not self._fence.is_open() and (count := self._scheduler.cut()):
+                log.error("%d attempts were cut off: the lease of this node has ended", count)
+
+    async def _share_forever(self) -> None:
+        """Exchange failing origins with the other nodes, and learn of pauses."""
+        breakers = self._scheduler.breakers
+        while True:
+            opened, closed = breakers.take_changed()
+            try:
+                self._scheduler.adopt(await self._sharing.exchange(opened, closed))
+            except StoreUnavailable as error:
+                breakers.give_back(opened, closed)
+                log.warning("other nodes are not told of failing origins: %s", error)
+            await self._clock.pause(SHARE_PAUSE)
