@@ -22,6 +22,7 @@ from booper.embedding import APP_USER, EmbeddedCalls, check_user, embedded_clien
 from booper.engine.observer import Observers
 from booper.engine.origin_map import OriginMap
 from booper.errors import ConfigError, StoreUnavailable
+from booper.fence import Fence
 from booper.first_key import Address, addresses_of, check_api_key
 from booper.holder import Holder, holding
 from booper.http.base import Client
@@ -87,11 +88,10 @@ class Booper(EmbeddedCalls):
         is_temporary: bool = False,
     ) -> None:
         self.config, self.observers = given_config(config), Observers()
-        self._follows = follow and clock is None
-        self._app, self._user = _checked_app(app), check_user(user)
-        self._exit, self._transport = AsyncExitStack(), transport
-        addresses, certificates = addresses_of(address), Certificates()
-        client, guard = ways_out(self.config, addresses, transport, certificates)
+        self._app, self._user, self._exit = _checked_app(app), check_user(user), AsyncExitStack()
+        self._follows, self._transport = follow and clock is None, transport
+        addresses, certificates, fence = addresses_of(address), Certificates(), Fence()
+        client, guard = ways_out(self.config, addresses, transport, certificates, fence)
         self._parts = Parts(
             config=self.config,
             addresses=addresses,
@@ -107,6 +107,7 @@ class Booper(EmbeddedCalls):
             open_channels=open_channels,
             open_pages=open_pages,
             is_temporary=is_temporary,
+            fence=fence,
         )
 
     async def __aenter__(self) -> "Booper":

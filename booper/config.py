@@ -59,9 +59,14 @@ class Server(Table, frozen=True, kw_only=True):
 
 
 class Database(Table, frozen=True, kw_only=True):
-    """Where jobs are kept; "normal" is faster, but a power loss can take the last moments."""
+    """Where jobs are kept; "normal" is faster, but a power loss can take the last moments.
+
+    With a `url` of PostgreSQL, `path` names what is beside a file alone.
+    """
 
     path: str = "booper.db"
+    url: str = ""
+    pooled: bool = False
     durability: Literal["full", "normal"] = "full"
     copy_before_upgrade: bool = True
 

@@ -1,12 +1,15 @@
 """The key that the API of a fresh start is called with: the operator's own, or a first one."""
 
+import logging
 import secrets
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from ipaddress import ip_address
 from typing import Final
 
-from booper.errors import ConfigError, StartError
+from booper.clock import Clock, SystemClock
+from booper.errors import ConfigError, StartError, StoreUnavailable
 from booper.model.key import NewKey, Scope, check_key, digest_of, new_key
 from booper.store.base import Store
 from booper.store.sqlite import FirstKeyFile
@@ -15,6 +18,10 @@ FIXED_KEY_NAME = "BOOPER_API_KEY"
 FIRST_KEY_NAME = "first"
 MAX_PORT: Final = 65_535
 
+LOOK_EVERY: Final = timedelta(minutes=1)
+"""How often is looked for keys of the operator that other nodes had, and that were replaced."""
+
+log = logging.getLogger("booper")
 
 Address = tuple[str, int]
 """A host and a port where the API listens."""
@@ -89,22 +96,39 @@ async def ensure_key(
             f"{FIXED_KEY_NAME}, or run `booper keys create NAME`"
         )
     key = new_key(secrets.token_bytes)
-    file.write(key)
-    await store.keys.create(NewKey(FIRST_KEY_NAME, None, digest_of(key), Scope.ADMIN), now)
-    return key
+    new = NewKey(FIRST_KEY_NAME, None, digest_of(key), Scope.ADMIN)
+    if await store.keys.create_first(new, now, partial(file.write, key)) is not None:
+        return key
+    if file.digest() == new.digest:  # another node was faster
+        file.remove()
+    return None
 
 
-async def _ensure_fixed_key(store: Store, key: str, now: datetime) -> None:
-    """Store the operator's key, and revoke an earlier one of the same origin."""
-    digest = digest_of(key)
-    known = await store.keys.find(digest)
-    if known is not None and known.revoked_at is not None:
+async def _ensure_fixed_key(store: Store, text: str, now: datetime) -> None:
+    """Store the operator's key, and revoke earlier ones of the same origin."""
+    new = NewKey(FIXED_KEY_NAME, None, digest_of(text), Scope.ADMIN)
+    key = await store.keys.ensure(new, now)
+    if key.revoked_at is not None:
         raise StartError(f"the key in {FIXED_KEY_NAME} was revoked; choose another")
-    if known is None:
-        await store.keys.create(NewKey(FIXED_KEY_NAME, None, digest, Scope.ADMIN), now)
-    for other in await store.keys.list():
-        if other.name == FIXED_KEY_NAME and other.digest != digest:
-            await store.keys.revoke(other.id, now)
+    await store.keys.revoke_replaced(key, now)
+
+
+async def revoke_replaced_forever(
+    store: Store, text: str, clock: Clock, machine: Clock | None = None
+) -> None:
+    """Revoke keys that the operator's has replaced, also when other nodes end that were given one.
+
+    It goes by the machine's clock also where jobs have another: nodes do.
+    """
+    machine = machine or SystemClock()
+    while True:
+        await machine.pause(LOOK_EVERY)
+        try:
+            key = await store.keys.find(digest_of(text))
+            if key is not None and key.revoked_at is None:
+                await store.keys.revoke_replaced(key, clock.now())
+        except StoreUnavailable as error:
+            log.debug("keys that were replaced are not revoked now: %s", error)
 
 
 def is_loopback(host: str) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from random import Random
 
 from starlette.types import ASGIApp
@@ -16,14 +17,16 @@ from starlette.types import ASGIApp
 from booper.alerting import Alarm, alarm_of, alert_delivery
 from booper.assembly import USER_AGENT, Applications, Kept, executor_of, reports_of
 from booper.config import Config
+from booper.databases import opened
 from booper.engine.agents import Agent
 from booper.engine.attempt_counts import AttemptCounts
 from booper.engine.changes import Changes
 from booper.engine.channels import Channels
 from booper.engine.feeds import Feeds
 from booper.engine.heartbeat import Heartbeat
+from booper.engine.node import Node
 from booper.engine.scheduler import Scheduler
-from booper.first_key import ensure_key
+from booper.first_key import ensure_key, revoke_replaced_forever
 from booper.http.asgi import DELIVERED, AppTransport
 from booper.http.base import Client
 from booper.measuring import measuring
@@ -35,8 +38,8 @@ from booper.server.limits import Limits
 from booper.server.sharing import sharing
 from booper.stop_signals import called_on_stop
 from booper.store.base import Store
-from booper.store.sqlite import FirstKeyFile, open_store
-from booper.upkeep import Upkeep, before_upgrade, upkeep_of
+from booper.store.sqlite import FirstKeyFile
+from booper.upkeep import Upkeep, upkeep_of
 
 log = logging.getLogger("booper")
 
@@ -111,7 +114,7 @@ async def holding(parts: Parts, app: ASGIApp | None) -> AsyncIterator[Holder]:
         store = await stack.enter_async_context(_store(parts))
         first_key = await _first_key(parts, store)
         inside = None if app is None else _way_inside(app, config)
-        upkeep = upkeep_of(config, store, parts.clock)
+        upkeep = await _upkeep(parts, store)
         stack.push_async_callback(upkeep.key_uses.write)  # after the last response
         kept = _kept(parts, store, inside, upkeep)
         scheduler = Scheduler(
@@ -128,7 +131,7 @@ async def holding(parts: Parts, app: ASGIApp | None) -> AsyncIterator[Holder]:
         if inside is not None:
             stack.push_async_callback(inside.aclose)
         grace = timedelta(seconds=config.delivery.grace_seconds)
-        loop = scheduler.start(_agents(parts, upkeep, alarm))
+        loop = scheduler.start(_agents(parts, store, scheduler, upkeep, alarm, kept.changes))
         holder = Holder(
             applications, scheduler, loop, kept, parts.client, first_key, grace, heartbeat, alarm
         )
@@ -155,13 +158,21 @@ def _kept(parts: Parts, store: Store, inside: AppTransport | None, upkeep: Upkee
 
 def _store(parts: Parts) -> AbstractAsyncContextManager[Store]:
     config = parts.config
-    return open_store(
-        parts.database,
-        parts.durability,
+    return opened(
+        config,
         parts.random,
-        limits_of(config),
-        before_upgrade(config),
+        durability=parts.durability,
+        limits=limits_of(config),
+        fence=parts.fence,
     )
+
+
+async def _upkeep(parts: Parts, store: Store) -> Upkeep:
+    """Return what keeps the database well; it is prepared for jobs that end."""
+    upkeep = upkeep_of(parts.config, store, parts.clock)
+    if upkeep.periods is not None:
+        await upkeep.periods.prepare()
+    return upkeep
 
 
 def _alarm(
@@ -181,10 +192,26 @@ def _alarm(
     )
 
 
-def _agents(parts: Parts, upkeep: Upkeep, alarm: Alarm) -> Mapping[str, Agent]:
+def _agents(
+    parts: Parts,
+    store: Store,
+    scheduler: Scheduler,
+    upkeep: Upkeep,
+    alarm: Alarm,
+    changes: Changes,
+) -> Mapping[str, Agent]:
     """Return what runs beside the loop. What happens in a test is nobody's alarm."""
-    is_watched = alarm.is_heard or not parts.is_temporary
-    return {**upkeep.agents, **alarm.agents} if is_watched else upkeep.agents
+    agents = dict(upkeep.agents)
+    if alarm.is_heard or not parts.is_temporary:
+        agents |= alarm.agents
+    if store.sharing is not None:
+        agents |= Node(scheduler, store.sharing, parts.fence, parts.clock).agents
+        agents["follower of changes"] = partial(changes.follow, store.sharing)
+        if parts.api_key is not None:
+            agents["revoker of replaced keys"] = partial(
+                revoke_replaced_forever, store, parts.api_key, parts.clock
+            )
+    return agents
 
 
 async def _first_key(parts: Parts, store: Store) -> str | None:

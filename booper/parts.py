@@ -19,6 +19,7 @@ from booper.config import Config
 from booper.engine.observer import Observers
 from booper.engine.origin_map import OriginMap
 from booper.errors import ConfigError
+from booper.fence import Fence
 from booper.first_key import Address
 from booper.guard.policy import Guard
 from booper.http.adapter import HttpxClient
@@ -59,6 +60,7 @@ class Parts:
     open_channels: bool
     open_pages: bool
     is_temporary: bool
+    fence: Fence
     memory: ResponseMemory = field(default_factory=ResponseMemory)
     own_secret: str = field(default_factory=partial(token_urlsafe, 32))
     """What opens booper's own helper paths; nothing learned from one run opens those of another."""
@@ -70,8 +72,11 @@ class Parts:
 
     @property
     def is_shared(self) -> bool:
-        """Return whether other processes may share the database: they know the machine's time."""
-        return isinstance(self.clock, SystemClock)
+        """Return whether other processes may share the database file: they know our time.
+
+        Those that have one of PostgreSQL are nodes of their own.
+        """
+        return isinstance(self.clock, SystemClock) and not self.config.database.url
 
     @property
     def durability(self) -> str:
@@ -90,22 +95,26 @@ class Parts:
 
     def with_settings(self, config: Config, transport: Transport) -> "Parts":
         """Return the same with other settings. Raises: ConfigError."""
-        client, guard = ways_out(config, self.addresses, transport, self.certificates)
+        client, guard = ways_out(config, self.addresses, transport, self.certificates, self.fence)
         return replace(self, config=config, client=client, guard=guard)
 
 
 def ways_out(
-    config: Config, own: Sequence[Address], transport: Transport, certificates: Certificates
+    config: Config,
+    own: Sequence[Address],
+    transport: Transport,
+    certificates: Certificates,
+    fence: Fence,
 ) -> tuple[Client, Guard]:
     """Return what sends requests, and what judges them; `own` are the addresses listened on.
 
-    The client notes in `certificates` what it is shown.
+    The client notes in `certificates` what it is shown, and sends nothing once `fence` is closed.
 
     Raises:
         ConfigError: a setting cannot be used, or a file that it names.
     """
     ways = ways_of(config, own)
-    return _client(config, transport, ways, certificates), _guard(config, own, ways)
+    return _client(config, transport, ways, certificates, fence), _guard(config, own, ways)
 
 
 def _guard(config: Config, own: Sequence[tuple[str, int]], ways: Ways) -> Guard:
@@ -123,7 +132,9 @@ def _guard(config: Config, own: Sequence[tuple[str, int]], ways: Ways) -> Guard:
         raise ConfigError(str(error)) from error
 
 
-def _client(config: Config, transport: Transport, ways: Ways, certificates: Certificates) -> Client:
+def _client(
+    config: Config, transport: Transport, ways: Ways, certificates: Certificates, fence: Fence
+) -> Client:
     """Return what sends requests: over sockets, where no other transport is given.
 
     Raises:
@@ -143,4 +154,5 @@ def _client(config: Config, transport: Transport, ways: Ways, certificates: Cert
         max_idle=files_to_spare(4 * config.delivery.concurrency),
         routes=ways.route,
         certificates=certificates,
+        fence=fence,
     )

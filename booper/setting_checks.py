@@ -68,6 +68,11 @@ def _check_path(path: str) -> None:
         raise ValueError(f"expected the path of a file, got {path!r}")
 
 
+def _check_database_url(url: str) -> None:
+    if url and not url.startswith(("postgresql://", "postgres://")):
+        raise ValueError('expected a URL such as "postgresql://booper@db.example/booper"')
+
+
 def _check_every(every: Duration) -> None:
     length = parse_duration(every)
     if timedelta(0) < length < timedelta(minutes=1):
@@ -203,6 +208,7 @@ CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "[delivery] redact_headers": _check_names,
     "[delivery] app_host": _check_host,
     "[database] path": _check_path,
+    "[database] url": _check_database_url,
     "[backup] every": _check_every,
     "[backup] folder": _check_folder,
     "[delivery] proxy": _check_proxy,

@@ -26,6 +26,7 @@ _EXPECTED: Final = {
 # A secret is not repeated, not even a wrong one.
 _SECRET: Final = frozenset(
     {
+        "[database] url",
         "[webhooks] secret",
         "[client] key",
         "[delivery] proxy",

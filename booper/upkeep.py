@@ -9,8 +9,11 @@ from booper.config import Config
 from booper.engine.agents import Agent
 from booper.engine.backups import Backups
 from booper.engine.key_uses import KeyUses
+from booper.engine.periods import PeriodMaker
 from booper.engine.pruner import Pruner
+from booper.engine.roll_ups import RollUps
 from booper.engine.space import SpaceKeeper
+from booper.errors import ConfigError
 from booper.model.duration import parse_duration
 from booper.retention import retention_of
 from booper.store.base import Store
@@ -26,6 +29,8 @@ class Upkeep:
     pruner: Pruner
     space: SpaceKeeper
     key_uses: KeyUses
+    roll_ups: RollUps | None
+    periods: PeriodMaker | None
 
     @property
     def agents(self) -> Mapping[str, Agent]:
@@ -35,18 +40,26 @@ class Upkeep:
             "space keeper": self.space.run,
             "writer of key uses": self.key_uses.run,
         }
-        return agents if self.backups is None else {**agents, "backup agent": self.backups.run}
+        if self.roll_ups is not None:
+            agents["roll-up agent"] = self.roll_ups.run
+        if self.periods is not None:
+            agents["maker of periods"] = self.periods.run
+        if self.backups is not None:
+            agents["backup agent"] = self.backups.run
+        return agents
 
 
 def upkeep_of(config: Config, store: Store, clock: Clock) -> Upkeep:
     """Return what a configuration asks for."""
-    retention, pruning = retention_of(config), store.pruning
+    retention, pruning, is_shared = retention_of(config), store.pruning, store.sharing is not None
     pruner = Pruner(pruning, retention, clock)
     return Upkeep(
         backups=_backups(config, clock),
         pruner=pruner,
         space=SpaceKeeper(pruning, pruner, retention, clock),
         key_uses=KeyUses(store.keys),
+        roll_ups=RollUps(store.counters, clock) if is_shared else None,
+        periods=PeriodMaker(pruning, retention, clock) if is_shared else None,
     )
 
 
@@ -59,6 +72,11 @@ def _backups(config: Config, clock: Clock) -> Backups | None:
     every = parse_duration(config.backup.every)
     if not every:
         return None
+    if config.database.url:
+        raise ConfigError(
+            "[backup] every: booper makes backups of a SQLite file alone; leave it at 0, and back "
+            "the database of [database] url up with pg_dump"
+        )
     database, folder = Path(config.database.path), Path(config.backup.folder)
     # Wherever this process goes later.
     return Backups(

@@ -113,6 +113,8 @@ WRONG_TYPES = [
     ("metrics", "schedules", '[""]', "names or ids of schedules"),
     ("metrics", "schedules", str([str(n) for n in range(201)]), "at most 200 schedules, got 201"),
     ("database", "path", "false", "text"),
+    ("database", "url", "1", "text"),
+    ("database", "pooled", "1", "true or false"),
     ("database", "durability", '"fast"', '"full" or "normal"'),
     ("logging", "format", '"xml"', '"auto" or "text" or "json"'),
     ("logging", "level", '"INFO"', '"info" or "warning" or "error"'),
@@ -613,6 +615,14 @@ def test_another_discord_webhook_is_refused(path: Path, url: str) -> None:
 def test_a_database_path_that_names_no_file_is_refused(path: Path, name: str) -> None:
     """A path without a file's name in it can hold no database."""
     assert "[database] path: " in refusal(path, f'[database]\npath = "{name}"')
+
+
+@pytest.mark.parametrize("url", ["db.internal", "mysql://db.internal/b", "/var/lib/booper.db"])
+def test_a_database_url_of_another_kind_is_refused(path: Path, url: str) -> None:
+    """What it says is not shown: it may hold a password."""
+    message = refusal(path, f'[database]\nurl = "{url}"')
+    assert '[database] url: expected a URL such as "postgresql://' in message
+    assert url not in message
 
 
 def test_an_unknown_table_is_refused_with_the_near_name(path: Path) -> None:

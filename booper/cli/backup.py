@@ -12,6 +12,7 @@ import click
 
 from booper.clock import SystemClock
 from booper.config import Config
+from booper.databases import sqlite_path
 from booper.store.sqlite.backup import back_up
 from booper.store.sqlite.backup_folder import BackupFolder
 from booper.store.sqlite.restore import restore
@@ -25,7 +26,7 @@ def write_file(config: Config, target: Path, *, overwrite: bool) -> None:
     Raises:
         StartError, BooperError: as `back_up` does.
     """
-    database = Path(config.database.path)
+    database = sqlite_path(config, "booper backup")
     size = back_up(database, target, overwrite=overwrite, guarded=_removed_by_signals)
     _print_copied(database, target, size)
 
@@ -36,7 +37,7 @@ def write_to_folder(config: Config, folder: Path, keep: int | None) -> None:
     Raises:
         StartError, BooperError: as `back_up` does.
     """
-    database = Path(config.database.path)
+    database = sqlite_path(config, "booper backup")
     backups = BackupFolder(database, folder, keep)
     target, size = backups.make(SystemClock().now(), guarded=_removed_by_signals)
     _print_copied(database, target, size)
@@ -48,7 +49,7 @@ def restore_file(config: Config, backup: Path, *, overwrite: bool) -> None:
     Raises:
         StartError, BooperError: as `restore` does.
     """
-    database = Path(config.database.path)
+    database = sqlite_path(config, "booper restore")
     done = restore(backup, database, SystemClock().now(), overwrite=overwrite)
     for path in done.moved:
         click.echo(f"moved aside: {path}")

@@ -15,6 +15,7 @@ from booper.cli.addresses import is_every_address, local_url
 from booper.cli.logging_setup import is_json
 from booper.cli.streams import say
 from booper.config import Config
+from booper.databases import shown
 from booper.first_key import Address
 from booper.log_settings import Logging
 from booper.store.sqlite import FirstKeyFile
@@ -70,7 +71,7 @@ def _lines(
     config: Config, url: str, others: Sequence[str], addresses: Sequence[Address]
 ) -> Iterator[str]:
     """Yield what is to be known at each start."""
-    yield f"booper {__version__} serves {config.database.path} on {url}"
+    yield f"booper {__version__} serves {shown(config)} on {url}"
     for other in others:
         yield f"and on {other}"
     if config.server.public is not None:

@@ -20,11 +20,10 @@ from booper.cli.text import to_json
 from booper.client import AsyncKeys, Key, NewKey
 from booper.clock import SystemClock
 from booper.config import Config
+from booper.databases import opened
 from booper.errors import BooperError, NotFound
 from booper.model.key import ApiKey
 from booper.store.keys import Keys
-from booper.store.sqlite import open_store
-from booper.upkeep import before_upgrade
 from booper.wire.key import key_resource
 
 Scope = Literal["read", "write", "admin"]
@@ -146,15 +145,15 @@ async def _keyring(config: Config, *, must_exist: bool = True) -> AsyncIterator[
     Raises:
         BooperError: the daemon refused a call, or did not respond to it.
     """
-    database = Path(config.database.path)
-    async with daemon_of(database) as daemon:
-        if daemon is not None:
-            yield RemoteKeyring(daemon.keys)
-            return
-    if must_exist:
-        check_there(database)
-    durability, upgrade = config.database.durability, before_upgrade(config)
-    async with open_store(database, durability, SystemRandom(), before_upgrade=upgrade) as store:
+    if not config.database.url:
+        database = Path(config.database.path)
+        async with daemon_of(database) as daemon:
+            if daemon is not None:
+                yield RemoteKeyring(daemon.keys)
+                return
+        if must_exist:
+            check_there(database)
+    async with opened(config, SystemRandom()) as store:
         yield LocalKeyring(store.keys)
 
 

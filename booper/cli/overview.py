@@ -30,7 +30,9 @@ def _items(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for each in found["breakers"]:
         yield "failing", f"{each['origin']}, probed since {_time(each['opened_at'])}"
     sizes = [f"{part} {_size(size)}" for part, size in found["database_bytes"].items()]
-    yield "database", f"{', '.join(sizes)}; {_size(found['disk_free_bytes'])} free on the disk"
+    if found["disk_free_bytes"] is not None:
+        sizes[-1] += f"; {_size(found['disk_free_bytes'])} free on the disk"
+    yield "database", ", ".join(sizes)
     if found["backups"] is not None:
         yield "backups", _backups(found["backups"])
     for each in found["alerts"]["open"]:

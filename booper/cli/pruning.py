@@ -9,9 +9,9 @@ import click
 from booper.cli.daemon import check_there, daemon_of
 from booper.clock import SystemClock
 from booper.config import Config
-from booper.store.sqlite import open_store
+from booper.databases import opened, shown, sqlite_path
 from booper.store.sqlite.vacuum import vacuum
-from booper.upkeep import before_upgrade, upkeep_of
+from booper.upkeep import upkeep_of
 
 
 def prune_now(config: Config) -> None:
@@ -21,21 +21,21 @@ def prune_now(config: Config) -> None:
 
 def vacuum_now(config: Config) -> None:
     """Write a database that nobody serves anew, and print what that has brought."""
-    database = Path(config.database.path)
+    database = sqlite_path(config, "booper vacuum")
     check_there(database)
     before, after = vacuum(database)
     click.echo(f"{database} has {after:,} bytes now; it had {before:,}")
 
 
 async def _prune(config: Config) -> str:
-    database = Path(config.database.path)
-    check_there(database)
-    async with daemon_of(database) as daemon:
-        if daemon is not None:
-            await daemon.prune()
-            return "booper is running, and deletes old jobs from now on"
-    durability, upgrade = config.database.durability, before_upgrade(config)
-    async with open_store(database, durability, SystemRandom(), before_upgrade=upgrade) as store:
+    if not config.database.url:
+        database = Path(config.database.path)
+        check_there(database)
+        async with daemon_of(database) as daemon:
+            if daemon is not None:
+                await daemon.prune()
+                return "booper is running, and deletes old jobs from now on"
+    async with opened(config, SystemRandom()) as store:
         upkeep = upkeep_of(config, store, SystemClock())
         pruner = upkeep.pruner
         await pruner.begin()
@@ -43,5 +43,5 @@ async def _prune(config: Config) -> str:
         space = await upkeep.space.keep()
         return (
             f"{pruner.status.jobs:,} jobs are deleted; {space.used:,} of the {space.size:,} bytes "
-            f"of {database} are used"
+            f"of {shown(config)} are used"
         )

@@ -22,6 +22,7 @@ from booper.cli.stuck import watched
 from booper.cli.supervisor import BEATS_PER_TIMEOUT, Supervisor
 from booper.clock import SystemClock
 from booper.config import Config, Server
+from booper.databases import shown
 from booper.errors import ConfigError, StoreUnavailable
 from booper.server.limits import Limits
 from booper.server.listener import Listener, check_socket_path, listening
@@ -56,14 +57,15 @@ async def _serve(config: Config, read: Callable[[], Config], api_key: str | None
     supervisor = Supervisor(os.environ)
     with _listened_on(config.server, supervisor.sockets()) as sockets:
         addresses = bound_addresses(sockets)
-        check_socket_path(Path(config.database.path))
+        if not config.database.url:
+            check_socket_path(Path(config.database.path))
         async with Booper(config, api_key=api_key, address=addresses, follow=False) as booper:
             grace = config.delivery.grace_seconds
             limits = Limits(connections=config.server.max_connections)
             listener = Listener(booper.asgi, grace, sockets, limits, booper.is_crowded)
             tune_gc()
             greet(config, addresses, booper.first_key)
-            status = f"serves {config.database.path} on {local_url(*addresses[0])}"
+            status = f"serves {shown(config)} on {local_url(*addresses[0])}"
             async with (
                 listening(listener) as listeners,
                 _beside(

@@ -35,8 +35,9 @@ def check(config_path: Path | None, database: str | None, repair: bool) -> None:
     click.echo(f"{config_path} is fine" if config_path else "no file given; the defaults are fine")
     if database is not None:
         from booper.cli.database_check import check_database
+        from booper.databases import sqlite_path
 
-        check_database(Path(config.database.path), repair=repair)
+        check_database(sqlite_path(config, "booper check --database"), repair=repair)
 
 
 @click.command()

@@ -53,10 +53,12 @@ async def test_nothing_is_there_at_first(store: Store, alice: UUID) -> None:
 async def test_random_work_is_counted_as_somebody_would_count_it(
     store: Store, alice: UUID, bob: UUID, restart: Restart
 ) -> None:
-    """After each of 300 random changes the numbers are those of a count beside the store."""
+    """300 random changes, rolled up now and then: the numbers are those of a count beside it."""
     random, jobs = Random(7), list[Job]()
     for step in range(300):
         await _change(store, random.choice([alice, bob]), random, jobs)
+        if step % 30 == 0:
+            await store.counters.roll_up(START if step % 60 else None)
         if step % 20 == 0:
             assert await store.counters.jobs() == counted(jobs)
             for user in (alice, bob):

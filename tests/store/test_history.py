@@ -60,6 +60,15 @@ async def test_a_wait_is_kept_with_its_attempt(store: Store, user: UUID, restart
     assert (await store.history.job(user, prompt.id)).waits == []
 
 
+@pytest.mark.parametrize("target", ["a\0b", "\uffff", "a\uffff0b"])
+async def test_a_wait_may_name_any_target(store: Store, user: UUID, target: str) -> None:
+    """Also one with characters that no database's text holds."""
+    job, wait = await created(store, user), Wait(Reason.PAUSE, START, target)
+    await claimed(store, job, START + MINUTE, wait)
+    [kept] = (await store.history.job(user, job.id)).waits
+    assert kept.wait == wait
+
+
 async def test_a_released_attempt_that_begins_again_keeps_its_last_reason(
     store: Store, user: UUID
 ) -> None:

@@ -1,8 +1,5 @@
-"""What a store tells of itself: due jobs, the last runs of schedules, sizes, commits, readers."""
+"""What a store tells of itself: due jobs, the last runs of schedules, commits."""
 
-import asyncio
-import threading
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -11,7 +8,6 @@ from booper.errors import NotFound
 from booper.model.tally import Tally
 from booper.store.base import Store
 from booper.store.counters import DueCount
-from booper.store.sqlite.connection import reading
 from booper.store.vitals import Commits
 from tests.conftest import START
 from tests.support import stores
@@ -54,16 +50,6 @@ async def test_the_last_success_is_the_newest_end_of_a_run(store: Store, alice: 
     assert await store.schedules.last_completed(names) == {"fine": at, str(fine.schedule_id): at}
 
 
-async def test_sizes_are_those_of_the_files(store: Store, alice: UUID, tmp_path: Path) -> None:
-    """As the system has them."""
-    await created(store, alice)
-    sizes = await store.vitals.sizes()
-    for part, name in (("file", "booper.db"), ("log", "booper.db-wal")):
-        assert sizes[part] == (tmp_path / name).stat().st_size
-    assert sizes["free"] == 0
-    assert await store.vitals.disk_free() > 0
-
-
 async def test_each_commit_is_counted_with_its_changes(store: Store, alice: UUID) -> None:
     """What was refused for a reason of its own is no failure of the store."""
     before = store.vitals.commits.durations.read()
@@ -82,26 +68,6 @@ def test_changes_that_the_store_could_not_write_are_failures() -> None:
     commits.note(0.002, 3, 2)
     assert commits.failures == 2
     assert commits.sizes.read().total == 3
-
-
-async def test_a_read_that_does_not_end_grows_old(store: Store, tmp_path: Path) -> None:
-    """Until it ends: then there is none."""
-    release = threading.Event()
-    async with reading(tmp_path / "booper.db") as reader:
-        assert reader.running_seconds() == 0
-        began = threading.Event()
-
-        def read(_: object) -> None:
-            began.set()
-            release.wait()
-
-        running = asyncio.create_task(reader.run(read))
-        await asyncio.to_thread(began.wait)
-        first = reader.running_seconds()
-        assert 0 < first < reader.running_seconds()
-        release.set()
-        await running
-        assert reader.running_seconds() == 0
 
 
 def test_a_tally_has_its_limits_in_the_parts_below_them() -> None:

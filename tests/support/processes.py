@@ -48,16 +48,16 @@ def nap() -> None:
         _news.wait(NAP_SECONDS)
 
 
-def until(look: Callable[[], T], what: str) -> T:
+def until(look: Callable[[], T], what: str, seconds: float = DEADLINE_SECONDS) -> T:
     """Look at each news until there is something to see, and return that.
 
     Raises:
-        TimeoutError: `what` did not come about within `DEADLINE_SECONDS`.
+        TimeoutError: `what` did not come about within so many seconds.
     """
-    deadline = monotonic() + DEADLINE_SECONDS
+    deadline = monotonic() + seconds
     while not (seen := look()):
         if monotonic() > deadline:
-            raise TimeoutError(f"waited {DEADLINE_SECONDS:g} s in vain until {what}")
+            raise TimeoutError(f"waited {seconds:g} s in vain until {what}")
         nap()
     return seen
 
@@ -170,12 +170,13 @@ def serving(
     key: str | None = None,
     environment: Mapping[str, str] | None = None,
     wrapped: Callable[[list[str]], list[str]] = list,
+    start_seconds: float = DEADLINE_SECONDS,
 ) -> Iterator[Daemon]:
     """Run `booper serve` in a folder, on a free port, until the end of the block.
 
     It reads the folder's `booper.toml`, if there is one. A daemon that still runs at the end is
     killed. `key` is what the client sends when the daemon has made none; `wrapped` returns the
-    command that runs the one it is given.
+    command that runs the one it is given, `start_seconds` is how long its start may take.
     """
     given = ["--config", "booper.toml"] if (folder / "booper.toml").exists() else []
     command = wrapped([*_BOOPER, "serve", *given, "--port", "0", *options])
@@ -186,7 +187,7 @@ def serving(
         httpx.Client(trust_env=False, timeout=DEADLINE_SECONDS) as api,
     ):
         daemon = Daemon(folder, process, api, key)
-        api.base_url = httpx.URL(_announced_url(daemon))
+        api.base_url = httpx.URL(_announced_url(daemon, start_seconds))
         # Its response comes after its first words, which are then all there.
         assert api.get("/healthz").status_code == 200
         daemon.key = daemon.first_key or key
@@ -232,13 +233,13 @@ def _start(
     )
 
 
-def _announced_url(daemon: Daemon) -> str:
+def _announced_url(daemon: Daemon, seconds: float) -> str:
     def look() -> str | None:
         assert daemon.process.poll() is None, f"booper did not start: {daemon.log}"
         found = _URL.search(daemon.output)
         return found[1] if found else None
 
-    return until(look, "booper said where it listens") or ""
+    return until(look, "booper said where it listens", seconds) or ""
 
 
 def _environment(more: Mapping[str, str] | None) -> dict[str, str]:

@@ -1,8 +1,10 @@
 """What the store suites share: opening each store, jobs and schedules to put in, and short ways."""
 
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, closing
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -33,6 +35,7 @@ from booper.store.values import (
 )
 from tests.conftest import START
 from tests.support.databases import make_database
+from tests.support.postgres import postgres, rows_of_postgres
 
 Opening = Callable[[Path], AbstractAsyncContextManager[Store]]
 
@@ -54,7 +57,7 @@ def sqlite(folder: Path) -> AbstractAsyncContextManager[Store]:
     return open_store(path, "full", Random(next(SEEDS)))
 
 
-STORES: list[Opening] = [sqlite]
+STORES: list[Opening] = [sqlite, postgres]
 
 
 @pytest.fixture(params=STORES, ids=lambda opening: opening.__name__)
@@ -79,6 +82,22 @@ class Process:
     async def end(self) -> None:
         """End, with whatever it has claimed."""
         await self._opened.aclose()
+
+
+Rows = Callable[[str], list[dict[str, Any]]]
+"""Return what a query has of a database, by other means than the store."""
+
+
+@pytest.fixture
+def rows(opening: Opening, tmp_path: Path) -> Rows:
+    """Return what reads the database of this test beside its store."""
+    return rows_of_postgres(tmp_path) if opening is postgres else partial(_rows_of_sqlite, tmp_path)
+
+
+def _rows_of_sqlite(folder: Path, query: str) -> list[dict[str, Any]]:
+    with closing(sqlite3.connect(f"file:{folder / 'booper.db'}?mode=ro", uri=True)) as opened:
+        opened.row_factory = sqlite3.Row
+        return [dict(row) for row in opened.execute(query)]
 
 
 Restart = Callable[[], Awaitable[Store]]

@@ -19,9 +19,9 @@ from msgspec.structs import replace
 
 from booper.model.args import Args, encode_args
 from booper.model.job import State
+from booper.store.searching import searched_values
 from booper.store.sqlite.brief import fetch_brief
 from booper.store.sqlite.listing import Listing
-from booper.store.sqlite.listing_filters import searched_values
 from booper.store.sqlite.search import STEP_ROWS, Search, fetch
 from booper.store.sqlite.stepwise import MOVE_ROWS
 from booper.store.sqlite.store import SQLiteStore, open_store

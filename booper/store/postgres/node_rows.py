@@ -1,0 +1,50 @@
+"""The SQL of nodes: their leases, and the keys that their operators gave to them."""
+
+from typing import Final
+
+SECONDS: Final = 4.0
+"""How long a lease lasts from its renewal on, by the database's clock."""
+
+BEGIN: Final = f"""
+INSERT INTO nodes (name, key_digest, clock_offset, started_at, expires_at)
+VALUES (%(name)s, %(key_digest)s, %(clock_offset)s,
+    (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
+    clock_timestamp() + interval '{SECONDS} seconds')
+RETURNING number
+"""
+RENEW: Final = f"""
+UPDATE nodes SET clock_offset = %(clock_offset)s,
+    expires_at = clock_timestamp() + interval '{SECONDS} seconds'
+WHERE number = %(number)s AND expires_at > clock_timestamp()
+"""
+# Apart from a renewal, whose response waits for the disk.
+READ_CLOCK: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+
+GIVE_KEY: Final = "UPDATE nodes SET key_digest = %(key_digest)s WHERE number = %(number)s"
+
+LIST: Final = f"""
+SELECT number, name, started_at,
+    (extract(epoch FROM clock_timestamp() - expires_at + interval '{SECONDS} seconds')
+        * 1000000)::bigint,
+    clock_offset
+FROM nodes ORDER BY number
+"""
+
+# Until when a node had its key is kept with the key.
+FORGET: Final = """
+WITH gone AS (
+    DELETE FROM nodes WHERE number = ANY(%(numbers)s)
+    RETURNING key_digest, least(expires_at, clock_timestamp()) AS until
+), given AS (
+    SELECT key_digest, max(until) AS until FROM gone GROUP BY key_digest
+)
+UPDATE keys SET given_until = greatest(given_until, given.until)
+FROM given WHERE keys.digest = given.key_digest
+"""
+
+# Of these keys those that no node is given, and that none was within the last hour.
+NOT_GIVEN: Final = """
+SELECT id FROM keys
+WHERE id = ANY(%(ids)s) AND NOT EXISTS (SELECT 1 FROM nodes WHERE key_digest = digest)
+    AND (given_until IS NULL OR given_until < clock_timestamp() - interval '1 hour')
+"""

@@ -1,0 +1,1 @@
+"""Tests of moving a database to another kind of one."""

@@ -1,0 +1,152 @@
+"""What nodes share: slots, failing origins, pauses. Each test has two nodes over one database."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from random import Random
+from uuid import UUID
+
+import pytest
+
+from booper.model.breaker import Breaker
+from booper.model.job import Job
+from booper.store.base import Store
+from booper.store.limits import Limits
+from booper.store.postgres import open_store
+from booper.store.sharing import Shared
+from booper.store.values import ALL_TARGETS, Claims, Creation
+from tests.conftest import START
+from tests.support import postgres
+from tests.support.stores import completed, created, key, settle, turns, wanted
+
+pytestmark = pytest.mark.anyio
+
+postgres_url = postgres.postgres_url
+
+LIMITS = Limits(in_all=6, per_origin=4, slots={"https://single.test": 1})
+ORIGIN = "https://target.test"
+
+Nodes = tuple[Store, Store]
+
+
+@pytest.fixture
+async def nodes(postgres_url: str) -> AsyncIterator[Nodes]:
+    """Return two nodes."""
+    async with AsyncExitStack() as stack:
+        one = await stack.enter_async_context(open_store(postgres_url, Random(1), LIMITS))
+        other = await stack.enter_async_context(open_store(postgres_url, Random(2), LIMITS))
+        yield one, other
+
+
+@pytest.fixture
+async def alice(nodes: Nodes) -> UUID:
+    """Return a user."""
+    return (await nodes[0].keys.create(key("alice's", user="alice"), START)).user_id
+
+
+async def jobs_of(store: Store, user: UUID, count: int, host: str = "target.test") -> list[Job]:
+    """Store jobs that are due."""
+    return [await created(store, user, host=host) for _ in range(count)]
+
+
+async def told(node: Store, opened: Sequence[Breaker], closed: Sequence[str] = ()) -> Shared:
+    """Return what holds after a node has told the others."""
+    assert node.sharing is not None
+    return await node.sharing.exchange(opened, closed)
+
+
+def numbers(claims: Claims) -> tuple[list[int], list[int]]:
+    """Return the jobs that a claim has begun, and those that it refused."""
+    begun = [attempt.job.id for attempt in claims.begun]
+    return begun, [seen.due.id for seen in claims.refused]
+
+
+async def test_an_origins_slots_are_those_of_all_nodes(nodes: Nodes, alice: UUID) -> None:
+    """Of 4 slots one node takes 3: the other gets 1 of its 3 jobs, in order, and then none."""
+    one, other = nodes
+    jobs = await jobs_of(one, alice, 7)
+    first = await turns(one, *jobs[:3])
+    assert numbers(first) == ([job.id for job in jobs[:3]], [])
+    second = await turns(other, *jobs[3:6])
+    assert numbers(second) == ([jobs[3].id], [jobs[4].id, jobs[5].id])
+    assert numbers(await turns(one, jobs[6])) == ([], [jobs[6].id])
+    done = first.begun[0].job
+    await settle(one, done, completed(done))
+    assert numbers(await turns(other, *jobs[4:6])) == ([jobs[4].id], [jobs[5].id])
+
+
+async def test_an_origin_has_the_limit_of_its_own(nodes: Nodes, alice: UUID) -> None:
+    """One of `[origins]` with a slot has one in all."""
+    jobs = await jobs_of(nodes[0], alice, 2, host="single.test")
+    assert numbers(await turns(nodes[0], jobs[0])) == ([jobs[0].id], [])
+    assert numbers(await turns(nodes[1], jobs[1])) == ([], [jobs[1].id])
+
+
+async def test_the_slots_of_all_are_those_of_all_nodes(nodes: Nodes, alice: UUID) -> None:
+    """Of 6 in all 4 are taken for one origin: another has 2, though 4 of its own are free."""
+    one, other = nodes
+    await turns(one, *await jobs_of(one, alice, 4))
+    jobs = await jobs_of(one, alice, 3, host="other.test")
+    assert numbers(await turns(other, *jobs)) == ([jobs[0].id, jobs[1].id], [jobs[2].id])
+
+
+async def test_claims_at_once_never_take_more_than_there_are(nodes: Nodes, alice: UUID) -> None:
+    """Ten claims of two nodes at the same time begin 4 of 20 jobs."""
+    jobs = await jobs_of(nodes[0], alice, 20)
+    claims = await asyncio.gather(
+        *(turns(nodes[place % 2], *jobs[2 * place : 2 * place + 2]) for place in range(10))
+    )
+    begun = [number for each in claims for number in numbers(each)[0]]
+    refused = [number for each in claims for number in numbers(each)[1]]
+    assert len(begun) == 4
+    assert sorted(begun + refused) == [job.id for job in jobs]
+
+
+async def test_nodes_that_claim_the_same_jobs_begin_each_once(nodes: Nodes, alice: UUID) -> None:
+    """Both ask for the same four: each job begins at one of them."""
+    jobs = await jobs_of(nodes[0], alice, 4)
+    claims = await asyncio.gather(turns(nodes[0], *jobs), turns(nodes[1], *jobs))
+    begun = [number for each in claims for number in numbers(each)[0]]
+    assert len(begun) == len(set(begun))
+    again = await turns(nodes[0], *jobs)  # what the other had locked was left out
+    assert sorted(begun + numbers(again)[0]) == [job.id for job in jobs]
+
+
+async def test_an_origin_that_fails_is_probed_by_one_node(nodes: Nodes, alice: UUID) -> None:
+    """One node tells that it is open: each node together get one job of it."""
+    one, other = nodes
+    jobs = await jobs_of(one, alice, 3)
+    breaker = Breaker(ORIGIN, 20, START, START, START, paths=(7,))
+    assert await told(one, [breaker]) == Shared([breaker], [])
+    assert numbers(await turns(other, jobs[0])) == ([jobs[0].id], [])
+    assert numbers(await turns(one, jobs[1])) == ([], [jobs[1].id])
+    assert await told(other, []) == Shared([breaker], [])
+    assert await told(other, [], [ORIGIN]) == Shared([], [])
+    assert numbers(await turns(one, *jobs[1:])) == ([jobs[1].id, jobs[2].id], [])
+
+
+@pytest.mark.parametrize("target", [ORIGIN, "target.test", ALL_TARGETS])
+async def test_a_pause_of_one_node_holds_for_the_other(
+    nodes: Nodes, alice: UUID, target: str
+) -> None:
+    """From its commit on, whether the other has learned of it or not."""
+    one, other = nodes
+    jobs = await jobs_of(one, alice, 1)
+    await one.pauses.add(target, START)
+    assert numbers(await turns(other, *jobs)) == ([], [jobs[0].id])
+    await one.pauses.remove(target, START)
+    assert numbers(await turns(other, *jobs)) == ([jobs[0].id], [])
+
+
+async def test_equal_keys_of_two_nodes_make_one_job(nodes: Nodes, alice: UUID) -> None:
+    """Each of 20 keys is created at both nodes at once."""
+
+    async def create(store: Store, place: int) -> tuple[int, bool]:
+        creation = Creation(wanted(alice, idempotency=f"key {place}"))
+        made = await store.jobs.create(creation, START)
+        return made.job.id, made.is_duplicate
+
+    made = await asyncio.gather(*(create(node, place) for place in range(20) for node in nodes))
+    for first, second in zip(made[::2], made[1::2], strict=True):
+        assert first[0] == second[0]
+        assert {first[1], second[1]} == {True, False}

@@ -1,0 +1,47 @@
+"""The writer of a node: what it does when its process stands still."""
+
+from contextlib import closing, suppress
+
+import pytest
+
+from booper.errors import StoreUnavailable
+from booper.store.postgres.connections import Connection, Connector
+from booper.store.postgres.transaction import PostgresTransaction
+from booper.store.postgres.writer import Writer, writing
+from tests.support import postgres
+
+pytestmark = pytest.mark.anyio
+
+postgres_url = postgres.postgres_url
+
+TIMEOUT = "SHOW idle_in_transaction_session_timeout"
+
+
+async def test_a_process_that_stands_still_does_not_keep_its_locks(postgres_url: str) -> None:
+    """The server ends its transaction; what comes when it goes on is written."""
+    connector = Connector(postgres_url)
+    backends: list[int] = []
+
+    def stand_still(transaction: PostgresTransaction) -> None:
+        assert transaction.execute(TIMEOUT).fetchone() == ("4s",)
+        transaction.execute("SET LOCAL idle_in_transaction_session_timeout = 1")
+        backends.append(transaction.connection.info.backend_pid)
+        if len(backends) == 1:
+            wait_for_end(connector.open(), backends[0])
+        transaction.execute("SELECT 1")
+
+    def write(transaction: PostgresTransaction) -> int:
+        return transaction.execute("INSERT INTO pauses VALUES ('a.test', 1)").rowcount
+
+    async with writing(Writer(connector, lambda: 1)) as writer:
+        with suppress(StoreUnavailable):  # or it was made again, if the client learns the reason
+            await writer.run(stand_still)
+        assert await writer.run(write) == 1
+
+
+def wait_for_end(watching: Connection, backend: int) -> None:
+    """Return once a backend of the server has ended."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
+    with closing(watching):
+        while watching.execute(query, [backend]).fetchone() != (0,):
+            pass
