@@ -10,7 +10,7 @@ from booper.api.operations import Data, DescribedBody, DescribedResponse, Docume
 from booper.api.pauses import TARGETS, TargetBody, read_target
 from booper.api.responses import JSONResponse
 from booper.api.schemas import Schema
-from booper.engine.breakers import Breaker
+from booper.model.breaker import Breaker
 from booper.wire.timestamps import precise_or_none
 
 

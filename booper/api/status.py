@@ -121,7 +121,7 @@ class StatusResource(msgspec.Struct, frozen=True, kw_only=True):
     loop_age_seconds: float
     oldest_reader_seconds: float
     database_bytes: dict[str, int]
-    disk_free_bytes: int
+    disk_free_bytes: int | None
     backups: BackupsResource | None
     alerts: AlertsResource
 

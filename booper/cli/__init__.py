@@ -23,6 +23,7 @@ from booper.cli.imports import imports
 from booper.cli.jobs import jobs
 from booper.cli.logs import logs
 from booper.cli.metrics import metrics
+from booper.cli.migrate_store import migrate_store
 from booper.cli.options import config_option, database_option, read
 from booper.cli.pauses import breakers, pause, resume
 from booper.cli.remote import json_option
@@ -259,6 +260,7 @@ _REMOTE = {
     "import": imports,
     "jobs": jobs,
     "logs": logs,
+    "nodes": remote.nodes,
     "pause": pause,
     "resume": resume,
     "run": run,
@@ -269,5 +271,5 @@ _REMOTE = {
 for name, command in _REMOTE.items():
     main.add_command(command, name)
 main.add_command(remote.demo)
-for command in (backup, check, docs, metrics, prune, restore, vacuum):
+for command in (backup, check, docs, metrics, migrate_store, prune, restore, vacuum):
     main.add_command(command)

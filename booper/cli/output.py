@@ -21,6 +21,7 @@ from booper.cli.shown import (
     jobs_table,
     log_line,
     logs_table,
+    nodes_table,
     pauses_table,
     schedules_table,
     timeline_lines,
@@ -101,6 +102,11 @@ class Output:
         """Print the origins that are only probed."""
         found = self.client.breakers()
         self._lines(found, lambda: breakers_table(found, terminal_width()))
+
+    def nodes(self) -> None:
+        """Print the processes that serve the database."""
+        found = self.client.nodes()
+        self._lines(found, lambda: nodes_table(found, terminal_width()))
 
     def timeline(self, events: Sequence[TimelineEvent]) -> None:
         """Print what happened to a job or a schedule."""

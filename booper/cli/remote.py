@@ -100,6 +100,16 @@ def demo(is_json: bool) -> None:
 
 
 @click.command()
+@client_command
+def nodes(out: "Output") -> None:
+    """List the processes that serve the database.
+
+    Over SQLite there is one. This needs a key that administers.
+    """
+    out.nodes()
+
+
+@click.command()
 @click.option("--watch", "is_watching", is_flag=True, help="Show it again every two seconds.")
 @client_command
 def status(out: "Output", is_watching: bool) -> None:

@@ -6,11 +6,12 @@ from typing import Any, Final
 
 from booper.cli.table import pairs, table
 from booper.cli.text import to_json
-from booper.client import AuditEntry, Breaker, Job, LogEntry, Pause, Schedule, TimelineEvent
+from booper.client import AuditEntry, Breaker, Job, LogEntry, Node, Pause, Schedule, TimelineEvent
 
 _JOB: Final = ("id", "state", "scheduled at", "name", "what", "error")
 _SCHEDULE: Final = ("id", "state", "runs", "next run", "name", "what")
 _LOG: Final = ("id", "at", "job", "event")
+_NODE: Final = ("number", "name", "started at", "lease renewed", "clock", "this one")
 _FLEXIBLE: Final = ("name", "what", "error", "event", "runs")
 _MAX_BODY: Final = 1_000
 _REQUEST: Final = "worker.http.request"
@@ -69,6 +70,22 @@ def breakers_table(breakers: Sequence[Breaker], width: int | None) -> list[str]:
         for each in breakers
     ]
     return table(("origin", "failures", "since", "next probe"), rows, ("origin",), width)
+
+
+def nodes_table(nodes: Sequence[Node], width: int | None) -> list[str]:
+    """Return the lines of a table of the processes that serve the database."""
+    rows = [
+        (
+            str(each.number),
+            each.name,
+            spelled(each.started_at),
+            _seconds(each.lease_age_seconds, "ago"),
+            _seconds(each.clock_offset_seconds, "ahead"),
+            "yes" if each.is_this else "",
+        )
+        for each in nodes
+    ]
+    return table(_NODE, rows, _FLEXIBLE, width)
 
 
 def logs_table(entries: Sequence[LogEntry], width: int | None) -> list[str]:
@@ -210,3 +227,7 @@ def _event(entry: LogEntry) -> str:
     payload = entry.payload if isinstance(entry.payload, dict) else {}
     detail = payload.get("status") or payload.get("message") or payload.get("url") or ""
     return f"{entry.event} {detail}".rstrip()
+
+
+def _seconds(seconds: float | None, word: str) -> str:
+    return "" if seconds is None else f"{seconds:.3f} s {word}"

@@ -5,7 +5,7 @@ costs it one short read, and survives its restarts.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
+from itertools import takewhile
 from threading import Event
 from typing import Final
 from uuid import UUID
@@ -20,9 +20,8 @@ from booper.client import Client, ClientError, Job, LiveChange, LogEntry, Unreac
 STATUS_SECONDS: Final = 2.0
 
 _MAX_AT_FIRST: Final = 100
-# Entries of one moment are written by several commits; those that came late are looked for so far
-# back.
-_OVERLAP: Final = timedelta(seconds=2)
+# The newest may be deleted; one of those before it shows then what was seen.
+_MAX_KNOWN: Final = 1_000
 
 Pause = Callable[[float], object]
 
@@ -67,7 +66,7 @@ def tail(
     """
     following = Tail()
     first = out.client.logs.list(job_id=job_id, event=event, limit=_MAX_AT_FIRST).data
-    past = following.begin(first)
+    past = following.fresh(first)
     out.entries(past[len(past) - min(lines, len(past)) :])
     for entries in _polls(out.client, job_id, event, every, pause):
         out.entries(following.fresh(entries))
@@ -120,37 +119,19 @@ def _polls(
 
 
 class Tail:
-    """The new entries of a list that is read from its newest end again and again."""
+    """The new entries of a list that is read from its newest end again and again.
+
+    Entries come at that end alone, whatever their times are: a request is listed with its response.
+    """
 
     def __init__(self) -> None:
-        self._seen: dict[UUID, datetime] = {}
-        self._horizon: datetime | None = None
-
-    def begin(self, page: Iterable[LogEntry]) -> list[LogEntry]:
-        """Mark the newest entries, and all older ones, as seen; return the newest, oldest first."""
-        entries = self.fresh(page)
-        if len(entries) == _MAX_AT_FIRST and self._horizon is not None:
-            # There may be more of that time, which were not read.
-            self._horizon = max(self._horizon, entries[0].inserted_at)
-        return entries
+        self._seen: dict[UUID, None] = {}
 
     def fresh(self, newest_first: Iterable[LogEntry]) -> list[LogEntry]:
         """Return what has not been seen, oldest first; no more is read than is needed for that."""
-        found: list[LogEntry] = []
-        for entry in newest_first:
-            if self._horizon is not None and entry.inserted_at < self._horizon:
-                break
-            if entry.id not in self._seen:
-                found.append(entry)
+        found = [*takewhile(lambda entry: entry.id not in self._seen, newest_first)]
         found.reverse()
-        self._seen.update((entry.id, entry.inserted_at) for entry in found)
-        self._look_ahead()
+        self._seen |= dict.fromkeys(entry.id for entry in found)
+        for each in [*self._seen][:-_MAX_KNOWN]:
+            del self._seen[each]
         return found
-
-    def _look_ahead(self) -> None:
-        """Forget what lies too far back to be met again."""
-        if not self._seen:
-            return
-        horizon = max(self._seen.values()) - _OVERLAP
-        self._horizon = max(horizon, self._horizon or horizon)
-        self._seen = {each: at for each, at in self._seen.items() if at >= self._horizon}

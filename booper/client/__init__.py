@@ -50,6 +50,7 @@ from booper.client.models import (
     ScheduleDetail,
     TimelineEvent,
 )
+from booper.client.nodes import Node
 from booper.client.resources.audit import Audit
 from booper.client.resources.jobs import Jobs
 from booper.client.resources.keys import Keys
@@ -87,6 +88,7 @@ __all__ = [
     "LogEntry",
     "Logs",
     "NewKey",
+    "Node",
     "NotFound",
     "Page",
     "Pause",

@@ -9,7 +9,8 @@ from booper.dashboard.visit import Page, Visit
 async def show(visit: Visit) -> Response:
     """Show how booper is doing, what is wrong first."""
     server = (await visit.get("/api/status"))["data"]
-    return visit.page("status.html", title="Status", server=server)
+    nodes = (await visit.get("/api/nodes"))["data"]
+    return visit.page("status.html", title="Status", server=server, nodes=nodes)
 
 
 PAGES = (Page("GET", "/status", Access.ADMIN, show),)

@@ -22,6 +22,7 @@ from booper.metrics.reading import Reading
 from booper.model.job import OWN_KINDS, WAITING, Kind, State
 from booper.model.tally import Tallied
 from booper.store.counters import MAX_DUE
+from booper.store.nodes import NodeInfo
 from booper.store.values import ALL_TARGETS
 
 MAX_ORIGINS: Final = 20
@@ -44,6 +45,7 @@ def families(reading: Reading) -> Iterator[Metric]:
     yield from _of_attempts(reading)
     yield from _of_loop(reading)
     yield from _of_store(reading)
+    yield from _of_nodes(reading.nodes or ())
     yield _counter(
         "api_requests",
         "Requests that the API has responded to, by method, path and status.",
@@ -192,6 +194,27 @@ def _of_store(reading: Reading) -> Iterator[Metric]:
         "over_size",
         "Whether the database is over [retention] max_bytes and nothing more may be deleted.",
         float(reading.is_over_size),
+    )
+
+
+def _of_nodes(nodes: Sequence[NodeInfo]) -> Iterator[Metric]:
+    """Yield the metrics of nodes. Only this one is told of: each is scraped."""
+    own = [node for node in nodes if node.is_this]
+    offsets = [node.clock_offset for node in own if node.clock_offset is not None]
+    yield _gauge(
+        "nodes",
+        "Processes that serve the database.",
+        [((), len(nodes))] if nodes else [],
+    )
+    yield _gauge(
+        "node_number",
+        "The number under which this process claims jobs. It changes if its lease is lost.",
+        [((), node.number) for node in own],
+    )
+    yield _gauge(
+        "node_clock_offset_seconds",
+        "How far the clock of this machine is ahead of the database's.",
+        [((), offset.total_seconds()) for offset in offsets],
     )
 
 

@@ -1,7 +1,7 @@
 """The numbers of one scrape, read from where they are kept: nothing here counts rows."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -14,6 +14,7 @@ from booper.errors import StoreUnavailable
 from booper.model.job import Kind, State
 from booper.model.tally import Tallied
 from booper.store.counters import DueCount
+from booper.store.nodes import NodeInfo
 
 T = TypeVar("T")
 
@@ -30,6 +31,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     due: DueCount | None
     sizes: Mapping[str, int] | None
     disk_free: int | None
+    nodes: Sequence[NodeInfo] | None
     lateness: Tallied
     durations: Mapping[str, Tallied]
     attempts: Mapping[tuple[str, str, str], int]
@@ -47,11 +49,12 @@ async def read(services: Services) -> Reading:
     """Read the numbers of this moment; those of the database first, which takes a while."""
     store, now = services.store, services.clock.now()
     waited_for = store.vitals.oldest_reader_seconds()
-    jobs, due, sizes, disk_free = await asyncio.gather(
+    jobs, due, sizes, disk_free, nodes = await asyncio.gather(
         _told(store.counters.jobs()),
         _told(store.counters.due(now)),
         _told(store.vitals.sizes()),
         _told(store.vitals.disk_free()),
+        _told(store.nodes.list()),
     )
     attempts, commits = services.attempts, store.vitals.commits
     return Reading(
@@ -61,6 +64,7 @@ async def read(services: Services) -> Reading:
         due=due,
         sizes=sizes,
         disk_free=disk_free,
+        nodes=nodes,
         lateness=attempts.lateness(),
         durations=attempts.durations(),
         attempts=attempts.attempts(),

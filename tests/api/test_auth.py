@@ -54,6 +54,7 @@ NEEDS = {
     ("GET", "/api/breakers"): "admin",
     ("POST", "/api/breakers/reset"): "admin",
     ("GET", "/api/origins"): "admin",
+    ("GET", "/api/nodes"): "admin",
     ("GET", "/api/pause"): "admin",
     ("GET", "/api/pauses"): "admin",
     ("POST", "/api/prune"): "admin",

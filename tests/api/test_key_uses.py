@@ -16,6 +16,7 @@ from booper.config import Config
 from booper.travel import Travel
 from tests.conftest import KEY
 from tests.support.api import Api
+from tests.support.configs import over_a_file
 from tests.support.dashboard import Browser
 from tests.support.target import FakeTarget
 
@@ -161,6 +162,7 @@ def stored(config: Config) -> list[int | None]:
         return [used_at for (used_at,) in opened.execute("SELECT last_used_at FROM keys")]
 
 
+@over_a_file
 async def test_travelling_in_time_writes_no_uses(
     booper: Booper, clock: VirtualClock, config: Config, api: httpx.AsyncClient
 ) -> None:

@@ -21,6 +21,7 @@ from booper.model.bucket import HOUR
 from booper.store.sqlite.bucket_rows import MAX_HOURS, NUMBERS
 from tests.conftest import KEY, START
 from tests.support.api import Api
+from tests.support.configs import over_a_file
 from tests.support.http_server import answering, serve
 from tests.support.target import FakeTarget
 
@@ -138,6 +139,7 @@ async def test_of_very_many_the_busiest_are_listed(booper: Booper, api: Api, adm
     assert "https://a-quiet.test" not in names
 
 
+@over_a_file
 @pytest.mark.parametrize(
     ("hours", "since"),
     [

@@ -593,6 +593,15 @@ def test_a_pause_is_made_seen_and_ended(booper: Booper, typed: str, target: str)
     assert not any(line.startswith("paused") for line in others)
 
 
+def test_nodes_are_listed(booper: Booper) -> None:
+    """Over SQLite it is one: it has no lease, and no clock but the database's."""
+    [head, row] = booper("nodes").stdout.splitlines()
+    assert head.split() == ["number", "name", "started", "at", "clock", "this", "one"]
+    assert row.split()[-4:] == ["0.000", "s", "ahead", "yes"]
+    [node] = json.loads(booper("nodes", "--json").stdout)
+    assert (node["name"], node["is_this"]) == (socket.gethostname(), True)
+
+
 def test_breakers_are_listed_and_reset(booper: Booper) -> None:
     """None is open here; what there is none of is no error."""
     assert booper("breakers", "list").stdout.split()[:2] == ["origin", "failures"]

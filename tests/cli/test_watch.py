@@ -103,16 +103,25 @@ def test_a_watched_status_is_shown_again_and_again(
 def test_each_entry_is_shown_once_and_in_its_order() -> None:
     """The list is read from its newest end, as far back as something new may lie."""
     following = Tail()
-    assert numbers(following.begin([entry(2, 1), entry(1)])) == [1, 2]
+    assert numbers(following.fresh([entry(2, 1), entry(1)])) == [1, 2]
     assert numbers(following.fresh([entry(4, 3), entry(3, 2), entry(2, 1), entry(1)])) == [3, 4]
     assert following.fresh([entry(4, 3)]) == []
 
 
-def test_an_entry_that_was_written_late_is_shown_all_the_same() -> None:
-    """What another commit has written for a moment up to two seconds before the newest."""
+def test_an_attempt_that_took_long_is_shown_whole() -> None:
+    """Its request is of a time long before others that were shown, and listed beside its end."""
     following = Tail()
-    following.begin([entry(1, 10)])
-    assert numbers(following.fresh([entry(1, 10), entry(2, 8.5)])) == [2]
+    following.fresh([entry(1, 60)])
+    list_now = [entry(4, 62), entry(3, 61), entry(2, 1), entry(1, 60)]
+    assert numbers(following.fresh(list_now)) == [2, 3, 4]
+
+
+def test_what_was_seen_is_known_also_where_the_newest_was_deleted() -> None:
+    """By one of those before it."""
+    following = Tail()
+    following.fresh([entry(3), entry(2), entry(1)])
+    assert following.fresh([entry(1)]) == []
+    assert numbers(following.fresh([entry(4), entry(1)])) == [4]
 
 
 def test_no_more_is_read_than_is_needed() -> None:
@@ -125,16 +134,16 @@ def test_no_more_is_read_than_is_needed() -> None:
             yield entry(number, number)
 
     following = Tail()
-    following.begin([entry(99, 99), entry(98, 98), entry(97, 97)])
+    following.fresh([entry(99, 99), entry(98, 98), entry(97, 97)])
     assert numbers(following.fresh(past())) == [100]
-    assert read == [100, 99, 98, 97, 96]
+    assert read == [100, 99]
 
 
 def test_what_was_there_before_a_full_first_page_is_not_new() -> None:
     """The first page holds a hundred of one second; the hundred before them stay unseen."""
     entries = [entry(number, number / 1_000) for number in range(200, 0, -1)]
     following = Tail()
-    assert numbers(following.begin(entries[:100])) == [*range(101, 201)]
+    assert numbers(following.fresh(entries[:100])) == [*range(101, 201)]
     assert following.fresh(entries) == []
 
 

@@ -88,6 +88,7 @@ def calls() -> list[Call[Any]]:
         Root.ping.build(None),
         Root.status.build(None),
         Root.overview.build(None),
+        Root.nodes.build(None),
         Root.counts.build(None),
         Root.rates.build(None),
         Root.events.build(None),
@@ -252,6 +253,8 @@ async def test_what_belongs_to_no_resource(client: AsyncClient) -> None:
     assert await client.pause("example.com") == {"paused": ["example.com"]}
     assert await client.resume("example.com") == {"paused": []}
     assert await client.breakers() == []
+    (node,) = await client.nodes()
+    assert (node.is_this, node.lease_age_seconds, node.clock_offset_seconds) == (True, None, 0.0)
     await client.pause(origin="https://paused.test")
     (paused,) = await client.pauses()
     assert paused.target == "https://paused.test"

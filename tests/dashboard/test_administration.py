@@ -1,6 +1,7 @@
 """The pages of administrators: origins, keys, status, audit."""
 
 import re
+import socket
 from typing import Any
 
 import httpx
@@ -216,6 +217,8 @@ async def test_status_shows_what_the_api_has(
         f"booper {status['version']}",
         f"SQLite {status['sqlite']}",
         "This booper makes none by itself.",
+        f"{socket.gethostname()} this one",
+        "\N{EN DASH} 0.000 s",
     ):
         assert words.replace(" ", "") in text, words
 

@@ -15,10 +15,11 @@ from booper.api.dry_run import Preview as PreviewResource
 from booper.api.events import ChangeResource
 from booper.api.filters import FilterBody, query_readers
 from booper.api.many import ManyBody, ManyResult
+from booper.api.nodes import NodeResource
 from booper.api.pauses import PauseResource
 from booper.api.problems import FieldProblem
 from booper.api.problems import Problem as ProblemResource
-from booper.client import errors, fields, models
+from booper.client import errors, fields, models, nodes
 from booper.clock import EPOCH
 from booper.model.job import Kind, State
 from booper.wire.audit import AuditEntry
@@ -52,6 +53,7 @@ PAIRS: Final[dict[Struct, Struct]] = {
     models.AuditEntry: AuditEntry,
     models.Breaker: BreakerResource,
     models.Pause: PauseResource,
+    nodes.Node: NodeResource,
     models.BulkResult: ManyResult,
     models.PreviewedRequest: RequestPreview,
     models.GuardVerdict: GuardPreview,
@@ -115,7 +117,7 @@ def test_every_model_of_the_client_is_compared() -> None:
     """A model that is added to the client is added to the comparison."""
     structs = [
         value
-        for module in (models, errors)
+        for module in (models, nodes, errors)
         for value in vars(module).values()
         if isinstance(value, type)
         and issubclass(value, msgspec.Struct)

@@ -9,6 +9,7 @@ from booper.client.calls import Call, bare, data, posting, query, reading
 from booper.client.encoding import encode
 from booper.client.fields import written
 from booper.client.models import Breaker, LiveChange, Message, Pause
+from booper.client.nodes import Node
 from booper.client.resources.audit import Audit
 from booper.client.resources.jobs import Jobs
 from booper.client.resources.keys import Keys
@@ -43,6 +44,11 @@ class Root(Resource[S]):
     def overview(self) -> Call[dict[str, Any]]:
         """Return how booper is doing, as `/api/status` has it. Needs a key that administers."""
         return reading("/api/status", data(dict[str, Any]))
+
+    @Operation
+    def nodes(self) -> Call[list[Node]]:
+        """Return the processes that serve the database. Needs a key that administers."""
+        return reading("/api/nodes", data(list[Node]))
 
     @Operation
     def counts(self) -> Call[dict[str, Any]]:
