@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.torture.guarantees import GUARANTEES
+from tests.torture.guarantees import GUARANTEES, TWINS
 from tests.torture.line import NotMeasured, Size
 
 TESTS = Path(__file__).parents[1]
@@ -24,6 +24,14 @@ SHOWN = {
 }
 # Needs what `.ci/build` builds, and a core for itself: `.ci/run` tries it.
 BUILT = "executable"
+# guarantee -> what its twin is found out by
+FAULTS = {
+    "nodes_peace": "came 2 times",
+    "nodes_kill": "doubled, and not open at a kill",
+    "nodes_fence": "late after step",
+    "nodes_chaos": "lost: /",
+    "nodes_limits": "slots had",
+}
 
 
 @pytest.mark.parametrize("name", [name for name in GUARANTEES if name not in (*SHOWN, BUILT)])
@@ -34,6 +42,19 @@ def test_the_guarantee_holds(name: str) -> None:
     except NotMeasured as error:
         pytest.skip(f"not measured: {error}")
     assert tried.holds, tried.figure
+
+
+@pytest.mark.parametrize(("name", "fault"), FAULTS.items())
+def test_the_twin_is_seen_to_break_the_guarantee(name: str, fault: str) -> None:
+    """The twin of the test above: what does not give the guarantee is found out, by that fault."""
+    tried = TWINS[name]()
+    assert not tried.holds
+    assert fault in tried.figure
+
+
+def test_each_twin_is_tried() -> None:
+    """The table is complete."""
+    assert FAULTS.keys() == TWINS.keys()
 
 
 @pytest.mark.parametrize(("name", "file"), SHOWN.items())

@@ -20,6 +20,12 @@ from tests.torture.guarantees import (
     isolation,
     kill,
     limits,
+    moving,
+    nodes_chaos,
+    nodes_fence,
+    nodes_kill,
+    nodes_limits,
+    nodes_peace,
     poison,
     power,
     proxied,
@@ -62,6 +68,7 @@ GUARANTEES: dict[str, Measure] = {
     "connections": connections.measure,
     "framing": framing.measure,
     "limits": limits.measure,
+    "moving": moving.measure,
     "bounded": bounded.measure,
     "workers": workers.measure,
     "alerts": alerts.measure,
@@ -69,4 +76,18 @@ GUARANTEES: dict[str, Measure] = {
     "stillness": stillness.measure,
     "proxied": proxied.measure,
     "year": year.measure,
+    "nodes_peace": nodes_peace.measure,
+    "nodes_kill": nodes_kill.measure,
+    "nodes_fence": nodes_fence.measure,
+    "nodes_chaos": nodes_chaos.measure,
+    "nodes_limits": nodes_limits.measure,
 }
+
+TWINS: dict[str, Callable[[], Line]] = {
+    "nodes_peace": nodes_peace.twin,
+    "nodes_kill": nodes_kill.twin,
+    "nodes_fence": nodes_fence.twin,
+    "nodes_chaos": nodes_chaos.twin,
+    "nodes_limits": nodes_limits.twin,
+}
+"""Short forms of guarantees over a booper that does not give them, which must be seen."""

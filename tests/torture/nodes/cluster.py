@@ -1,0 +1,192 @@
+"""Nodes of one database: real processes that are started, killed and started again."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import httpx
+
+from tests.support.postgres import database
+from tests.support.processes import Daemon, monotonic, nap, run, serving
+from tests.torture.nodes.sink import Sink, sinking
+
+ROOT: Final = Path(__file__).parents[3]
+KEY: Final = "sk_torture_torture_torture"
+CONFIG: Final = """
+[database]
+url = "{url}"
+[targets]
+require_https = false
+allow = ["127.0.0.0/8"]
+"""
+STRANGE: Final = "tests.torture.nodes.strange"
+
+START_SECONDS: Final = 60.0
+"""How long a node may take to start, where others keep the machine busy."""
+
+QUIET_SECONDS: Final = 1.0
+"""How long nothing arrives where nothing is expected any more."""
+
+
+class Node:
+    """A `booper serve` that may be dead. `oddities` are those of `tests.torture.nodes.strange`."""
+
+    def __init__(self, folder: Path, oddities: str = "") -> None:
+        self.folder = folder
+        self._oddities = oddities
+        self._stack = ExitStack()
+        self.daemon: Daemon | None = None
+        self.is_away = False
+        """Whether nobody asks it for anything now."""
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether its process is there."""
+        return self.daemon is not None and self.daemon.process.poll() is None
+
+    @property
+    def url(self) -> str:
+        """Return where its API is; it must run."""
+        assert self.daemon is not None
+        return self.daemon.url
+
+    def start(self) -> None:
+        """Start it; returns when it responds."""
+        environment = {"BOOPER_API_KEY": KEY, "PYTHONPATH": str(ROOT)}
+        wrapped: Callable[[list[str]], list[str]] = self._strange if self._oddities else list
+        self.daemon = self._stack.enter_context(
+            serving(
+                self.folder,
+                key=KEY,
+                environment=environment,
+                wrapped=wrapped,
+                start_seconds=START_SECONDS,
+            )
+        )
+
+    def _strange(self, command: list[str]) -> list[str]:
+        arguments = command[command.index("serve") :]
+        return [sys.executable, "-m", STRANGE, self._oddities, *arguments]
+
+    def tell(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self.daemon is not None
+        self.daemon.tell(number)
+
+    def kill(self) -> float:
+        """Kill it; return when that was done."""
+        daemon, self.daemon = self.daemon, None
+        assert daemon is not None
+        daemon.tell(signal.SIGKILL)
+        at = monotonic()
+        daemon.wait_exit()
+        self._stack.close()
+        return at
+
+    def close(self) -> None:
+        """End it if it runs."""
+        if self.daemon is not None:
+            self.tell(signal.SIGCONT)
+            self.kill()
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Nodes, their database and the sink that they send to."""
+
+    url: str
+    nodes: list[Node]
+    sink: Sink
+
+    def target(self, number: int, origins: int = 1) -> str:
+        """Return the URL of a job, at one of so many origins."""
+        host = number % origins
+        return f"http://127.0.{1 + host // 250}.{1 + host % 250}:{self.sink.port}/{number}"
+
+
+@contextmanager
+def cluster(
+    size: int,
+    sink: Sink,
+    *,
+    settings: str = "",
+    oddities: str = "",
+    reach: Callable[[int, str], str] = lambda number, url: url,
+) -> Iterator[Cluster]:
+    """Run so many nodes and a sink until the end of the block.
+
+    `reach` returns by which URL the node of a number reaches the database of this URL.
+    """
+    with TemporaryDirectory() as name, database() as url, sinking(sink), ExitStack() as stack:
+        nodes = list[Node]()
+        for number in range(size):
+            folder = Path(name) / str(number)
+            folder.mkdir()
+            text = CONFIG.format(url=reach(number, url)) + settings
+            (folder / "booper.toml").write_text(text, encoding="utf-8")
+            nodes.append(Node(folder, oddities))
+        # Whoever forks the boopers of tests imports booper first: that is no part of a start.
+        run(nodes[0].folder, "--version")
+        for node in nodes:
+            stack.callback(node.close)
+            node.start()
+        yield Cluster(url, nodes, sink)
+
+
+def wait(is_there: Callable[[], bool], seconds: float) -> bool:
+    """Wait until something is there, so many seconds at most; return whether it is."""
+    until = monotonic() + seconds
+    while not is_there():
+        if monotonic() > until:
+            return False
+        nap()
+    return True
+
+
+def wait_arrivals(sink: Sink, wanted: int, patience: float) -> None:
+    """Wait until so many paths have arrived and it is quiet, or nothing has for `patience`."""
+    seen, at = -1, monotonic()
+    while True:
+        if len(sink.arrivals) > seen:
+            seen, at = len(sink.arrivals), monotonic()
+        is_all = len({arrival.path for arrival in tuple(sink.arrivals)}) >= wanted
+        if monotonic() > at + (QUIET_SECONDS if is_all else patience):
+            return
+        pause(0.1)
+
+
+def pause(seconds: float) -> None:
+    """Let real time pass."""
+    until = monotonic() + seconds
+    while monotonic() < until:
+        nap()
+
+
+def create(api: httpx.Client, jobs: list[dict[str, Any]]) -> list[int]:
+    """Create jobs, one alone or many by one request; return their numbers.
+
+    Raises:
+        Refused: some were not created.
+    """
+    if len(jobs) == 1:
+        response = api.post("/api/jobs", json=jobs[0])
+        results = [{"status": response.status_code, **response.json()}]
+    else:
+        response = api.post("/api/jobs/batch", json={"jobs": jobs})
+        results = response.json()["data"] if response.status_code == 201 else []
+    if len(results) != len(jobs) or any(each["status"] not in (200, 201) for each in results):
+        raise Refused(response)
+    return [int(each["data"]["job_id"]) for each in results]
+
+
+class Refused(Exception):
+    """A create that was refused, with its response."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        super().__init__(f"{response.status_code}: {response.text[:300]}")
+        self.response = response
