@@ -13,6 +13,7 @@ TOPICS: Final = (
     "settings",
     "operating",
     "deploying",
+    "nodes",
     "clients",
     "metrics",
     "alerts",

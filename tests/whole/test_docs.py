@@ -54,8 +54,9 @@ CODE = {
     "fields": ["json"] * 3,
     "events": ["json"] * 14,
     "settings": ["toml"],
-    "operating": ["json", "text"],
+    "operating": ["json", "text", "sh"],
     "deploying": ["sh", "toml", "nginx", "caddy", "dockerfile", "yaml"],
+    "nodes": ["toml", "yaml"],
     "metrics": ["yaml"] * 2,
     "alerts": ["json"],
     "clients": ["sh"],
@@ -178,6 +179,13 @@ def test_the_configuration_is_accepted(tmp_path: Path) -> None:
     assert (targets.require_https, targets.allow) == (False, ("10.0.0.0/8", "intranet.example"))
 
 
+def test_the_configuration_of_a_node_is_accepted(tmp_path: Path) -> None:
+    """It names the database that it says, which is not opened."""
+    path = tmp_path / "booper.toml"
+    path.write_text(blocks_of(DOCS["nodes"])[0][1], encoding="utf-8")
+    assert read_config(path, {}).database.url == "postgresql://booper@db.example/booper"
+
+
 @pytest.mark.parametrize("name", ["README", *TOPICS])
 def test_what_is_named_exists(name: str) -> None:
     """Commands with their options, settings with their tables, and paths of the API."""
@@ -238,7 +246,7 @@ def test_a_program_gets_the_markdown(typed: str) -> None:
     [
         ("setings", "did you mean 'settings'?"),
         ("event", "did you mean 'events'?"),
-        ("nothing", "expected guarantees, fields, events, settings, operating, deploying, clients"),
+        ("nothing", "expected guarantees, fields, events, settings, operating, deploying, nodes"),
     ],
 )
 def test_a_wrong_topic_is_an_error_that_names_a_right_one(typed: str, hint: str) -> None:
