@@ -49,7 +49,8 @@ def _resource(node: NodeInfo) -> NodeResource:
         name=node.name,
         started_at=precise(node.started_at),
         lease_age_seconds=None if age is None else age.total_seconds(),
-        clock_offset_seconds=None if offset is None else offset.total_seconds(),
+        # To the millisecond, as far as it can be measured; the sum has no negative zero.
+        clock_offset_seconds=None if offset is None else round(offset.total_seconds(), 3) + 0.0,
         is_this=node.is_this,
     )
 
