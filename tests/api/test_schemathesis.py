@@ -49,6 +49,7 @@ UNSAID: tuple[tuple[str, str], ...] = (
     ("/cursor", "expected the next_cursor of a page"),
     ("/headers_from", "there is no job"),
     ("/since", "must be before `until`"),
+    ("/every", "gives more than"),
     ("/max_count", "only a dry run can stop there"),
     # What Unicode calls printable grows by the year.
     ("/name", "must have 1 to 100 printable characters"),
