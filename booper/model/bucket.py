@@ -18,6 +18,9 @@ MINUTES: Final = timedelta(minutes=5)
 HOUR: Final = timedelta(hours=1)
 """The width of an origin's buckets."""
 
+DAY: Final = timedelta(days=1)
+"""The width of the sums that a database may keep beside a user's buckets."""
+
 LIMITS: Final = tuple(
     timedelta(seconds=seconds)
     for seconds in (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)

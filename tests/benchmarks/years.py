@@ -10,6 +10,7 @@ from typing import Any
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config, Database, Targets
+from booper.store.sqlite.bucket_rows import FILL_DAYS
 from tests.benchmarks.fill import copy_rows, uuid_of
 from tests.conftest import START
 from tests.support.api import Api
@@ -50,6 +51,8 @@ def fill_years(folder: Path, finished: int, waiting: int) -> None:
             connection.execute(statement)
         _count(connection)
         _copy_buckets(connection)
+        connection.execute("DELETE FROM days")
+        connection.execute(FILL_DAYS)
         connection.execute("PRAGMA journal_mode = WAL")
 
 

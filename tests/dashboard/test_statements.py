@@ -24,7 +24,7 @@ from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
 
-LARGE = ("jobs", "logs", "job_tags", "buckets", "audit", "audit_jobs", "waits", "incidents")
+LARGE = ("jobs", "logs", "job_tags", "buckets", "days", "audit", "audit_jobs", "waits", "incidents")
 """The tables that grow with what happens."""
 
 BOUNDED = "SCAN jobs USING (COVERING )?INDEX jobs_executing"

@@ -19,6 +19,7 @@ from booper.config import Config, Retention
 from booper.engine.pruner import MAX_BYTES, MAX_ROWS, Pruner, batches
 from booper.engine.space import SpaceKeeper
 from booper.model import retention as model
+from booper.model.bucket import begin_of
 from booper.store.base import Store
 from booper.store.pruning import Prunable, Pruning
 from booper.store.sqlite import open_store
@@ -249,13 +250,17 @@ async def test_old_buckets_go_and_newer_ones_stay(tmp_path: Path) -> None:
     async with open_store(tmp_path / "booper.db", "normal", Random(1)) as store:
         await filled(store, 3)
         everything = (START - DAY, START + 1000 * DAY)
+        user = await store.keys.user("alice", START)
+        by_day = begin_of(START, DAY), begin_of(START, DAY) + 1000 * DAY, DAY
         assert len(await store.counters.minutes(None, *everything)) == 1
         await Pruner(store.pruning, KEPT, VirtualClock(START + 399 * DAY)).prune()
         assert len(await store.counters.minutes(None, *everything)) == 1
         assert len(await store.counters.hours(None, *everything)) == 1
+        assert len(await store.counters.spans(user, *by_day)) == 1
         await Pruner(store.pruning, KEPT, VirtualClock(START + 401 * DAY)).prune()
         assert await store.counters.minutes(None, *everything) == []
         assert await store.counters.hours(None, *everything) == []
+        assert await store.counters.spans(user, *by_day) == []
 
 
 async def test_old_entries_of_the_audit_go_and_newer_ones_stay(tmp_path: Path) -> None:
@@ -270,6 +275,16 @@ async def test_old_entries_of_the_audit_go_and_newer_ones_stay(tmp_path: Path) -
         await Pruner(store.pruning, KEPT, VirtualClock(START + 366 * DAY)).prune()
         (left,) = await store.history.changes(first)
         assert (left.action, left.object) == ("resume", "0.test")
+
+
+async def test_where_nothing_is_old_nothing_is_written(tmp_path: Path) -> None:
+    """A reader looks; the writer's log stays as it is."""
+    async with open_store(tmp_path / "booper.db", "normal", Random(1)) as store:
+        await filled(store, 3)
+        await store.pauses.add("paused.test", START)
+        before = store.vitals.commits.sizes.read().counts
+        await Pruner(store.pruning, KEPT, VirtualClock(START + 29 * DAY)).prune()
+        assert store.vitals.commits.sizes.read().counts == before
 
 
 # --- the size of the file -------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from booper.model.bucket import LIMITS, Bucket, Histogram, begin_of, part_of
+from booper.model.bucket import DAY, LIMITS, Bucket, Histogram, begin_of, part_of
 from booper.model.job import Job, Kind, State
 from booper.store.base import Store
 from booper.store.values import Settlement
@@ -213,6 +213,52 @@ async def test_many_ends_add_up(store: Store, alice: UUID, bob: UUID) -> None:
     assert {(name, each.begins_at): each.discarded for name, each in hours} == wanted_hours
     first = await store.counters.minutes(None, START, START + 5 * MINUTE)
     assert sum(each.completed + each.discarded for each in first) == 5, "the end is not included"
+
+
+@pytest.mark.parametrize("every", [HOUR, 12 * HOUR, DAY, 2 * DAY, 3 * DAY + HOUR])
+async def test_a_span_has_what_its_buckets_have(
+    store: Store, alice: UUID, bob: UUID, every: timedelta
+) -> None:
+    """Whole days, parts of days and an end within a day, also when it is asked for meanwhile."""
+    random = Random(5)
+    midnight = begin_of(START, DAY)
+    for number in range(80):
+        user = random.choice([alice, bob])
+        at = START + random.randrange(5 * 24 * 60) * MINUTE
+        await ended(store, user, at, is_good=random.random() < 0.5)
+        if number % 8 == 0:
+            for until in (midnight + 6 * DAY, START + 4 * DAY + 5 * MINUTE):
+                found = await store.counters.spans(alice, midnight, until, every)
+                assert found == await added_up(store, alice, (midnight, until), every)
+    assert len(await store.counters.spans(alice, midnight, midnight + 6 * DAY, DAY)) > 4
+
+
+async def ended(store: Store, user: UUID, at: datetime, *, is_good: bool) -> None:
+    """Create a job of which an attempt ends at a time."""
+    [job] = await claim(store, [due(await created(store, user))])
+    after = completed(job, at) if is_good else discarded(job, at)
+    await store.queue.settle(Settlement(job, after, at, [], duration=SECOND))
+
+
+async def added_up(
+    store: Store, user: UUID, span: tuple[datetime, datetime], every: timedelta
+) -> list[Bucket]:
+    """Return a bucket for each part of a span in which there is one of five minutes."""
+    since, until = span
+    parts = dict[datetime, Bucket]()
+    for each in await store.counters.minutes(user, since, until):
+        begin = since + (each.begins_at - since) // every * every
+        known = parts.get(begin, Bucket(begin))
+        parts[begin] = Bucket(
+            begin,
+            completed=known.completed + each.completed,
+            failed=known.failed + each.failed,
+            discarded=known.discarded + each.discarded,
+            skipped=known.skipped + each.skipped,
+            lateness=known.lateness + each.lateness,
+            duration=known.duration + each.duration,
+        )
+    return list(parts.values())
 
 
 async def test_a_report_is_in_no_bucket(store: Store, alice: UUID) -> None:

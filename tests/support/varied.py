@@ -5,6 +5,7 @@ Rows are written and compared by SQL of their own, not by what moves them.
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -54,6 +55,7 @@ class Filling:
         self._keys: list[bytes] = []
         self._schedules: list[bytes] = []
         self._executing: list[tuple[int, int]] = []
+        self._days: dict[tuple[bytes, int], Counter[str]] = {}
 
     def fill(self, jobs: int) -> None:
         """Write rows to all tables; with this many jobs."""
@@ -67,6 +69,8 @@ class Filling:
             self._job(number)
         self._logs(jobs + 5, -1)  # of a job that is gone
         self._rest(jobs)
+        for (user, begins_at), sums in self._days.items():
+            self._insert("days", user_id=user, begins_at=begins_at, **sums)
         # The newest ones are gone, and their numbers are not given again.
         for table in ("jobs", "audit", "incidents"):
             self._insert_as_last(table, 1000 + jobs)
@@ -235,14 +239,13 @@ class Filling:
 
     def _bucket(self, number: int) -> None:
         row = self._connection.execute("SELECT * FROM buckets LIMIT 0")
-        names = [each[0] for each in row.description[3:]]
-        self._insert(
-            "buckets",
-            user_id=self._pick(self._users),
-            origin=self._pick(["", self._origin()]),
-            begins_at=NOON + number * 300_000_000,
-            **{name: self._random.randrange(100) for name in names},
-        )
+        numbers = {each[0]: self._random.randrange(100) for each in row.description[3:]}
+        user, origin = self._pick(self._users), self._pick(["", self._origin()])
+        begins_at = NOON + number * 300_000_000
+        self._insert("buckets", user_id=user, origin=origin, begins_at=begins_at, **numbers)
+        if not origin:
+            day = (user, begins_at - begins_at % 86_400_000_000)
+            self._days.setdefault(day, Counter()).update(numbers)
 
     def _alert(self, number: int) -> None:
         times = {name: self._time() for name in ("since", "last_at")}

@@ -1,16 +1,29 @@
-"""Rows of buckets: what happened is added to those there are."""
+"""Rows of buckets: what happened is added to those there are.
+
+What happened on a day is kept as well, so that whoever wants a month need not add up 8,640 rows.
+"""
 
 import sqlite3
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from itertools import compress
 from typing import Final
 from uuid import UUID
 
-from booper.model.bucket import HOUR, LIMITS, MINUTES, PARTS, Bucket, Happened, Histogram, begin_of
+from booper.model.bucket import (
+    DAY,
+    HOUR,
+    LIMITS,
+    MINUTES,
+    PARTS,
+    Bucket,
+    Happened,
+    Histogram,
+    begin_of,
+)
 from booper.store.counters import OriginCounts
 from booper.store.sqlite.values import Row
 from booper.store.stored import loaded, stored
@@ -29,25 +42,43 @@ _FIRST: Final = 2
 _LATE: Final = NUMBERS.index("late_0")
 _TOOK: Final = NUMBERS.index("took_0")
 
-BEGIN: Final = f"""
-INSERT INTO buckets ({", ".join(NUMBERS)}, user_id, origin, begins_at)
-VALUES ({", ".join("?" * (len(NUMBERS) + 3))})
-"""
+_BUCKETS: Final = ("buckets", ("user_id", "origin", "begins_at"))
+_DAYS: Final = ("days", ("user_id", "begins_at"))
+"""The tables, each with its key."""
+
+_SUMS: Final = ", ".join(f"sum({name})" for name in NUMBERS)
 
 FEW: Final = 6
 """So many numbers at most one attempt adds to: a statement for them alone takes a third less."""
 
+# By users, since an index has them first.
+EVERYBODY: Final = "user_id IN (SELECT id FROM users)"
+OF_USER: Final = "user_id = :user_id"
+
 # A user's own, or everybody's; the five minutes of all origins, or the hours of each.
 READ: Final = f"""
-SELECT origin, begins_at, {", ".join(f"sum({name})" for name in NUMBERS)} FROM buckets
+SELECT origin, begins_at, {_SUMS} FROM buckets
 WHERE {{whose}} AND origin {{origin}} '' AND begins_at >= :since AND begins_at < :until
 GROUP BY origin, begins_at ORDER BY begins_at, origin
 """
 
 # One statement a span: grouped by spans, SQLite would sort the rows, which takes twice as long.
 SPAN: Final = f"""
-SELECT '', :since, {", ".join(f"sum({name})" for name in NUMBERS)} FROM buckets
+SELECT '', :since, {_SUMS} FROM buckets
 WHERE user_id = :user_id AND origin = '' AND begins_at >= :since AND begins_at < :until
+"""
+
+WHOLE_DAYS: Final = f"""
+SELECT '', :since, {_SUMS} FROM days
+WHERE user_id = :user_id AND begins_at >= :since AND begins_at < :until
+"""
+
+_DAY: Final = DAY // _MICROSECOND
+
+FILL_DAYS: Final = f"""
+INSERT INTO days (user_id, begins_at, {", ".join(NUMBERS)})
+SELECT user_id, begins_at - begins_at % {_DAY} AS day, {_SUMS} FROM buckets
+WHERE {EVERYBODY} AND origin = '' GROUP BY user_id, day
 """
 
 MAX_HOURS: Final = 10_000
@@ -55,7 +86,7 @@ MAX_HOURS: Final = 10_000
 
 # By time, since the other index has all hours of an origin together, however old.
 ORIGINS: Final = f"""
-SELECT origin, :since, {", ".join(f"sum({name})" for name in NUMBERS)}, count(*) FROM (
+SELECT origin, :since, {_SUMS}, count(*) FROM (
     SELECT origin, {", ".join(NUMBERS)} FROM buckets INDEXED BY buckets_by_time
     WHERE begins_at >= :since AND begins_at < :until AND origin <> ''
     ORDER BY begins_at DESC LIMIT {MAX_HOURS}
@@ -69,13 +100,10 @@ WHERE begins_at >= :since AND begins_at < :until AND origin <> ''
 ORDER BY begins_at DESC LIMIT 1 OFFSET {MAX_HOURS}
 """
 
-# By users, since an index has them first.
-EVERYBODY: Final = "user_id IN (SELECT id FROM users)"
-OF_USER: Final = "user_id = :user_id"
-
 _ALL: Final = tuple(range(len(NUMBERS)))
 
-_Key = tuple[bytes, str, int]
+_Key = tuple[bytes | str | int, ...]
+_Table = tuple[str, tuple[str, ...]]
 
 
 class BucketRows:
@@ -87,18 +115,24 @@ class BucketRows:
         self._connection = connection
 
     def add(self, happened: Sequence[Happened]) -> None:
-        """Add what happened, to its user's five minutes and to its origin's hour."""
+        """Add what happened, to its user's five minutes and day and to its origin's hour."""
         rows: dict[_Key, list[int]] = {}
+        days: dict[_Key, list[int]] = {}
         for (user_id, origin, begins_at), numbers in _summed(happened).items():
             user = user_id.bytes
             _add(rows, (user, "", stored(begins_at)), numbers)
             _add(rows, (user, origin, stored(begin_of(begins_at, HOUR))), numbers)
+            _add(days, (user, stored(begin_of(begins_at, DAY))), numbers)
+        self._write(_BUCKETS, rows)
+        self._write(_DAYS, days)
+
+    def _write(self, table: _Table, rows: Mapping[_Key, list[int]]) -> None:
         for key, numbers in rows.items():
             added, places = list(filter(None, numbers)), tuple(compress(_ALL, numbers))
             if len(added) > FEW:
                 added, places = numbers, _ALL
-            if added and not self._execute(_add_statement(places), (*added, *key)):
-                self._execute(BEGIN, (*numbers, *key))
+            if added and not self._execute(_add_statement(table, places), (*added, *key)):
+                self._execute(_begin_statement(table), (*numbers, *key))
 
     def _execute(self, statement: str, values: Sequence[object]) -> int:
         return self._connection.execute(statement, values).rowcount
@@ -137,8 +171,10 @@ def read_spans(
     """Return a bucket for each span of a time in which something happened to a user's jobs."""
     found, last, step = list[Bucket](), stored(until), every // _MICROSECOND
     for begin in range(stored(since), last, step):
-        values = {"user_id": user_id.bytes, "since": begin, "until": min(begin + step, last)}
-        row = connection.execute(SPAN, values).fetchone()
+        end = min(begin + step, last)
+        values = {"user_id": user_id.bytes, "since": begin, "until": end}
+        are_days = not begin % _DAY and not end % _DAY
+        row = connection.execute(WHOLE_DAYS if are_days else SPAN, values).fetchone()
         if row[_FIRST] is not None:
             found.append(_bucket(row))
     return found
@@ -158,11 +194,20 @@ def read_origins(connection: sqlite3.Connection, since: datetime, until: datetim
     return OriginCounts(buckets, None if left_out is None else loaded(left_out[0]) + HOUR)
 
 
-@lru_cache(maxsize=128)
-def _add_statement(places: tuple[int, ...]) -> str:
-    """Return the statement that adds to the numbers in these places of a bucket that is there."""
+@lru_cache(maxsize=256)
+def _add_statement(table: _Table, places: tuple[int, ...]) -> str:
+    """Return the statement that adds to the numbers in these places of a row that is there."""
+    name, key = table
     added = ", ".join(f"{NUMBERS[place]} = {NUMBERS[place]} + ?" for place in places)
-    return f"UPDATE buckets SET {added} WHERE user_id = ? AND origin = ? AND begins_at = ?"
+    return f"UPDATE {name} SET {added} WHERE {' AND '.join(f'{part} = ?' for part in key)}"
+
+
+@lru_cache
+def _begin_statement(table: _Table) -> str:
+    """Return the statement that writes the first row of a key."""
+    name, key = table
+    columns = (*NUMBERS, *key)
+    return f"INSERT INTO {name} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
 
 
 def _summed(happened: Sequence[Happened]) -> dict[tuple[UUID, str, datetime], list[int]]:

@@ -90,7 +90,8 @@ def check_integrity(connection: sqlite3.Connection) -> list[str]:
 def check_references(connection: sqlite3.Connection) -> list[str]:
     """Return a line for each row that refers to one that is not there."""
     return [
-        f"{table}: row {row} refers to a row of {parent} that does not exist"
+        f"{table}: {'a row' if row is None else f'row {row}'} refers to a row of {parent} that does"
+        " not exist"
         for table, row, parent, _ in connection.execute(REFERENCES).fetchmany(MAX_SHOWN)
     ]
 

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from booper.model.bucket import DAY
 from booper.model.job import State
 from booper.model.retention import Retention
 from booper.store.pruning import Found, Prunable, Space, Spot
@@ -66,19 +67,23 @@ FROM jobs LEFT JOIN logs ON logs.job_id = jobs.id
 WHERE jobs.id IN (SELECT value FROM json_each(:ids)) GROUP BY jobs.id
 """
 
-# What a job knows of a change that is gone goes with the job.
-PRUNE_AUDIT: Final = """
-DELETE FROM audit WHERE id IN (
-    SELECT id FROM audit WHERE at < :before ORDER BY at LIMIT :limit
-)
+# Where nothing is old enough, which is nearly always, only a reader looks. What a job knows of a
+# change that is gone goes with the job.
+OLD_AUDIT: Final = "SELECT id FROM audit WHERE at < :before ORDER BY at LIMIT :limit"
+PRUNE_AUDIT: Final = f"DELETE FROM audit WHERE id IN ({OLD_AUDIT})"
+
+OLD_BUCKETS: Final = """
+SELECT user_id, origin, begins_at FROM buckets WHERE begins_at < :before
+ORDER BY begins_at LIMIT :limit
+"""
+PRUNE_BUCKETS: Final = f"""
+DELETE FROM buckets WHERE (user_id, origin, begins_at) IN ({OLD_BUCKETS})
 """
 
-PRUNE_BUCKETS: Final = """
-DELETE FROM buckets WHERE (user_id, origin, begins_at) IN (
-    SELECT user_id, origin, begins_at FROM buckets WHERE begins_at < :before
-    ORDER BY begins_at LIMIT :limit
-)
+OLD_DAYS: Final = """
+SELECT user_id, begins_at FROM days WHERE begins_at < :before ORDER BY begins_at LIMIT :limit
 """
+PRUNE_DAYS: Final = f"DELETE FROM days WHERE (user_id, begins_at) IN ({OLD_DAYS})"
 
 PRAGMAS: Final = ("page_size", "page_count", "freelist_count", "auto_vacuum")
 INCREMENTAL: Final = 2
@@ -178,16 +183,25 @@ class SQLitePruning:
 
     async def prune_audit(self, before: datetime, limit: int) -> int:
         """Delete the oldest entries of the audit from before a time; return how many there were."""
-        return await self._prune_aged(PRUNE_AUDIT, before, limit)
+        return await self._prune_aged(OLD_AUDIT, PRUNE_AUDIT, before, limit)
 
     async def prune_buckets(self, before: datetime, limit: int) -> int:
-        """Delete the oldest buckets that begin before a time; return how many there were."""
-        return await self._prune_aged(PRUNE_BUCKETS, before, limit)
+        """Delete the oldest buckets that begin before a time; return how many there were.
 
-    async def _prune_aged(self, statement: str, before: datetime, limit: int) -> int:
+        A day whose last bucket is gone goes as well.
+        """
+        count = await self._prune_aged(OLD_BUCKETS, PRUNE_BUCKETS, before, limit)
+        if count < limit:
+            count += await self._prune_aged(OLD_DAYS, PRUNE_DAYS, before - DAY, limit - count)
+        return count
+
+    async def _prune_aged(self, look: str, prune: str, before: datetime, limit: int) -> int:
         values = {"before": stored(before), "limit": limit}
+        first = {**values, "limit": 1}
+        if not await self._reader.run(lambda opened: opened.execute(look, first).fetchall()):
+            return 0
         return await self._writer.run_when_idle(
-            lambda transaction: transaction.execute(statement, values).rowcount
+            lambda transaction: transaction.execute(prune, values).rowcount
         )
 
     async def space(self) -> Space:

@@ -33,7 +33,13 @@ from booper.store.rules.changing import RETRYABLE_STATES
 from booper.store.sqlite import listing as lists
 from booper.store.sqlite import logs, schedules
 from booper.store.sqlite.audit_search import changes_query
-from booper.store.sqlite.bucket_rows import FIRST_LEFT_OUT, MAX_HOURS, ORIGINS, SPAN
+from booper.store.sqlite.bucket_rows import (
+    FIRST_LEFT_OUT,
+    MAX_HOURS,
+    ORIGINS,
+    SPAN,
+    WHOLE_DAYS,
+)
 from booper.store.sqlite.counters import DUE_OF
 from booper.store.sqlite.history import PAST_RUNS
 from booper.store.sqlite.listing import Listing
@@ -315,6 +321,9 @@ def test_numbers_of_a_time_read_no_time_but_the_one_asked_for(
     values = {"user_id": USER.bytes, "since": 0, "until": 1}
     assert [text for *_, text in steps(database, SPAN, values)] == [
         "SEARCH buckets USING PRIMARY KEY (user_id=? AND origin=? AND begins_at>? AND begins_at<?)"
+    ]
+    assert [text for *_, text in steps(database, WHOLE_DAYS, values)] == [
+        "SEARCH days USING PRIMARY KEY (user_id=? AND begins_at>? AND begins_at<?)"
     ]
     for query, index in ((ORIGINS, "INDEX"), (FIRST_LEFT_OUT, "COVERING INDEX")):
         plan = [text for *_, text in steps(database, query, {"since": 0, "until": 1})]

@@ -95,6 +95,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "begins_at": 0,
         **dict.fromkeys(NUMBERS, 0),
     },
+    "days": {"user_id": USER, "begins_at": 0, **dict.fromkeys(NUMBERS, 0)},
     "waits": {
         "job_id": 1,
         "attempt": 1,
@@ -141,7 +142,7 @@ ROWS: dict[str, dict[str, Any]] = {
 }
 
 # Tables whose rows are told apart by their primary key alone.
-WITHOUT_NUMBERS = ("job_counts", "buckets", "waits", "audit_jobs", "alerts", "sessions")
+WITHOUT_NUMBERS = ("job_counts", "buckets", "days", "waits", "audit_jobs", "alerts", "sessions")
 
 # How a job stands in each state that is stored.
 TRIED = {"attempt": 1, "attempted_at": 1}
@@ -683,6 +684,7 @@ INDEXES = {
     "logs_by_job": "a job's log; rows of the log",
     "logs_by_event": "lists by event and of all; rows of the log",
     "buckets_by_time": "old ones are deleted; one for each five minutes and hour",
+    "days_by_time": "old ones are deleted; one for each day and user",
     "audit_by_object": "who changed a schedule; changes",
     "audit_by_time": "old ones are deleted; changes",
     "sessions_by_use": "old ones are deleted; one for each sign-in",

@@ -18,6 +18,7 @@ from booper.errors import StartError
 from booper.model.job import Job, State
 from booper.store.base import Store
 from booper.store.sqlite import open_store
+from booper.store.sqlite.bucket_rows import FILL_DAYS
 from booper.store.sqlite.checking import check_all
 from booper.store.sqlite.schema import migrations
 from booper.store.sqlite.upgrade_copy import no_copy
@@ -104,6 +105,20 @@ async def test_an_upgrade_keeps_every_row(tmp_path: Path, schema: int) -> None:
     assert schema_of(path) == schema_of(new)
     with closing(sqlite3.connect(path)) as opened:
         assert check_all(opened) == []
+
+
+@pytest.mark.parametrize("schema", [number for number in OLDER if 5 <= number <= 12])
+async def test_an_upgrade_adds_up_the_days_that_are_over(tmp_path: Path, schema: int) -> None:
+    """Of a file that has counted what happened: each day has what its buckets have."""
+    path = tmp_path / "booper.db"
+    put_file(schema, path)
+    await upgraded(path)
+    with closing(sqlite3.connect(path)) as opened:
+        days = opened.execute("SELECT * FROM days").fetchall()
+        assert days
+        opened.execute("DELETE FROM days")
+        opened.execute(FILL_DAYS)
+        assert opened.execute("SELECT * FROM days").fetchall() == days
 
 
 @pytest.mark.parametrize("schema", sorted(FILES))
