@@ -5,13 +5,13 @@ from codecs import BOM_UTF8
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.types import Receive
 
 from booper.errors import BodyTooLarge, MalformedBody, UnsupportedEncoding, UnsupportedMediaType
 from booper.model import json_text
+from booper.wire.urlencoded import parse_form
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -170,12 +170,7 @@ def decode_form(body: bytes, objects: frozenset[str] = frozenset()) -> dict[str,
     if body.lstrip()[:1] == b"{":
         raise MalformedBody(f"the body looks like JSON; send it with `Content-Type: {JSON}`")
     try:
-        pairs = parse_qsl(
-            body.decode(),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=_MAX_FORM_FIELDS,
-        )
+        pairs = parse_form(body, _MAX_FORM_FIELDS)
     except ValueError as error:
         raise MalformedBody(f"the body is not a form: {error}") from error
     form = _Branch()

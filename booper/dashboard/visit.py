@@ -20,6 +20,7 @@ from booper.dashboard.notices import NAMES, notice_of
 from booper.dashboard.sessions import Viewer
 from booper.errors import MalformedBody, Unauthenticated, UnsupportedMediaType
 from booper.wire.timestamps import precise
+from booper.wire.urlencoded import parse_form
 
 MAX_FORM_FIELDS: Final = 2_000
 
@@ -145,7 +146,7 @@ class Visit(msgspec.Struct, frozen=True):
         if body and media_type(self) != FORM:
             raise UnsupportedMediaType(f"expected a form, {FORM}, got {JSON}")
         try:
-            pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS)
+            pairs = parse_form(body, MAX_FORM_FIELDS)
         except ValueError as error:
             raise MalformedBody(
                 f"expected a form in UTF-8 of at most {MAX_FORM_FIELDS:,} fields: {error}"
