@@ -24,6 +24,8 @@ _SIZES: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 
 def visible(text: str) -> str:
     r"""Return text with escapes, such as `\u202e`, for what would not be seen as it is."""
+    if text.isascii() and text.isprintable():  # nearly all are, and this is told at once
+        return text
     return _HIDDEN.sub(_escape, text)
 
 

@@ -12,6 +12,8 @@ import msgspec
 
 # Of the numbers without a fraction only this one would lose its text: integers have no size here.
 _NEGATIVE_ZERO = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")|(?<![0-9.eE+-])-0(?![0-9.eE])')
+# A look ahead of that, which takes a tenth of the time: dates, where there are many, end here.
+_SPELLED_LIKE_IT = re.compile(rb"-0(?![0-9.eE])")
 _MARK: Final = b"-0e-000000000000000000"
 
 
@@ -22,7 +24,7 @@ def decode(text: bytes | str | msgspec.Raw) -> Any:
         msgspec.DecodeError: `text` is not JSON, or holds a number that no double can hold.
     """
     data = text.encode() if isinstance(text, str) else bytes(text)
-    if b"-0" in data:
+    if b"-0" in data and _SPELLED_LIKE_IT.search(data):
         data = _NEGATIVE_ZERO.sub(lambda found: found[1] or _MARK, data)
     return _decoder.decode(data)
 

@@ -71,7 +71,8 @@ async def create_cancel_retry(visitor: Visitor, key: str, target: str) -> None:
     typist = Typist(visitor)
     page = visitor.page
     await visitor.open("/sign-in")
-    await page.keyboard.type(key)  # the field has the focus
+    await expect(page.get_by_label("API key")).to_be_focused()
+    await page.keyboard.type(key)
     await page.keyboard.press("Enter")
     await page.get_by_role("heading", name="Home", exact=True).wait_for()
     await typist.press("New")

@@ -19,6 +19,7 @@ SAMPLE = (
     "schedule-unfolded",
     "new-wrong",
     "keys-made",
+    "keys-unfolded",
     "status",
     "origins",
     "audit",

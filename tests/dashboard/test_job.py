@@ -199,6 +199,7 @@ async def test_a_run_leads_to_the_runs_around_it(
     for minute in (1, 2):
         await api.create(repeat_every=60, starts_at="2031-01-01")  # of another, in between
         await api.create_id(schedule_in=3600)
+        await booper.wait_idle()  # the run before has ended, or this one would be skipped
         clock.set(START + minute * timedelta(minutes=1))
         await booper.wait_idle()
     query = f"schedule_id={schedule.rpartition('/')[2]}&order_by=id,asc"
