@@ -16,8 +16,9 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as ASGIScope
 
 from booper.api.operations import Operation
-from booper.clock import Clock, SystemClock, unfrozen
+from booper.clock import Clock, unfrozen
 from booper.config import Config, given_config
+from booper.databases import clock_of
 from booper.embedding import APP_USER, EmbeddedCalls, check_user, embedded_client
 from booper.engine.observer import Observers
 from booper.engine.origin_map import OriginMap
@@ -46,7 +47,7 @@ class Booper(EmbeddedCalls):
     Where several processes run one over the same database, as the workers of a web server do, one
     of them holds it, and the others hand it their calls until they can take its place. Unless
     `follow` is set, one that finds the database held does not start; nor does one with a `clock`
-    of its own, since others do not know its time.
+    of its own, since others do not know its time. Over PostgreSQL such a one is the only node.
 
     A database that `is_temporary` is thrown away at the end: booper works on it faster, in the
     event loop's own thread and without a journal on the disk.
@@ -96,7 +97,7 @@ class Booper(EmbeddedCalls):
             config=self.config,
             addresses=addresses,
             api_key=check_api_key(api_key),
-            clock=clock or SystemClock(),
+            clock=clock or clock_of(self.config),
             random=random or Random(),
             observers=self.observers,
             client=client,

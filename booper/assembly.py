@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from booper import __version__
 from booper.api.application import create_application
 from booper.api.cors import with_cors
-from booper.api.limits import RateLimit
+from booper.api.limits import RateLimit, SharedRateLimit
 from booper.api.request_counts import RequestCounts
 from booper.api.services import Services
 from booper.config import Server
@@ -38,6 +38,7 @@ from booper.model.retry import parse_backoff
 from booper.parts import Parts
 from booper.server.forwarded import proxied
 from booper.store.base import Store
+from booper.store.sharing import Rate, Sharing
 
 USER_AGENT: Final = f"booper/{__version__}"
 
@@ -154,8 +155,9 @@ def services_of(parts: Parts, kept: Kept, scheduler: Scheduler) -> Services:
         user_agent=USER_AGENT,
         key_ttl=parse_duration(server.idempotency_ttl),
         own_secret=parts.own_secret,
-        rate_limit=_rate_limit(server),
-        has_app=kept.inside is not None,
+        rate_limit=None if kept.store.sharing else _rate_limit(server),
+        shared_rate_limit=_shared_rate_limit(server, kept.store.sharing),
+        program=None if kept.inside is None else kept.inside.origin,
         open_channels_key=parts.api_key if parts.open_channels else None,
         backups=kept.backups,
         pruner=kept.pruner,
@@ -182,3 +184,9 @@ def _commands(parts: Parts, kept: Kept, scheduler: Scheduler) -> Commands:
 
 def _rate_limit(server: Server) -> RateLimit | None:
     return RateLimit(server.rate_limit, server.rate_burst) if server.rate_limit else None
+
+
+def _shared_rate_limit(server: Server, sharing: Sharing | None) -> SharedRateLimit | None:
+    if sharing is None or not server.rate_limit:
+        return None
+    return SharedRateLimit(Rate(server.rate_limit, server.rate_burst), sharing.count_requests)

@@ -59,14 +59,12 @@ class Server(Table, frozen=True, kw_only=True):
 
 
 class Database(Table, frozen=True, kw_only=True):
-    """Where jobs are kept; "normal" is faster, but a power loss can take the last moments.
-
-    With a `url` of PostgreSQL, `path` names what is beside a file alone.
-    """
+    """Where jobs are kept: in the SQLite file `path`, or in the PostgreSQL database of `url`."""
 
     path: str = "booper.db"
     url: str = ""
     pooled: bool = False
+    listen_url: str = ""
     durability: Literal["full", "normal"] = "full"
     copy_before_upgrade: bool = True
 
@@ -97,6 +95,7 @@ class Delivery(Table, frozen=True, kw_only=True):
     grace_seconds: Annotated[float, msgspec.Meta(ge=0, le=900)] = 10.0
     redact_headers: tuple[str, ...] = ()
     app_host: str = "localhost"
+    app_name: str = ""
     proxy: str = ""
     proxy_resolves: bool = False
 
@@ -293,8 +292,7 @@ def _table(name: str, kind: type, values: Any, where: str) -> Any:
 
 
 def _check_name(name: str, known: Mapping[str, object], message: str, noun: str) -> None:
-    if name in known:
-        return
-    hint = did_you_mean(name, known)
-    advice = f"{hint} The" if hint else "the"
-    raise ConfigError(f"{message}; {advice} {noun} are {', '.join(known)}")
+    if name not in known:
+        hint = did_you_mean(name, known)
+        advice = f"{hint} The" if hint else "the"
+        raise ConfigError(f"{message}; {advice} {noun} are {', '.join(known)}")

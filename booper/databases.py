@@ -4,7 +4,9 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from random import Random
 
+from booper.clock import Clock, SystemClock
 from booper.config import Config
+from booper.database_clock import DatabaseClock
 from booper.errors import ConfigError, StartError
 from booper.fence import Fence
 from booper.store.base import Store
@@ -20,11 +22,13 @@ def opened(
     durability: str | None = None,
     limits: Limits = NO_LIMITS,
     fence: Fence | None = None,
+    clock: Clock | None = None,
 ) -> AbstractAsyncContextManager[Store]:
     """Return the store of the settings, to be entered; it is made and migrated where needed.
 
     `durability` is another one than the settings' for a SQLite file. `fence` is kept where this
     process may send: other nodes of PostgreSQL take over what one has claimed that is gone.
+    `clock` is the one by which it serves; that of `clock_of` is kept right.
 
     Raises:
         StartError: the database cannot serve, or the driver of PostgreSQL is not installed.
@@ -44,8 +48,26 @@ def opened(
             f"[database] url needs the driver of PostgreSQL ({error}): "
             "install it with pip install 'booper[postgres]'"
         ) from error
-    url, prepares = config.database.url, not config.database.pooled
-    return open_postgres(url, random, limits, fence, prepares=prepares)
+    listen_url, prepares = _listen_url(config, clock), not config.database.pooled
+    return open_postgres(
+        config.database.url, random, limits, fence, clock, prepares=prepares, listen_url=listen_url
+    )
+
+
+def _listen_url(config: Config, clock: Clock | None) -> str | None:
+    """Return by which URL a node hears the others, None where it does not.
+
+    A pooler would not let it, one with another clock is the only node, a command is none for long.
+    """
+    if not isinstance(clock, DatabaseClock):
+        return None
+    direct = None if config.database.pooled else config.database.url
+    return config.database.listen_url or direct
+
+
+def clock_of(config: Config) -> Clock:
+    """Return the clock by which a process serves the database: several have one time in all."""
+    return DatabaseClock() if config.database.url else SystemClock()
 
 
 def sqlite_path(config: Config, purpose: str) -> Path:

@@ -26,11 +26,13 @@ from booper.engine.feeds import Feeds
 from booper.engine.heartbeat import Heartbeat
 from booper.engine.node import Node
 from booper.engine.scheduler import Scheduler
+from booper.engine.shared_channels import SharedChannels
 from booper.first_key import ensure_key, revoke_replaced_forever
 from booper.http.asgi import DELIVERED, AppTransport
 from booper.http.base import Client
 from booper.measuring import measuring
-from booper.origins import limits_of
+from booper.model.origin import app_origin
+from booper.origins import limits_of_node
 from booper.parts import Parts
 from booper.server.files import check_file_limit
 from booper.server.forwarded import handed_on
@@ -38,6 +40,7 @@ from booper.server.limits import Limits
 from booper.server.sharing import sharing
 from booper.stop_signals import called_on_stop
 from booper.store.base import Store
+from booper.store.sharing import Notice
 from booper.store.sqlite import FirstKeyFile
 from booper.upkeep import Upkeep, upkeep_of
 
@@ -111,7 +114,7 @@ async def holding(parts: Parts, app: ASGIApp | None) -> AsyncIterator[Holder]:
         config.server.max_connections if parts.addresses else 0, config.delivery.concurrency
     )
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(_store(parts))
+        store = await stack.enter_async_context(_store(parts, has_app=app is not None))
         first_key = await _first_key(parts, store)
         inside = None if app is None else _way_inside(app, config)
         upkeep = await _upkeep(parts, store)
@@ -131,7 +134,7 @@ async def holding(parts: Parts, app: ASGIApp | None) -> AsyncIterator[Holder]:
         if inside is not None:
             stack.push_async_callback(inside.aclose)
         grace = timedelta(seconds=config.delivery.grace_seconds)
-        loop = scheduler.start(_agents(parts, store, scheduler, upkeep, alarm, kept.changes))
+        loop = scheduler.start(_agents(parts, kept, scheduler, upkeep, alarm))
         holder = Holder(
             applications, scheduler, loop, kept, parts.client, first_key, grace, heartbeat, alarm
         )
@@ -146,7 +149,7 @@ def _kept(parts: Parts, store: Store, inside: AppTransport | None, upkeep: Upkee
     return Kept(
         store,
         feeds,
-        Channels(parts.clock, parts.random, feeds),
+        _channels(parts, store, feeds),
         Changes(store, feeds, parts.clock),
         inside,
         upkeep.backups,
@@ -156,14 +159,21 @@ def _kept(parts: Parts, store: Store, inside: AppTransport | None, upkeep: Upkee
     )
 
 
-def _store(parts: Parts) -> AbstractAsyncContextManager[Store]:
+def _channels(parts: Parts, store: Store, feeds: Feeds) -> Channels:
+    if store.sharing is None:
+        return Channels(parts.clock, parts.random, feeds)
+    return SharedChannels(store.sharing.messages, parts.clock, parts.random, feeds)
+
+
+def _store(parts: Parts, *, has_app: bool) -> AbstractAsyncContextManager[Store]:
     config = parts.config
     return opened(
         config,
         parts.random,
         durability=parts.durability,
-        limits=limits_of(config),
+        limits=limits_of_node(config, has_app=has_app),
         fence=parts.fence,
+        clock=parts.clock,
     )
 
 
@@ -193,25 +203,29 @@ def _alarm(
 
 
 def _agents(
-    parts: Parts,
-    store: Store,
-    scheduler: Scheduler,
-    upkeep: Upkeep,
-    alarm: Alarm,
-    changes: Changes,
+    parts: Parts, kept: Kept, scheduler: Scheduler, upkeep: Upkeep, alarm: Alarm
 ) -> Mapping[str, Agent]:
     """Return what runs beside the loop. What happens in a test is nobody's alarm."""
-    agents = dict(upkeep.agents)
+    store = kept.store
+    agents = {**upkeep.agents, **kept.channels.agents}
     if alarm.is_heard or not parts.is_temporary:
         agents |= alarm.agents
     if store.sharing is not None:
-        agents |= Node(scheduler, store.sharing, parts.fence, parts.clock).agents
-        agents["follower of changes"] = partial(changes.follow, store.sharing)
+        store.sharing.listen(partial(_hear, scheduler, kept.channels))
+        agents |= Node(scheduler, parts.fence, parts.clock).agents
+        agents["follower of changes"] = partial(kept.changes.follow, store.sharing)
         if parts.api_key is not None:
             agents["revoker of replaced keys"] = partial(
                 revoke_replaced_forever, store, parts.api_key, parts.clock
             )
     return agents
+
+
+def _hear(scheduler: Scheduler, channels: Channels, notice: Notice) -> None:
+    """Do what another node's notice asks for."""
+    scheduler.hear(notice)
+    if notice.are_messages:
+        channels.look()
 
 
 async def _first_key(parts: Parts, store: Store) -> str | None:
@@ -230,6 +244,7 @@ def _way_inside(app: ASGIApp, config: Config) -> AppTransport:
         marks={DELIVERED: True},
         host=config.delivery.app_host,
         grace_seconds=config.delivery.grace_seconds,
+        origin=app_origin(config.delivery.app_name),
     )
 
 

@@ -11,6 +11,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import replace
+
 from booper.config import Config, Delivery, Origin
 from booper.errors import ConfigError
 from booper.guard.policy import reached_at
@@ -18,7 +20,7 @@ from booper.guard.resolver import Resolver
 from booper.http.base import Target
 from booper.http.connecting import DIRECT, Route, make_ssl_context
 from booper.http.tunnel import Proxy, ProxyRefused
-from booper.model.origin import names_of, origin_of
+from booper.model.origin import app_origin, names_of, origin_of
 from booper.model.proxy import ProxyURL
 from booper.store.limits import Limits
 
@@ -65,6 +67,17 @@ def limits_of(config: Config) -> Limits:
     origins, delivery = config.origins.items(), config.delivery
     slots = {name: one.slots for name, one in origins if one.slots is not None}
     return Limits(delivery.concurrency, delivery.per_host, slots, config.limits.max_waiting)
+
+
+def limits_of_node(config: Config, *, has_app: bool) -> Limits:
+    """Return the limits of a process that sends; `has_app` says that a program is around it.
+
+    Over PostgreSQL others send as well, and each program's jobs are for its own nodes.
+    """
+    limits = limits_of(config)
+    if not config.database.url:
+        return limits
+    return replace(limits, program=app_origin(config.delivery.app_name) if has_app else "")
 
 
 def ways_of(config: Config, own: Sequence[tuple[str, int]]) -> Ways:

@@ -14,6 +14,7 @@ from booper.guard.policy import parse_entry
 from booper.guard.target import APP_HOST, parse_authority, parse_host, parse_origin
 from booper.model.duration import Duration, parse_duration
 from booper.model.key import check_key
+from booper.model.origin import APP_NAME
 from booper.model.proxy import ProxyURL
 from booper.model.public_url import PublicURL
 from booper.model.retention import parse_span
@@ -61,6 +62,14 @@ def _check_host(host: str) -> None:
         raise ValueError(
             f"expected a host or host:port such as app.example, got {host!r}"
         ) from error
+
+
+def _check_app_name(name: str) -> None:
+    if name and not APP_NAME.fullmatch(name):
+        raise ValueError(
+            "expected up to 63 lower-case letters, digits and inner hyphens, such as shop-web, "
+            f"got {name!r:.200}"
+        )
 
 
 def _check_path(path: str) -> None:
@@ -207,8 +216,10 @@ CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "[targets] allow": _check_allow,
     "[delivery] redact_headers": _check_names,
     "[delivery] app_host": _check_host,
+    "[delivery] app_name": _check_app_name,
     "[database] path": _check_path,
     "[database] url": _check_database_url,
+    "[database] listen_url": _check_database_url,
     "[backup] every": _check_every,
     "[backup] folder": _check_folder,
     "[delivery] proxy": _check_proxy,

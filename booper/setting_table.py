@@ -27,6 +27,7 @@ _EXPECTED: Final = {
 _SECRET: Final = frozenset(
     {
         "[database] url",
+        "[database] listen_url",
         "[webhooks] secret",
         "[client] key",
         "[delivery] proxy",

@@ -86,6 +86,8 @@ async def identify(headers: Mapping[bytes, bytes], access: Access, services: Ser
             header = f"Bearer {services.open_channels_key}"
     key = await _key_of(header, services)
     count_request(key.id, services)
+    if services.shared_rate_limit is not None:
+        await services.shared_rate_limit.take(key.id)
     if not services.is_administrator:
         check_scope(key.scope, access)
     return Principal(key.user_id, key.scope, key.id)

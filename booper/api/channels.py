@@ -20,8 +20,9 @@ from booper.api.operations import (
 from booper.api.responses import JSONResponse
 from booper.api.schemas import NOT_BLANK, Schema, matching, text
 from booper.api.shapes import not_an_object, read_struct
-from booper.engine.channels import Dropped, Message
+from booper.engine.channels import Dropped
 from booper.errors import FieldError, InvalidRequest, NotFound
+from booper.model.message import Message
 from booper.wire.discord import discord_body
 from booper.wire.timestamps import precise
 
@@ -81,6 +82,7 @@ async def ping(call: Call) -> Response:
 async def events(call: Call) -> Response:
     """Stream the messages to one of the caller's channels from now on."""
     channel, key_id = _channel_of(call), call.principal.key_id
+    await call.services.channels.catch_up()
     return stream(call, call.services.channels.subscribe(call.user_id, channel, key_id), write)
 
 
@@ -191,11 +193,11 @@ async def _publish(
     services = call.services
     user_id = call.user_id
     message = services.channels.message(channel, post.content, post.author)
-    # First what can fail: a caller who is told so posts again, and no reader sees it twice.
+    # First what fails more easily: a caller who is told so posts again, and readers see it once.
     if channel == DISCORD:
         body = discord_body(post.content, post.author)
         await services.commands.forward(user_id, body, message.at)
-    services.channels.publish(user_id, message)
+    await services.channels.send(user_id, message)
     return JSONResponse(msgspec.Raw(posted))
 
 

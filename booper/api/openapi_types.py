@@ -24,6 +24,7 @@ from booper.api.schemas import (
 )
 from booper.model.job import State
 from booper.model.key import MAX_NAME_LENGTH, Scope
+from booper.model.origin import APP_NAME
 
 _STATES = listed(State)
 _TIME: Final[Schema] = {"type": "string", "format": "date-time"}
@@ -53,7 +54,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Schema]]] = {
     "FilterBody": _FILTER,
     "TargetBody": {
         "host": {**matching(r"[^\s/@?#\\]+|app:/"), "description": "A host, a host:port, or *"},
-        "origin": matching(r"([Hh][Tt][Tt][Pp][Ss]?://[^\s@?#\\]+|app:/?)"),
+        "origin": matching(rf"([Hh][Tt][Tt][Pp][Ss]?://[^\s@?#\\]+|app:(//{APP_NAME.pattern})?/?)"),
     },
     "JobState": {
         "attempted_at": _TIME,

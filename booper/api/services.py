@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from booper.api.intake import Rules
-from booper.api.limits import RateLimit
+from booper.api.limits import RateLimit, SharedRateLimit
 from booper.api.memory import ResponseMemory
 from booper.api.request_counts import RequestCounts
 from booper.clock import Clock
@@ -19,6 +20,7 @@ from booper.engine.pruner import Pruner
 from booper.engine.scheduler import Scheduler
 from booper.engine.space import SpaceKeeper
 from booper.guard.policy import Check, Guard
+from booper.guard.programs import check_of_program
 from booper.http.certificates import Certificates
 from booper.model.retry import Backoff
 from booper.store.base import Store
@@ -32,11 +34,12 @@ class Services:
     Changes go through `commands`; the store, the scheduler and the feeds are for reading.
     `is_administrator` marks the API behind the socket that only an administrator can open.
 
-    `own_secret` marks booper's own deliveries, `has_app` says that there is a program around booper
-    to deliver to. `open_channels_key` is the key that a message to a channel is posted with if it
-    has none, None where it needs its own. `backups` is None where the daemon makes none.
-    `public_url` is where others reach this API, without a slash at its end, or nothing if that is
-    not known.
+    `own_secret` marks booper's own deliveries, `program` is the origin of the program around booper
+    to deliver to, None if there is none. Of `rate_limit` and `shared_rate_limit` one counts a key's
+    requests, if any does: in this process, or over all nodes. `open_channels_key` is the key that a
+    message to a channel is posted with if it has none, None where it needs its own. `backups` is
+    None where the daemon makes none. `public_url` is where others reach this API, without a slash
+    at its end, or nothing if that is not known.
     """
 
     store: Store
@@ -56,8 +59,9 @@ class Services:
     key_ttl: timedelta
     own_secret: str
     rate_limit: RateLimit | None = None
+    shared_rate_limit: SharedRateLimit | None = None
     is_administrator: bool = False
-    has_app: bool = False
+    program: str | None = None
     pruner: Pruner | None = None
     space: SpaceKeeper | None = None
     open_channels_key: str | None = None
@@ -82,5 +86,6 @@ class Services:
         Only who may open the administrator's socket, as the program around booper may, can create
         jobs for that program: others could reach paths that it shows to nobody.
         """
-        reaches_app = self.has_app and self.is_administrator
-        return self.guard.check_own if reaches_app else self.guard.check
+        if self.program is None or not self.is_administrator:
+            return self.guard.check
+        return partial(check_of_program, self.guard, self.program)

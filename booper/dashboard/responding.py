@@ -27,8 +27,11 @@ async def respond(visit: Visit, page: Page | None, methods: Mapping[str, Page]) 
         if page.access is not Access.OPEN:
             if visit.viewer is None:
                 return _to_sign_in(visit)
-            count_request(visit.viewer.principal.key_id, visit.services)
-            check_scope(visit.viewer.principal.scope, page.access)
+            principal, shared = visit.viewer.principal, visit.services.shared_rate_limit
+            count_request(principal.key_id, visit.services)
+            if shared is not None and principal.key_id is not None:
+                await shared.take(principal.key_id)
+            check_scope(principal.scope, page.access)
         return await page.handler(visit)
     except Unauthenticated:
         return _to_sign_in(visit)

@@ -65,6 +65,8 @@ async def open_session(key: str, services: Services) -> str:
     """Open a session with a key; return its token. Raises: Unauthenticated, TooManyRequests."""
     known = await known_key(key, services)
     count_request(known.id, services)
+    if services.shared_rate_limit is not None:
+        await services.shared_rate_limit.take(known.id)
     token = secrets.token_urlsafe(32)
     await services.store.sessions.add(digest_of(token), known.id, services.clock.now())
     return token

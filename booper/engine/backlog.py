@@ -12,6 +12,7 @@ from booper.engine.breakers import Breakers
 from booper.engine.held import Held
 from booper.engine.loop_state import LoopState
 from booper.engine.ready import Ready
+from booper.engine.shared_origins import SharedOrigins
 from booper.engine.suspects import Suspects
 from booper.engine.timers import Timers
 from booper.engine.waits import Waits
@@ -19,7 +20,7 @@ from booper.model.job import WAITING, Job, Outcome
 from booper.model.origin import names_of
 from booper.model.waiting import Reason, Wait
 from booper.store.base import Store
-from booper.store.sharing import Shared
+from booper.store.sharing import Notice
 from booper.store.values import ALL_TARGETS, Claims, Due, DueJob, Scan
 
 # How often the table is read again for jobs that the timers should have had: a create whose
@@ -28,6 +29,9 @@ REREAD = timedelta(minutes=1)
 
 # Where other processes write jobs as well, nobody else tells of these.
 SHARED_REREAD = timedelta(seconds=1)
+
+# The least time between two such reads, however much others tell.
+MIN_REREAD = timedelta(milliseconds=250)
 
 # A job that may go, but has waited for this long, shows that the loop is stuck or cannot keep up.
 MAX_WAIT = timedelta(seconds=5)
@@ -43,8 +47,12 @@ class Backlog:
         self.ready = Ready(store.limits, self.breakers)
         self.waits = Waits(self.ready.pauses, self.breakers)
         self.suspects = Suspects(self.ready.may_go)
+        self._shared: SharedOrigins | None = None
+        if store.sharing is not None:
+            self._shared = SharedOrigins(store.sharing, self.breakers, self.ready, self.waits)
         self._timers = Timers()
         self._held = Held()
+        self._swept_at = now
         self._reread_at = now + self._reread
 
     # --- what comes in ---
@@ -54,6 +62,16 @@ class Backlog:
         due = Due.of(job)
         self._held.release(due)
         return self._timers.arm(due)
+
+    def hear(self, notice: Notice, now: datetime) -> bool:
+        """Add due jobs that another node tells of; return whether the loop must look again.
+
+        Where there are more, the table is read again soon, unless there is enough to do meanwhile.
+        """
+        first = [due for due in notice.due if self._timers.arm(due)]
+        if is_sooner := notice.are_more and not self.ready.has_open():
+            self._reread_at = min(self._reread_at, max(now, self._swept_at + MIN_REREAD))
+        return bool(first) or is_sooner
 
     def claim_begins(
         self, taken: Sequence[DueJob], now: datetime, *, alone: bool
@@ -107,7 +125,10 @@ class Backlog:
         """
         if not self._reread_at - self._reread <= now < self._reread_at:  # or a clock set back
             self.reread()
+            self._swept_at = now
             self._reread_at = now + self._reread
+        if self._shared is not None and self.breakers.have_changed:
+            await self.share(now)
         if self._wants_timers:
             await self._read_timers(now)
         for origin in self.ready.origins_to_refill():
@@ -195,20 +216,13 @@ class Backlog:
             self.ready.consider(breaker.origin)
         return [breaker.origin for breaker in opened]
 
-    def adopt(self, shared: Shared, now: datetime) -> None:
-        """Take over what holds for all nodes: failing origins, and pauses."""
-        before = {each.origin: each for each in self.breakers.open()}
-        for origin in self.breakers.adopt(shared.breakers):
-            if origin in before and not self.breakers.is_open(origin):
-                self.waits.breaker_ended(before[origin], now)
-            self.ready.consider(origin)
-        paused = {pause.target: pause.paused_at for pause in shared.pauses}
-        for target in [target for target in self.ready.pauses if target not in paused]:
-            self.waits.pause_ended(target, now)
-            self.ready.resume(target)
-        for target, at in paused.items():
-            if target not in self.ready.pauses:
-                self.ready.pause(target, at)
+    async def share(self, now: datetime) -> None:
+        """Exchange with other nodes, if there are any, what holds for all of them.
+
+        Raises: StoreUnavailable.
+        """
+        if self._shared is not None:
+            await self._shared.share(now)
 
     def record(self, job: Job, outcome: Outcome, now: datetime) -> None:
         """Record the outcome of a request, which tells whether its origin works."""

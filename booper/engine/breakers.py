@@ -7,20 +7,17 @@ memory alone: after a restart an origin has to fail anew before its breaker open
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from msgspec.structs import replace
 
-from booper.model.breaker import FIRST_REST, Breaker
+from booper.model.breaker import FIRST_REST, Breaker, rests
 from booper.model.job import Failed, Outcome, Refused, Responded
 
 log = logging.getLogger("booper")
 
 # Failures in a row after which an origin is only probed.
 MAX_FAILURES = 20
-
-# The longest pause before a probe.
-MAX_REST = timedelta(minutes=1)
 
 # Origins that are remembered, 300 bytes each; above that the one that failed first is forgotten.
 MAX_ORIGINS = 10_000
@@ -67,6 +64,11 @@ class Breakers:
             log.info("%s is no longer limited to probes", origin)
             self._note(origin)
         return was_open
+
+    @property
+    def have_changed(self) -> bool:
+        """Return whether `take_changed` has something to return."""
+        return bool(self._changed)
 
     def take_changed(self) -> tuple[Sequence[Breaker], Sequence[str]]:
         """Return the breakers that were opened or have changed, and the origins of closed ones.
@@ -120,9 +122,7 @@ class Breakers:
     def probe_at(self, origin: str, *, has_new_path: bool) -> datetime | None:
         """Return when an open breaker lets a probe through, None if it is closed."""
         breaker = self._by_origin.get(origin)
-        if breaker is None or breaker.probe_at is None or breaker.new_path_at is None:
-            return None
-        return min(breaker.new_path_at, breaker.probe_at) if has_new_path else breaker.probe_at
+        return None if breaker is None else breaker.lets_through_at(is_new_path=has_new_path)
 
     def paths(self, origin: str) -> Sequence[int]:
         """Return the paths of an origin that failed, the one that did so longest ago first."""
@@ -144,11 +144,6 @@ class Breakers:
             del self._by_origin[next(iter(self._by_origin))]
 
 
-def rests(probe_at: datetime, now: datetime) -> bool:
-    """Return whether a pause still lasts; a clock that was stepped back does not prolong it."""
-    return probe_at - MAX_REST <= now < probe_at
-
-
 def _after_failure(before: Breaker, now: datetime) -> Breaker:
     failed = replace(before, failures=before.failures + 1)
     soon = now + FIRST_REST
@@ -160,5 +155,5 @@ def _after_failure(before: Breaker, now: datetime) -> Breaker:
     if rests(before.probe_at, now):
         # Of a new path, or sent before the breaker opened: no probe of what failed before.
         return replace(failed, new_path_at=soon)
-    rest = min(2 * before.rest, MAX_REST)
+    rest = before.next_rest
     return replace(failed, probe_at=now + rest, new_path_at=soon, rest=rest)

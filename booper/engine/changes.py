@@ -20,7 +20,7 @@ from booper.errors import StoreUnavailable
 from booper.model.job import OWN_KINDS, Job, State
 from booper.model.schedule import Schedule
 from booper.store.base import Store
-from booper.store.sharing import Mark, Sharing
+from booper.store.sharing import Followed, Mark
 
 log = logging.getLogger("booper")
 
@@ -172,13 +172,13 @@ class Changes:
         self._own_before: dict[int | UUID, Hashable] = {}
         """What this process has committed since the last look at all, and before that."""
 
-    async def follow(self, sharing: Sharing) -> None:
+    async def follow(self, sharing: Followed) -> None:
         """Look for what other processes have committed again and again, until cancelled."""
         while True:
             await self.look(sharing)
             await self._clock.pause(FOLLOW_PAUSE)
 
-    async def look(self, sharing: Sharing) -> None:
+    async def look(self, sharing: Followed) -> None:
         """Announce what other processes have committed since the last look."""
         try:
             changed = await sharing.changed(self._mark)

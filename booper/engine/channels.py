@@ -1,37 +1,28 @@
 """Channels: messages to whoever listens now, in memory and each user's own; nothing is kept.
 
+Those that several nodes have together are `booper.engine.shared_channels`.
+
 A subscriber who reads too slowly loses the oldest messages and is told how many, so neither a
 stuck reader nor many of them can fill the memory.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from random import Random
 from typing import Final
 from uuid import UUID
 
-import msgspec
-
 from booper.clock import Clock
+from booper.engine.agents import NO_AGENTS, Agent
 from booper.engine.feeds import Feeds
 from booper.model.identity import uuid7
+from booper.model.message import Message
 
 FEED_ROOM: Final = 64
 """Messages kept for one slow subscriber: a burst, not a history."""
-
-
-class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A message on a channel; `id` is time-ordered, `author` is None if nobody signed it."""
-
-    id: UUID
-    channel: str
-    content: str
-    author: str | None
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +91,28 @@ class Channels:
         identity = uuid7(at, self._random)
         return Message(id=identity, channel=channel, content=content, author=author, at=at)
 
+    @property
+    def agents(self) -> Mapping[str, Agent]:
+        """Return what runs beside the loop, by its name."""
+        return NO_AGENTS
+
+    @property
+    def is_heard(self) -> bool:
+        """Return whether there is a subscriber."""
+        return bool(self._feeds)
+
+    async def send(self, user_id: UUID, message: Message) -> None:
+        """Send a message to all of this user's subscribers to its channel, wherever they are."""
+        self.publish(user_id, message)
+
+    def look(self) -> None:
+        """Look for messages now: there are some at other nodes."""
+
+    async def catch_up(self) -> None:
+        """Return once nothing that was sent before is on its way to a feed."""
+
     def publish(self, user_id: UUID, message: Message) -> int:
-        """Send a message to all of this user's subscribers to its channel; return how many."""
+        """Give a message to the user's subscribers to its channel; return how many there are."""
         feeds = self._feeds.get((user_id, message.channel), ())
         for feed in feeds:
             feed.put(message)

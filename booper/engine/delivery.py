@@ -139,7 +139,7 @@ class Delivery:
         addresses = partial(self._guard.addresses, target)
         sent = (request.method, target, encode_headers(headers), request.content, addresses)
         if target.is_app:
-            arrived = await self._program().send(*sent, label=f"job {job_id}")
+            arrived = await self._program(target).send(*sent, label=f"job {job_id}")
         else:
             arrived = await self._client.send(*sent)
         headers = decode_headers(arrived.headers)
@@ -148,9 +148,9 @@ class Delivery:
         )
         return Response(arrived.status, headers, body.content, body.is_cut, body.fault)
 
-    def _program(self) -> AppTransport:
-        """Return what sends to the program around booper. Raises: ConnectError."""
-        if self._app is None:
+    def _program(self, target: Target) -> AppTransport:
+        """Return what sends to the program around booper. Raises: ConnectError, it is another."""
+        if self._app is None or target.origin != self._app.origin:
             # Not final: the program that has made the job will be back.
             raise ConnectError("this process has no app; the program that made the job has")
         return self._app

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec.structs import replace
 
-from booper.clock import Clock, SystemClock
+from booper.clock import Clock
+from booper.database_clock import real_clock
 from booper.engine import signing
 from booper.engine.delivery import Delivery
 from booper.engine.observer import Observers
@@ -203,7 +204,7 @@ class Executor:
         """Sign a report. Its time is real even if the clock is not: receivers check it."""
         if job.kind not in SIGNED_KINDS or not self._defaults.secrets:
             return request
-        at = int(SystemClock().now().timestamp())
+        at = int(real_clock(self._clock).now().timestamp())
         signature = signing.headers(self._defaults.secrets, str(job.uuid), at, request.content)
         return replace(request, headers=request.headers | signature)
 

@@ -10,7 +10,6 @@ from booper.engine.agents import Agent
 from booper.engine.scheduler import Scheduler
 from booper.errors import StoreUnavailable
 from booper.fence import Fence
-from booper.store.sharing import Sharing
 
 log = logging.getLogger("booper")
 
@@ -27,9 +26,8 @@ FENCE_PAUSE: Final = timedelta(milliseconds=100)
 class Node:
     """One of several nodes. It takes over what others leave, and tells them of failing origins."""
 
-    def __init__(self, scheduler: Scheduler, sharing: Sharing, fence: Fence, clock: Clock) -> None:
+    def __init__(self, scheduler: Scheduler, fence: Fence, clock: Clock) -> None:
         self._scheduler = scheduler
-        self._sharing = sharing
         self._fence = fence
         self._clock = clock
         fence.cut = scheduler.cut
@@ -61,12 +59,9 @@ class Node:
 
     async def _share_forever(self) -> None:
         """Exchange failing origins with the other nodes, and learn of pauses."""
-        breakers = self._scheduler.breakers
         while True:
-            opened, closed = breakers.take_changed()
             try:
-                self._scheduler.adopt(await self._sharing.exchange(opened, closed))
+                await self._scheduler.share()
             except StoreUnavailable as error:
-                breakers.give_back(opened, closed)
                 log.warning("other nodes are not told of failing origins: %s", error)
             await self._clock.pause(SHARE_PAUSE)

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from heapq import heappop, heappush
 
-from booper.engine.breakers import Breakers, rests
+from booper.engine.breakers import Breakers
 from booper.engine.pauses import Pauses
+from booper.model.breaker import rests
 from booper.store.values import Due, DueJob
 
 MAX_PROBES = 16
@@ -66,6 +67,10 @@ class Probing:
         if at is not None and self._at.get(origin) != at:
             self._at[origin] = at
             heappush(self._heap, (at, origin))
+
+    def disarm(self, origin: str) -> None:
+        """Probe an origin no more until it is armed again."""
+        self._at.pop(origin, None)
 
     def next_at(self) -> datetime | None:
         """Return when the next origin is probed that has something due."""

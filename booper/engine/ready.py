@@ -228,7 +228,7 @@ class Ready:
 
     def pause(self, target: str, now: datetime) -> None:
         """Keep back a target's jobs until it is resumed; those in the queue stay in the table."""
-        self.pauses.setdefault(target, now)
+        self.pauses.begin(target, now)
         for origin in [origin for origin in self._queues if self.pauses.include(origin)]:
             self._drop_queue(origin)
             self._partial[origin] = None
@@ -262,7 +262,9 @@ class Ready:
             self._to_refill.setdefault(origin)
         elif self._to_refill:
             self._to_refill.pop(origin, None)
-        if is_open and (queue or is_partial):
+        if is_open and origin in self.elsewhere:
+            self.probing.disarm(origin)
+        elif is_open and (queue or is_partial) and self._limit_of("origin", origin):
             self.probing.arm(origin)
 
     def _has_slot(self, origin: str) -> bool:

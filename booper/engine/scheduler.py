@@ -23,7 +23,7 @@ from booper.engine.turns import Turns
 from booper.errors import Shortage, StoreDamaged, StoreUnavailable
 from booper.model.job import Attempt, Job
 from booper.store.base import Store
-from booper.store.sharing import Shared
+from booper.store.sharing import Notice
 from booper.store.values import Admit, DueJob, Suspect
 
 log = logging.getLogger("booper")
@@ -49,6 +49,9 @@ class Scheduler:
         self.breakers = self._backlog.breakers
         self.wait_of = self._backlog.wait_of
         self.pause_of = self._backlog.ready.pauses.of
+        self.next_at = self._backlog.next_at
+        # For a duration by which the clock was moved on purpose: no call is lost in that.
+        self.skipped = self._backlog.put_off_reread
         self._in_flight = InFlight()
         self.cut = self._in_flight.cut
         self._wake = Signal()
@@ -92,14 +95,15 @@ class Scheduler:
         self._backlog.reread()
         self._wake.set()
 
-    def adopt(self, shared: Shared) -> None:
-        """Take over what holds for all nodes."""
-        self._backlog.adopt(shared, self._clock.now())
+    async def share(self) -> None:
+        """Exchange with other nodes what holds for all of them. Raises: StoreUnavailable."""
+        await self._backlog.share(self._clock.now())
         self._wake.set()
 
-    def skipped(self, duration: timedelta) -> None:
-        """Note a duration by which the clock was moved on purpose: no call is lost in that."""
-        self._backlog.put_off_reread(duration)
+    def hear(self, notice: Notice) -> None:
+        """Look for jobs that are due and that another node has not begun."""
+        if self._backlog.hear(notice, self._clock.now()):
+            self._wake.set()
 
     def pause(self, target: str, now: datetime) -> None:
         """Send nothing to a target (or to `ALL_TARGETS`) until it is resumed."""
@@ -115,10 +119,6 @@ class Scheduler:
         origins = self._backlog.reset_breakers(target, self._clock.now())
         self._wake.set()
         return origins
-
-    def next_at(self, now: datetime) -> datetime | None:
-        """Return when there may be something to send next, None if nothing waits for a time."""
-        return self._backlog.next_at(now)
 
     async def wait_idle(self) -> None:
         """Return once nothing that may go is due now, and nothing is on its way.
@@ -193,7 +193,7 @@ class Scheduler:
         """Read what the start needs; where that is damaged, wait, so that the rest can be read."""
         while not self._is_stopping:
             try:
-                for pause in await self._store.pauses.list():
+                for pause in await self._backlog.ready.pauses.read(self._store.pauses):
                     self.pause(pause.target, pause.paused_at)
                 await self.rescue()
                 await self._replanner.start()

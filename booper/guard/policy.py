@@ -109,7 +109,7 @@ class Guard:
         return target
 
     def check_own(self, url: str) -> Target:
-        """Read and judge a URL that the program around booper has given: it may name itself.
+        """Read and judge a URL that a program around booper has given: it may name itself.
 
         Raises:
             TargetRefused: see `check`.

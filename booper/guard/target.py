@@ -12,7 +12,7 @@ from ipaddress import AddressValueError, IPv6Address
 from booper.errors import MalformedURL, TargetRefused
 from booper.guard.names import normal_host, shown
 from booper.guard.spelling import resolve, spell_path, spell_query
-from booper.model.origin import APP_ORIGIN, DEFAULT_PORTS, origin_of
+from booper.model.origin import APP_NAME, APP_ORIGIN, DEFAULT_PORTS, app_origin, origin_of
 
 MAX_URL_LENGTH = 8_192
 
@@ -31,7 +31,8 @@ class Target:
 
     `host` is an ASCII name in lower case (IDNA A-labels) or an IP literal, without brackets or
     trailing dot: it is what goes into SNI. `path` begins with "/", `query` has no "?" and is None
-    where the URL has none; both are ASCII and go on the wire as they are.
+    where the URL has none; both are ASCII and go on the wire as they are. Of a program around
+    booper `host` is the origin.
     """
 
     scheme: str
@@ -56,7 +57,7 @@ class Target:
     @cached_property
     def origin(self) -> str:
         """Return scheme, host and port: what shares slots, a breaker, and credentials."""
-        return APP_ORIGIN if self.is_app else origin_of(self.scheme, self.host, self.port)
+        return self.host if self.is_app else origin_of(self.scheme, self.host, self.port)
 
     @cached_property
     def request_target(self) -> str:
@@ -66,7 +67,7 @@ class Target:
     @cached_property
     def url(self) -> str:
         """Return the URL in its normal form, without fragment."""
-        where = APP_HOST if self.is_app else f"{self.scheme}://{self.authority}"
+        where = self.host if self.is_app else f"{self.scheme}://{self.authority}"
         return where + self.request_target
 
 
@@ -75,7 +76,7 @@ def parse_target(url: str) -> Target:
 
     Raises:
         TargetRefused: `url` is neither an http or https URL that every parser reads alike nor
-            the program around booper with a path, `app:/…`.
+            a program around booper with a path, `app:/…` or `app://NAME/…`.
     """
     _check_length(url)
     _check_characters(url)
@@ -134,12 +135,13 @@ def parse_authority(authority: str) -> tuple[str, int | None]:
 
 
 def parse_origin(text: str) -> str:
-    """Return the normal form of an origin, such as `https://api.example.com:8443` or `app:`.
+    """Return the normal form of an origin: `https://api.example.com:8443`, `app:`, `app://shop`.
 
     Raises:
         TargetRefused: it is no URL, or one with a path or a query.
     """
-    target = parse_target(f"{text}/" if text == APP_HOST else text)
+    is_bare_app = text == APP_HOST or (text.startswith(f"{APP_HOST}//") and text.count("/") == 2)
+    target = parse_target(f"{text}/" if is_bare_app else text)
     if target.path != "/" or target.query is not None:
         raise TargetRefused(f"an origin has no path and no query, got {shown(text)}")
     return target.origin
@@ -164,11 +166,20 @@ def _in_brackets(text: str) -> str:
 
 
 def _parse_app(url: str) -> Target:
-    raw_path, query = _split(url[len(APP_HOST) :])
+    name, raw_path = "", url[len(APP_HOST) :]
+    if is_named := raw_path.startswith("//"):
+        name, slash, rest = raw_path[2:].partition("/")
+        name, raw_path = name.lower(), slash + rest
+    raw_path, query = _split(raw_path)
     path = spell_path(raw_path)
     if not raw_path.startswith("/") or path.startswith("//"):
         raise TargetRefused(f"url must be app: and a path, such as app:/tasks, got {shown(url)}")
-    target = Target(APP_SCHEME, APP_HOST, 0, path, query)
+    if is_named and not APP_NAME.fullmatch(name):
+        raise TargetRefused(
+            "the name of a program has up to 63 letters, digits and inner hyphens, as in "
+            f"app://shop/tasks, got {shown(url)}"
+        )
+    target = Target(APP_SCHEME, app_origin(name), 0, path, query)
     _check_length(target.url)
     return target
 

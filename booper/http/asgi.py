@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Scope
 from booper.http.base import Addresses, Headers, Response, Stream, Target, WholeBody
 from booper.http.errors import ReadError
 from booper.model.args import METHODS_WITH_BODY
+from booper.model.origin import APP_ORIGIN
 
 log = logging.getLogger("booper")
 
@@ -32,7 +33,8 @@ _CUT_OFF_SECONDS: Final = 1.0
 class AppTransport:
     """A `Client` that sends to `app`, each request with these headers and `marks` in its scope.
 
-    `host` is the Host header of all of them, None if each has its own.
+    `host` is the Host header of all of them, None if each has its own. `origin` is that of targets
+    in the application.
 
     An application that raises counts as a response 500, as with any server. A call whose caller has
     gone is cut off. A call whose response is not read to its end is told so, and goes on. Work
@@ -47,7 +49,9 @@ class AppTransport:
         marks: Mapping[str, object] = _NO_MARKS,
         host: str | None = None,
         grace_seconds: float = 0,
+        origin: str = APP_ORIGIN,
     ) -> None:
+        self.origin = origin
         self._app = app
         self._headers = headers
         self._host = None if host is None else host.encode("ascii")

@@ -1,7 +1,8 @@
 """Origins: scheme, host and port, by which slots, queues, breakers and pauses tell targets apart.
 
 An origin is written as RFC 6454 §6.1 does, without a default port: `https://api.example.com:8443`.
-The program around booper is `app:`. It parses nothing: `guard.target` does.
+The program around booper is `app:`, or `app://NAME` if it has a name. It parses nothing:
+`guard.target` does.
 """
 
 import re
@@ -14,7 +15,10 @@ LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 """Where this machine reaches a socket that listens on every address."""
 
 APP_ORIGIN = "app:"
-"""The program around booper; no host has such a name."""
+"""The program around booper, if it has no name; no host is written so."""
+
+APP_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+"""The names that programs around booper can have."""
 
 _PORT = re.compile(r"[^:/]+://[^/?#]*:([0-9]+)(?:[/?#]|$)")
 
@@ -25,15 +29,28 @@ def origin_of(scheme: str, host: str, port: int | None) -> str:
     return f"{scheme}://{name}" + ("" if port in (None, DEFAULT_PORTS[scheme]) else f":{port}")
 
 
+def app_origin(name: str) -> str:
+    """Return the origin of a program around booper by its name, empty if it has none."""
+    return f"{APP_ORIGIN}//{name}" if name else APP_ORIGIN
+
+
+def is_app(origin: str) -> bool:
+    """Return whether an origin is a program around booper, this one's or another's."""
+    return origin.startswith(APP_ORIGIN)
+
+
 @lru_cache(maxsize=4096)
 def names_of(origin: str) -> tuple[str, ...]:
     """Return the names under which a pause may mean an origin.
 
     They are the origin itself, its host with the port, and its host. An IPv6 host has brackets.
+    Of a program around booper with a name the other one is `app:`, for all programs.
     """
     scheme, separator, authority = origin.partition("://")
     if not separator:
         return (origin,)
+    if is_app(origin):
+        return origin, APP_ORIGIN
     host, colon, port = authority.rpartition(":")
     if not colon or port.endswith("]"):
         host, port = authority, str(DEFAULT_PORTS[scheme])

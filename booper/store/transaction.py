@@ -5,7 +5,7 @@ synchronous and happens in one transaction, which the caller begins and ends. Wh
 stays as it is until that end: a database with several writers locks it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from random import Random
 from typing import Protocol, TypeVar
@@ -279,17 +279,11 @@ class Transaction(Protocol):
             PartUndone: nothing of this part was written, and the transaction goes on.
         """
 
-    def slots(self) -> Slots | None:
-        """Return what may begin now, None where the one process counts that by itself.
+    def slots(self, now: datetime) -> Slots | None:
+        """Return what may begin `now`, None where the one process counts that by itself.
 
         No other claim takes any before the end of the transaction. Whoever asks has locked all
         else before.
-        """
-
-    def lock_keys(self, keys: Iterable[tuple[UUID, str]]) -> None:
-        """Keep users' idempotency keys from being taken by anybody else.
-
-        Whoever writes alone need not; others do it before they look for what holds several keys.
         """
 
     def alone(self) -> tuple[int, int] | None:

@@ -37,6 +37,9 @@ MAX_TIME: Final = datetime.max.replace(tzinfo=UTC)
 JobRef = int | UUID
 """How a job is named: its integer id or its UUID (contract §2)."""
 
+UserKey = tuple[UUID, str]
+"""A user, and one of that user's idempotency keys."""
+
 
 class Due(NamedTuple):
     """A waiting job as the timers know it; sorts by time, then by id.

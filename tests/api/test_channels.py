@@ -25,14 +25,10 @@ from booper.api.problems import ProblemResponse
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config
-from booper.engine.channels import (
-    Channels,
-    Dropped,
-    Feed,
-    Message,
-)
+from booper.engine.channels import Channels, Dropped, Feed
 from booper.engine.feeds import Feeds, FeedUnavailable
 from booper.errors import BooperError
+from booper.model.message import Message
 from tests.conftest import START
 from tests.support.api import Api
 from tests.support.streams import PATIENCE_SECONDS, Stream, connected, data_of

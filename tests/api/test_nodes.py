@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config
+from booper.errors import StartError
 from tests.conftest import KEY
 from tests.support.api import Api
 from tests.support.postgres import postgres, url_in
@@ -34,13 +35,13 @@ async def test_one_booper_is_one_node(config: Config, admin: Api, api: Api) -> N
 
 
 async def test_over_postgresql_all_nodes_are_listed(
-    config: Config, clock: VirtualClock, target: FakeTarget, tmp_path: Path
+    config: Config, target: FakeTarget, tmp_path: Path
 ) -> None:
     """Another one is not this one; metrics are of this one alone."""
     config = replace(config, database=replace(config.database, url=url_in(tmp_path)))
     async with (
         postgres(tmp_path),
-        Booper(config, api_key=KEY, clock=clock, random=Random(1), transport=target) as booper,
+        Booper(config, api_key=KEY, random=Random(1), transport=target) as booper,
         Api(booper.asgi, KEY) as api,
     ):
         other, this = await api.read("/api/nodes")
@@ -49,3 +50,16 @@ async def test_over_postgresql_all_nodes_are_listed(
         scrape = await scraped(api)
         assert scrape.value("booper_nodes") == 2
         assert scrape.value("booper_node_number") == this["number"]
+
+
+async def test_a_booper_with_a_clock_of_its_own_is_the_only_node(
+    config: Config, clock: VirtualClock, target: FakeTarget, tmp_path: Path
+) -> None:
+    """Others do not know its time; the start says so."""
+    config = replace(config, database=replace(config.database, url=url_in(tmp_path)))
+    async with postgres(tmp_path):
+        with pytest.raises(StartError, match=r"a clock of its own.*must be the only one"):
+            async with Booper(config, api_key=KEY, clock=clock, transport=target):
+                pass
+    async with Booper(config, api_key=KEY, clock=clock, transport=target):
+        pass

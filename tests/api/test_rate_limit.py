@@ -1,22 +1,28 @@
 """The rate limit of API keys: off by default, a token bucket for each key (contract §1, §12)."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
 from random import Random
 from uuid import UUID
 
 import msgspec
 import pytest
+from anyio.lowlevel import checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
 
-from booper.api.limits import RateLimit
+from booper.api.limits import RateLimit, SharedRateLimit
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config
-from booper.errors import TooManyRequests
+from booper.errors import StoreUnavailable, TooManyRequests
+from booper.store.sharing import Granted, Rate
 from tests.conftest import KEY
 from tests.support.api import Api
 from tests.support.dashboard import Browser
+from tests.support.postgres import url_in
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
@@ -162,3 +168,129 @@ async def test_there_is_no_limit_unless_one_is_set(api: Api) -> None:
     """Off by default (§12)."""
     for _ in range(200):
         assert (await api.get("/api/schedules")).status_code == 200
+
+
+# --- over all nodes ---
+
+
+class Counts:
+    """What counts over all nodes: it grants `left` requests, each time when it is let `go`."""
+
+    def __init__(self, left: int = 100) -> None:
+        self.left = left
+        self.wanted: list[Mapping[UUID, int]] = []
+        self.go = asyncio.Event()
+        self.began = asyncio.Event()
+        self.error: StoreUnavailable | None = None
+
+    async def __call__(self, wanted: Mapping[UUID, int], rate: Rate) -> Mapping[UUID, Granted]:
+        """Count requests."""
+        self.wanted.append(wanted)
+        self.began.set()
+        await self.go.wait()
+        if self.error is not None:
+            raise self.error
+        granted = {key: min(self.left, count) for key, count in wanted.items()}
+        self.left -= sum(granted.values())
+        return {key: Granted(count, 0.0 if self.left else 7.5) for key, count in granted.items()}
+
+
+def shared(counts: Counts, now: Seconds | None = None) -> SharedRateLimit:
+    """Return a limit over all nodes."""
+    return SharedRateLimit(Rate(2.0, 3), counts, now or Seconds())
+
+
+async def test_what_comes_during_a_count_is_counted_together() -> None:
+    """The first alone, and then the four that came meanwhile, of two keys, by one statement."""
+    counts = Counts()
+    limit = shared(counts)
+    first = asyncio.create_task(limit.take(ANN))
+    await counts.began.wait()
+    others = [asyncio.create_task(limit.take(key)) for key in (ANN, ANN, ANN, BOB)]
+    await checkpoint()
+    counts.go.set()
+    await asyncio.gather(first, *others)
+    assert counts.wanted == [{ANN: 1}, {ANN: 3, BOB: 1}]
+
+
+async def test_of_those_counted_together_the_first_ones_pass() -> None:
+    """Two of four; the others are told when to come again."""
+    counts = Counts(left=2)
+    counts.go.set()
+    limit = shared(counts)
+    found = await asyncio.gather(*(limit.take(ANN) for _ in range(4)), return_exceptions=True)
+    assert found[:2] == [None, None]
+    for each in found[2:]:
+        assert isinstance(each, TooManyRequests)
+        assert each.retry_seconds == 7.5
+        assert str(each) == (
+            "this key may make 2 requests a second, and 3 at once; try again in 8 s"
+        )
+
+
+async def test_a_key_that_must_wait_is_not_counted_meanwhile() -> None:
+    """Nobody can give it a request before that time; from then on it is counted again."""
+    counts, now = Counts(left=0), Seconds()
+    counts.go.set()
+    limit = shared(counts, now)
+    for passed, wait in ((0.0, 7.5), (5.0, 2.5), (2.0, 0.5)):
+        now.now += passed
+        with pytest.raises(TooManyRequests) as refused:
+            await limit.take(ANN)
+        assert refused.value.retry_seconds == wait
+    assert counts.wanted == [{ANN: 1}]
+    now.now += 0.5
+    counts.left = 1
+    await limit.take(ANN)
+    assert counts.wanted == [{ANN: 1}, {ANN: 1}]
+
+
+async def test_what_cannot_be_counted_is_refused_alone() -> None:
+    """With the error of the store; the next request is counted again."""
+    counts = Counts()
+    counts.error = StoreUnavailable("the database: gone")
+    counts.go.set()
+    limit = shared(counts)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="gone"):
+            await limit.take(ANN)
+    counts.error = None
+    await limit.take(ANN)
+
+
+async def test_who_goes_away_holds_up_nobody() -> None:
+    """The one whose request began the count is gone before its end."""
+    counts = Counts()
+    limit = shared(counts)
+    gone = asyncio.create_task(limit.take(ANN))
+    await counts.began.wait()
+    other = asyncio.create_task(limit.take(ANN))
+    await checkpoint()
+    gone.cancel()
+    await checkpoint()
+    counts.go.set()
+    await other
+    assert gone.cancelled()
+
+
+async def test_two_nodes_keep_one_rate(config: Config, target: FakeTarget, tmp_path: Path) -> None:
+    """Of 20 requests to each of two, 5 pass: a burst, and none for 1,000 seconds."""
+    server = msgspec.structs.replace(config.server, rate_limit=0.001, rate_burst=5)
+    database = msgspec.structs.replace(config.database, url=url_in(tmp_path, "shared.db"))
+    both = msgspec.structs.replace(config, server=server, database=database)
+    async with AsyncExitStack() as stack:
+        apis = list[Api]()
+        node: Booper | None = None
+        for number in range(2):
+            node = await stack.enter_async_context(
+                Booper(both, api_key=KEY, random=Random(number), transport=target)
+            )
+            apis.append(await stack.enter_async_context(Api(node.asgi, KEY)))
+        asked = (api.get("/api/jobs") for _ in range(20) for api in apis)
+        responses = await asyncio.gather(*asked)
+        assert sorted(each.status_code for each in responses) == [200] * 5 + [429] * 35
+        waits = {int(each.headers["retry-after"]) for each in responses if each.is_client_error}
+        assert waits <= set(range(900, 1_001))
+        assert node is not None
+        async with Browser(node.asgi) as browser:
+            assert (await browser.submit("/sign-in", {"key": KEY})).status_code == 429

@@ -15,7 +15,7 @@ from booper.clock import RunningClock
 from booper.config import Config, Delivery, Server
 from booper.dev.bench import PUBLIC_KEY, Bench
 from booper.dev.console import MAX_LINES_PER_SECOND, Console, Screen
-from booper.engine.channels import Message
+from booper.model.message import Message
 from tests.conftest import START
 from tests.support.target import FakeTarget
 

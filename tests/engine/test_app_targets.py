@@ -23,6 +23,7 @@ from booper.clock import VirtualClock
 from booper.config import Config, Delivery
 from tests.conftest import KEY
 from tests.support.api import Api
+from tests.support.configs import one_sends
 from tests.support.target import FakeTarget
 
 pytestmark = pytest.mark.anyio
@@ -599,6 +600,7 @@ async def test_without_a_program_such_a_url_is_refused(
         refused(await own.post("/api/jobs", json={"url": INSIDE}), "/url")
 
 
+@one_sends
 async def test_a_job_waits_for_the_program_to_be_back(
     config: Config, clock: VirtualClock, program: Program
 ) -> None:
@@ -646,6 +648,7 @@ async def test_a_given_program_goes_over_that_of_the_lifespan(
     assert len(program.received) == 1
 
 
+@one_sends
 async def test_of_several_workers_the_holder_delivers_to_itself(
     config: Config, program: Program
 ) -> None:

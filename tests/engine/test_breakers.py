@@ -11,11 +11,9 @@ from booper.engine.breakers import (
     MAX_FAILURES,
     MAX_ORIGINS,
     MAX_PATHS,
-    MAX_REST,
     Breakers,
-    rests,
 )
-from booper.model.breaker import FIRST_REST
+from booper.model.breaker import FIRST_REST, MAX_REST, rests
 from booper.model.job import Failed, Outcome, Refused, Responded, Response
 from tests.conftest import START
 from tests.support.target import FakeTarget

@@ -21,7 +21,7 @@ from booper.engine.feeds import Feeds, FeedUnavailable
 from booper.errors import StoreUnavailable, Unauthenticated
 from booper.model.job import Job, Kind, State
 from booper.store.base import Store
-from booper.store.sharing import Changed, Mark, Shared
+from booper.store.sharing import Changed, Mark
 from booper.store.values import JobFilter
 from tests.conftest import START
 from tests.support import stores
@@ -289,10 +289,6 @@ async def test_a_store_that_cannot_be_read_ends_a_feed() -> None:
 
 class Gone:
     """A database that others share and that is gone."""
-
-    async def exchange(self, *_: object) -> Shared:
-        """Raise StoreUnavailable."""
-        raise StoreUnavailable("the server is gone")
 
     async def changed(self, mark: Mark | None) -> Changed:
         """Raise StoreUnavailable."""

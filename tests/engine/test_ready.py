@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from booper.engine.breakers import MAX_FAILURES, Breakers
+from booper.engine.elsewhere import FIRST_PAUSE
 from booper.engine.ready import Ready
 from booper.model.job import Failed
 from booper.store.limits import Limits
@@ -236,6 +237,26 @@ def test_a_path_that_was_not_probed_lately_is_probed_soon() -> None:
     assert ready.probing.next_at() == NOON + 3 * SECOND
     put(ready, due(4, path=GOOD))
     assert ready.probing.next_at() == NOON + 2 * SECOND
+
+
+def test_a_probe_that_another_node_has_is_tried_again_after_a_while() -> None:
+    """Not in each turn of the loop: the origin is left alone as one whose slots others have."""
+    breakers = Breakers()
+    ready = Ready(Limits(9, 9).of, breakers)
+    put(ready, due(1), due(2))
+    failing(breakers)
+    ready.consider(A)
+    assert list(ready.probing.pop_due(NOON + SECOND)) == [A]
+    ready.probe(A, due(1), NOON + SECOND)
+    [probe] = ready.take()
+    ready.free(A)
+    ready.put_back(probe, NOON + SECOND)
+    assert ready.probing.next_at() is None
+    assert list(ready.probing.pop_due(NOON + SECOND)) == []
+    again = NOON + SECOND + FIRST_PAUSE
+    assert ready.elsewhere.next_at() == again
+    ready.ask_again(again)
+    assert list(ready.probing.pop_due(again)) == [A]
 
 
 def test_nothing_is_probed_for_an_origin_that_has_nothing_due() -> None:

@@ -1,22 +1,15 @@
 """A private PostgreSQL server for a test run, and databases on it that are one test's each.
 
-A process that runs tests starts its own server when it first needs one. A shell keeps it
-(`KEEPER`): when this process ends, however it ends, the shell stops the server and removes its
-folder. Both have a session of their own, so that a terminal's Ctrl-C does not reach them first.
+A process that runs tests starts its own server when it first needs one, and ends with it.
 """
 
-import atexit
-import os
 import shutil
-import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from functools import cache
 from itertools import count
 from pathlib import Path
 from random import Random
-from tempfile import mkdtemp
 from typing import Any, Final, LiteralString
 
 import psycopg
@@ -27,24 +20,17 @@ from psycopg.rows import dict_row
 from booper.store.base import Store
 from booper.store.postgres.schema import migrate
 from booper.store.postgres.store import open_store
+from tests.support.keepers import keep
 
 MISSING: Final = (
     "these tests need PostgreSQL 15 or newer, and there is no initdb on the PATH or in "
     "/usr/lib/postgresql/*/bin; on Debian: apt-get install postgresql"
 )
-MEMORY: Final = Path("/dev/shm")
-OWNER: Final = "postgres"
-"""Who runs the server where the tests run as root, which initdb refuses."""
-
 USER: Final = "booper"
 TEMPLATE: Final = "booper_template"
 SUFFIX: Final = ".postgres"
 """The ending of a file that has the name of a folder's database on the server."""
 
-ATTEMPTS: Final = 5
-"""Somebody else may take the free port first."""
-
-# It says "ready" once the server accepts connections, or else what went wrong.
 KEEPER: Final = """
 trap '' INT HUP TERM
 folder=$1 bin=$2 user=$3 options=$4
@@ -122,11 +108,14 @@ def rows_in(folder: Path, query: LiteralString) -> list[dict[str, Any]]:
         return connection.execute(query).fetchall()
 
 
-def make_database(name: str = "") -> str:
-    """Make an empty database with booper's schema, as a copy; return its name."""
+def make_database(name: str = "", template: str = TEMPLATE) -> str:
+    """Make a copy of a database, by default of an empty one with booper's schema; return its name.
+
+    Nobody may be connected to the one that is copied.
+    """
     made = name or f"test_{next(_NUMBERS)}"
     _make_template()
-    _execute("CREATE DATABASE {} TEMPLATE {}", made, TEMPLATE)
+    _execute("CREATE DATABASE {} TEMPLATE {}", made, template)
     return made
 
 
@@ -172,21 +161,13 @@ def _execute(statement: LiteralString, *names: str) -> None:
 @cache
 def _server() -> int:
     """Start the server of this process, and return its port."""
-    programs = _programs()
-    said = ""
-    for _ in range(ATTEMPTS):
-        port = _free_port()
-        keeper = _start(programs, port)
-        assert keeper.stdin is not None
-        assert keeper.stdout is not None
-        if (said := keeper.stdout.readline()) == "ready\n":
-            atexit.register(_end, keeper)
-            return port
-        said += keeper.stdout.read()
-        _end(keeper)
-        if "could not bind" not in said:
-            break
-    pytest.fail(f"PostgreSQL did not start:\n{said}", pytrace=False)
+    programs = str(_programs())
+
+    def arguments(folder: Path, port: int) -> list[str]:
+        options = [f"-p {port}", *(f"-c {name}={str(it)!r}" for name, it in SETTINGS.items())]
+        return [programs, USER, " ".join(options)]
+
+    return keep("PostgreSQL", KEEPER, arguments)
 
 
 def _programs() -> Path:
@@ -205,39 +186,3 @@ def _number(version: str) -> float:
     with suppress(ValueError):
         return float(version)
     return 0.0
-
-
-def _start(programs: Path, port: int) -> "subprocess.Popen[str]":
-    """Start a server with its keeper, in a folder that both of them own."""
-    is_in_memory = MEMORY.is_dir() and os.access(MEMORY, os.W_OK)
-    folder = mkdtemp(prefix="booper-postgres-", dir=MEMORY if is_in_memory else None)
-    owner: dict[str, Any] = {}
-    if os.geteuid() == 0:
-        shutil.chown(folder, OWNER, OWNER)
-        owner = {"user": OWNER, "group": OWNER, "extra_groups": []}
-    options = [f"-p {port}", *(f"-c {name}={str(value)!r}" for name, value in SETTINGS.items())]
-    return subprocess.Popen(
-        ["/bin/sh", "-c", KEEPER, "keeper", folder, str(programs), USER, " ".join(options)],
-        cwd="/",
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        **owner,
-    )
-
-
-def _end(keeper: "subprocess.Popen[str]") -> None:
-    """End a server, which takes a moment, with what it has made."""
-    assert keeper.stdin is not None
-    assert keeper.stdout is not None
-    keeper.stdin.close()
-    keeper.wait()
-    keeper.stdout.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

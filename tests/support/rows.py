@@ -12,7 +12,7 @@ _DURATION: Final = re.compile(r'"duration_ms":[0-9.]+')
 _FIRST: Final = ("users", "keys", "schedules", "jobs")
 """The tables whose rows name the others, in the order in which they were made."""
 
-_MEASURED: Final = {"alerts", "buckets", "incidents", "pulse", "sqlite_sequence"}
+_MEASURED: Final = {"alerts", "buckets", "days", "incidents", "pulse", "sqlite_sequence"}
 """What depends on how long something took, and on when booper has looked at itself."""
 
 

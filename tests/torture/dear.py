@@ -243,6 +243,10 @@ def _forms() -> Iterator[Dear]:
     yield _form("too many fields", "a=&" * 300_000, 400)
     yield _form("a name of a million", url + "&" + "[" * 900_000 + "=", 400)
     yield _form("a value of escapes", url + "&body[a]=" + "%41" * 300_000, 201)
+    yield _form("escapes and letters by turns", url + "&body[a]=" + "a%41" * 250_000, 201)
+    yield _form("percent signs alone", url + "&body[a]=" + "%" * 900_000, 400)
+    many = "".join(f"&body[a{n}]={'%' * 1_000}" for n in range(900))
+    yield _form("fields of percent signs", url + many, 400)
 
 
 def _get(name: str, path: str, *statuses: int) -> Dear:

@@ -1,27 +1,24 @@
 """A world in which everything happens that a seed says: the real booper, crashes, bad targets.
 
-Time is the virtual clock's, SQLite runs in the loop's own thread, every choice is the seed's: so
-one seed gives one trace. The network and the moments of a crash are made up; nothing else is.
+Time is the virtual clock's, the database runs in the loop's own thread, every choice is the seed's:
+so one seed gives one trace. The network and the moments of a crash are made up; nothing else is.
 """
 
 import asyncio
-import shutil
-import sqlite3
-from collections.abc import Callable
-from contextlib import AsyncExitStack, closing, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from datetime import timedelta
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import httpx
 
 from booper.clock import VirtualClock
-from booper.store.sqlite.schema import migrate
 from tests.conftest import START
-from tests.torture.inline import inline, spin
+from tests.torture.inline import spin
+from tests.torture.simulated_database import SimulatedDatabase
 from tests.torture.virtual import running
-from tests.torture.witness import WATCH, Witness
+from tests.torture.witness import Row, Witness
 
 SECOND = timedelta(seconds=1)
 SCHEDULES = 4
@@ -87,12 +84,9 @@ class Target(httpx.AsyncBaseTransport):
 
 
 class World:
-    """One booper after another over one database, and what was asked of them and came of it.
+    """One booper after another over one database, and what was asked of them and came of it."""
 
-    `sabotage` is SQL that breaks the database, to show that it is found out.
-    """
-
-    def __init__(self, seed: int, folder: Path, sabotage: str = "") -> None:
+    def __init__(self, seed: int, database: SimulatedDatabase) -> None:
         self.clock = VirtualClock(START)
         self.open = asyncio.Event()
         self.open.set()
@@ -104,23 +98,17 @@ class World:
         self.witness = Witness()
         self.is_disk_bad = False
         self._random = Random(seed)
-        self._folder = folder
-        self._sabotage = sabotage
+        self._database = database
         self._one_offs: list[int] = []
         self._keyed: list[str] = []
         self._latest = START
         self._is_kind = False
-        self._lives = self._posted = self._crashes = 0
-
-    @property
-    def database(self) -> Path:
-        """Return where the database lies in this life."""
-        return self._folder / str(self._crashes) / "booper.db"
+        self._lives = self._posted = 0
 
     async def live(self, steps: int) -> None:
         """Play so many random steps, then wait until everything has ended."""
-        self._make_database()
-        with inline(self.disk_fails, self.look):
+        self._database.make()
+        with self._database.inline(self.disk_fails, self.look):
             await self._start()
             try:
                 for _ in range(steps):
@@ -133,11 +121,11 @@ class World:
             finally:
                 await self._stop()
 
-    def look(self, opened: sqlite3.Connection) -> None:
+    def look(self, read: Callable[[int], Sequence[Row]]) -> None:
         """Note and judge the moves that have just been committed, if anybody will know of them."""
         if self._target.is_gone:
             return
-        for move in self.witness.look(opened):
+        for move in self.witness.look(read):
             self._note(str(move))
             self._blame(self.witness.judge(move))
 
@@ -247,16 +235,11 @@ class World:
         self._note(f"{path}: {response.status_code}")
         return response
 
-    def _make_database(self) -> None:
-        self.database.parent.mkdir()
-        with closing(sqlite3.connect(self.database)) as opened:
-            migrate(opened, str(self.database))
-            opened.executescript(WATCH + self._sabotage)
-
     async def _start(self) -> None:
         self._lives += 1
         self._stack, self._target = AsyncExitStack(), Target(self)
-        entering = running(self.database, self.clock, self._target, Random(self._lives))
+        settings, random = self._database.settings, Random(self._lives)
+        entering = running(settings, self.clock, self._target, random)
         self._booper, self._api = await self._stack.enter_async_context(entering)
         await spin()
 
@@ -276,15 +259,10 @@ class World:
 
     async def _crash(self) -> None:
         """Restart from what the disk holds now; the booper that wrote it is forgotten."""
-        old = self.database
-        self._crashes += 1
-        self.database.parent.mkdir()
-        for name in (old.name, f"{old.name}-wal"):
-            with suppress(FileNotFoundError):
-                shutil.copy(old.with_name(name), self.database.with_name(name))
+        remove_old = self._database.crash()
         self._target.is_gone = True
         await self._stop()
-        shutil.rmtree(old.parent)
+        remove_old()
         await self._start()
 
     async def _end(self) -> None:

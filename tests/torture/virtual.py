@@ -17,12 +17,17 @@ from tests.support.api import Api
 
 @asynccontextmanager
 async def running(
-    database: Path, clock: Clock, target: httpx.AsyncBaseTransport, random: Random
+    database: Path | Database, clock: Clock, target: httpx.AsyncBaseTransport, random: Random
 ) -> AsyncIterator[tuple[Booper, Api]]:
-    """Run a booper that stops without grace; every URL is an allowed target of it."""
+    """Run a booper that stops without grace; every URL is an allowed target of it.
+
+    A database is a file's path, or the settings that name it.
+    """
+    if isinstance(database, Path):
+        database = Database(path=str(database), durability="normal")
     config = Config(
         alerts=Alerts(disk_free_bytes=0),  # a thread would be asked for it
-        database=Database(path=str(database), durability="normal"),
+        database=database,
         targets=Targets(require_https=False, allow_private_networks=True),
         delivery=Delivery(grace_seconds=0),
         # Whatever was accepted is looked for at the end, however late that is.

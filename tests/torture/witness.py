@@ -4,8 +4,8 @@ The database itself notes the moves, by triggers: so none is missed, however man
 step, one that is undone is not told, and what a crash leaves still tells of what came before.
 """
 
-import sqlite3
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 WATCH = """
@@ -33,6 +33,9 @@ END;
 """
 
 LATEST = "SELECT seq, job_id, old, new, before, attempt FROM moves WHERE seq > ? ORDER BY seq"
+
+Row = tuple[int, int, str | None, str | None, int, int]
+"""The number of a move, and what a `Move` has."""
 
 Arrow = tuple[str | None, str | None]
 
@@ -80,9 +83,9 @@ class Witness:
         self._known: dict[int, tuple[str | None, int]] = {}
         self._begun: dict[int, int] = {}
 
-    def look(self, connection: sqlite3.Connection) -> list[Move]:
-        """Return the moves since the last look."""
-        rows = connection.execute(LATEST, (self._last,)).fetchall()
+    def look(self, read: Callable[[int], Sequence[Row]]) -> list[Move]:
+        """Return the moves since the last look; `read` returns those behind a number."""
+        rows = read(self._last)
         self._last = rows[-1][0] if rows else self._last
         return [Move(*row[1:]) for row in rows]
 

@@ -8,11 +8,13 @@ import sys
 import pytest
 
 from booper.model.lifecycle import TRANSITIONS
+from tests.support.configs import Kind
 from tests.torture.guarantees.simulated import lived
 from tests.torture.stuck import Stuck, alarm
 from tests.torture.witness import ARROWS, Move, Witness
 
 SEED, STEPS = 3, 200
+STEPS_OF_POSTGRES = 60
 # What is broken need not show in each seed: the job of that number may be cancelled first.
 SEEDS = range(6)
 
@@ -73,6 +75,79 @@ SABOTAGES = {
 }
 
 
+SABOTAGE = """
+CREATE FUNCTION sabotage() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN {what} RETURN NULL; END $$;
+CREATE TRIGGER sabotage AFTER INSERT ON {table} FOR EACH ROW
+WHEN ({when}) EXECUTE FUNCTION sabotage();
+"""
+TO_ELSEWHERE = """(args::jsonb || '{"url": "https://h1.test/else"}')::text"""
+
+# The same over PostgreSQL.
+SABOTAGES_OF_POSTGRES = {
+    "a completed job comes back": (
+        SABOTAGE.format(
+            table="ended_jobs",
+            when="new.state = 'completed'",
+            what="""
+            WITH gone AS (DELETE FROM ended_jobs WHERE id = new.id RETURNING *)
+            INSERT INTO live_jobs (id, uuid, user_id, kind, schedule_id, origin, path, args, state,
+                attempt, max_attempts, interruptions, inserted_at, scheduled_at, planned_at,
+                attempted_at, owner, epoch, tags)
+            SELECT id, uuid, user_id, kind, schedule_id, origin, path, args, 'retryable',
+                attempt, max_attempts, interruptions, inserted_at, scheduled_at, planned_at,
+                attempted_at, owner, epoch, tags
+            FROM gone;
+            """,
+        ),
+        r"off the table: job \d+: completed (\d+) -> retryable \1 ",
+    ),
+    "an attempt is counted twice": (
+        SABOTAGE.format(
+            table="ended_jobs",
+            when="new.state = 'completed'",
+            what="UPDATE ended_jobs SET attempt = attempt + 1 WHERE id = new.id;",
+        ),
+        r"off the table: job \d+: completed 1 -> completed 2 ",
+    ),
+    "an accepted job is dropped": (
+        SABOTAGE.format(
+            table="live_jobs",
+            when="new.id % 5 = 0 AND new.attempt = 0",
+            what="DELETE FROM live_jobs WHERE id = new.id; DELETE FROM due WHERE job_id = new.id;",
+        ),
+        "lost: ",
+    ),
+    "a job goes elsewhere than asked": (
+        SABOTAGE.format(
+            table="live_jobs",
+            when="new.id % 5 = 0 AND new.attempt = 0",
+            what=f"UPDATE live_jobs SET args = {TO_ELSEWHERE} WHERE id = new.id;",
+        ),
+        "kept and not accepted: ",
+    ),
+    "a job is never due": (
+        SABOTAGE.format(
+            table="due",
+            when="new.job_id % 5 = 0",
+            what="""
+            UPDATE live_jobs SET scheduled_at = 1::bigint << 52 WHERE id = new.job_id;
+            UPDATE due SET at = 1::bigint << 52 WHERE job_id = new.job_id;
+            """,
+        ),
+        r"never ended: \[",
+    ),
+    "a gap is not logged": (
+        SABOTAGE.format(
+            table="logs",
+            when="new.event = 'schedule.skipped'",
+            what="DELETE FROM logs WHERE seq = new.seq;",
+        ),
+        "told 0 times",
+    ),
+}
+
+
 @pytest.mark.parametrize("what", SABOTAGES)
 def test_what_is_broken_is_found_out(what: str) -> None:
     """A database that does what it may not makes a seed fail, and the fault says what it did."""
@@ -81,9 +156,19 @@ def test_what_is_broken_is_found_out(what: str) -> None:
     assert any(re.search(fault, text) for faults in found for text in faults)
 
 
-def test_what_is_not_broken_has_no_fault() -> None:
+@pytest.mark.parametrize("what", SABOTAGES_OF_POSTGRES)
+def test_what_is_broken_in_postgres_is_found_out(what: str) -> None:
+    """The same is found out over PostgreSQL."""
+    sabotage, fault = SABOTAGES_OF_POSTGRES[what]
+    found = (lived(seed, STEPS_OF_POSTGRES, sabotage, Kind.POSTGRES)[1] for seed in SEEDS)
+    assert any(re.search(fault, text) for faults in found for text in faults)
+
+
+@pytest.mark.parametrize("kind", [Kind.SQLITE, Kind.POSTGRES], ids=lambda kind: kind.value)
+def test_what_is_not_broken_has_no_fault(kind: Kind) -> None:
     """So it is the sabotage that the other tests see."""
-    assert [lived(seed, STEPS)[1] for seed in SEEDS] == [[] for _ in SEEDS]
+    steps = STEPS if kind is Kind.SQLITE else STEPS_OF_POSTGRES
+    assert [lived(seed, steps, kind=kind)[1] for seed in SEEDS] == [[] for _ in SEEDS]
 
 
 def test_the_moves_that_are_allowed_are_the_table() -> None:

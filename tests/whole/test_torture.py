@@ -31,6 +31,10 @@ FAULTS = {
     "nodes_fence": "late after step",
     "nodes_chaos": "lost: /",
     "nodes_limits": "slots had",
+    "nodes_wake": "jobs that another node had to send came",
+    "nodes_stuck": "never came",
+    "nodes_probes": "after the one before",
+    "api_pgbouncer": "DuplicatePreparedStatement",
 }
 
 

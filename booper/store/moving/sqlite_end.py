@@ -21,6 +21,7 @@ from booper.store.moving.ends import (
     ends_of,
 )
 from booper.store.moving.tables import Key, Row, Table, Values
+from booper.store.sqlite.bucket_rows import FILL_DAYS
 from booper.store.sqlite.count_rows import count_new
 from booper.store.sqlite.lock import FileLock, ProcessLock
 from booper.store.sqlite.schema import migrate, migrations, read_version
@@ -182,6 +183,7 @@ class SQLiteEnd:
             "owners": max(own.owners, numbers.owners),
         }
         with self._transaction():
+            self._connection.execute(FILL_DAYS)
             for name, number in drawn.items():
                 self._connection.execute(FORGET_DRAWN, (name,))
                 self._connection.execute(DRAW, (name, number))

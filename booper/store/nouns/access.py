@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from booper.store.transaction import Transaction
+from booper.store.values import UserKey
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -19,10 +20,17 @@ class Reader(Protocol):
 class Writer(Protocol):
     """What writes. A change may be made again from its start, so it does nothing but write."""
 
-    async def run(self, work: Callable[[Transaction], T], *, is_durable: bool = True) -> T:
+    async def run(
+        self,
+        work: Callable[[Transaction], T],
+        *,
+        is_durable: bool = True,
+        keys: Sequence[UserKey] = (),
+    ) -> T:
         """Make a change; return when it is durable. Raises: StoreUnavailable, or what it raised.
 
         Where it need not be durable, a power loss can take it until the next one that must be.
+        `keys` are the idempotency keys that it looks for.
         """
 
     async def run_together(
@@ -31,6 +39,7 @@ class Writer(Protocol):
         item: A,
         *,
         is_statement: bool = False,
+        keys: Sequence[UserKey] = (),
     ) -> T:
         """Make a change by one call with the others that wait for this `work`.
 

@@ -68,7 +68,8 @@ class RuledJobs(ABC):
         prepared = creating.prepare(creation, now, self._random, self._draft)
         is_plain = creating.is_plain(prepared)
         work = self._create_plain if is_plain else self._create_all
-        result = await self._written.run_together(work, prepared, is_statement=is_plain)
+        keys = creating.keys_of([prepared])
+        result = await self._written.run_together(work, prepared, is_statement=is_plain, keys=keys)
         if isinstance(result, BooperError):
             raise result
         return result
@@ -82,7 +83,7 @@ class RuledJobs(ABC):
         def change(transaction: Transaction) -> Sequence[Created | BooperError]:
             return self._create_batch(transaction, prepared, atomic=atomic)
 
-        return await self._written.run(change)
+        return await self._written.run(change, keys=creating.keys_of(prepared))
 
     async def holder(self, user_id: UUID, key: str, now: datetime) -> Job | None:
         """Return the job that holds an idempotency key (of a schedule, its latest run)."""

@@ -17,6 +17,7 @@ from psycopg.errors import (
 from booper.store.postgres.connections import OF_THE_STORE
 from booper.store.postgres.transaction import PostgresTransaction
 from booper.store.transaction import LostRace, Taken
+from booper.store.values import UserKey
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -35,13 +36,17 @@ MET_OTHERS: Final = (
 
 
 class Change(msgspec.Struct, frozen=True, eq=False):
-    """One change that waits: what makes it, what it is made for, and who is told."""
+    """One change that waits: what makes it, what it is made for, and who is told.
+
+    `keys` are the idempotency keys that it looks for.
+    """
 
     work: Work[Any, Any]
     item: Any
     future: asyncio.Future[Any]
     is_durable: bool
     is_last: bool = False
+    keys: Sequence[UserKey] = ()
 
 
 Outcome = tuple[Change, Any, BaseException | None]

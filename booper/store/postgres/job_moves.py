@@ -14,13 +14,14 @@ from msgspec.structs import astuple
 
 from booper.model.job import FINISHED, WAITING, Job, Kind, State
 from booper.store.postgres.job_columns import NAMES
-from booper.store.postgres.values import text_in
+from booper.store.postgres.values import array_of, text_array_of, text_in
 from booper.store.stored import stored
 
 if TYPE_CHECKING:
     from booper.store.postgres.transaction import PostgresTransaction
 
-Arrays = Mapping[str, list[object]]
+Arrays = Mapping[str, str]
+"""Values by columns, each an array as PostgreSQL writes it."""
 
 Place = tuple[str, int]
 """The class of a job and when it ended: where its log is."""
@@ -108,7 +109,7 @@ INSERT INTO live_jobs ({_SAME}, {", ".join(ENDING)}, {_BESIDE})
 {_moved(_SAME, _BESIDE)}
 """
 
-LEAVE_DUE: Final = "DELETE FROM due WHERE job_id = ANY(%s)"
+LEAVE_DUE: Final = "DELETE FROM due WHERE job_id = ANY(%s::bigint[])"
 ENTER_DUE: Final = """
 INSERT INTO due (job_id, at, origin, path)
 SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[])
@@ -135,7 +136,7 @@ _LOG: Final = (
     "class, ended_at"
 )
 MOVE_LOG: Final = f"""
-WITH gone AS (DELETE FROM {{table}} WHERE job_id = ANY(%(ids)s) RETURNING *)
+WITH gone AS (DELETE FROM {{table}} WHERE job_id = ANY(%(ids)s::bigint[]) RETURNING *)
 INSERT INTO logs ({_LOG})
 SELECT seq, id, user_id, job_id, kind, event, inserted_at, payload, request, requested_at,
     place.class, place.ended_at
@@ -169,7 +170,7 @@ def follow(
     execute = transaction.execute
     waiting = [(one, other, one.state in WAITING, other.state in WAITING) for one, other in pairs]
     if left := [other.id for _, other, did, does in waiting if did and not does]:
-        execute(LEAVE_DUE, [left])
+        execute(LEAVE_DUE, [array_of(left)])
     if entered := [other for _, other, did, does in waiting if does and not did]:
         execute(ENTER_DUE, _dues(entered))
     if shifted := [b for a, b, did, does in waiting if did and does and _due_of(a) != _due_of(b)]:
@@ -213,18 +214,21 @@ def _group(before: Job, after: Job) -> tuple[str, tuple[str, ...]] | None:
 
 
 def _arrays(pairs: Sequence[tuple[Job, Job]], columns: Sequence[str]) -> Arrays:
-    arrays: dict[str, list[object]] = {
-        "id": [before.id for before, _ in pairs],
-        "was_state": [before.state.value for before, _ in pairs],
-        "was_owner": [before.owner for before, _ in pairs],
-        "was_epoch": [before.epoch for before, _ in pairs],
+    arrays = {
+        "id": array_of(before.id for before, _ in pairs),
+        "was_state": array_of(before.state.value for before, _ in pairs),
+        "was_owner": array_of(before.owner for before, _ in pairs),
+        "was_epoch": array_of(before.epoch for before, _ in pairs),
     }
     for name in columns:
-        arrays[name] = [_value(getattr(after, name)) for _, after in pairs]
+        values = [_value(getattr(after, name)) for _, after in pairs]
+        arrays[name] = text_array_of(values) if TYPES[name] == "text" else array_of(values)
     return arrays
 
 
-def _value(value: Any) -> object:
+def _value(value: Any) -> Any:
+    if value is None or type(value) is int:
+        return value
     if isinstance(value, datetime):
         return stored(value)
     if isinstance(value, State):
@@ -234,15 +238,15 @@ def _value(value: Any) -> object:
 
 def _placed(job_ids: Sequence[int], places: Mapping[int, Place]) -> Arrays:
     classes, ends = zip(*(places[number] for number in job_ids), strict=True)
-    return {"ids": list(job_ids), "classes": list(classes), "ends": list(ends)}
+    return {"ids": array_of(job_ids), "classes": array_of(classes), "ends": array_of(ends)}
 
 
-def _dues(jobs: Sequence[Job]) -> tuple[list[object], ...]:
+def _dues(jobs: Sequence[Job]) -> tuple[str, ...]:
     return (
-        [job.id for job in jobs],
-        [stored(job.scheduled_at) for job in jobs],
-        [job.origin for job in jobs],
-        [job.path for job in jobs],
+        array_of(job.id for job in jobs),
+        array_of(stored(job.scheduled_at) for job in jobs),
+        text_array_of(job.origin for job in jobs),
+        array_of(job.path for job in jobs),
     )
 
 

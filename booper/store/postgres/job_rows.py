@@ -28,7 +28,7 @@ from booper.store.postgres.job_columns import (
 )
 from booper.store.postgres.job_moves import END, LIVE, Place
 from booper.store.postgres.numbers import JOBS, drawing
-from booper.store.postgres.values import IN_WAITING, text_in
+from booper.store.postgres.values import IN_WAITING, array_of, text_array_of, text_in
 from booper.store.stored import stored, stored_or_none, stored_span
 from booper.store.transaction import Draft, EndedJob, LostRace, Taken
 from booper.store.values import JobRef
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from booper.store.postgres.transaction import PostgresTransaction
 
 _ARRAYS: Final = ", ".join(f"%s::{kind}[]" for kind in NEW_COLUMNS.values())
+_WRITES: Final = [text_array_of if kind == "text" else array_of for kind in NEW_COLUMNS.values()]
 _GIVEN: Final = ", ".join(name for name in NEW_COLUMNS if name != "tags")
 
 _INSERT: Final = f"""
@@ -62,7 +63,7 @@ INSERT_MORE: Final = _INSERT.format(condition="")
 
 FIND_LIVE: Final = f"SELECT {COLUMNS} FROM live_jobs WHERE {{column}} = %s"
 FIND_ENDED: Final = f"SELECT {COLUMNS} FROM ended_jobs WHERE {{column}} = %s"
-FIND_ALL: Final = f"SELECT {COLUMNS} FROM live_jobs WHERE id = ANY(%s) ORDER BY id"
+FIND_ALL: Final = f"SELECT {COLUMNS} FROM live_jobs WHERE id = ANY(%s::bigint[]) ORDER BY id"
 
 LEFT: Final = f"""
 SELECT {COLUMNS} FROM live_jobs
@@ -148,7 +149,8 @@ class JobRows:
         if not drafts:
             return []
         rows = cast(Sequence[NewRow], drafts)  # which only `draft` makes
-        arrays = list(map(list, zip(*(row.values for row in rows), strict=True)))
+        columns = zip(*(row.values for row in rows), strict=True)
+        arrays = [write(column) for write, column in zip(_WRITES, columns, strict=True)]
         query = INSERT_MORE if self._transaction.locks.draws(JOBS) else INSERT
         try:
             numbers: dict[UUID, int] = dict(self._execute(query, arrays).fetchall())
@@ -166,7 +168,7 @@ class JobRows:
         Of a transaction that writes they are locked, and what another one has locked is left out,
         also a run whose schedule that is: whoever claims many jobs waits for nobody.
         """
-        ids = [list(job_ids)]
+        ids = [array_of(job_ids)]
         if not self._transaction.is_writing:
             return {row[0]: job_of(row) for row in self._execute(FIND_ALL, ids)}
         found = [job_of(row) for row in self._execute(f"{FIND_ALL} FOR UPDATE SKIP LOCKED", ids)]
@@ -237,15 +239,13 @@ class JobRows:
     def holding_key(self, user_id: UUID, key: str, now: datetime) -> Job | None:
         """Return the newest job outside of schedules that holds a key, None if none does.
 
-        Nobody else can take the key before the end of a transaction that writes.
+        Nobody else can take the key before the end of a transaction that writes. The job is not
+        locked: most only want to know of it, and would wait for what settles it.
         """
         if self._transaction.is_writing:
             self._transaction.locks.keys([(user_id, key)])
         values = {"user_id": user_id, "key": text_in(key), "now": stored(now)}
-        found = self._one(self._execute(HOLDING_KEY, values).fetchone())
-        if found is None or not self._transaction.is_writing:
-            return found
-        return self.find(found.id)  # locked, as it is now
+        return self._one(self._execute(HOLDING_KEY, values).fetchone())
 
     def count_waiting(self, user_id: UUID) -> int:
         """Return how many of a user's own jobs wait for their time, as the counters have it."""

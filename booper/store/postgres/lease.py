@@ -20,13 +20,24 @@ from datetime import timedelta
 from typing import Final, TypeVar
 
 import psycopg
+from psycopg.errors import IdleInTransactionSessionTimeout
 
 from booper.clock import Clock, SystemClock, monotonic
+from booper.database_clock import DatabaseClock, counted
 from booper.errors import StoreUnavailable
 from booper.fence import Fence
 from booper.store.postgres.clock_offset import ClockOffset
-from booper.store.postgres.connections import Connector, Kept, told_as_ours
-from booper.store.postgres.node_rows import BEGIN, FORGET, GIVE_KEY, READ_CLOCK, RENEW, SECONDS
+from booper.store.postgres.connections import Connector, Kept, told_as_ours, unavailable
+from booper.store.postgres.node_rows import (
+    BEGIN,
+    BEGINNING,
+    FORGET,
+    GIVE_KEY,
+    OF_ANOTHER_TIME,
+    READ_CLOCK,
+    RENEW,
+    SECONDS,
+)
 from booper.store.stored import loaded, stored_span
 
 log = logging.getLogger("booper.store")
@@ -52,7 +63,9 @@ async def nothing() -> None:
 class Lease:
     """The lease of one process, from its start to its end. Its number changes if it is lost.
 
-    It moves `fence` to where this process may send. `clock` is the machine's, unless given.
+    It moves `fence` to where this process may send. `time` is the clock by which it serves:
+    a `DatabaseClock` is kept right, and a node with another one is the only node. `clock` is the
+    machine's, unless given.
     """
 
     def __init__(
@@ -61,6 +74,7 @@ class Lease:
         fence: Fence,
         name: str | None = None,
         clock: Clock | None = None,
+        time: Clock | None = None,
     ) -> None:
         self._kept = Kept(connector)
         self._fence = fence
@@ -68,8 +82,11 @@ class Lease:
         self._thread = ThreadPoolExecutor(1, "store lease")
         self._clock = clock or SystemClock()
         self._offset = ClockOffset()
+        self._time = time or DatabaseClock()
+        self._count_offset = ClockOffset()
         self._is_warned = False
         self._key_digest: bytes | None = None
+        self._is_given_up = False
         self.number = NOBODY
         self.settled: Callable[[], Awaitable[object]] = nothing
         """Returns once each claim that was begun before is known to the loop."""
@@ -110,12 +127,25 @@ class Lease:
         """Give the lease back. What is still claimed is due again for others at once."""
         with suppress(StoreUnavailable):
             await self._on_thread(self._end)
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection of a lease that has ended, or not begun."""
+        self._kept.drop()
         self._thread.shutdown()
+
+    def give_up(self) -> None:
+        """Send nothing more under this number; the next renewal takes another one.
+
+        Others then make due again what was claimed, also what this process does not know of.
+        """
+        self._is_given_up = True  # also if a renewal opens the fence once more
+        self._fence.move(0.0)
 
     async def _replace(self) -> None:
         """Take another number, under which nothing is sent before the old claims are cut off."""
         self._fence.move(0.0)
-        self.number = NOBODY
+        self.number, self._is_given_up = NOBODY, False
         number, until = await self._on_thread(self._insert)
         await self.settled()
         count = self._fence.cut()
@@ -138,6 +168,9 @@ class Lease:
             except psycopg.OperationalError:
                 self._kept.drop_broken()
                 raise
+            except IdleInTransactionSessionTimeout as error:  # this process was stopped
+                self._kept.drop_broken()
+                raise unavailable(error) from error
 
     def _insert(self) -> tuple[int, float]:
         """Return a new number, and until when it may send."""
@@ -147,15 +180,21 @@ class Lease:
             "name": self._name,
             "key_digest": self._key_digest,
             "clock_offset": stored_span(self.clock_offset),
+            "has_own_time": not isinstance(self._time, DatabaseClock),
         }
-        row = self._kept.get().execute(BEGIN, values).fetchone()
+        connection = self._kept.get()
+        with connection.transaction():
+            connection.execute(BEGINNING)
+            if (other := connection.execute(OF_ANOTHER_TIME, values).fetchone()) is not None:
+                raise _another_time(*other)
+            row = connection.execute(BEGIN, values).fetchone()
         assert row is not None
         return row[0], began + SECONDS - MARGIN_SECONDS
 
     def _renew(self) -> bool:
         """Return whether the lease goes on. It must not have ended on the way."""
         began = monotonic()
-        if not self._fence.is_open():
+        if self._is_given_up or not self._fence.is_open():
             return False
         values = {"number": self.number, "clock_offset": stored_span(self.clock_offset)}
         is_ours = self._kept.get().execute(RENEW, values).rowcount
@@ -165,12 +204,16 @@ class Lease:
         return True
 
     def _measure(self) -> None:
-        """Measure how far the clock of this machine is from the database's."""
-        began_at, began = self._clock.now(), monotonic()
+        """Measure how far the clock of this machine, and its count, are from the database's."""
+        began_at, counted_at, began = self._clock.now(), counted(), monotonic()
         row = self._kept.get().execute(READ_CLOCK).fetchone()
         took = timedelta(seconds=monotonic() - began)
         assert row is not None
-        self._offset.note(began_at, took, loaded(row[0]))
+        database_at = loaded(row[0])
+        self._offset.note(began_at, took, database_at)
+        self._count_offset.note(counted_at, took, database_at)
+        if isinstance(self._time, DatabaseClock):
+            self._time.ahead = self._count_offset.value
         offset = self.clock_offset
         assert offset is not None
         self._warn(offset)
@@ -196,13 +239,23 @@ class Lease:
     def _end(self) -> None:
         self._fence.move(0.0)
         self._kept.get().execute(FORGET, {"numbers": [self.number]})
-        self._kept.drop()
+
+
+def _another_time(number: int, name: str) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"node {number} on {name} serves it, and one of the two has a clock of its own, as tests "
+        "and simulations have; such a node must be the only one: stop the other"
+    )
 
 
 @asynccontextmanager
 async def leasing(lease: Lease) -> AsyncIterator[Lease]:
     """Keep a lease until the end of the block. Raises: StoreUnavailable."""
-    await lease.begin()
+    try:
+        await lease.begin()
+    except StoreUnavailable:
+        lease.close()
+        raise
     task = asyncio.create_task(lease.renew_forever(), name="store lease")
     try:
         yield lease

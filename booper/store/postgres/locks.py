@@ -1,7 +1,9 @@
 """The locks of one transaction, in one order everywhere: keys, schedules by their ids, then jobs.
 
 Two transactions that both wait for what the other has locked are a deadlock: the server notices it
-after a second, and one of them begins again.
+after a second, and one of them begins again. Changes that are committed together are one
+transaction, so the keys that they name are locked before the first of them is made, and a job or a
+schedule that holds a key only for one that replaces it.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -10,6 +12,7 @@ from uuid import UUID
 
 from booper.store.postgres.numbers import Numbers
 from booper.store.postgres.values import text_in
+from booper.store.values import UserKey
 
 if TYPE_CHECKING:
     from booper.store.postgres.transaction import PostgresTransaction
@@ -56,7 +59,7 @@ class Locks:
         self._keys: set[str] = set()
         self._schedules: set[UUID] = set()
 
-    def keys(self, keys: Iterable[tuple[UUID, str]]) -> None:
+    def keys(self, keys: Iterable[UserKey]) -> None:
         """Keep users' idempotency keys from being taken by anybody else."""
         names = {f"key {user_id} {text_in(key)}" for user_id, key in keys} - self._keys
         if names:

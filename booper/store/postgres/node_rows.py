@@ -5,9 +5,20 @@ from typing import Final
 SECONDS: Final = 4.0
 """How long a lease lasts from its renewal on, by the database's clock."""
 
+# Nodes begin one after the other, so that each sees whether others go by its time. One that is
+# stopped meanwhile must not keep the others from it for long.
+BEGINNING: Final = """
+SET LOCAL idle_in_transaction_session_timeout = 4000;
+SELECT pg_advisory_xact_lock(hashtextextended('booper nodes', 0))
+"""
+OF_ANOTHER_TIME: Final = """
+SELECT number, name FROM nodes
+WHERE expires_at > clock_timestamp() AND (has_own_time OR %(has_own_time)s)
+ORDER BY number LIMIT 1
+"""
 BEGIN: Final = f"""
-INSERT INTO nodes (name, key_digest, clock_offset, started_at, expires_at)
-VALUES (%(name)s, %(key_digest)s, %(clock_offset)s,
+INSERT INTO nodes (name, key_digest, clock_offset, has_own_time, started_at, expires_at)
+VALUES (%(name)s, %(key_digest)s, %(clock_offset)s, %(has_own_time)s,
     (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
     clock_timestamp() + interval '{SECONDS} seconds')
 RETURNING number

@@ -29,6 +29,7 @@ class Numbers(NamedTuple):
 LOG: Final = Numbers("log_numbers", 1)
 JOBS: Final = Numbers("job_numbers", 2)
 AUDIT: Final = Numbers("audit_id_seq", 3)
+MESSAGES: Final = Numbers("message_numbers", 4)
 
 _LAST: Final = "last_value - (NOT is_called)::int"
 

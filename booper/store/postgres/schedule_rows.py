@@ -175,22 +175,28 @@ class ScheduleRows:
         self._transaction.execute(DELETE, {"id": schedule.id})
 
     def holding_key(self, user_id: UUID, key: str) -> Schedule | None:
-        """Return the schedule that holds a key: it has not ended, or has an unfinished run."""
+        """Return the schedule that holds a key: it has not ended, or has an unfinished run.
+
+        It is not locked: most only want to know of it, and would wait for what settles its run.
+        """
         values = {"user_id": user_id, "key": text_in(key)}
         if self._transaction.is_writing:
             self._transaction.locks.keys([(user_id, key)])
         for query in (HOLDING_KEY, ENDING_HOLDING_KEY):
-            row = self._one(query + self._lock, values)
+            row = self._one(query, values)
             if row is not None:
                 return schedule_of(row)
         return None
 
     def waiting_run(self, schedule: Schedule) -> Job | None:
-        """Return the run that waits for the schedule's next time."""
+        """Return the run that waits for the schedule's next time.
+
+        Whoever changes it has locked the schedule before.
+        """
         if schedule.next_at is None:
             return None
         values = {"id": schedule.id, "next_at": stored(schedule.next_at)}
-        return self._run(WAITING_RUN + self._lock, values)
+        return self._run(WAITING_RUN, values)
 
     def newest_run(self, schedule: Schedule) -> Job | None:
         """Return the run that was written last."""
@@ -238,14 +244,11 @@ class ScheduleRows:
         if self._transaction.execute(WRITE_GAP, values).rowcount != 1:
             raise LostRace("a schedule's gap has changed since it was read")
 
-    @property
-    def _lock(self) -> str:
-        return " FOR UPDATE" if self._transaction.is_writing else ""
-
     def _find(self, schedule_id: UUID | None) -> Row | None:
         if schedule_id is None:
             return None
-        row = self._one(FIND + self._lock, {"id": schedule_id})
+        lock = " FOR UPDATE" if self._transaction.is_writing else ""
+        row = self._one(FIND + lock, {"id": schedule_id})
         if self._transaction.is_writing:
             self._transaction.locks.has_schedule(schedule_id)
         return row

@@ -5,8 +5,10 @@ executes in the whole database, and no counter can drift by a node that dies.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 import msgspec
 
@@ -14,11 +16,14 @@ from booper.model.breaker import Breaker
 from booper.model.origin import names_of
 from booper.store.limits import LimitOf
 from booper.store.postgres.values import text_out
-from booper.store.sharing import Changed, Mark, Shared
-from booper.store.stored import loaded
-from booper.store.values import ALL_TARGETS, Pause
+from booper.store.sharing import Changed, Granted, Listener, Mark, Rate, Shared
+from booper.store.stored import loaded, loaded_or_none, stored
+from booper.store.values import ALL_TARGETS, Due, Pause
 
 if TYPE_CHECKING:
+    from booper.store.postgres.messages import PostgresMessages
+    from booper.store.postgres.notifier import Notifier
+    from booper.store.postgres.rate_limits import RateLimits
     from booper.store.postgres.transaction import PostgresTransaction
     from booper.store.postgres.writer import Writer
 
@@ -30,6 +35,12 @@ SELECT 'executing', origin, count(*) FROM live_jobs WHERE state = 'executing' GR
 UNION ALL SELECT 'breaker', origin, 0 FROM breakers
 UNION ALL SELECT 'pause', target, 0 FROM pauses
 """
+
+# A row that `exchange` is changing is left alone, so that neither waits for the other.
+PROBED: Final = """
+SELECT state, claimed_at FROM breakers WHERE origin = %s FOR UPDATE SKIP LOCKED
+"""
+CLAIM_PROBE: Final = "UPDATE breakers SET claimed_at = %s WHERE origin = %s"
 
 PUT: Final = """
 INSERT INTO breakers (origin, state) VALUES (%s, %s)
@@ -43,9 +54,13 @@ PAUSES: Final = "SELECT target, paused_at FROM pauses ORDER BY target"
 class SharedSlots:
     """What may begin in one claim (`booper.store.sharing.Slots`)."""
 
-    def __init__(self, transaction: "PostgresTransaction", limit_of: LimitOf) -> None:
+    def __init__(
+        self, transaction: "PostgresTransaction", limit_of: LimitOf, now: datetime
+    ) -> None:
         transaction.execute(LOCK)
+        self._transaction = transaction
         self._limit_of = limit_of
+        self._now = now
         self._busy = Counter[str]()
         self._probed: set[str] = set()
         self._paused: set[str] = set()
@@ -59,16 +74,33 @@ class SharedSlots:
                     self._paused.add(text_out(key) or "")
         self._free = limit_of("all", "") - self._busy.total()
 
-    def take(self, origin: str) -> bool:
-        """Take a slot for an attempt to an origin; return whether there was one.
+    def take(self, due: Due) -> bool:
+        """Take a slot for an attempt of a due job; return whether there was one.
 
-        An origin that fails has one, which is for probes; one that is paused has none.
+        An origin that fails has one, which is for probes when it is time; one that is paused has
+        none.
         """
-        limit = 1 if origin in self._probed else self._limit_of("origin", origin)
+        origin = due.origin
+        limit = self._limit_of("origin", origin)
+        if origin in self._probed:
+            limit = min(limit, 1)
         if self._free <= 0 or self._busy[origin] >= limit or self._is_paused(origin):
+            return False
+        if origin in self._probed and not self._claim_probe(due):
             return False
         self._free -= 1
         self._busy[origin] += 1
+        return True
+
+    def _claim_probe(self, due: Due) -> bool:
+        """Claim the probe of an origin for all nodes; return whether it is time for one."""
+        row = self._transaction.execute(PROBED, [due.origin]).fetchone()
+        if row is None:  # it is changing, or its breaker was closed since
+            return False
+        breaker, claimed_at = msgspec.json.decode(row[0], type=Breaker), loaded_or_none(row[1])
+        if not breaker.may_probe(due.path, claimed_at, self._now):
+            return False
+        self._transaction.execute(CLAIM_PROBE, (stored(self._now), due.origin))
         return True
 
     def _is_paused(self, origin: str) -> bool:
@@ -81,10 +113,23 @@ class PostgresSharing:
     """What nodes tell each other (`booper.store.sharing.Sharing`)."""
 
     def __init__(
-        self, writer: "Writer", changed: Callable[[Mark | None], Awaitable[Changed]]
+        self,
+        writer: "Writer",
+        changed: Callable[[Mark | None], Awaitable[Changed]],
+        messages: "PostgresMessages",
+        rate_limits: "RateLimits",
+        notifier: "Notifier | None" = None,
     ) -> None:
+        self.messages = messages
+        self._notifier = notifier
         self._writer = writer
         self._changed = changed
+        self._rate_limits = rate_limits
+
+    def listen(self, listener: Listener) -> None:
+        """Call the one `listener` at once with what other nodes tell, where that is possible."""
+        if self._notifier is not None:
+            self._notifier.listen(listener)
 
     async def changed(self, mark: Mark | None) -> Changed:
         """Return what any node has committed since a mark; of None the mark of now alone."""
@@ -108,6 +153,12 @@ class PostgresSharing:
             return Shared(breakers, pauses)
 
         return await self._writer.run(change, is_durable=False)
+
+    async def count_requests(
+        self, wanted: Mapping[UUID, int], rate: Rate
+    ) -> Mapping[UUID, Granted]:
+        """Count so many requests of each of these keys; return what all nodes leave of the rate."""
+        return await self._rate_limits.count(wanted, rate)
 
 
 def _text(breaker: Breaker) -> str:

@@ -6,11 +6,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from functools import partial
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 import psycopg
 
-from booper.clock import monotonic
+from booper.clock import Clock, monotonic
+from booper.database_clock import DatabaseClock
 from booper.errors import StoreUnavailable
 from booper.fence import Fence
 from booper.store.announcing import Announcements
@@ -24,11 +25,14 @@ from booper.store.postgres.jobs import PostgresJobs
 from booper.store.postgres.keys import PostgresKeys
 from booper.store.postgres.lease import Lease, leasing
 from booper.store.postgres.logs import PostgresLogs
+from booper.store.postgres.messages import PostgresMessages
 from booper.store.postgres.nodes import PostgresNodes
+from booper.store.postgres.notifier import Notifier, ToldAnnouncements, notifying
 from booper.store.postgres.pauses import PostgresPauses
 from booper.store.postgres.periods import Periods
 from booper.store.postgres.pruning import PostgresPruning
 from booper.store.postgres.queue import PostgresQueue
+from booper.store.postgres.rate_limits import RateLimits, counting
 from booper.store.postgres.schedules import PostgresSchedules
 from booper.store.postgres.schema import UnusableDatabase, open_migrated, shown
 from booper.store.postgres.sessions import PostgresSessions
@@ -48,21 +52,32 @@ FRESH_SECONDS: Final = 1.0
 READERS: Final = 3
 """How many reads of a node run at a time; others wait for their turn."""
 
+POOLED_READERS: Final = 2
+"""The same behind a pooler: of five connections two are left for leases and changes.
+
+The loop's reads have one of the others, and so have periods that are made or dropped.
+"""
+
+
+class Connected(NamedTuple):
+    """What has connections of its own."""
+
+    lease: Lease
+    notifier: Notifier | None
+    writer: Writer
+    reader: Readers
+    loop_reader: Readers
+    periods: Periods
+    rate_limits: RateLimits
+
 
 class PostgresStore:
     """The whole database (`booper.store.base.Store`)."""
 
     def __init__(
-        self,
-        writer: Writer,
-        announcements: Announcements,
-        reader: Readers,
-        loop_reader: Readers,
-        periods: Periods,
-        lease: Lease,
-        random: Random,
-        limits: Limits,
+        self, connected: Connected, announcements: Announcements, random: Random, limits: Limits
     ) -> None:
+        lease, notifier, writer, reader, loop_reader, periods, rate_limits = connected
         self.jobs = PostgresJobs(writer, reader, random, limits.max_waiting)
         self.schedules = PostgresSchedules(writer, reader, random, limits.max_waiting)
         self.queue = PostgresQueue(writer, loop_reader, random)
@@ -76,7 +91,9 @@ class PostgresStore:
         self.keys = PostgresKeys(writer, reader, random, lease.give_key)
         self.nodes = PostgresNodes(reader, lambda: lease.number)
         self.sessions = PostgresSessions(writer, reader)
-        self.sharing = PostgresSharing(writer, partial(read_changed, reader))
+        messages = PostgresMessages(writer, reader, notifier)
+        changed = partial(read_changed, reader)
+        self.sharing = PostgresSharing(writer, changed, messages, rate_limits, notifier)
         self.subscribe = announcements.subscribe
         self.watch = announcements.watch
         self.limits = limits.of
@@ -98,39 +115,69 @@ async def open_store(
     random: Random,
     limits: Limits = NO_LIMITS,
     fence: Fence | None = None,
+    clock: Clock | None = None,
     *,
     prepares: bool = True,
+    listen_url: str | None = None,
 ) -> AsyncIterator[PostgresStore]:
     """Open a database by its URL, its schema made and migrated where needed, as one of its nodes.
 
-    `fence` is kept open for as long as nobody may take over what this node has claimed. Unless it
+    `fence` is kept open for as long as nobody may take over what this node has claimed. A
+    `DatabaseClock` as `clock` is kept right; a node with another one is the only one. Unless it
     `prepares`, no statement is kept by a connection: a pooler may give each transaction another.
+    By `listen_url`, which leads to no pooler, nodes hear each other; None for one that does not.
 
     Raises:
         StartError: the server cannot be reached, or the database cannot serve.
     """
     async with AsyncExitStack() as stack:
-        try:
-            connector = Connector(url, prepares=prepares)
-            await asyncio.to_thread(_prepare, connector, url)
-            lease = await stack.enter_async_context(leasing(Lease(connector, fence or Fence())))
-        except (psycopg.Error, StoreUnavailable) as error:
-            text = " ".join(str(error).split())
-            raise UnusableDatabase(f"cannot open the database {shown(url)}: {text}") from error
-        announcements = Announcements()
-        writer = Writer(connector, lambda: lease.number, limits.of, announcements.committed)
-        lease.settled = lambda: writer.run_last(lambda transaction: None)
-        reader = await stack.enter_async_context(reading(connector, READERS))
+        time, connector = clock or DatabaseClock(), Connector(url, prepares=prepares)
+        lease = await stack.enter_async_context(_leased(connector, url, fence or Fence(), time))
+        # Before the writer, so that it tells of what is committed last.
+        notifier = await stack.enter_async_context(notifying(listen_url, time))
+        announcements = Announcements() if notifier is None else ToldAnnouncements(notifier)
+        writer = _writer(connector, lease, limits, announcements)
+        reader = await stack.enter_async_context(reading(connector, _readers(prepares)))
         # Of its own, so that somebody's long list does not hold up what is due.
         loop_reader = await stack.enter_async_context(reading(connector, 1))
         await stack.enter_async_context(writing(writer))
         periods = Periods(connector)
         stack.push_async_callback(asyncio.to_thread, periods.close)
-        store = PostgresStore(
-            writer, announcements, reader, loop_reader, periods, lease, random, limits
-        )
+        rates = await stack.enter_async_context(counting(connector))
+        connected = Connected(lease, notifier, writer, reader, loop_reader, periods, rates)
+        store = PostgresStore(connected, announcements, random, limits)
         stack.push_async_callback(store.keys.close)
         yield store
+
+
+@asynccontextmanager
+async def _leased(
+    connector: Connector, url: str, fence: Fence, clock: Clock
+) -> AsyncIterator[Lease]:
+    """Prepare the database, and keep a lease until the end of the block. Raises: StartError."""
+    async with AsyncExitStack() as stack:
+        try:
+            await asyncio.to_thread(_prepare, connector, url)
+            lease = await stack.enter_async_context(leasing(Lease(connector, fence, time=clock)))
+        except (psycopg.Error, StoreUnavailable) as error:
+            text = " ".join(str(error).split())
+            raise UnusableDatabase(f"cannot open the database {shown(url)}: {text}") from error
+        yield lease
+
+
+def _writer(
+    connector: Connector, lease: Lease, limits: Limits, announcements: Announcements
+) -> Writer:
+    """Return what writes under a lease, which learns when all that was begun is written."""
+    writer = Writer(
+        connector, lambda: lease.number, limits.of, announcements.committed, lease.give_up
+    )
+    lease.settled = lambda: writer.run_last(lambda transaction: None)
+    return writer
+
+
+def _readers(prepares: bool) -> int:
+    return READERS if prepares else POOLED_READERS
 
 
 def _prepare(connector: Connector, url: str) -> None:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Final, TypeVar
-from uuid import UUID
 
 import psycopg
 
@@ -20,6 +20,7 @@ from booper.store.postgres.schedule_rows import ScheduleRows
 from booper.store.postgres.sharing import SharedSlots
 from booper.store.postgres.wait_rows import WaitRows
 from booper.store.transaction import PartUndone
+from booper.store.values import UserKey
 
 T = TypeVar("T")
 Values = Mapping[str, Any] | Sequence[Any]
@@ -98,6 +99,11 @@ class PostgresTransaction:
             self._is_owner = True
         return self._node
 
+    @property
+    def has_claimed(self) -> bool:
+        """Return whether jobs may have been claimed here."""
+        return self._is_owner
+
     def part(self, work: Callable[[], T], job_id: int | None = None) -> T:
         """Run a part of the transaction; one that raises is undone alone. Raises: PartUndone.
 
@@ -133,7 +139,7 @@ class PostgresTransaction:
             self._gone = [number for (number,) in rows]
         return self._gone
 
-    def lock_keys(self, keys: Iterable[tuple[UUID, str]]) -> None:
+    def lock_keys(self, keys: Iterable[UserKey]) -> None:
         """Keep users' idempotency keys from being taken by anybody else."""
         self.locks.keys(keys)
 
@@ -142,9 +148,9 @@ class PostgresTransaction:
         row = self.execute(ALONE, [list(self.gone())]).fetchone()
         return None if row is None else (row[0], row[1])
 
-    def slots(self) -> SharedSlots:
-        """Return what may begin now; no other claim of any node takes any until the end."""
-        return SharedSlots(self, self._limit_of)
+    def slots(self, now: datetime) -> SharedSlots:
+        """Return what may begin `now`; no other claim of any node takes any until the end."""
+        return SharedSlots(self, self._limit_of, now)
 
     def set_alone(self, job: Job) -> None:
         """Note that a job's attempt is made with nothing else on its way."""

@@ -15,6 +15,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final, TypeVar
 
+import psycopg
+
 from booper.clock import monotonic
 from booper.errors import StoreUnavailable
 from booper.store.limits import NO_LIMITS, LimitOf
@@ -29,7 +31,9 @@ from booper.store.postgres.changes import (
     made_together,
 )
 from booper.store.postgres.connections import OF_THE_STORE, Connector, Kept, unavailable
+from booper.store.postgres.fates import NUMBER, Begun, Fate, Fates, InDoubt
 from booper.store.postgres.transaction import PostgresTransaction
+from booper.store.values import UserKey
 from booper.store.vitals import Commits
 
 log = logging.getLogger("booper.store")
@@ -46,9 +50,10 @@ MAX_TRIES: Final = 5
 """How often a group is made that meets changes of other nodes."""
 
 # A process that is stopped in the middle must not keep others from what it has locked for long.
-BEGIN: Final = """
+BEGIN: Final = f"""
 BEGIN; SET LOCAL lock_timeout = 2000; SET LOCAL statement_timeout = 30000;
-SET LOCAL idle_in_transaction_session_timeout = 4000
+SET LOCAL idle_in_transaction_session_timeout = 4000;
+{NUMBER}
 """
 UNSYNCED: Final = "SET LOCAL synchronous_commit = off"
 
@@ -58,6 +63,7 @@ class Writer:
 
     `committed` is given the results of the changes that were committed together. `owner` returns
     the number under which this node claims now, `limit_of` how many attempts may be on their way.
+    `in_doubt` is called, on another thread, where it is not known whether claims were committed.
     """
 
     def __init__(
@@ -66,7 +72,10 @@ class Writer:
         owner: Callable[[], int],
         limit_of: LimitOf = NO_LIMITS.of,
         committed: Callable[[Sequence[object]], None] = lambda results: None,
+        in_doubt: Callable[[], None] = lambda: None,
     ) -> None:
+        self._fates = Fates(connector)
+        self._in_doubt = in_doubt
         self._kept = Kept(connector)
         self._owner = owner
         self._limit_of = limit_of
@@ -80,26 +89,38 @@ class Writer:
         self._is_committing = False
         self._is_closed = False
 
-    async def run(self, work: Callable[[PostgresTransaction], T], *, is_durable: bool = True) -> T:
+    async def run(
+        self,
+        work: Callable[[PostgresTransaction], T],
+        *,
+        is_durable: bool = True,
+        keys: Sequence[UserKey] = (),
+    ) -> T:
         """Make a change; returns when it is durable, raises what it raised or what kept it out.
 
         Cancelling the caller never tears a transaction: a change is made whole or not at all.
+        The `keys` of those that are committed together are locked before anything else.
 
         Raises:
-            StoreUnavailable: nothing was changed; where the connection broke during the commit,
-                that is not known.
+            StoreUnavailable: nothing was changed; or it says that this is not known.
         """
-        return await self._made(alone, work, is_durable=is_durable)
+        return await self._made(alone, work, is_durable=is_durable, keys=keys)
 
     async def run_together(
-        self, work: Work[A, T], item: A, *, is_statement: bool = False, is_durable: bool = True
+        self,
+        work: Work[A, T],
+        item: A,
+        *,
+        is_statement: bool = False,
+        is_durable: bool = True,
+        keys: Sequence[UserKey] = (),
     ) -> T:
         """Make a change as `run` does, by one call with the others that wait for this `work`.
 
         Raises:
             StoreUnavailable: nothing was changed.
         """
-        return await self._made(work, item, is_durable=is_durable)
+        return await self._made(work, item, is_durable=is_durable, keys=keys)
 
     async def run_last(self, work: Callable[[PostgresTransaction], T]) -> T:
         """Make a change as `run` does, behind all that are committed with it."""
@@ -119,19 +140,26 @@ class Writer:
     async def close(self) -> None:
         """Accept no more changes; those that wait are still committed."""
         self._is_closed = True
+        self._fates.close()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._thread, self._commit_waiting, loop)
         await loop.run_in_executor(self._thread, self._kept.drop)
         self._thread.shutdown()
 
     async def _made(
-        self, work: Work[A, T], item: A, *, is_durable: bool, is_last: bool = False
+        self,
+        work: Work[A, T],
+        item: A,
+        *,
+        is_durable: bool,
+        is_last: bool = False,
+        keys: Sequence[UserKey] = (),
     ) -> T:
         if self._is_closed:
             raise StoreUnavailable("booper is stopping")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._waiting.append(Change(work, item, future, is_durable, is_last))
+        self._waiting.append(Change(work, item, future, is_durable, is_last, keys))
         if not self._is_committing:
             self._is_committing = True
             loop.call_soon(self._gather, loop, GATHERING_TURNS)
@@ -193,6 +221,8 @@ class Writer:
                 if not isinstance(error, MET_OTHERS):
                     return _all_failed(group, unavailable(error))
                 met: Exception = unavailable(error)
+            except InDoubt as error:
+                return _all_failed(group, StoreUnavailable(str(error)))
             except Exception as error:
                 met = error
         return _all_failed(group, met)
@@ -203,20 +233,41 @@ class Writer:
         make: Callable[[Sequence[Change], PostgresTransaction], list[Outcome]],
     ) -> list[Outcome]:
         connection = self._kept.get()
-        connection.execute(BEGIN)
         try:
+            begun = self._fates.begin(connection, BEGIN)
             transaction = PostgresTransaction(
                 connection, self._owner(), is_writing=True, limit_of=self._limit_of
             )
             if not any(change.is_durable for kind in kinds for change in kind):
                 transaction.execute(UNSYNCED)
+            transaction.lock_keys(key for kind in kinds for change in kind for key in change.keys)
             outcomes = [outcome for kind in kinds for outcome in make(kind, transaction)]
-            connection.execute("COMMIT")
+            self._end(transaction, begun)
         except BaseException:
             if not connection.closed:
                 connection.rollback()
             raise
         return outcomes
+
+    def _end(self, transaction: PostgresTransaction, begun: Begun) -> None:
+        """Commit. Raises: InDoubt, the connection broke and nobody knows what came of that."""
+        try:
+            transaction.execute("COMMIT")
+        except psycopg.OperationalError as error:
+            if not transaction.connection.closed:
+                raise
+            match self._fates.of(begun):
+                case Fate.COMMITTED:
+                    log.warning("the database committed, but could not tell so: %s", error)
+                case Fate.ABORTED:
+                    raise
+                case Fate.UNKNOWN:
+                    if transaction.has_claimed:
+                        self._in_doubt()
+                    raise InDoubt(
+                        "the connection to the database broke during a commit, and whether that "
+                        f"was made is not known: {' '.join(str(error).split())}"
+                    ) from error
 
     def _drop_broken(self) -> None:
         self._kept.drop_broken()

@@ -19,8 +19,8 @@ from booper.model.job import WAITING, Job, NewJob
 from booper.model.schedule import Conflict, NewSchedule, Schedule
 from booper.store.rules import auditing, scheduling
 from booper.store.rules.room import Room
-from booper.store.transaction import Draft, Drafting, Transaction
-from booper.store.values import Created, Creation
+from booper.store.transaction import Draft, Drafting, LostRace, Transaction
+from booper.store.values import Created, Creation, UserKey
 
 
 class Prepared(msgspec.Struct, frozen=True, gc=False):
@@ -37,6 +37,12 @@ def prepare(asked: Creation, now: datetime, random: Random, draft: Drafting) -> 
     new = asked.new
     made = draft(new, now, random) if isinstance(new, NewJob) else _schedule(new, now, random)
     return Prepared(asked, made, now, random)
+
+
+def keys_of(asked: Sequence[Prepared]) -> list[UserKey]:
+    """Return the idempotency keys of creates, each with its user."""
+    new = [item.asked.new for item in asked]
+    return [(one.user_id, one.idempotency_key) for one in new if one.idempotency_key]
 
 
 def is_plain(item: Prepared) -> bool:
@@ -63,8 +69,6 @@ def create_all(
     """Write what many creates ask for, each with its result, in order."""
     results: list[Created | BooperError] = []
     room = Room(transaction, max_waiting)
-    new = [item.asked.new for item in asked]
-    transaction.lock_keys((one.user_id, one.idempotency_key) for one in new if one.idempotency_key)
     for together, items in groupby(asked, is_plain):
         if together:
             results += _create_plain(transaction, list(items), room)
@@ -159,10 +163,22 @@ def _create(transaction: Transaction, item: Prepared, room: Room) -> Created | B
         case Conflict.REJECT:
             return ConflictError(f"the idempotency key {key!r} is held by {_name(holder)}")
         case Conflict.REPLACE:
-            replaced = _replace(transaction, holder, item)
+            replaced = _replace(transaction, _locked(transaction, holder), item)
             if isinstance(replaced, ConflictError):
                 return replaced
             return Created(replaced, is_duplicate=True)
+
+
+def _locked(transaction: Transaction, holder: Job | Schedule) -> Job | Schedule:
+    """Return what holds a key, locked. Raises: LostRace, if it has changed since it was read."""
+    current: Job | Schedule | None
+    if isinstance(holder, Job):
+        current = transaction.jobs.find(holder.id)
+    else:
+        current = transaction.schedules.find(holder.id)
+    if current != holder:
+        raise LostRace(f"{_name(holder)} has changed since it was read")
+    return holder
 
 
 def _insert(transaction: Transaction, item: Prepared) -> Job:

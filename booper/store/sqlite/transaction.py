@@ -1,9 +1,9 @@
 """A connection with its tables, as the rules see them, and parts of a transaction undone alone."""
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any, TypeVar
-from uuid import UUID
 
 from booper.model.job import Job
 from booper.store.sqlite.alert_rows import IncidentRows
@@ -86,11 +86,8 @@ class SQLiteTransaction(Watched):
         self.execute("RELEASE part")
         return result
 
-    def slots(self) -> None:
+    def slots(self, now: datetime) -> None:
         """Return None: the loop of the one process counts its slots by itself."""
-
-    def lock_keys(self, keys: Iterable[tuple[UUID, str]]) -> None:
-        """Do nothing: nobody else writes."""
 
     def alone(self) -> tuple[int, int] | None:
         """Return the number and the attempt of the job that was sent alone, None if none was."""

@@ -27,6 +27,7 @@ from booper.store.sqlite.changes import Change, Outcome, Work, alone, commit_tog
 from booper.store.sqlite.connection import Connection, unavailable
 from booper.store.sqlite.damage import is_damage, note_damage
 from booper.store.sqlite.transaction import SQLiteTransaction
+from booper.store.values import UserKey
 from booper.store.vitals import Commits
 
 log = logging.getLogger("booper.store")
@@ -87,7 +88,13 @@ class Writer:
         """Return what damage of the file its changes have met, None if they have met none."""
         return self._connection.damage
 
-    async def run(self, work: Callable[[SQLiteTransaction], T], *, is_durable: bool = True) -> T:
+    async def run(
+        self,
+        work: Callable[[SQLiteTransaction], T],
+        *,
+        is_durable: bool = True,
+        keys: Sequence[UserKey] = (),
+    ) -> T:
         """Make a change; returns when it is durable, raises what it raised or what kept it out.
 
         One that need not be durable reaches the disk with the next one that must be, at the
@@ -110,6 +117,7 @@ class Writer:
         *,
         is_statement: bool = False,
         is_durable: bool = True,
+        keys: Sequence[UserKey] = (),
     ) -> T:
         """Make a change as `run` does, by one call with the others that wait for this `work`.
 
@@ -120,11 +128,10 @@ class Writer:
         Raises:
             StoreUnavailable: nothing was changed.
         """
-        future = self._future()
+        future: asyncio.Future[T] = self._future()
         self._waiting.append(Change(work, item, future, is_statement, is_durable))
         self._begin_committing()
-        result: T = await future
-        return result
+        return await future
 
     async def run_when_idle(self, work: Callable[[SQLiteTransaction], T]) -> T:
         """Make a change that others do not wait for, by itself, once no other waits.
@@ -144,15 +151,14 @@ class Writer:
         return result
 
     async def _when_idle(self, work: Work[A, T], item: A) -> T:
-        future = self._future()
+        future: asyncio.Future[T] = self._future()
         self._patient_until = monotonic() + MAX_PATIENCE
         change = Change(
             work, item, future, is_statement=work is _checkpoint, is_durable=False, is_patient=True
         )
         self._idle_work.append(change)
         self._begin_committing()
-        result: T = await future
-        return result
+        return await future
 
     def _future(self) -> asyncio.Future[Any]:
         """Return a future for a change. Raises: StoreUnavailable, none may be made now."""

@@ -19,6 +19,7 @@ from booper.store.moving.tables import JOBS, TABLES, Key, Row, Table
 from booper.store.postgres import open_store as open_postgres
 from booper.store.postgres.partitions import MAX_PARTITIONS
 from booper.store.sqlite import open_store
+from booper.store.sqlite.bucket_rows import FILL_DAYS
 from tests.conftest import START
 from tests.support.postgres import postgres_url as postgres_url
 from tests.support.varied import differences, drawn, fill
@@ -207,6 +208,11 @@ def test_rows_of_a_bucket_are_moved_as_one(first: Path, tmp_path: Path, postgres
             other.execute(query.format("", "")),
         )
         assert found.fetchall() == doubled.fetchall()
+        days = other.execute("SELECT * FROM days ORDER BY user_id, begins_at").fetchall()
+        assert days
+        other.execute("DELETE FROM days")
+        other.execute(FILL_DAYS)
+        assert days == other.execute("SELECT * FROM days ORDER BY user_id, begins_at").fetchall()
 
 
 async def test_jobs_of_a_killed_booper_are_rescued_by_the_next_start(
@@ -450,8 +456,13 @@ def test_a_batch_has_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- complete ---
 
 # What each database makes of its rows or draws anew; tags are columns of jobs for a move.
-OWN_OF_SQLITE = {"counted", "job_counts", "job_tags", "owners", "pulse", "sqlite_sequence"}
-OF_NODES = {"breakers", "findings", "leaders", "limits", "nodes"}
+OWN_OF_SQLITE = {
+    *("counted", "days", "job_counts", "job_tags", "owners", "pulse", "sqlite_sequence"),
+}
+OF_NODES = {
+    *("breakers", "findings", "leaders", "limits", "messages", "nodes", "rate_limits"),
+    "server_life",
+}
 OWN_OF_POSTGRES = OF_NODES | {"booper_schema", "due", "job_counts", "planned", "pulse"}
 PARTS_OF_JOBS = {"live_jobs", "ended_jobs"}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from booper.clock import SystemClock, VirtualClock
+from booper.database_clock import DatabaseClock
 from booper.fence import Fence
 from booper.store.postgres.clock_offset import DRIFT, ClockOffset
 from booper.store.postgres.connections import Connector
@@ -117,6 +118,19 @@ async def test_a_wrong_clock_is_warned_of_once_and_once_more_when_it_is_right(
     clock.advance(HOUR)
     await lease.renew()
     assert warnings() == (2, 1)
+
+
+async def test_the_time_to_serve_by_is_the_databases(clock: VirtualClock, tmp_path: Path) -> None:
+    """Neither a wrong wall clock nor a step of it matters; the machine's own clock is right."""
+    machine, time = SystemClock(), DatabaseClock()
+    lease = Lease(Connector(url_in(tmp_path)), Fence(), "ahead", clock, time)
+    await lease.begin()
+    assert abs(time.now() - machine.now()) < timedelta(minutes=1)
+    clock.advance(HOUR)
+    assert abs(time.now() - machine.now()) < timedelta(minutes=1)
+    await lease.renew()
+    assert abs(time.now() - machine.now()) < timedelta(minutes=1)
+    await lease.end()
 
 
 def seconds_of(offset: timedelta | None) -> float:

@@ -1,14 +1,20 @@
 """A node's lease: it goes on while both clocks allow it; a new one begins with nothing begun."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from math import inf
 
 import psycopg
 import pytest
+from psycopg.errors import IdleInTransactionSessionTimeout
 
+from booper.clock import Clock, VirtualClock
+from booper.errors import StoreUnavailable
 from booper.fence import Fence
 from booper.store.postgres.connections import Connector
-from booper.store.postgres.lease import NOBODY, Lease
+from booper.store.postgres.lease import NOBODY, Lease, leasing
+from booper.store.postgres.node_rows import BEGINNING
+from tests.conftest import START
 from tests.support import postgres
 
 pytestmark = pytest.mark.anyio
@@ -16,10 +22,10 @@ postgres_url = postgres.postgres_url
 
 
 @asynccontextmanager
-async def begun(url: str) -> AsyncIterator[tuple[Lease, Fence]]:
+async def begun(url: str, time: Clock | None = None) -> AsyncIterator[tuple[Lease, Fence]]:
     """Yield a lease that has begun, with the fence that it moves."""
     fence = Fence()
-    lease = Lease(Connector(url), fence, "here")
+    lease = Lease(Connector(url), fence, "here", time=time)
     await lease.begin()
     yield lease, fence
     await lease.end()
@@ -71,3 +77,60 @@ async def test_nothing_is_sent_before_the_old_claims_are_cut_off(postgres_url: s
         fence.move(0.0)
         await lease.renew()
         assert seen == [("settled", False, NOBODY), ("cut", False, NOBODY)]
+
+
+TIMES = [(VirtualClock(START), None), (None, VirtualClock(START)), (VirtualClock(START),) * 2]
+
+
+@pytest.mark.parametrize(("first", "second"), TIMES)
+async def test_a_node_with_a_time_of_its_own_is_the_only_one(
+    first: Clock | None, second: Clock | None, postgres_url: str
+) -> None:
+    """Whichever of the two is there first; once it is gone, the other may begin."""
+    async with begun(postgres_url, first) as (lease, _):
+        other = Lease(Connector(postgres_url), Fence(), "there", time=second)
+        with pytest.raises(StoreUnavailable, match=f"node {lease.number} on here serves it"):
+            async with leasing(other):
+                pass
+        await lease.renew()
+    async with begun(postgres_url, second):
+        pass
+
+
+async def test_a_node_that_has_died_is_in_nobodys_way(postgres_url: str) -> None:
+    """Once its lease has ended."""
+    async with begun(postgres_url, VirtualClock(START)):
+        with psycopg.connect(postgres_url) as connection:
+            connection.execute("UPDATE nodes SET expires_at = clock_timestamp()")
+        async with begun(postgres_url):
+            pass
+
+
+async def test_a_lease_that_is_given_up_is_replaced(postgres_url: str) -> None:
+    """Nothing is sent until then; a renewal that was under way does not take that back."""
+    async with begun(postgres_url) as (lease, fence):
+        before = lease.number
+        lease.give_up()
+        assert not fence.is_open()
+        fence.move(inf)
+        await lease.renew()
+        after = lease.number
+        assert after > before
+        await lease.renew()
+        assert lease.number == after
+
+
+async def test_a_node_that_is_stopped_as_it_begins_is_not_in_the_way_for_long(
+    postgres_url: str,
+) -> None:
+    """The server ends its transaction; nodes begin one after the other."""
+    with closing(Connector(postgres_url).open()) as stopped:
+        stopped.execute("BEGIN")
+        stopped.execute(BEGINNING)
+        timeout = "SHOW idle_in_transaction_session_timeout"
+        assert stopped.execute(timeout).fetchall() == [("4s",)]
+        stopped.execute("SET LOCAL idle_in_transaction_session_timeout = 50")
+        async with begun(postgres_url) as (lease, _):
+            assert lease.number > 0
+        with pytest.raises(IdleInTransactionSessionTimeout):
+            stopped.execute("SELECT 1")

@@ -1,5 +1,6 @@
 """The order of locks: keys, schedules, then jobs; so no two nodes wait for each other."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,14 +11,16 @@ from uuid import UUID
 import pytest
 
 from booper.model.job import Job
+from booper.model.schedule import Conflict
 from booper.store.base import Store
 from booper.store.postgres.connections import Connection, Connector
 from booper.store.postgres.transaction import PostgresTransaction
 from booper.store.transaction import PartUndone
+from booper.store.values import Created, Creation
 from tests.conftest import START
 from tests.support import stores
 from tests.support.postgres import postgres, url_in
-from tests.support.stores import claim, completed, due, scheduled
+from tests.support.stores import claim, completed, created, due, scheduled, wanted
 
 pytestmark = pytest.mark.anyio
 
@@ -75,6 +78,13 @@ def meet(folder: Path, other: Connection, change: Change, query: str, value: Any
     if isinstance(results[0], Exception):
         raise results[0]
     return results[0]
+
+
+def wait_until_waited_for(folder: Path, other: Connection) -> None:
+    """Return once somebody waits for what a connection has locked."""
+    with closing(Connector(url_in(folder)).open()) as watching:
+        while not is_waited_for(watching, other):
+            pass
 
 
 def is_waited_for(watching: Connection, other: Connection) -> bool:
@@ -144,15 +154,65 @@ async def test_what_a_node_has_left_is_locked_after_its_schedules(
     assert run in found
 
 
+def in_order(user: UUID, connection: Connection) -> tuple[str, str]:
+    """Return two keys of a user, first the one that is locked first."""
+    query = "SELECT hashtextextended('key ' || %s::text || ' ' || %s, 0)"
+    numbers = {name: connection.execute(query, [user, name]).fetchone() for name in ("a", "b")}
+    first, second = sorted(numbers, key=lambda name: numbers[name] or ())
+    return first, second
+
+
+def lock_key(connection: Connection, user: UUID, key: str) -> None:
+    """Lock a key of a user, as whoever creates under it."""
+    PostgresTransaction(connection, 0, is_writing=True).lock_keys([(user, key)])
+
+
+def asked(user: UUID, key: str) -> Creation:
+    """Return a create under a key that returns what holds it."""
+    return Creation(wanted(user, idempotency=key), Conflict.IGNORE)
+
+
 async def test_keys_are_locked_in_one_order(alice: UUID, tmp_path: Path, other: Connection) -> None:
     """Also where they come in another one: who waits for the first has not locked the second."""
-    query = "SELECT hashtextextended('key ' || %s::text || ' ' || %s, 0)"
-    numbers = {name: other.execute(query, [alice, name]).fetchone() for name in ("a", "b")}
-    first, second = sorted(numbers, key=lambda name: numbers[name] or ())
+    first, second = in_order(alice, other)
     keys = [(alice, second), (alice, first)]
-    PostgresTransaction(other, 0, is_writing=True).lock_keys([(alice, first)])
+    lock_key(other, alice, first)
     query = f"SELECT pg_advisory_xact_lock(hashtextextended('key {alice} ' || %s, 0))"
     meet(tmp_path, other, lambda opened: opened.lock_keys(keys), query, second)
+
+
+async def test_the_keys_of_changes_that_are_committed_together_are_locked_in_one_order(
+    store: Store, alice: UUID, tmp_path: Path, other: Connection
+) -> None:
+    """Also where the first change names the one that is locked last."""
+    first, second = in_order(alice, other)
+    lock_key(other, alice, first)
+    creates = [
+        asyncio.create_task(store.jobs.create_many([asked(alice, key)], START, atomic=True))
+        for key in (second, first)
+    ]
+    await asyncio.to_thread(wait_until_waited_for, tmp_path, other)
+    lock_key(other, alice, second)
+    other.rollback()
+    made = [(await create)[0] for create in creates]
+    assert all(isinstance(each, Created) and not each.is_duplicate for each in made)
+
+
+async def test_who_learns_that_a_key_is_taken_waits_for_nothing(
+    store: Store, alice: UUID, other: Connection
+) -> None:
+    """Neither for what settles the job that holds it, nor for what plans a schedule's run."""
+    job = await created(store, alice, idempotency="job")
+    run = await scheduled(store, alice, idempotency_key="schedule")
+    for query, value in (
+        (LOCK_JOB, job.id),
+        (LOCK_SCHEDULE, run.schedule_id),
+        (LOCK_JOB, run.id),
+    ):
+        other.execute(query, [value])
+    for key, holder in (("job", job), ("schedule", run)):
+        found = await store.jobs.create(asked(alice, key), START)
+        assert (found.job, found.is_duplicate) == (holder, True)
 
 
 async def test_a_schedule_is_locked_after_its_key(
@@ -162,7 +222,7 @@ async def test_a_schedule_is_locked_after_its_key(
     run = await scheduled(store, alice, idempotency_key="k")
     schedule_id = run.schedule_id
     assert schedule_id is not None
-    PostgresTransaction(other, 0, is_writing=True).lock_keys([(alice, "k")])
+    lock_key(other, alice, "k")
     found = meet(
         tmp_path,
         other,

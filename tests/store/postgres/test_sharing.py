@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from random import Random
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from booper.model.breaker import Breaker
 from booper.model.job import Job
@@ -17,7 +19,17 @@ from booper.store.sharing import Shared
 from booper.store.values import ALL_TARGETS, Claims, Creation
 from tests.conftest import START
 from tests.support import postgres
-from tests.support.stores import completed, created, key, settle, turns, wanted
+from tests.support.stores import (
+    HOUR,
+    SECOND,
+    completed,
+    created,
+    key,
+    retryable,
+    settle,
+    turns,
+    wanted,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -25,6 +37,7 @@ postgres_url = postgres.postgres_url
 
 LIMITS = Limits(in_all=6, per_origin=4, slots={"https://single.test": 1})
 ORIGIN = "https://target.test"
+MICROSECOND = timedelta(microseconds=1)
 
 Nodes = tuple[Store, Store]
 
@@ -123,6 +136,66 @@ async def test_an_origin_that_fails_is_probed_by_one_node(nodes: Nodes, alice: U
     assert await told(other, []) == Shared([breaker], [])
     assert await told(other, [], [ORIGIN]) == Shared([], [])
     assert numbers(await turns(one, *jobs[1:])) == ([jobs[1].id, jobs[2].id], [])
+
+
+async def failed(node: Store, claims: Claims) -> None:
+    """Settle the one attempt of a claim as a failure, to be sent again in an hour."""
+    job = claims.begun[0].job
+    await settle(node, job, retryable(job, START + HOUR))
+
+
+async def test_a_probe_is_claimed_once_for_all_nodes(nodes: Nodes, alice: UUID) -> None:
+    """Not before its time, and not again while nobody knows what came of it."""
+    one, other = nodes
+    jobs = await jobs_of(one, alice, 4)
+    opened = Breaker(ORIGIN, 20, START, START + SECOND, START + SECOND, paths=(0,))
+    await told(one, [opened])
+    assert numbers(await turns(one, jobs[0], now=START)) == ([], [jobs[0].id])
+    probe = await turns(other, jobs[0], now=START + SECOND)
+    assert numbers(probe) == ([jobs[0].id], [])
+    await failed(other, probe)
+    for node in nodes:  # each has a pause that is over, as far as it knows
+        assert numbers(await turns(node, jobs[1], now=START + SECOND)) == ([], [jobs[1].id])
+    rested = replace(opened, failures=21, probe_at=START + 3 * SECOND, rest=2 * SECOND)
+    await told(other, [replace(rested, new_path_at=START + 3 * SECOND)])
+    almost = START + 3 * SECOND - MICROSECOND
+    assert numbers(await turns(one, jobs[1], now=almost)) == ([], [jobs[1].id])
+    assert numbers(await turns(one, jobs[1], now=START + 3 * SECOND)) == ([jobs[1].id], [])
+
+
+async def test_two_nodes_that_probe_at_once_send_one(nodes: Nodes, alice: UUID) -> None:
+    """Each of ten has a job of its own, and the time has come."""
+    jobs = await jobs_of(nodes[0], alice, 10)
+    await told(nodes[0], [Breaker(ORIGIN, 20, START, START, START, paths=(0,))])
+    claims = await asyncio.gather(*(turns(nodes[n % 2], job) for n, job in enumerate(jobs)))
+    assert sum(len(each.begun) for each in claims) == 1
+
+
+async def test_a_probe_whose_node_is_gone_holds_up_others_for_one_pause(
+    nodes: Nodes, alice: UUID
+) -> None:
+    """After a pause of 4 s the next one is one of 8 s, as if the probe had failed at once."""
+    one, other = nodes
+    jobs = await jobs_of(one, alice, 2)
+    await told(one, [Breaker(ORIGIN, 22, START, START, START, rest=4 * SECOND, paths=(0,))])
+    await failed(one, await turns(one, jobs[0]))  # and tells nobody
+    almost = START + 8 * SECOND - MICROSECOND
+    assert numbers(await turns(other, jobs[1], now=almost)) == ([], [jobs[1].id])
+    assert numbers(await turns(other, jobs[1], now=START + 8 * SECOND)) == ([jobs[1].id], [])
+
+
+async def test_another_path_is_probed_when_it_is_its_time(nodes: Nodes, alice: UUID) -> None:
+    """Where the failing one rests for longer; each of the two times lets one request through."""
+    one, other = nodes
+    old, new, newer = [await created(one, alice, path=path) for path in (1, 2, 3)]
+    later = START + 30 * SECOND
+    await told(one, [Breaker(ORIGIN, 25, START, later, START, rest=30 * SECOND, paths=(1,))])
+    assert numbers(await turns(other, old)) == ([], [old.id])
+    probe = await turns(other, new)
+    assert numbers(probe) == ([new.id], [])
+    await failed(other, probe)
+    assert numbers(await turns(one, newer)) == ([], [newer.id])
+    assert numbers(await turns(one, old, now=later)) == ([old.id], [])
 
 
 @pytest.mark.parametrize("target", [ORIGIN, "target.test", ALL_TARGETS])

@@ -26,6 +26,8 @@ from tests.torture.guarantees import (
     nodes_kill,
     nodes_limits,
     nodes_peace,
+    nodes_stuck,
+    nodes_wake,
     poison,
     power,
     proxied,
@@ -35,6 +37,7 @@ from tests.torture.guarantees import (
     simulated,
     start,
     stillness,
+    suites,
     travel,
     wal,
     workers,
@@ -81,6 +84,14 @@ GUARANTEES: dict[str, Measure] = {
     "nodes_fence": nodes_fence.measure,
     "nodes_chaos": nodes_chaos.measure,
     "nodes_limits": nodes_limits.measure,
+    "nodes_wake": nodes_wake.measure,
+    "nodes_stuck": nodes_stuck.measure,
+    "simulated_postgres": simulated.measure_postgres,
+    "simulated_pgbouncer": simulated.measure_pgbouncer,
+    "api_postgres": suites.measure_api,
+    "api_pgbouncer": suites.measure_api_pooled,
+    "schemathesis_postgres": suites.measure_schemathesis,
+    "schemathesis_pgbouncer": suites.measure_schemathesis_pooled,
 }
 
 TWINS: dict[str, Callable[[], Line]] = {
@@ -89,5 +100,9 @@ TWINS: dict[str, Callable[[], Line]] = {
     "nodes_fence": nodes_fence.twin,
     "nodes_chaos": nodes_chaos.twin,
     "nodes_limits": nodes_limits.twin,
+    "nodes_wake": nodes_wake.twin,
+    "nodes_stuck": nodes_stuck.twin,
+    "nodes_probes": nodes_limits.twin_of_probes,
+    "api_pgbouncer": suites.twin,
 }
 """Short forms of guarantees over a booper that does not give them, which must be seen."""

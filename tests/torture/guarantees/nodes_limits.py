@@ -1,9 +1,14 @@
 """Limits over all nodes: the slots of an origin, whoever sends, and the probes of one that fails.
 
+While it fails one request at a time goes there from all nodes together, and the next one not before
+the first pause of a breaker is over.
+
 Nodes are killed meanwhile. What was open at a kill counts until its connection was closed.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from random import Random
 from typing import Final
 
@@ -37,10 +42,15 @@ STOPPED_SECONDS: Final = 1.0
 """How long after a breaker has opened others may send as if it had not."""
 
 REST_SECONDS: Final = 1.0
-"""The pause between two probes by one node at least."""
+"""The pause between two probes at least, whichever nodes send them."""
+
+NEAR_SECONDS: Final = 0.01
 
 MAX_REST_SECONDS: Final = 60.0
 OPEN_SECONDS: Final = 30.0
+
+TWIN_SECONDS: Final = 10.0
+"""How long an origin fails for the twin: in most of its pauses both nodes send a probe."""
 
 # How many seconds ago the breaker of an origin was opened by the node that was the first to do so.
 OPENED: Final = """
@@ -49,14 +59,20 @@ SELECT max(extract(epoch FROM
 FROM breakers WHERE origin LIKE %s
 """
 
+# Where each request to an origin went, and when it was claimed.
+CLAIMED: Final = """
+SELECT request::json ->> 'url', requested_at / 1000000.0::float8
+FROM logs JOIN jobs ON jobs.id = job_id
+WHERE origin LIKE %s AND requested_at IS NOT NULL ORDER BY requested_at
+"""
+
 
 def measure(size: Size) -> Line:
     """Send 20,000 jobs by 4 nodes that are killed, in short 400 by 2, then have an origin fail."""
     faults, figures = list[str](), list[str]()
     nodes = size.pick(4, 2)
     with cluster(nodes, Sink(_seconds), settings=SETTINGS) as made:
-        for attempt in (_slots, _failing):
-            figure, wrong = attempt(made, size)
+        for figure, wrong in (_slots(made, size), _failing(made, size, size.pick(20.0, 4.0))):
             figures.append(figure)
             faults += wrong
     return line("nodes_limits", f"{nodes} nodes: {'; '.join(figures)}", faults)
@@ -67,6 +83,13 @@ def twin() -> Line:
     with cluster(2, Sink(_seconds), settings=SETTINGS, oddities="unlocked") as made:
         figure, faults = _slots(made, Size.SHORT)
     return line("nodes_limits", figure, faults)
+
+
+def twin_of_probes() -> Line:
+    """Try the probes with nodes that each probe by their own count."""
+    with cluster(2, Sink(_seconds), settings=SETTINGS, oddities="unclaimed") as made:
+        figure, faults = _failing(made, Size.SHORT, TWIN_SECONDS)
+    return line("nodes_probes", figure, faults)
 
 
 def _seconds(path: str, times: int) -> float:
@@ -108,9 +131,9 @@ def _kill_until(made: Cluster, is_over: Callable[[], bool], seconds: float) -> i
     return kills
 
 
-def _failing(made: Cluster, size: Size) -> tuple[str, list[str]]:
-    """Have an origin fail for a while, with more jobs due than are needed to see that."""
-    sink, lasting = made.sink, size.pick(20.0, 4.0)
+def _failing(made: Cluster, size: Size, lasting: float) -> tuple[str, list[str]]:
+    """Make an origin fail for so long, with more jobs due than are needed to see that."""
+    sink = made.sink
     paths = _create(made, "failing", [FAILING] * size.pick(2_000, 500))
     wait(lambda: any(each.status for each in _at(sink, FAILING)), CREATE_SECONDS)
     sink.failing.add(FAILING)
@@ -123,11 +146,8 @@ def _failing(made: Cluster, size: Size) -> tuple[str, list[str]]:
     faults = [] if is_over else [f"not answered: {path}" for path in paths - _answered(sink)]
     came = _at(sink, FAILING)
     probes = [each for each in came if opened + STOPPED_SECONDS < each.at < healed]
-    most = int(len(made.nodes) * (lasting / REST_SECONDS + 1))
-    if _most_open(probes) > 1:
-        faults.append(f"{_most_open(probes)} probes at a time")
-    if not 0 < len(probes) <= most:
-        faults.append(f"{len(probes)} probes, of {most} at most")
+    claims = _claimed_at(made.url, came)
+    faults += _wrong_probes(probes, claims, int(lasting / REST_SECONDS) + 1)
     healthy = (each.at for each in came if each.at > healed and each.status == 200)
     figure = (
         f"an origin of {FAILING_SLOTS} slots that failed had {len(probes)} requests in "
@@ -135,6 +155,41 @@ def _failing(made: Cluster, size: Size) -> tuple[str, list[str]]:
         f"breaker opened; it was sent to again after {min(healthy, default=healed) - healed:.1f} s"
     )
     return figure, faults
+
+
+def _wrong_probes(
+    probes: Sequence[Arrival], claims: Mapping[Arrival, float], most: int
+) -> list[str]:
+    """Return what is wrong with the probes of a time that may have so many.
+
+    A pause is the longer of two measures: requests are on their way for longer and shorter, and
+    nodes correct what they take for the database's time.
+    """
+    faults = list[str]()
+    if _most_open(probes) > 1:
+        faults.append(f"{_most_open(probes)} probes at a time")
+    if not 0 < len(probes) <= most:
+        faults.append(f"{len(probes)} probes, of {most} at most")
+    pauses = [
+        max(after.at - before.at, claims[after] - claims[before])
+        for before, after in pairwise(probes)
+    ]
+    if pauses and min(pauses) < REST_SECONDS - NEAR_SECONDS:
+        faults.append(f"a probe was sent {min(pauses):.3f} s after the one before")
+    return faults
+
+
+def _claimed_at(url: str, came: Sequence[Arrival]) -> Mapping[Arrival, float]:
+    """Return when the requests to the failing origin were claimed, as their log tells.
+
+    What was answered last may not be in the log yet.
+    """
+    with psycopg.connect(url) as database:
+        rows = database.execute(CLAIMED, [f"%//{FAILING}%"]).fetchall()
+    claims: dict[str, list[float]] = defaultdict(list)
+    for target, at in rows:
+        claims[httpx.URL(target).path].append(at)
+    return {each: claims[each.path].pop(0) for each in came if claims[each.path]}
 
 
 def _opened_at(url: str) -> float | None:

@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +14,17 @@ import httpx
 from tests.support.postgres import database
 from tests.support.processes import Daemon, monotonic, nap, run, serving
 from tests.torture.nodes.sink import Sink, sinking
+from tests.torture.nodes.spaces import Space
 
 ROOT: Final = Path(__file__).parents[3]
 KEY: Final = "sk_torture_torture_torture"
 CONFIG: Final = """
 [database]
 url = "{url}"
+listen_url = "{listen_url}"
 [targets]
 require_https = false
-allow = ["127.0.0.0/8"]
+allow = ["127.0.0.0/8", "10.213.0.0/16"]
 """
 STRANGE: Final = "tests.torture.nodes.strange"
 
@@ -34,11 +36,22 @@ QUIET_SECONDS: Final = 1.0
 
 
 class Node:
-    """A `booper serve` that may be dead. `oddities` are those of `tests.torture.nodes.strange`."""
+    """A `booper serve` that may be dead. `oddities` are those of `tests.torture.nodes.strange`.
 
-    def __init__(self, folder: Path, oddities: str = "") -> None:
+    It runs in `space` if that is given, with `environment` beside its usual one.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        oddities: str = "",
+        space: Space | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self._oddities = oddities
+        self._space = space
+        self._environment = {"BOOPER_API_KEY": KEY, "PYTHONPATH": str(ROOT), **(environment or {})}
         self._stack = ExitStack()
         self.daemon: Daemon | None = None
         self.is_away = False
@@ -57,21 +70,23 @@ class Node:
 
     def start(self) -> None:
         """Start it; returns when it responds."""
-        environment = {"BOOPER_API_KEY": KEY, "PYTHONPATH": str(ROOT)}
-        wrapped: Callable[[list[str]], list[str]] = self._strange if self._oddities else list
+        options = ("--host", self._space.host) if self._space is not None else ()
         self.daemon = self._stack.enter_context(
             serving(
                 self.folder,
+                *options,
                 key=KEY,
-                environment=environment,
-                wrapped=wrapped,
+                environment=self._environment,
+                wrapped=self._wrapped,
                 start_seconds=START_SECONDS,
             )
         )
 
-    def _strange(self, command: list[str]) -> list[str]:
-        arguments = command[command.index("serve") :]
-        return [sys.executable, "-m", STRANGE, self._oddities, *arguments]
+    def _wrapped(self, command: list[str]) -> list[str]:
+        if self._oddities:
+            arguments = command[command.index("serve") :]
+            command = [sys.executable, "-m", STRANGE, self._oddities, *arguments]
+        return command if self._space is None else self._space.inside(command)
 
     def tell(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -97,16 +112,25 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Nodes, their database and the sink that they send to."""
+    """Nodes, their database and the sink that they send to, in a network of so many hosts."""
 
     url: str
     nodes: list[Node]
     sink: Sink
+    network: str = "127.0"
 
     def target(self, number: int, origins: int = 1) -> str:
         """Return the URL of a job, at one of so many origins."""
-        host = number % origins
-        return f"http://127.0.{1 + host // 250}.{1 + host % 250}:{self.sink.port}/{number}"
+        return f"http://{self.host(number % origins)}:{self.sink.port}/{number}"
+
+    def host(self, number: int) -> str:
+        """Return the host of this number."""
+        return f"{self.network}.{1 + number // 250}.{1 + number % 250}"
+
+
+def here(folder: Path, number: int, oddities: str) -> Node:
+    """Return a node of this machine, which is not started."""
+    return Node(folder, oddities)
 
 
 @contextmanager
@@ -117,25 +141,32 @@ def cluster(
     settings: str = "",
     oddities: str = "",
     reach: Callable[[int, str], str] = lambda number, url: url,
+    listen: Callable[[int, str], str] = lambda number, url: "",
+    own_settings: Callable[[int], str] = lambda number: "",
+    placed: Callable[[Path, int, str], Node] = here,
+    network: str = "127.0",
 ) -> Iterator[Cluster]:
     """Run so many nodes and a sink until the end of the block.
 
-    `reach` returns by which URL the node of a number reaches the database of this URL.
+    `reach` returns by which URL the node of a number reaches the database of this URL, `listen` by
+    which it hears other nodes, if that is another, `own_settings` more settings of it, and `placed`
+    the node that has a folder, a number and oddities.
     """
     with TemporaryDirectory() as name, database() as url, sinking(sink), ExitStack() as stack:
         nodes = list[Node]()
         for number in range(size):
             folder = Path(name) / str(number)
             folder.mkdir()
-            text = CONFIG.format(url=reach(number, url)) + settings
+            ways = {"url": reach(number, url), "listen_url": listen(number, url)}
+            text = CONFIG.format_map(ways) + settings + own_settings(number)
             (folder / "booper.toml").write_text(text, encoding="utf-8")
-            nodes.append(Node(folder, oddities))
+            nodes.append(placed(folder, number, oddities))
         # Whoever forks the boopers of tests imports booper first: that is no part of a start.
         run(nodes[0].folder, "--version")
         for node in nodes:
             stack.callback(node.close)
             node.start()
-        yield Cluster(url, nodes, sink)
+        yield Cluster(url, nodes, sink, network)
 
 
 def wait(is_there: Callable[[], bool], seconds: float) -> bool:

@@ -1,7 +1,7 @@
 """A way from a node to its database that can be silent, or cut, while all other ways are open."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,7 +14,8 @@ CHUNK: Final = 1 << 16
 class Way:
     """A port that leads to a database server."""
 
-    def __init__(self, portal: BlockingPortal, database: int) -> None:
+    def __init__(self, portal: BlockingPortal, database: int, host: str) -> None:
+        self.host = host
         self.port = 0
         self._portal = portal
         self._database = database
@@ -38,7 +39,7 @@ class Way:
     async def listening(self) -> AsyncIterator[None]:
         """Listen until the end of the block."""
         self._is_open.set()
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._accept, self.host, 0)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield
@@ -87,24 +88,30 @@ class Way:
 
 
 class Ways:
-    """The way of each node to the database, made when it is first asked for."""
+    """The way of each node to the database, made when it is first asked for.
 
-    def __init__(self, portal: BlockingPortal, stack: ExitStack) -> None:
+    `host_of` returns the address of this machine at which a node's way begins.
+    """
+
+    def __init__(
+        self, portal: BlockingPortal, stack: ExitStack, host_of: Callable[[int], str]
+    ) -> None:
         self._portal = portal
         self._stack = stack
+        self._host_of = host_of
         self.of: dict[int, Way] = {}
 
     def reach(self, number: int, url: str) -> str:
         """Return the URL by which a node reaches the database of this URL."""
         port = urlsplit(url).port
         assert port is not None
-        way = self.of[number] = Way(self._portal, port)
+        way = self.of[number] = Way(self._portal, port, self._host_of(number))
         self._stack.enter_context(self._portal.wrap_async_context_manager(way.listening()))
-        return url.replace(f":{port}/", f":{way.port}/")
+        return url.replace(f"127.0.0.1:{port}/", f"{way.host}:{way.port}/")
 
 
 @contextmanager
-def ways() -> Iterator[Ways]:
+def ways(host_of: Callable[[int], str] = lambda number: "127.0.0.1") -> Iterator[Ways]:
     """Keep ways open until the end of the block."""
     with start_blocking_portal() as portal, ExitStack() as stack:
-        yield Ways(portal, stack)
+        yield Ways(portal, stack, host_of)

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import psycopg
 
-from tests.support.postgres import OWNER, url_of
+from tests.support.keepers import OWNER
+from tests.support.postgres import url_of
 from tests.torture.nodes.cluster import pause
 
 RESTART_SECONDS: Final = 60.0

@@ -11,6 +11,7 @@ from typing import Any, Final
 from booper import fence
 from booper.cli import main
 from booper.clock import SystemClock
+from booper.database_clock import DatabaseClock
 from booper.engine.delivery import Delivery
 from booper.http import client
 from booper.http.request import encode_request
@@ -19,9 +20,10 @@ from booper.store.nouns.queue import RuledQueue
 from booper.store.postgres import connections, job_moves, job_rows, lease, sharing
 from booper.store.postgres.job_columns import COLUMNS, job_of
 from booper.store.postgres.job_rows import JobRows
+from booper.store.postgres.notifier import Notifier
 from booper.store.postgres.queue import PostgresQueue
 from booper.store.stored import stored
-from booper.store.values import AnnounceRescue
+from booper.store.values import AnnounceRescue, Due, Scan
 from tests.torture.nodes.sink import NODE
 
 
@@ -45,6 +47,15 @@ def unlocked() -> None:
 
 
 COUNT_SECONDS: Final = 0.05
+
+
+def unclaimed() -> None:
+    """Probe a failing origin when this node takes it to be time, whoever else has done so."""
+
+    def claim_probe(slots: sharing.SharedSlots, due: Due) -> bool:
+        return True
+
+    setattr(sharing.SharedSlots, "_claim_probe", claim_probe)  # noqa: B010
 
 
 def by_age() -> None:
@@ -100,7 +111,7 @@ STEP_FILE: Final = "step"
 
 
 def stepped() -> None:
-    """Have a wall clock that can be set back by an hour; the monotonic one goes on."""
+    """Use a wall clock that can be set back by an hour; the monotonic one goes on."""
     now = SystemClock.now
 
     def stepped_now(clock: SystemClock) -> datetime:
@@ -114,6 +125,29 @@ def by_wall() -> None:
     vars(fence)["monotonic"] = vars(lease)["monotonic"] = lambda: SystemClock().now().timestamp()
 
 
+def deaf() -> None:
+    """Send no notice of due jobs."""
+    setattr(Notifier, "note_waiting", lambda notifier, jobs: None)  # noqa: B010
+
+
+def by_machine() -> None:
+    """Go by the machine's wall clock, not by the database's."""
+    setattr(DatabaseClock, "now", SystemClock.now)  # noqa: B010
+
+
+def head() -> None:
+    """Look at the first of what is due, whoever it goes to, and no further."""
+    due = PostgresQueue.due
+
+    async def first_due(queue: PostgresQueue, *args: Any) -> Scan:
+        return Scan((await due(queue, None, HEAD)).found, None)
+
+    setattr(PostgresQueue, "due", first_due)  # noqa: B010
+
+
+HEAD: Final = 1_000
+
+
 def unsynced() -> None:
     """Acknowledge changes before they are in the log of the database."""
     options = {"options": "-c synchronous_commit=off"}
@@ -122,7 +156,20 @@ def unsynced() -> None:
 
 ODDITIES: Final[dict[str, Callable[[], None]]] = {
     function.__name__: function
-    for function in (no_locks, unlocked, by_age, named, slow, stepped, by_wall, unsynced)
+    for function in (
+        no_locks,
+        unlocked,
+        unclaimed,
+        by_age,
+        named,
+        slow,
+        stepped,
+        by_wall,
+        deaf,
+        by_machine,
+        head,
+        unsynced,
+    )
 }
 
 
