@@ -31,6 +31,9 @@ RETRY_AFTER: Final = timedelta(seconds=10)
 SHORTEST_PAUSE: Final = timedelta(seconds=10)
 LONGEST_PAUSE: Final = timedelta(hours=1)
 
+LOOKS: Final = 50
+"""How often is looked in the time for which jobs are kept that go first."""
+
 # How much longer it rests than it works.
 REST: Final = 3
 SHORTEST_REST: Final = 0.005
@@ -178,8 +181,8 @@ class Pruner:
     def _pause(self) -> timedelta:
         """Return how long to wait between two looks: the shorter jobs are kept, the shorter."""
         kept = [self._retention.of(state) for state in PRUNED_STATES]
-        shortest = min((span for span in kept if span is not None), default=LONGEST_PAUSE)
-        return min(max(shortest / 50, SHORTEST_PAUSE), LONGEST_PAUSE)
+        looks = [span / LOOKS for span in kept if span is not None]
+        return min([LONGEST_PAUSE, *(max(each, SHORTEST_PAUSE) for each in looks)])
 
     def _note_dropped(self, jobs: int) -> None:
         status = self.status

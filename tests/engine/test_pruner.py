@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from booper.app import Booper
-from booper.clock import VirtualClock
+from booper.clock import Signal, VirtualClock
 from booper.config import Config, Retention
 from booper.engine.pruner import MAX_BYTES, MAX_ROWS, Pruner, batches
 from booper.engine.space import SpaceKeeper
@@ -44,6 +44,22 @@ KEPT = model.Retention(
     schedule_runs=20,
     max_bytes=0,
 )
+
+
+class NotedClock(VirtualClock):
+    """A clock that notes for when its first waiter waits."""
+
+    until: datetime | None = None
+
+    def __init__(self) -> None:
+        super().__init__(START)
+        self.is_waited_for = asyncio.Event()
+
+    async def wait(self, signal: Signal, until: datetime | None) -> None:
+        """Note it."""
+        self.until = until
+        self.is_waited_for.set()
+        await super().wait(signal, until)
 
 
 async def until(look: Callable[[], Awaitable[bool]]) -> None:
@@ -388,3 +404,25 @@ async def test_a_file_stays_under_its_size_while_work_goes_on(
 
 async def _is_under(path: Path, size: int) -> bool:
     return size_of(path) <= size
+
+
+@pytest.mark.parametrize(
+    ("kept", "pause"),
+    [
+        (None, timedelta(hours=1)),
+        (30 * DAY, timedelta(hours=1)),
+        (timedelta(minutes=50), timedelta(minutes=1)),
+        (timedelta(minutes=1), timedelta(seconds=10)),
+    ],
+)
+async def test_the_shorter_jobs_are_kept_the_more_often_it_looks(
+    tmp_path: Path, kept: timedelta | None, pause: timedelta
+) -> None:
+    """A fiftieth of the time that what goes first is kept, of 10 seconds to an hour."""
+    clock = NotedClock()
+    retention = replace(KEPT, completed=kept, cancelled=None, discarded=kept)
+    async with open_store(tmp_path / "booper.db", "normal", Random(1)) as store:
+        pruner = asyncio.create_task(Pruner(store.pruning, retention, clock).run())
+        await clock.is_waited_for.wait()
+        pruner.cancel()
+    assert clock.until == START + pause
