@@ -17,11 +17,17 @@ from tests.support.api import Api
 
 @asynccontextmanager
 async def running(
-    database: Path | Database, clock: Clock, target: httpx.AsyncBaseTransport, random: Random
+    database: Path | Database,
+    clock: Clock,
+    target: httpx.AsyncBaseTransport,
+    random: Random,
+    *,
+    is_temporary: bool = False,
 ) -> AsyncIterator[tuple[Booper, Api]]:
     """Run a booper that stops without grace; every URL is an allowed target of it.
 
-    A database is a file's path, or the settings that name it.
+    A database is a file's path, or the settings that name it. One that `is_temporary` is thrown
+    away.
     """
     if isinstance(database, Path):
         database = Database(path=str(database), durability="normal")
@@ -34,7 +40,14 @@ async def running(
         retention=Retention(completed="forever", cancelled="forever", discarded="forever"),
     )
     async with (
-        Booper(config, api_key=KEY, clock=clock, random=random, transport=target) as booper,
+        Booper(
+            config,
+            api_key=KEY,
+            clock=clock,
+            random=random,
+            transport=target,
+            is_temporary=is_temporary,
+        ) as booper,
         Api(booper.asgi, KEY) as api,
     ):
         yield booper, api

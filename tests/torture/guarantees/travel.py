@@ -1,6 +1,7 @@
 """A year of a schedule of every 15 minutes, travelled through: each run once, all in a minute.
 
-Ten thousand jobs wait beyond the year; they cost a run nothing.
+Ten thousand jobs wait beyond the year; they cost a run nothing. The database is thrown away at the
+end, as that of a `VirtualBooper` is.
 """
 
 import asyncio
@@ -52,7 +53,7 @@ async def _measure(days: int) -> Line:
     clock, target = VirtualClock(START), Target()
     with TemporaryDirectory() as folder:
         database = Path(folder) / "booper.db"
-        async with running(database, clock, target, Random(1)) as (booper, api):
+        async with running(database, clock, target, Random(1), is_temporary=True) as (booper, api):
             fields = {"url": "https://target.test/", "cron": "*/15 * * * *"}
             (await api.post("/api/jobs", json=fields)).raise_for_status()
             await _wait_beyond(api)
