@@ -7,9 +7,10 @@ reads the table where they run low: the table is the truth. It claims and sends 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from booper.clock import Clock, Signal
+from booper.clock import Clock, Signal, monotonic
 from booper.engine.breakers import Breakers
 from booper.engine.held import Held
+from booper.engine.looks import Looks
 from booper.engine.loop_state import LoopState
 from booper.engine.ready import Ready
 from booper.engine.shared_origins import SharedOrigins
@@ -21,17 +22,7 @@ from booper.model.origin import names_of
 from booper.model.waiting import Reason, Wait
 from booper.store.base import Store
 from booper.store.sharing import Notice
-from booper.store.values import ALL_TARGETS, Claims, Due, DueJob, Scan
-
-# How often the table is read again for jobs that the timers should have had: a create whose
-# caller went away between its commit and its arming, a claim that was written but reported lost.
-REREAD = timedelta(minutes=1)
-
-# Where other processes write jobs as well, nobody else tells of these.
-SHARED_REREAD = timedelta(seconds=1)
-
-# The least time between two such reads, however much others tell.
-MIN_REREAD = timedelta(milliseconds=250)
+from booper.store.values import ALL_TARGETS, Claims, Due, DueJob
 
 # A job that may go, but has waited for this long, shows that the loop is stuck or cannot keep up.
 MAX_WAIT = timedelta(seconds=5)
@@ -42,7 +33,7 @@ class Backlog:
 
     def __init__(self, store: Store, now: datetime) -> None:
         self._queue = store.queue
-        self._reread = REREAD if store.sharing is None else SHARED_REREAD
+        self._looks = Looks(now, are_shared=store.sharing is not None)
         self.breakers = Breakers(are_shared=store.sharing is not None)
         self.ready = Ready(store.limits, self.breakers)
         self.waits = Waits(self.ready.pauses, self.breakers)
@@ -52,8 +43,6 @@ class Backlog:
             self._shared = SharedOrigins(store.sharing, self.breakers, self.ready, self.waits)
         self._timers = Timers()
         self._held = Held()
-        self._swept_at = now
-        self._reread_at = now + self._reread
 
     # --- what comes in ---
 
@@ -70,7 +59,7 @@ class Backlog:
         """
         first = [due for due in notice.due if self._timers.arm(due)]
         if is_sooner := notice.are_more and not self.ready.has_open():
-            self._reread_at = min(self._reread_at, max(now, self._swept_at + MIN_REREAD))
+            self._looks.come_sooner(now)
         return bool(first) or is_sooner
 
     def claim_begins(
@@ -123,10 +112,8 @@ class Backlog:
 
         Raises: StoreUnavailable.
         """
-        if not self._reread_at - self._reread <= now < self._reread_at:  # or a clock set back
-            self.reread()
-            self._swept_at = now
-            self._reread_at = now + self._reread
+        if self._looks.is_due(now):
+            self.reread(self._looks.begin(now))
         if self._shared is not None and self.breakers.have_changed:
             await self.share(now)
         if self._wants_timers:
@@ -143,10 +130,11 @@ class Backlog:
             for due in self._timers.pop_due(now):
                 self.ready.put(DueJob(due, now))
 
-    def reread(self) -> None:
-        """Start to read the table again, for jobs that were missed."""
-        self._timers.sweep()
-        self._held.renew()
+    def reread(self, since: datetime | None = None) -> None:
+        """Start to read the table again, for jobs that were missed and are due since then."""
+        self._timers.sweep(since)
+        for due in self._held.renew():
+            self._timers.arm(due)
 
     def clock_set_back(self) -> None:
         """Forget what was found due by a clock that was ahead; the table has it."""
@@ -154,8 +142,8 @@ class Backlog:
         self.reread()
 
     def put_off_reread(self, duration: timedelta) -> None:
-        """Postpone the next full read by this duration."""
-        self._reread_at += duration
+        """Postpone the next look at the table by this duration."""
+        self._looks.put_off(duration)
 
     @property
     def wants_slot(self) -> bool:
@@ -173,11 +161,12 @@ class Backlog:
 
     async def _read_timers(self, now: datetime) -> None:
         after, limit = self._timers.read_begins()
-        scan: Scan | None = None
+        scan, began = None, monotonic()
         try:
             scan = await self._queue.due(after, limit, now, self.ready.partial())
         finally:
             self._timers.read_ends(scan)
+            self._looks.took(monotonic() - began)
 
     async def _refill(self, origin: str, now: datetime) -> None:
         """Queue an origin's due jobs from the table, except those that wait for another job."""
@@ -259,7 +248,8 @@ class Backlog:
     def wake_at(self, now: datetime) -> datetime:
         """Return when the loop must look again at the latest."""
         next_at = self.next_at(now)
-        return self._reread_at if next_at is None else min(next_at, self._reread_at)
+        look_at = self._looks.next_at
+        return look_at if next_at is None else min(next_at, look_at)
 
     def is_behind(self, now: datetime) -> bool:
         """Return whether a job that may go has waited for over `MAX_WAIT`."""

@@ -1,6 +1,6 @@
 """Due jobs that wait for a predecessor, whose end arms them.
 
-Whatever the table no longer has waiting, such as a cancelled run, is forgotten at `renew`.
+What no longer waits, such as a cancelled run, is found out by the claim that follows `renew`.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ class Held:
     """The jobs that claims have left waiting."""
 
     def __init__(self) -> None:
-        self._ids_by_origin: dict[str, set[int]] = {}
+        self._held: dict[str, dict[int, Due]] = {}
         self._released: set[int] | None = None
 
     def claim_begins(self) -> None:
@@ -33,29 +33,30 @@ class Held:
         released, self._released = self._released or (), None
         for job in held:
             if job.id not in released:
-                self._ids_by_origin.setdefault(job.origin, set()).add(job.id)
+                self._held.setdefault(job.origin, {})[job.id] = Due.of(job)
 
     def release(self, due: Due) -> None:
         """Note that a job waits for its predecessor no longer, or never did."""
         if self._released is not None:
             self._released.add(due.id)
-        if self._ids_by_origin:
+        if self._held:
             self._discard(due)
 
     def forget(self, taken: Sequence[DueJob]) -> None:
         """Note that jobs have been claimed."""
-        if self._ids_by_origin:
+        if self._held:
             for each in taken:
                 self._discard(each.due)
 
     def _discard(self, due: Due) -> None:
-        if (ids := self._ids_by_origin.get(due.origin)) is not None:
-            ids.discard(due.id)
+        if (held := self._held.get(due.origin)) is not None:
+            held.pop(due.id, None)
 
-    def renew(self) -> None:
-        """Forget what waits for a predecessor; the table is read again."""
-        self._ids_by_origin = {}
+    def renew(self) -> Sequence[Due]:
+        """Forget what waits for a predecessor, and return it: it is to be claimed again."""
+        held, self._held = self._held, {}
+        return [due for of_origin in held.values() for due in of_origin.values()]
 
     def ids(self, origin: str) -> list[int]:
         """Return the numbers of an origin's jobs that wait for a predecessor."""
-        return list(self._ids_by_origin.get(origin, ()))
+        return list(self._held.get(origin, ()))

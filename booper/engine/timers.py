@@ -48,10 +48,15 @@ class Timers:
         """Return the nearest due time known, None if there is none."""
         return self._heap[0].at if self._heap else None
 
-    def sweep(self) -> None:
-        """Begin to read the table anew up to the horizon, for what has been missed."""
+    def sweep(self, since: datetime | None = None) -> None:
+        """Begin to read the table anew up to the horizon, for what has been missed.
+
+        Of what is due before `since` nothing has been. A sweep that goes on is begun anew if it is
+        behind that.
+        """
+        begin = _BEFORE_ALL if since is None else Due(since, 0, "")
         if self._horizon is not _BEFORE_ALL:
-            self._swept = _BEFORE_ALL
+            self._swept = begin if self._swept is None else min(self._swept, begin)
 
     def arm(self, due: Due) -> bool:
         """Add a job that waits now, unless it lies behind the horizon.

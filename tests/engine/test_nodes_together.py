@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from datetime import datetime
+from random import Random
 from uuid import UUID
 
 import pytest
@@ -11,15 +13,17 @@ from msgspec.structs import replace
 from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config, Database
-from booper.engine.backlog import MIN_REREAD, Backlog
+from booper.engine.backlog import Backlog
+from booper.engine.looks import LATELY, SHARED_EVERY, SOONEST, WHOLE_EVERY
 from booper.store.base import Store
+from booper.store.postgres import open_store
 from booper.store.sharing import Notice
-from booper.store.values import Due
+from booper.store.values import Claims, Due
 from tests.conftest import KEY, START
 from tests.support import stores
 from tests.support.api import Api
 from tests.support.postgres import postgres_url as postgres_url
-from tests.support.stores import SECOND, created, due
+from tests.support.stores import HOUR, SECOND, created, due, key
 from tests.support.streams import connected, data_of
 from tests.support.target import FakeTarget
 
@@ -144,7 +148,7 @@ async def test_where_more_are_due_than_is_told_the_table_is_read(store: Store, a
     """At most four times a second, however often is told."""
     backlog = Backlog(store, START)
     await backlog.read(START)
-    soon = START + MIN_REREAD
+    soon = START + SOONEST
     for _ in range(3):
         assert backlog.hear(Notice(are_more=True), START)
         assert backlog.wake_at(START) == soon
@@ -152,7 +156,7 @@ async def test_where_more_are_due_than_is_told_the_table_is_read(store: Store, a
     await backlog.read(soon)
     backlog.queue_due(soon)
     assert [seen.due for seen in backlog.ready.take()] == [due(job)]
-    assert backlog.wake_at(soon) > soon + MIN_REREAD
+    assert backlog.wake_at(soon) > soon + SOONEST
     assert backlog.hear(Notice(are_more=True), soon + SECOND / 2)
     assert backlog.wake_at(soon) == soon + SECOND / 2
 
@@ -166,7 +170,47 @@ async def test_a_node_that_has_enough_to_do_does_not_look_for_more(
     await backlog.read(START)
     backlog.queue_due(START)
     assert not backlog.hear(Notice(are_more=True), START)
-    assert backlog.wake_at(START) > START + MIN_REREAD
+    assert backlog.wake_at(START) > START + SOONEST
+
+
+async def test_most_looks_are_at_what_is_due_lately(postgres_url: str) -> None:
+    """All that is due is looked through at the first of them, and each half minute."""
+    async with open_store(postgres_url, Random(1)) as store:
+        alice = (await store.keys.create(key("alice's", user="alice"), START)).user_id
+        backlog = Backlog(store, START)
+
+        async def look(now: datetime) -> list[Due]:
+            await backlog.read(now)
+            backlog.queue_due(now)
+            return [seen.due for seen in backlog.ready.take()]
+
+        assert await look(START) == []
+        first = START + SHARED_EVERY
+        old = due(await created(store, alice, at=START - LATELY))
+        assert await look(first) == [old]
+        second = first + SHARED_EVERY
+        older = due(await created(store, alice, at=second - LATELY - SECOND))
+        late = due(await created(store, alice, at=second - LATELY))
+        assert await look(second) == [late]
+        whole = first + WHOLE_EVERY
+        assert await look(whole - SHARED_EVERY) == []
+        assert older in await look(whole)
+
+
+async def test_what_is_held_is_claimed_again_at_each_look(postgres_url: str) -> None:
+    """Its predecessor may have ended at another node, whose notice did not come."""
+    async with open_store(postgres_url, Random(1)) as store:
+        alice = (await store.keys.create(key("alice's", user="alice"), START)).user_id
+        backlog = Backlog(store, START)
+        await backlog.read(START)
+        await backlog.read(START + SHARED_EVERY)
+        job = await created(store, alice, at=START - HOUR)
+        backlog.claim_begins([], START, alone=False)
+        backlog.note([], Claims([], [], [job]), START)
+        now = START + 2 * SHARED_EVERY
+        await backlog.read(now)
+        backlog.queue_due(now)
+        assert [seen.due for seen in backlog.ready.take()] == [due(job)]
 
 
 async def test_a_notice_without_jobs_changes_nothing(store: Store) -> None:

@@ -99,6 +99,22 @@ def test_a_sweep_finds_what_was_missed_up_to_the_horizon() -> None:
     assert list(timers.pop_due(at_nine)) == [due(0, 7), due(1), due(2), due(3), due(4), due(5)]
 
 
+def test_a_sweep_of_what_is_due_lately_begins_there() -> None:
+    """What is due before that is not read; a whole sweep that goes on is not cut short by it."""
+    timers, nine = Timers(window=3), NOON + timedelta(seconds=9)
+    refill(timers, [due(1), due(3), due(5), due(9)])
+    list(timers.pop_due(nine))
+    timers.arm(due(5))
+    table = [due(0, 7), due(2), due(4), due(5)]
+    timers.sweep(NOON + timedelta(seconds=2))
+    refill(timers, table)
+    assert list(timers.pop_due(nine)) == [due(2), due(4), due(5)]
+    timers.arm(due(5))
+    timers.sweep()
+    timers.sweep(NOON + timedelta(seconds=2))
+    assert timers.read_begins()[0] is None
+
+
 def test_a_job_armed_twice_is_there_once() -> None:
     """A change and a reading of the table may both tell of it."""
     timers = Timers()

@@ -33,6 +33,7 @@ FAULTS = {
     "nodes_limits": "slots had",
     "nodes_wake": "jobs that another node had to send came",
     "nodes_stuck": "never came",
+    "nodes_readers": "entries of claims were read for a job",
     "nodes_probes": "after the one before",
     "api_pgbouncer": "DuplicatePreparedStatement",
 }

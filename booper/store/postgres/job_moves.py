@@ -74,9 +74,17 @@ id = number AND state = was_state AND owner = was_owner AND epoch = was_epoch
 """
 
 
+# Only a claim makes a job execute, and it has the lock of slots (`claim_numbers`).
+_CLAIM: Final = """
+claim = CASE new_state WHEN 'executing' THEN nextval('claim_numbers') ELSE 0 END
+"""
+
+
 @lru_cache(maxsize=256)
 def _update(columns: tuple[str, ...]) -> str:
     changes = ", ".join(f"{name} = new_{name}" for name in columns)
+    if "state" in columns:
+        changes += f", {_CLAIM}"
     return f"UPDATE live_jobs SET {changes} FROM {_given(columns)} WHERE {_IS_SAME}"
 
 

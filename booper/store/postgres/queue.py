@@ -5,6 +5,7 @@ from datetime import datetime
 from random import Random
 from typing import Any, Final
 
+from booper.clock import monotonic
 from booper.store.nouns.queue import RuledQueue
 from booper.store.postgres.connections import Readers
 from booper.store.postgres.node_rows import FORGET
@@ -22,17 +23,16 @@ from booper.store.values import (
     Scan,
 )
 
-_NEXT: Final = "FROM due WHERE (at, job_id) > (%(at)s, %(id)s) ORDER BY at, job_id"
-
 # Those of the next ones that are wanted; and the last that was looked at, if there are so many.
-DUE: Final = f"""
-SELECT at, job_id, origin, path, false AS is_last FROM (
+DUE: Final = """
+WITH part AS MATERIALIZED (
     SELECT at, job_id, origin, path,
         at > %(now)s OR origin <> ALL(%(origins)s::text[]) AS is_wanted
-    {_NEXT} LIMIT %(limit)s
-) AS part WHERE is_wanted
+    FROM due WHERE (at, job_id) > (%(at)s, %(id)s) ORDER BY at, job_id LIMIT %(limit)s
+)
+SELECT at, job_id, origin, path, false AS is_last FROM part WHERE is_wanted
 UNION ALL
-(SELECT at, job_id, origin, path, true {_NEXT} OFFSET %(limit)s - 1 LIMIT 1)
+(SELECT at, job_id, origin, path, true FROM part ORDER BY at, job_id OFFSET %(limit)s - 1 LIMIT 1)
 ORDER BY at, job_id, is_last
 """
 
@@ -86,6 +86,9 @@ WHERE state = 'retryable' AND scheduled_at > %(now)s AND attempted_at > %(now)s
 ORDER BY scheduled_at, id
 """
 
+THOROUGH_SECONDS: Final = 60.0
+"""How long no claims of nodes without a row are looked for: that walks over all that executed."""
+
 FORGET_ALONE: Final = "DELETE FROM alone WHERE owner = ANY(%s)"
 
 
@@ -96,6 +99,7 @@ class PostgresQueue(RuledQueue):
         super().__init__(writer, random)
         self._writer = writer
         self._reader = reader
+        self._thorough_at = 0.0
 
     async def due(
         self,
@@ -174,8 +178,10 @@ class PostgresQueue(RuledQueue):
         Each node that is gone is replaced in one transaction, at whose end it is forgotten.
         """
 
+        is_thorough = monotonic() >= self._thorough_at
+
         def change(transaction: PostgresTransaction) -> tuple[int, int]:
-            gone = list(transaction.gone())
+            gone = list(transaction.gone(is_thorough=is_thorough))
             if not gone:
                 return 0, 0
             count = settling.rescue(transaction, now, announce, self._random)
@@ -188,7 +194,10 @@ class PostgresQueue(RuledQueue):
             nodes, count = await self._writer.run(change)
             rescued += count
             if not nodes:
-                return rescued
+                break
+        if is_thorough:
+            self._thorough_at = monotonic() + THOROUGH_SECONDS
+        return rescued
 
     async def _found(self, query: str, values: Mapping[str, Any]) -> list[Due]:
         rows = await self._reader.run(lambda opened: opened.execute(query, values).fetchall())

@@ -1,7 +1,8 @@
 """What nodes share: the slots of all and of each origin, failing origins, and pauses.
 
 The attempts that are on their way are counted, not kept: a claim locks one row, then counts what
-executes in the whole database, and no counter can drift by a node that dies.
+executes in the whole database, and no counter can drift by a node that dies. It begins with the
+oldest claim that may be on its way (`booper.store.postgres.claim_numbers`).
 """
 
 from collections import Counter
@@ -15,6 +16,7 @@ import msgspec
 from booper.model.breaker import Breaker
 from booper.model.origin import names_of
 from booper.store.limits import LimitOf
+from booper.store.postgres.claim_numbers import LIFE, Known
 from booper.store.postgres.values import text_out
 from booper.store.sharing import Changed, Granted, Listener, Mark, Rate, Shared
 from booper.store.stored import loaded, loaded_or_none, stored
@@ -29,11 +31,16 @@ if TYPE_CHECKING:
 
 LOCK: Final = "SELECT 1 FROM limits WHERE kind = 'all' AND key = '' FOR UPDATE"
 
+_EXECUTING: Final = """
+SELECT 'executing', origin, count(*), min(claim) FROM live_jobs WHERE state = 'executing'
+"""
 # In one statement, which sees what claims have committed that held the lock before.
-KNOWN: Final = """
-SELECT 'executing', origin, count(*) FROM live_jobs WHERE state = 'executing' GROUP BY origin
-UNION ALL SELECT 'breaker', origin, 0 FROM breakers
-UNION ALL SELECT 'pause', target, 0 FROM pauses
+KNOWN: Final = f"""
+{_EXECUTING} AND claim > 0 AND claim >= %(since)s GROUP BY origin
+UNION ALL {_EXECUTING} AND claim = 0 GROUP BY origin
+UNION ALL SELECT 'breaker', origin, 0, 0 FROM breakers
+UNION ALL SELECT 'pause', target, 0, 0 FROM pauses
+UNION ALL {LIFE}
 """
 
 # A row that `exchange` is changing is left alone, so that neither waits for the other.
@@ -64,13 +71,13 @@ class SharedSlots:
         self._busy = Counter[str]()
         self._probed: set[str] = set()
         self._paused: set[str] = set()
-        for kind, key, number in transaction.execute(KNOWN):
+        for kind, key, number, _ in _known(transaction):
             match kind:
                 case "executing":
-                    self._busy[key] = number
+                    self._busy[key] += number
                 case "breaker":
                     self._probed.add(key)
-                case _:
+                case "pause":
                     self._paused.add(text_out(key) or "")
         self._free = limit_of("all", "") - self._busy.total()
 
@@ -159,6 +166,15 @@ class PostgresSharing:
     ) -> Mapping[UUID, Granted]:
         """Count so many requests of each of these keys; return what all nodes leave of the rate."""
         return await self._rate_limits.count(wanted, rate)
+
+
+def _known(transaction: "PostgresTransaction") -> Known:
+    """Return what holds for all nodes; the lock is held."""
+    oldest = transaction.oldest_claim
+    while True:
+        known = transaction.execute(KNOWN, {"since": oldest.number}).fetchall()
+        if oldest.note(known):
+            return known
 
 
 def _text(breaker: Breaker) -> str:

@@ -13,6 +13,7 @@ from booper.store.limits import NO_LIMITS, LimitOf
 from booper.store.postgres.alert_rows import IncidentRows
 from booper.store.postgres.audit_rows import AuditRows
 from booper.store.postgres.bucket_rows import BucketRows
+from booper.store.postgres.claim_numbers import OldestClaim
 from booper.store.postgres.job_rows import JobRows
 from booper.store.postgres.locks import Locks
 from booper.store.postgres.log_rows import LogRows
@@ -52,7 +53,8 @@ WHERE state = 'executing' AND NOT EXISTS (SELECT 1 FROM nodes WHERE number = own
 class PostgresTransaction:
     """A connection: between BEGIN and COMMIT a `booper.store.transaction.Transaction`.
 
-    One that `is_writing` locks what it reads. `node` is the number of this process.
+    One that `is_writing` locks what it reads. `node` is the number of this process, and
+    `oldest_claim` what its earlier transactions have seen of claims.
     """
 
     is_damaged = False
@@ -64,8 +66,10 @@ class PostgresTransaction:
         *,
         is_writing: bool,
         limit_of: LimitOf = NO_LIMITS.of,
+        oldest_claim: OldestClaim | None = None,
     ) -> None:
         self._limit_of = limit_of
+        self.oldest_claim = oldest_claim or OldestClaim()
         self.connection = connection
         self._node = node
         self._is_owner = False
@@ -132,10 +136,15 @@ class PostgresTransaction:
             raise
         self.execute("RELEASE part")
 
-    def gone(self) -> Sequence[int]:
-        """Return the numbers of owners that are gone and that this transaction replaces."""
+    def gone(self, *, is_thorough: bool = False) -> Sequence[int]:
+        """Return the numbers of owners that are gone and that this transaction replaces.
+
+        One that `is_thorough` looks for claims of nodes without a row, too.
+        """
         if self._gone is None:
-            rows = self.execute(GONE_NODE).fetchall() or self.execute(GONE_OWNERS).fetchall()
+            rows = self.execute(GONE_NODE).fetchall()
+            if not rows and is_thorough:
+                rows = self.execute(GONE_OWNERS).fetchall()
             self._gone = [number for (number,) in rows]
         return self._gone
 

@@ -30,6 +30,7 @@ from booper.store.postgres.changes import (
     isolated,
     made_together,
 )
+from booper.store.postgres.claim_numbers import OldestClaim
 from booper.store.postgres.connections import OF_THE_STORE, Connector, Kept, unavailable
 from booper.store.postgres.fates import NUMBER, Begun, Fate, Fates, InDoubt
 from booper.store.postgres.transaction import PostgresTransaction
@@ -75,6 +76,7 @@ class Writer:
         in_doubt: Callable[[], None] = lambda: None,
     ) -> None:
         self._fates = Fates(connector)
+        self._oldest_claim = OldestClaim()
         self._in_doubt = in_doubt
         self._kept = Kept(connector)
         self._owner = owner
@@ -236,7 +238,11 @@ class Writer:
         try:
             begun = self._fates.begin(connection, BEGIN)
             transaction = PostgresTransaction(
-                connection, self._owner(), is_writing=True, limit_of=self._limit_of
+                connection,
+                self._owner(),
+                is_writing=True,
+                limit_of=self._limit_of,
+                oldest_claim=self._oldest_claim,
             )
             if not any(change.is_durable for kind in kinds for change in kind):
                 transaction.execute(UNSYNCED)

@@ -144,12 +144,14 @@ def test_nodes_that_start_at_once_migrate_once() -> None:
 # --- migrations only add ---
 
 # Each statement that boopers of the schema before do not notice. Those of a table that the same
-# migration has made may be anything.
+# migration has made may be anything. An index of a column that it has made, not a unique one, lets
+# writers wait while the table is read once.
 ADDS: Final = (
     re.compile(r"CREATE (UNLOGGED )?TABLE (?P<made>\w+) .*"),
     re.compile(r"CREATE SEQUENCE (?P<made>\w+)\b.*"),
-    re.compile(r"ALTER TABLE \w+ ADD COLUMN \w+ \w+( NOT NULL DEFAULT [\w.']+)?"),
+    re.compile(r"ALTER TABLE \w+ ADD COLUMN (?P<made>\w+) \w+( NOT NULL DEFAULT [\w.']+)?"),
 )
+OF_COLUMN: Final = re.compile(r"CREATE INDEX \w+ ON \w+ \((?P<made>\w+)\).*")
 OF_TABLE: Final = re.compile(
     r"(CREATE (UNIQUE )?INDEX \w+ ON|INSERT INTO|ALTER TABLE) (?P<table>\w+)\b.*"
 )
@@ -162,8 +164,9 @@ def takes_away(script: str) -> list[str]:
     for statement in (" ".join(each.split()) for each in text.split(";")):
         found = [match for each in ADDS if (match := each.fullmatch(statement))]
         made |= {match["made"] for match in found if "made" in match.groupdict()}
-        of_table = OF_TABLE.fullmatch(statement)
-        if statement and not found and (of_table is None or of_table["table"] not in made):
+        of_table, of_column = OF_TABLE.fullmatch(statement), OF_COLUMN.fullmatch(statement)
+        is_new = (of_table and of_table["table"] in made) or (of_column and of_column[1] in made)
+        if statement and not found and not is_new:
             wrong.append(statement)
     return wrong
 
@@ -194,6 +197,14 @@ def test_migrations_behind_the_oldest_schema_only_add(number: int) -> None:
 def test_what_takes_away_is_noticed(statement: str) -> None:
     """Also what older boopers would run into, or wait for."""
     assert takes_away(f"CREATE TABLE new (id bigint);\n{statement};") == [statement]
+
+
+def test_a_column_that_is_new_can_have_an_index_that_refuses_nothing() -> None:
+    """Nobody who does not know it writes other values than its default."""
+    column = "ALTER TABLE breakers ADD COLUMN new bigint NOT NULL DEFAULT 0;"
+    assert takes_away(f"{column} CREATE INDEX by_new ON breakers (new) WHERE new > 0") == []
+    unique = "CREATE UNIQUE INDEX by_new ON breakers (new)"
+    assert takes_away(f"{column} {unique}") == [unique]
 
 
 def test_a_table_that_is_new_can_have_anything() -> None:

@@ -26,6 +26,7 @@ from tests.torture.guarantees import (
     nodes_kill,
     nodes_limits,
     nodes_peace,
+    nodes_readers,
     nodes_stuck,
     nodes_wake,
     poison,
@@ -86,6 +87,7 @@ GUARANTEES: dict[str, Measure] = {
     "nodes_limits": nodes_limits.measure,
     "nodes_wake": nodes_wake.measure,
     "nodes_stuck": nodes_stuck.measure,
+    "nodes_readers": nodes_readers.measure,
     "simulated_postgres": simulated.measure_postgres,
     "simulated_pgbouncer": simulated.measure_pgbouncer,
     "api_postgres": suites.measure_api,
@@ -102,6 +104,7 @@ TWINS: dict[str, Callable[[], Line]] = {
     "nodes_limits": nodes_limits.twin,
     "nodes_wake": nodes_wake.twin,
     "nodes_stuck": nodes_stuck.twin,
+    "nodes_readers": nodes_readers.twin,
     "nodes_probes": nodes_limits.twin_of_probes,
     "api_pgbouncer": suites.twin,
 }
