@@ -112,4 +112,4 @@ class Pruning(Protocol):
         """Return when this many changes have been made since the space was looked at."""
 
     async def give_back(self, size: int) -> None:
-        """Give free space back to the system, at most this many bytes."""
+        """Give free space back to the system: some, and at most this many bytes."""

@@ -22,7 +22,7 @@ from booper.model import retention as model
 from booper.model.bucket import begin_of
 from booper.store.base import Store
 from booper.store.pruning import Prunable, Pruning
-from booper.store.sqlite import open_store
+from booper.store.sqlite import open_store, pruning
 from booper.store.values import Creation, Page, Pruned
 from tests.conftest import KEY, START
 from tests.support import stores
@@ -376,6 +376,22 @@ async def test_much_free_space_is_given_back_and_little_is_kept(
         space = await SpaceKeeper(store.pruning, pruner, KEPT, clock, min_free=4 * MB).keep()
         assert (size_of(path) < full / 2) is is_given_back
         assert (space.free <= space.size // 10) is is_given_back
+
+
+async def test_a_change_frees_pages_for_a_few_milliseconds_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long each takes: where there is no time at all, it is one."""
+    monkeypatch.setattr(pruning, "FREE_SECONDS", 0.0)
+    path = tmp_path / "booper.db"
+    make_database(path)
+    async with open_store(path, "normal", Random(1)) as store:
+        await filled(store, 20, 20_000)
+        await Pruner(store.pruning, KEPT, VirtualClock(START + 30 * DAY)).prune()
+        before = await store.pruning.space()
+        assert before.free > MB / 4
+        await store.pruning.give_back(MB)
+        assert before.size - (await store.pruning.space()).size in (4096, 8192)
 
 
 async def test_a_file_stays_under_its_size_while_work_goes_on(

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from booper.clock import monotonic
 from booper.model.bucket import DAY
 from booper.model.job import State
 from booper.model.retention import Retention
@@ -90,6 +91,9 @@ INCREMENTAL: Final = 2
 
 # Frees one page: Python makes one step of a statement without columns, whatever its number is.
 FREE_PAGE: Final = "PRAGMA incremental_vacuum(1)"
+
+FREE_SECONDS: Final = 0.004
+"""How long one change frees pages: the more of them are free, the longer each takes."""
 
 
 class SQLitePruning:
@@ -215,7 +219,7 @@ class SQLitePruning:
         await self._writer.wait_for_changes(self._looked_at + count)
 
     async def give_back(self, size: int) -> None:
-        """Give free pages back to the system, at most this many bytes."""
+        """Give free pages back to the system, at most this many bytes, and one page at least."""
         (page, *_) = await self._reader.run(_pragmas)
         await self._writer.run_when_idle(partial(_free_pages, count=-(-size // page)))
 
@@ -267,7 +271,10 @@ def _pragmas(connection: sqlite3.Connection) -> tuple[int, ...]:
     return tuple(connection.execute(f"PRAGMA {name}").fetchone()[0] for name in PRAGMAS)
 
 
-def _free_pages(connection: sqlite3.Connection, count: int) -> int:
+def _free_pages(connection: sqlite3.Connection, count: int) -> None:
+    """Free so many pages, or as many as the time is enough for."""
+    until = monotonic() + FREE_SECONDS
     for _ in range(count):
         connection.execute(FREE_PAGE)
-    return count
+        if monotonic() >= until:
+            return
