@@ -1,14 +1,18 @@
 """The command line: `python -m tests.benchmarks`."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
 from tests.benchmarks import target
 from tests.benchmarks.figures import FIGURES
-from tests.benchmarks.peers import PEERS, Peer
+from tests.benchmarks.peers import PEERS, SHARED_PEERS
 from tests.benchmarks.runner import QUICK, Bench, Row, Sizes, machine, report, table
+
+T = TypeVar("T")
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "booper-benchmarks"
 
@@ -19,7 +23,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "boope
     "--peers",
     "names",
     multiple=True,
-    type=click.Choice(["all", "none", *PEERS]),
+    type=click.Choice(["all", "none", *PEERS, *SHARED_PEERS]),
     default=["all"],
     show_default=True,
     help="What to measure beside booper.",
@@ -36,7 +40,8 @@ def main(
     """
     with target.running() as running:
         sizes = QUICK if quick else Sizes()
-        bench = Bench(running, sizes, repeat, _peers(names), CACHE, _say)
+        peers, shared = _chosen(PEERS, names), _chosen(SHARED_PEERS, names)
+        bench = Bench(running, sizes, repeat, peers, CACHE, _say, shared)
         _install(bench)
         rows: list[Row] = []
         for name in only or FIGURES:
@@ -48,10 +53,10 @@ def main(
         report(output, rows, bench)
 
 
-def _peers(names: tuple[str, ...]) -> list[Peer]:
+def _chosen(peers: Mapping[str, T], names: tuple[str, ...]) -> list[T]:
     if "none" in names:
         return []
-    return [peer for name, peer in PEERS.items() if "all" in names or name in names]
+    return [peer for name, peer in peers.items() if "all" in names or name in names]
 
 
 def _install(bench: Bench) -> None:

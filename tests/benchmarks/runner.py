@@ -12,9 +12,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
-from tests.benchmarks.peers import Peer
+from tests.benchmarks.peers import Peer, SharedPeer
 from tests.benchmarks.target import Target
+
+AnyPeer = TypeVar("AnyPeer", Peer, SharedPeer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class Bench:
     peers: Sequence[Peer]
     cache: Path
     say: Callable[[str], None]
+    shared_peers: Sequence[SharedPeer] = ()
     failures: dict[str, str] = field(default_factory=dict)
 
     @contextmanager
@@ -111,7 +115,14 @@ class Bench:
 
     def each_peer(self, measure: Callable[[Peer], None]) -> None:
         """Measure every peer; one that fails is named, and left out from then on."""
-        for peer in self.peers:
+        self._each(self.peers, measure)
+
+    def each_shared_peer(self, measure: Callable[[SharedPeer], None]) -> None:
+        """Do so with those that are measured over PostgreSQL."""
+        self._each(self.shared_peers, measure)
+
+    def _each(self, peers: Sequence[AnyPeer], measure: Callable[[AnyPeer], None]) -> None:
+        for peer in peers:
             if peer.name in self.failures:
                 continue
             self.say(f"    {peer.name}")

@@ -161,16 +161,16 @@ def _execute(statement: LiteralString, *names: str) -> None:
 @cache
 def _server() -> int:
     """Start the server of this process, and return its port."""
-    programs = str(_programs())
+    folder_of_programs = str(programs())
 
     def arguments(folder: Path, port: int) -> list[str]:
         options = [f"-p {port}", *(f"-c {name}={str(it)!r}" for name, it in SETTINGS.items())]
-        return [programs, USER, " ".join(options)]
+        return [folder_of_programs, USER, " ".join(options)]
 
     return keep("PostgreSQL", KEEPER, arguments)
 
 
-def _programs() -> Path:
+def programs() -> Path:
     """Return the folder of PostgreSQL's programs, of the newest version that is found."""
     found = sorted(
         Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda file: _number(file.parts[-3])

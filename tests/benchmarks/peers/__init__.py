@@ -1,12 +1,14 @@
 """The peers, each an adapter of about a page."""
 
-from tests.benchmarks.peers.base import Peer
+from tests.benchmarks.peers.base import Peer, SharedPeer
 from tests.benchmarks.peers.beanstalkd import Beanstalkd
 from tests.benchmarks.peers.bullmq import BullMQ
 from tests.benchmarks.peers.huey import Huey
+from tests.benchmarks.peers.pgboss import PgBoss
+from tests.benchmarks.peers.procrastinate import Procrastinate
 from tests.benchmarks.peers.quirrel import Quirrel
 
-__all__ = ["PEERS", "Peer"]
+__all__ = ["PEERS", "SHARED_PEERS", "Peer", "SharedPeer"]
 
 _ALL: tuple[Peer, ...] = (
     Quirrel(),
@@ -18,3 +20,7 @@ _ALL: tuple[Peer, ...] = (
 )
 
 PEERS: dict[str, Peer] = {peer.name: peer for peer in _ALL}
+
+_SHARED: tuple[SharedPeer, ...] = (Procrastinate(), PgBoss())
+SHARED_PEERS: dict[str, SharedPeer] = {peer.name: peer for peer in _SHARED}
+"""Those that several machines share a PostgreSQL for."""

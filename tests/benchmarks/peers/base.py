@@ -60,6 +60,30 @@ class Peer(Protocol):
         ...
 
 
+class SharedPeer(Protocol):
+    """A program that people would pick instead where several machines share a PostgreSQL."""
+
+    @property
+    def name(self) -> str:
+        """Return what it is called on the command line."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """Return what it is called in the table."""
+        ...
+
+    def install(self, cache: Path) -> None:
+        """Install it into the cache folder, unless it is there. Raises: NotInstalled."""
+        ...
+
+    def running(
+        self, folder: Path, target: Target, url: str, workers: int
+    ) -> AbstractContextManager[Running]:
+        """Run so many worker processes of an empty database until the end of the block."""
+        ...
+
+
 def shell(command: Sequence[str], folder: Path) -> None:
     """Run an installer in a folder. Raises: NotInstalled, with the last thing it said."""
     if shutil.which(command[0]) is None:
