@@ -31,6 +31,7 @@ from booper.store.postgres.connections import Connector, Kept, told_as_ours, una
 from booper.store.postgres.node_rows import (
     BEGIN,
     BEGINNING,
+    EXPIRE_OWNER,
     FORGET,
     GIVE_KEY,
     OF_ANOTHER_TIME,
@@ -238,7 +239,9 @@ class Lease:
 
     def _end(self) -> None:
         self._fence.move(0.0)
-        self._kept.get().execute(FORGET, {"numbers": [self.number]})
+        connection = self._kept.get()
+        if not connection.execute(EXPIRE_OWNER, {"number": self.number}).rowcount:
+            connection.execute(FORGET, {"numbers": [self.number]})
 
 
 def _another_time(number: int, name: str) -> StoreUnavailable:

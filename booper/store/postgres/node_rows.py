@@ -42,6 +42,13 @@ FROM nodes ORDER BY number
 """
 
 # Until when a node had its key is kept with the key.
+# A node that ends and has claims left, which the others take over.
+EXPIRE_OWNER: Final = """
+UPDATE nodes SET expires_at = clock_timestamp() WHERE number = %(number)s AND EXISTS (
+    SELECT 1 FROM live_jobs WHERE state = 'executing' AND owner = %(number)s
+)
+"""
+
 FORGET: Final = """
 WITH gone AS (
     DELETE FROM nodes WHERE number = ANY(%(numbers)s)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from math import inf
+from random import Random
 
 import psycopg
 import pytest
@@ -11,11 +12,13 @@ from psycopg.errors import IdleInTransactionSessionTimeout
 from booper.clock import Clock, VirtualClock
 from booper.errors import StoreUnavailable
 from booper.fence import Fence
+from booper.store.postgres import open_store
 from booper.store.postgres.connections import Connector
 from booper.store.postgres.lease import NOBODY, Lease, leasing
 from booper.store.postgres.node_rows import BEGINNING
 from tests.conftest import START
 from tests.support import postgres
+from tests.support.stores import created, key, turns
 
 pytestmark = pytest.mark.anyio
 postgres_url = postgres.postgres_url
@@ -134,3 +137,16 @@ async def test_a_node_that_is_stopped_as_it_begins_is_not_in_the_way_for_long(
             assert lease.number > 0
         with pytest.raises(IdleInTransactionSessionTimeout):
             stopped.execute("SELECT 1")
+
+
+async def test_what_a_node_leaves_at_its_end_is_taken_over_at_once(postgres_url: str) -> None:
+    """Its lease ends then, and not in four seconds; a node that leaves nothing is forgotten."""
+    async with open_store(postgres_url, Random(1)) as other:
+        alice = (await other.keys.create(key("alice's", user="alice"), START)).user_id
+        assert await other.queue.rescue(START, lambda *_: ()) == 0
+        async with open_store(postgres_url, Random(2)) as one:
+            job = await created(one, alice)
+            assert len((await turns(one, job)).begun) == 1
+        assert await other.queue.rescue(START, lambda *_: ()) == 1
+        with psycopg.connect(postgres_url) as connection:
+            assert connection.execute("SELECT count(*) FROM nodes").fetchone() == (1,)
