@@ -7,7 +7,7 @@ reads the table where they run low: the table is the truth. It claims and sends 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from booper.clock import Clock, Signal, monotonic
+from booper.clock import Clock, Signal
 from booper.engine.breakers import Breakers
 from booper.engine.held import Held
 from booper.engine.looks import Looks
@@ -22,7 +22,7 @@ from booper.model.origin import names_of
 from booper.model.waiting import Reason, Wait
 from booper.store.base import Store
 from booper.store.sharing import Notice
-from booper.store.values import ALL_TARGETS, Claims, Due, DueJob
+from booper.store.values import ALL_TARGETS, Claims, Due, DueJob, Scan
 
 # A job that may go, but has waited for this long, shows that the loop is stuck or cannot keep up.
 MAX_WAIT = timedelta(seconds=5)
@@ -124,7 +124,8 @@ class Backlog:
             await self._find_probe(origin, now)
 
     def queue_due(self, now: datetime) -> None:
-        """Queue what is due by now."""
+        """Queue what is due by now, when the table was read."""
+        self._looks.ended(now)
         self.ready.ask_again(now)
         if not self.ready.pauses.is_total:
             for due in self._timers.pop_due(now):
@@ -161,12 +162,12 @@ class Backlog:
 
     async def _read_timers(self, now: datetime) -> None:
         after, limit = self._timers.read_begins()
-        scan, began = None, monotonic()
+        self._looks.read(now)
+        scan: Scan | None = None
         try:
             scan = await self._queue.due(after, limit, now, self.ready.partial())
         finally:
             self._timers.read_ends(scan)
-            self._looks.took(monotonic() - began)
 
     async def _refill(self, origin: str, now: datetime) -> None:
         """Queue an origin's due jobs from the table, except those that wait for another job."""

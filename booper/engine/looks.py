@@ -14,12 +14,13 @@ SHARED_EVERY: Final = timedelta(seconds=1)
 SOONEST: Final = timedelta(milliseconds=250)
 """The least time between two looks, however much others tell."""
 
-# While somebody holds a snapshot, PostgreSQL walks over all that has been due since: so most looks
-# of several processes are at what is due lately.
+# While somebody holds a snapshot, PostgreSQL walks over all that has been due since. So where a
+# look at everything takes long, most looks are at what is due lately.
 LATELY: Final = timedelta(seconds=15)
-WHOLE_EVERY: Final = timedelta(seconds=30)
 REST: Final = 200
-"""How much longer than a look at everything it takes until the next of them, at least."""
+"""How much longer than a look at everything it takes until the next of them."""
+
+RAREST: Final = timedelta(minutes=5)
 
 
 class Looks:
@@ -28,9 +29,10 @@ class Looks:
     def __init__(self, now: datetime, *, are_shared: bool) -> None:
         self._are_shared = are_shared
         self._every = SHARED_EVERY if are_shared else EVERY
-        self._last_at = self._last_whole_at = now
-        self.next_at = self._whole_at = now + self._every
+        self._last_at = self._last_whole_at = self._whole_at = now
+        self.next_at = now + self._every
         self._is_whole = False
+        self._read_at: datetime | None = None
 
     def is_due(self, now: datetime) -> bool:
         """Return whether it is time for a look, or the clock was set back."""
@@ -42,14 +44,19 @@ class Looks:
         self._is_whole = not (self._are_shared and self._last_whole_at <= now < self._whole_at)
         if not self._is_whole:
             return now - LATELY
-        self._last_whole_at, self._whole_at = now, now + WHOLE_EVERY
+        self._last_whole_at = self._whole_at = now
         return None
 
-    def took(self, seconds: float) -> None:
-        """Note how long a part of the look has taken, if one has begun."""
-        if self._is_whole:
-            rest = REST * timedelta(seconds=seconds)
+    def read(self, now: datetime) -> None:
+        """Note that a part of the look is read from the table."""
+        self._read_at = now
+
+    def ended(self, now: datetime) -> None:
+        """Note that what was read is there, if anything was."""
+        if self._is_whole and self._read_at is not None:
+            rest = min(REST * (now - self._read_at), RAREST)
             self._whole_at = max(self._whole_at, self._last_whole_at + rest)
+        self._read_at = None
 
     def come_sooner(self, now: datetime) -> None:
         """Look as soon as may be: others have told of jobs."""

@@ -4,61 +4,80 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from booper.engine.looks import EVERY, LATELY, REST, SHARED_EVERY, SOONEST, WHOLE_EVERY, Looks
+from booper.engine.looks import EVERY, LATELY, RAREST, REST, SHARED_EVERY, SOONEST, Looks
 from tests.conftest import START
 
 MOMENT = timedelta(microseconds=1)
+NO_TIME = timedelta(0)
 
 
-def looked(looks: Looks, now: datetime) -> bool:
-    """Return whether all is looked at now."""
+def looked(looks: Looks, now: datetime, takes: timedelta = NO_TIME) -> bool:
+    """Look at the table, which takes a while; return whether all was looked at."""
     assert looks.is_due(now)
-    return looks.begin(now) is None
+    is_whole = looks.begin(now) is None
+    looks.read(now)
+    looks.ended(now + takes)
+    return is_whole
+
+
+def whole(looks: Looks, seconds: int, takes: timedelta = NO_TIME) -> list[int]:
+    """Look once a second; return in which of these seconds all was looked at."""
+    return [
+        second
+        for second in range(1, seconds + 1)
+        if looked(looks, START + second * SHARED_EVERY, takes)
+    ]
 
 
 def test_one_process_looks_at_everything_once_a_minute() -> None:
     """Nobody else writes; it knows what it has written."""
     looks = Looks(START, are_shared=False)
     assert not looks.is_due(START + EVERY - MOMENT)
-    assert looked(looks, START + EVERY)
+    assert looked(looks, START + EVERY, EVERY)
     assert looked(looks, START + 2 * EVERY)
 
 
-def test_one_of_several_looks_each_second_and_at_everything_each_half_minute() -> None:
-    """The first look is at everything."""
-    looks = Looks(START, are_shared=True)
-    seconds = range(1, 62)
-    whole = [second for second in seconds if looked(looks, START + second * SHARED_EVERY)]
-    assert whole == [1, 31, 61]
-
-
-def test_most_looks_are_at_what_is_due_lately() -> None:
-    """Which is what commits may bring that were slow."""
-    looks = Looks(START, are_shared=True)
-    looks.begin(START + SHARED_EVERY)
-    assert looks.begin(START + 2 * SHARED_EVERY) == START + 2 * SHARED_EVERY - LATELY
+def test_one_of_several_looks_at_everything_each_second() -> None:
+    """Where that takes a few milliseconds at most: half a percent of the time."""
+    assert whole(Looks(START, are_shared=True), 4, SHARED_EVERY / REST) == [1, 2, 3, 4]
 
 
 def test_a_look_at_everything_is_rarer_where_it_takes_long() -> None:
-    """It takes at most half a percent of the time; other looks put off nothing."""
+    """Others are at what is due lately; those may take as long as they like."""
+    looks = Looks(START, are_shared=True)
+    assert whole(looks, 11, 5 * SHARED_EVERY / REST) == [1, 6, 11]
+    at = START + 12 * SHARED_EVERY
+    assert looks.begin(at) == at - LATELY
+
+
+def test_everything_is_looked_at_each_few_minutes_however_long_it_takes() -> None:
+    """One that met a database that was gone would be the last for hours."""
     looks, first = Looks(START, are_shared=True), START + SHARED_EVERY
-    looks.took(10.0)
-    assert looked(looks, first)
-    looks.took(0.5)
-    looks.begin(first + SHARED_EVERY)
-    looks.took(10.0)
-    whole = first + REST * timedelta(seconds=0.5)
-    assert whole > first + WHOLE_EVERY
-    assert not looked(looks, whole - MOMENT)
+    assert looked(looks, first, timedelta(minutes=10))
+    looks.put_off(RAREST - SHARED_EVERY - MOMENT)
+    assert not looked(looks, first + RAREST - MOMENT)
     looks.put_off(MOMENT - SHARED_EVERY)
-    assert looked(looks, whole)
+    assert looked(looks, first + RAREST)
+
+
+def test_a_read_that_failed_and_one_before_all_looks_count_for_nothing() -> None:
+    """They say nothing of how long a look takes."""
+    looks = Looks(START, are_shared=True)
+    looks.read(START)
+    looks.ended(START + timedelta(minutes=1))
+    assert looked(looks, START + SHARED_EVERY)
+    looks.read(START + SHARED_EVERY)
+    looks.read(START + timedelta(minutes=1))
+    looks.ended(START + timedelta(minutes=1))
+    looks.ended(START + timedelta(minutes=2))
+    assert looked(looks, START + timedelta(minutes=1))
 
 
 @pytest.mark.parametrize("are_shared", [False, True])
 def test_a_clock_that_is_set_back_brings_a_look_at_everything(are_shared: bool) -> None:
     """What was found due may not be due now."""
     looks = Looks(START, are_shared=are_shared)
-    looks.begin(START + EVERY)
+    assert looked(looks, START + EVERY, SHARED_EVERY)
     assert looked(looks, START - EVERY)
 
 

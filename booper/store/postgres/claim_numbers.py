@@ -24,6 +24,10 @@ class OldestClaim:
         self.number = 0
         self._life = ""
 
+    def forget(self) -> None:
+        """Count all claims next time: what was seen was not committed."""
+        self.number = 0
+
     def note(self, known: Known) -> bool:
         """Note what was found from the number on, under the lock; return whether that is all.
 

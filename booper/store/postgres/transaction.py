@@ -130,6 +130,7 @@ class PostgresTransaction:
         except BaseException:
             self.jobs.forget_places()
             self.locks.forget()
+            self.oldest_claim.forget()
             if not self.connection.closed:
                 self.execute("ROLLBACK TO part")
                 self.execute("RELEASE part")

@@ -250,6 +250,7 @@ class Writer:
             outcomes = [outcome for kind in kinds for outcome in make(kind, transaction)]
             self._end(transaction, begun)
         except BaseException:
+            self._oldest_claim.forget()
             if not connection.closed:
                 connection.rollback()
             raise

@@ -13,9 +13,11 @@ from booper.store.base import Store
 from booper.store.limits import Limits
 from booper.store.postgres import open_store
 from booper.store.postgres.claim_numbers import OldestClaim
+from booper.store.postgres.store import PostgresStore
+from booper.store.postgres.transaction import PostgresTransaction
 from tests.conftest import START
 from tests.support import postgres
-from tests.support.stores import completed, created, key, settle, turns
+from tests.support.stores import completed, created, due, key, settle, turns
 
 pytestmark = pytest.mark.anyio
 
@@ -106,6 +108,25 @@ async def test_a_claim_that_a_booper_of_the_schema_before_has_made_takes_a_slot(
     with psycopg.connect(postgres_url) as database:
         database.execute("UPDATE live_jobs SET claim = 0 WHERE state = 'executing'")
     assert len(await begun(one, *jobs[3:])) == SLOTS - 2
+
+
+async def test_what_was_seen_and_not_committed_counts_for_nothing(
+    nodes: tuple[Store, Store], alice: UUID
+) -> None:
+    """Claims that a transaction has seen end go on where it is undone."""
+    one = nodes[0]
+    jobs = [await created(one, alice) for _ in range(5)]
+    assert len(await begun(one, *jobs[:2])) == 2
+
+    def undone(transaction: PostgresTransaction) -> None:
+        transaction.execute("DELETE FROM live_jobs WHERE state = 'executing'")
+        assert transaction.slots(START).take(due(jobs[2]))
+        raise RuntimeError("undone")
+
+    assert isinstance(one, PostgresStore)
+    with pytest.raises(RuntimeError, match="undone"):
+        await one._writer.run(undone)
+    assert len(await begun(one, *jobs[2:])) == SLOTS - 2
 
 
 def test_without_claims_a_count_begins_with_the_last_number() -> None:
