@@ -224,8 +224,8 @@ class Log(Protocol):
     def delete(self, job_ids: Sequence[int], limit: int) -> int:
         """Delete the entries of jobs, at most `limit` rows; return how many there were."""
 
-    def gaps(self, schedule: Schedule) -> list[OpenGap]:
-        """Return what a schedule did not run, as the entries of its newest runs say."""
+    def gaps(self, schedule: Schedule, since: datetime) -> list[OpenGap]:
+        """Return what a schedule did not run, as entries say; all of those that end since then."""
 
     def trim(self, job_id: int, max_entries: int, max_bytes: int) -> None:
         """Keep the newest entries of a job, up to both limits, and delete the others."""

@@ -333,3 +333,22 @@ async def test_a_change_of_a_disabled_schedule_logs_no_time_twice(
     await api.post(f"/api/schedules/{made}/enable")
     entries = (await api.get("/api/logs", params={"event": "schedule.skipped"})).json()["data"]
     assert [entry["payload"]["count"] for entry in entries] == [20]
+
+
+async def test_times_that_were_skipped_long_ago_are_told_once(
+    booper: Booper, api: Api, clock: VirtualClock, target: FakeTarget
+) -> None:
+    """Set back into a time that was skipped over a thousand runs before, they are planned again."""
+    path = await api.create_schedule(repeat_every=60)
+    for by in (3 * DAY, -DAY, MINUTE):
+        await step(booper, clock, by)
+    await run_on(booper, clock, clock.now() + 1_001 * MINUTE)
+    for by in (-2 * DAY, MINUTE, 3 * DAY):
+        await step(booper, clock, by)
+    told = Counter(planned(target))
+    entries = (await api.get("/api/logs", params={"event": "schedule.skipped"})).json()["data"]
+    for gap in (entry["payload"] for entry in entries):
+        first, last = (datetime.fromisoformat(gap[name]) for name in ("first", "last"))
+        told.update(first + n * MINUTE for n in range((last - first) // MINUTE + 1))
+    until = datetime.fromisoformat((await api.read(path))["next_runs"][0])
+    assert told == Counter(START + n * MINUTE for n in range((until - START) // MINUTE))

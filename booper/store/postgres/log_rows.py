@@ -4,6 +4,7 @@ A row is in the partition of its job, which has moved to another when the job ha
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from random import Random
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
@@ -62,15 +63,18 @@ EXTEND: Final = f"UPDATE logs SET payload = %(payload)s WHERE id = %(id)s AND {_
 DROP: Final = f"DELETE FROM logs WHERE id = %(id)s AND {_OF_RUN}"
 JOB_OF: Final = f"SELECT job_id FROM logs WHERE id = %(id)s AND {_OF_RUN}"
 
-# Entries of later times are among those of the newest runs.
+# A gap is logged with the run that was planned behind it; or with another of the newest ones, such
+# as a cancelled run.
 GAPS: Final = f"""
 SELECT id, payload FROM logs
 WHERE user_id = %(user_id)s AND kind = 'run' AND event = 'schedule.skipped' AND {_OF_RUN}
     AND job_id IN (
-        SELECT id FROM (
+        (SELECT id FROM (
             SELECT id, schedule_id FROM live_jobs UNION ALL SELECT id, schedule_id FROM kept_jobs
         ) AS runs
-        WHERE {OF_SCHEDULE} {NEWEST_FIRST} LIMIT 1000
+        WHERE {OF_SCHEDULE} {NEWEST_FIRST} LIMIT 1000)
+        UNION
+        SELECT job_id FROM planned WHERE schedule_id = %(id)s AND at >= %(since)s
     )
 """
 
@@ -152,9 +156,9 @@ class LogRows:
         values = {"classes": classes, "job_ids": ids, "limit": limit}
         return self._transaction.execute(DELETE, values).rowcount
 
-    def gaps(self, schedule: Schedule) -> list[OpenGap]:
-        """Return what a schedule did not run, as the entries of its newest runs say."""
-        values = {"id": schedule.id, "user_id": schedule.user_id}
+    def gaps(self, schedule: Schedule, since: datetime) -> list[OpenGap]:
+        """Return what a schedule did not run, as entries say; all of those that end since then."""
+        values = {"id": schedule.id, "user_id": schedule.user_id, "since": stored(since)}
         found = self._transaction.execute(GAPS, values)
         return [OpenGap(entry_id, gap_in(payload)) for entry_id, payload in found]
 

@@ -53,7 +53,7 @@ def shorten(
     """Remove from the gaps the times from `next_at` on, which are planned again."""
     if next_at is None or (schedule.next_at is not None and next_at >= schedule.next_at):
         return
-    for entry in transaction.log.gaps(schedule):
+    for entry in transaction.log.gaps(schedule, next_at):
         gap = entry.gap
         if gap.last < next_at:
             continue

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
+from datetime import datetime
 from random import Random
 from uuid import UUID
 
@@ -46,11 +47,15 @@ DELETE FROM logs WHERE seq IN (
 )
 """
 
-# Entries of later times are among those of the newest runs.
+# A gap is logged with the run that was planned behind it; or with another of the newest ones, such
+# as a cancelled run.
 GAPS = """
 SELECT logs.id, payload FROM logs JOIN (
-    SELECT id FROM jobs WHERE schedule_id = :id ORDER BY id DESC LIMIT 1000
-) AS newest ON newest.id = logs.job_id
+    SELECT id FROM (SELECT id FROM jobs WHERE schedule_id = :id ORDER BY id DESC LIMIT 1000)
+    UNION
+    SELECT id FROM jobs
+    WHERE schedule_id = :id AND planned_at >= :since AND kind = 'run' AND state <> 'cancelled'
+) AS runs ON runs.id = logs.job_id
 WHERE event = 'schedule.skipped'
 """
 
@@ -106,9 +111,10 @@ class LogRows:
         ids = msgspec.json.encode(list(job_ids)).decode()
         return self._connection.execute(DELETE, {"ids": ids, "limit": limit}).rowcount
 
-    def gaps(self, schedule: Schedule) -> list[OpenGap]:
-        """Return what a schedule did not run, as the entries of its newest runs say."""
-        found = self._connection.execute(GAPS, {"id": schedule.id.bytes}).fetchall()
+    def gaps(self, schedule: Schedule, since: datetime) -> list[OpenGap]:
+        """Return what a schedule did not run, as entries say; all of those that end since then."""
+        values = {"id": schedule.id.bytes, "since": stored(since)}
+        found = self._connection.execute(GAPS, values).fetchall()
         return [OpenGap(UUID(bytes=entry_id), gap_in(payload)) for entry_id, payload in found]
 
     def trim(self, job_id: int, max_entries: int, max_bytes: int) -> None:
