@@ -15,13 +15,17 @@ from tests.support.target import FakeTarget
 pytestmark = pytest.mark.anyio
 
 
-async def test_what_a_run_leaves_is_shown(api: Api, booper: Booper, target: FakeTarget) -> None:
+async def test_what_a_run_leaves_is_shown(
+    api: Api, booper: Booper, clock: VirtualClock, target: FakeTarget
+) -> None:
     """Its response is `$previous`, what it sets is in `$state`; numbers keep their text."""
     content = b'{"ok":1.10,"$set":{"seen":[1e2]}}'
     target.respond(httpx.Response(200, content=content))
-    path = await api.create_schedule(repeat_every=[1, "hour"])
+    first = START + timedelta(hours=1)
+    path = await api.create_schedule(repeat_every=[1, "hour"], starts_at=first.isoformat())
     shown = (await api.get(path)).text
     assert '"state":{},"previous":{}' in shown
+    clock.set(first)
     await booper.wait_idle()
     shown = (await api.get(path)).text
     assert '"state":{"seen":[1e2]},"previous":{"ok":1.10' in shown
