@@ -32,6 +32,7 @@ LEAST_SHARE: Final = 0.8
 LATE_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 15.0
 
+LOST: Final = "lost: /"
 TWIN_CRASHES: Final = 10
 
 
@@ -49,7 +50,7 @@ def twin() -> Line:
     with server.lazy():
         for _ in range(TWIN_CRASHES):
             tried = _tried(2, 120, "unsynced", ["crash"])
-            if not tried.holds:
+            if LOST in tried.figure:
                 break
     return tried
 
