@@ -33,14 +33,16 @@ PATIENCE_SECONDS: Final = 10.0
 MIN_RATIO: Final = 0.95
 MAX_TIMES_LATE: Final = 2.0
 MAX_ENTRIES: Final = 100
-"""How many entries of the index of claims may be read for a job: those on their way, and some."""
+"""How many entries of what executes may be read for a job: those on their way, and some."""
 
 MAX_DEAD: Final = 12
 """How many dead rows a job may leave behind while the snapshot is held."""
 
 ENTRIES: Final = """
 SELECT coalesce(sum(idx_tup_read), 0)::bigint FROM pg_stat_user_indexes
-WHERE indexrelname = 'live_jobs_by_claim'
+WHERE indexrelname IN (
+    'live_jobs_by_claim', 'live_jobs_unnumbered', 'live_jobs_on_their_way', 'live_jobs_executing'
+)
 """
 DEAD: Final = "SELECT coalesce(sum(n_dead_tup), 0)::bigint FROM pg_stat_user_tables"
 SNAPSHOT: Final = "SELECT count(*) FROM jobs"
