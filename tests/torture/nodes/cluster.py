@@ -28,6 +28,9 @@ allow = ["127.0.0.0/8", "10.213.0.0/16"]
 """
 STRANGE: Final = "tests.torture.nodes.strange"
 
+STARTS: Final = 3
+UNREACHED: Final = "connection timeout expired"
+
 START_SECONDS: Final = 60.0
 """How long a node may take to start, where others keep the machine busy."""
 
@@ -69,7 +72,20 @@ class Node:
         return self.daemon.url
 
     def start(self) -> None:
-        """Start it; returns when it responds."""
+        """Start it; returns when it responds.
+
+        One that ends since the database did not respond is started again, as services are.
+        """
+        for tried in range(1, STARTS + 1):
+            try:
+                self._start()
+            except AssertionError as error:
+                if tried == STARTS or UNREACHED not in str(error):
+                    raise
+            else:
+                return
+
+    def _start(self) -> None:
         options = ("--host", self._space.host) if self._space is not None else ()
         self.daemon = self._stack.enter_context(
             serving(
