@@ -52,7 +52,7 @@ class Scheduler:
         self.next_at = self._backlog.next_at
         # For a duration by which the clock was moved on purpose: no call is lost in that.
         self.skipped = self._backlog.put_off_reread
-        self._in_flight = InFlight()
+        self._in_flight = InFlight(self._sent, self._finished)
         self.cut = self._in_flight.cut
         self._wake = Signal()
         self.turns = Turns(self._wake)
@@ -267,10 +267,7 @@ class Scheduler:
             raise
         self._backlog.note(taken, claims, self._clock.now())
         for attempt in claims.begun:
-            task = asyncio.create_task(self._attempt(attempt), name=f"job {attempt.job.id}")
-            self._in_flight.jobs[task] = attempt.job
-            self._in_flight.sending.add(task)
-            task.add_done_callback(self._finished)
+            self._in_flight.begin(attempt.job, self._attempt(attempt))
 
     async def _attempt(self, attempt: Attempt) -> None:
         """Make one attempt and record what came of it."""
@@ -283,15 +280,16 @@ class Scheduler:
             await self._executor.give_back(attempt, shortage)
             return
         finally:
-            self._in_flight.sending.discard(task)  # from here on a stop may not cut it off
-            # The next job's claim is then written with this one's result.
-            self._backlog.ready.free(attempt.job.origin)
-            if self._backlog.wants_slot:
-                self._wake.set()
+            self._in_flight.has_outcome(task)
         await self._executor.record(executed)
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        job = self._in_flight.jobs.pop(task)
+    def _sent(self, job: Job) -> None:
+        # The next job's claim is then written with this one's result.
+        self._backlog.ready.free(job.origin)
+        if self._backlog.wants_slot:
+            self._wake.set()
+
+    def _finished(self, job: Job, task: asyncio.Task[None]) -> None:
         if not self._in_flight.jobs:
             self._backlog.suspects.end(self._clock.now())
             self._wake.set()  # something may wait for the loop to be idle, such as a suspect
