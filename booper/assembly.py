@@ -115,6 +115,7 @@ def executor_of(parts: Parts, kept: Kept) -> Executor:
         parts.redaction.names,
         kept.inside,
         parts.origins,
+        parts.fence,
     )
     defaults = Defaults(
         timeout=timedelta(seconds=config.delivery.timeout_seconds),

@@ -33,6 +33,13 @@ wall_seconds = time.time
 monotonic = time.perf_counter
 """Seconds that only grow, for measuring how long something took; real whatever the clock."""
 
+since_boot = (
+    partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+    if hasattr(time, "CLOCK_BOOTTIME")
+    else monotonic
+)
+"""Seconds that only grow, on Linux also while the machine is suspended."""
+
 # A wall clock can be stepped and a machine suspended while we wait; neither is announced.
 # Reading the clock again this often bounds what either costs.
 NAP_SECONDS = 1.0

@@ -4,11 +4,17 @@ from collections.abc import Callable
 from math import inf
 from typing import Final
 
-from booper.clock import monotonic
+from booper.clock import since_boot
+
+HAS_ENDED: Final = "the lease of this node has ended"
+"""Why nothing is sent once the fence is closed."""
 
 
 class Fence:
-    """A moment of the monotonic clock after which nothing is sent; never, unless it is moved."""
+    """A moment after which nothing is sent; never, unless it is moved.
+
+    It counts as `booper.clock.since_boot` does: others count on while this machine is suspended.
+    """
 
     __slots__ = ("_until", "cut")
 
@@ -18,7 +24,7 @@ class Fence:
         """Cuts off what was begun before, sent or not, and counts it; on the event loop."""
 
     def move(self, until: float) -> None:
-        """Allow sending until another moment, as `booper.clock.monotonic` counts."""
+        """Allow sending until another moment."""
         self._until = until
 
     def extend(self, until: float) -> bool:
@@ -30,7 +36,7 @@ class Fence:
 
     def is_open(self) -> bool:
         """Return whether requests may be sent now."""
-        return monotonic() < self._until
+        return since_boot() < self._until
 
 
 OPEN: Final = Fence()

@@ -14,7 +14,14 @@ from msgspec.structs import replace
 
 from booper.clock import monotonic
 from booper.engine.origin_map import OriginMap
-from booper.errors import AddressRefused, InvalidRedirect, TargetRefused, UnresolvableHost
+from booper.errors import (
+    AddressRefused,
+    InvalidRedirect,
+    Shortage,
+    TargetRefused,
+    UnresolvableHost,
+)
+from booper.fence import HAS_ENDED, OPEN, Fence
 from booper.guard.policy import Guard, Target
 from booper.guard.redirects import (
     MAX_HOPS,
@@ -42,6 +49,7 @@ class Delivery:
     `own_secret` goes with requests to booper's own helper paths. `secret_headers`, in lower case,
     stay with the origin they were meant for when a redirect leads to another. `app` leads to the
     program around booper, where there is one; `origins` says which origins stand for others.
+    Nothing is sent once `fence` is closed.
     """
 
     def __init__(
@@ -53,6 +61,7 @@ class Delivery:
         secret_headers: frozenset[str] = ALWAYS,
         app: AppTransport | None = None,
         origins: OriginMap | None = None,
+        fence: Fence = OPEN,
     ) -> None:
         self._client = client
         self._app = app
@@ -61,6 +70,7 @@ class Delivery:
         self._own_secret = own_secret
         self._secret_headers = secret_headers
         self._origins = origins
+        self._fence = fence
 
     def as_sent(self, request: Request) -> Request:
         """Return a request with its URL as it goes on the wire, for display."""
@@ -138,6 +148,8 @@ class Delivery:
             headers[OWN_HEADER] = f"{self._own_secret}.{job_id}"
         addresses = partial(self._guard.addresses, target)
         sent = (request.method, target, encode_headers(headers), request.content, addresses)
+        if not self._fence.is_open():
+            raise Shortage(HAS_ENDED)
         if target.is_app:
             arrived = await self._program(target).send(*sent, label=f"job {job_id}")
         else:

@@ -19,16 +19,12 @@ SHARE_PAUSE: Final = timedelta(milliseconds=500)
 RESCUE_PAUSE: Final = timedelta(milliseconds=250)
 """How often is looked for claims that nodes have left which are gone."""
 
-FENCE_PAUSE: Final = timedelta(milliseconds=100)
-"""How long a request may go on after the lease under which it was sent."""
-
 
 class Node:
     """One of several nodes. It takes over what others leave, and tells them of failing origins."""
 
     def __init__(self, scheduler: Scheduler, fence: Fence, clock: Clock) -> None:
         self._scheduler = scheduler
-        self._fence = fence
         self._clock = clock
         fence.cut = scheduler.cut
 
@@ -37,7 +33,6 @@ class Node:
         """Return its agents by their names."""
         return {
             "rescuer": self._rescue_forever,
-            "fence watch": self._watch_fence,
             "sharer of origins": self._share_forever,
         }
 
@@ -49,13 +44,6 @@ class Node:
                 await self._scheduler.rescue()
             except StoreUnavailable as error:
                 log.warning("what other nodes may have left is not looked for: %s", error)
-
-    async def _watch_fence(self) -> None:
-        """Cut off what is on its way once others may send it as well."""
-        while True:
-            await self._clock.pause(FENCE_PAUSE)
-            if not self._fence.is_open() and (count := self._scheduler.cut()):
-                log.error("%d attempts were cut off: the lease of this node has ended", count)
 
     async def _share_forever(self) -> None:
         """Exchange failing origins with the other nodes, and learn of pauses."""

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, cast
 
 from booper.errors import Shortage
-from booper.fence import OPEN, Fence
+from booper.fence import HAS_ENDED, OPEN, Fence
 from booper.http.base import Stream
 from booper.http.errors import ProtocolError, ReadError, SendError, WriteError
 from booper.http.response import DONE, HEAD, ResponseReader
@@ -128,7 +128,7 @@ class Connection(asyncio.Protocol):
         if self._exchange is not exchange:  # it has been given up meanwhile
             return
         if not self._fence.is_open():
-            self.fail(Shortage("the lease of this node has ended"))
+            self.fail(Shortage(HAS_ENDED))
             return
         exchange.is_sent = True
         self._transport.write(request)

@@ -7,6 +7,8 @@ import httpx
 import pytest
 
 from booper.engine.delivery import Delivery
+from booper.errors import Shortage
+from booper.fence import Fence
 from booper.guard.policy import Guard
 from booper.http.adapter import HttpxClient
 from booper.model.job import Failed, Refused, Request, Responded, Response
@@ -14,6 +16,7 @@ from tests.support.target import FakeTarget
 
 URL = "https://203.0.113.7/work"
 LIMIT = 10
+GUARD = Guard(require_https=True, allow_private_networks=False, allow=["203.0.113.7"], own=())
 
 pytestmark = pytest.mark.anyio
 
@@ -38,20 +41,30 @@ async def test_an_error_whose_text_is_no_unicode_is_an_outcome() -> None:
     """A library may put bytes it could not decode into its message, as lone surrogates."""
     target = FakeTarget()
     target.respond(httpx.ConnectError("no route to \udcff"))
-    guard = Guard(require_https=True, allow_private_networks=False, allow=["203.0.113.7"], own=())
-    outcome = await Delivery(HttpxClient(target), guard, LIMIT).send(
+    outcome = await Delivery(HttpxClient(target), GUARD, LIMIT).send(
         Request("GET", URL, {}, b"", {}, {}), timedelta(seconds=5)
     )
     assert isinstance(outcome, Failed)
     assert (outcome.error, outcome.message) == ("connect", "no route to ?")
 
 
+async def test_nothing_is_sent_once_the_fence_is_closed() -> None:
+    """Whatever carries the request: others may have sent it by now."""
+    target, fence = FakeTarget(), Fence()
+    delivery = Delivery(HttpxClient(target), GUARD, LIMIT, fence=fence)
+    request, timeout = Request("GET", URL, {}, b"", {}, {}), timedelta(seconds=5)
+    assert isinstance(await delivery.send(request, timeout), Responded)
+    fence.move(0.0)
+    with pytest.raises(Shortage, match="the lease of this node has ended"):
+        await delivery.send(request, timeout)
+    assert len(target.received) == 1
+
+
 async def answered(response: httpx.Response) -> Response:
     """Send a request to a target that answers so, and return what is kept of the response."""
     target = FakeTarget()
     target.respond(response)
-    guard = Guard(require_https=True, allow_private_networks=False, allow=["203.0.113.7"], own=())
-    outcome = await Delivery(HttpxClient(target), guard, LIMIT).send(
+    outcome = await Delivery(HttpxClient(target), GUARD, LIMIT).send(
         Request("GET", URL, {}, b"", {}, {}), timedelta(seconds=5)
     )
     assert isinstance(outcome, Responded)

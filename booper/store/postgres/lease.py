@@ -1,8 +1,8 @@
 """This process's lease: its row among the nodes, renewed each second for four.
 
 While it holds, nobody makes this node's claims due again. The database's clock decides when it ends
-there; here a monotonic one does, from the moment before the renewal was asked for and a second
-earlier, so no step of a wall clock and no stopped process stretches it.
+there; here one that only grows does, from the moment before the renewal was asked for and a second
+earlier, so no step of a wall clock, no stopped process and no suspended machine stretches it.
 
 A node that has lost its lease takes a new number: what it had claimed before belongs to others. It
 has lost it too where its own clock alone says so, since it has then cut off what was on its way,
@@ -22,10 +22,10 @@ from typing import Final, TypeVar
 import psycopg
 from psycopg.errors import IdleInTransactionSessionTimeout
 
-from booper.clock import Clock, SystemClock, monotonic
+from booper.clock import Clock, SystemClock, monotonic, since_boot
 from booper.database_clock import DatabaseClock, counted
 from booper.errors import StoreUnavailable
-from booper.fence import Fence
+from booper.fence import HAS_ENDED, Fence
 from booper.store.postgres.clock_offset import ClockOffset
 from booper.store.postgres.connections import Connector, Kept, told_as_ours, unavailable
 from booper.store.postgres.node_rows import (
@@ -45,6 +45,9 @@ log = logging.getLogger("booper.store")
 
 ZERO: Final = timedelta(0)
 RENEW_EVERY: Final = timedelta(seconds=1)
+WATCH_EVERY: Final = timedelta(milliseconds=100)
+"""How long a request may go on after the lease under which it was sent."""
+
 MAX_OFFSET: Final = timedelta(seconds=1)
 """How far this machine's clock may be from the database's before that is warned of."""
 
@@ -123,6 +126,16 @@ class Lease:
                 await self.renew()
             except StoreUnavailable as error:
                 log.warning("the lease of this node is not renewed: %s", error)
+            except Exception:  # whatever it is: without a lease this node would send no more
+                log.exception("the lease of this node is not renewed")
+                await self._on_thread(self._kept.drop)
+
+    async def watch_forever(self) -> None:
+        """Cut off what is on its way once others may send it as well."""
+        while True:
+            await SystemClock().pause(WATCH_EVERY)
+            if not self._fence.is_open() and (count := self._fence.cut()):
+                log.error("%d attempts were cut off: %s", count, HAS_ENDED)
 
     async def end(self) -> None:
         """Give the lease back. What is still claimed is due again for others at once."""
@@ -176,7 +189,7 @@ class Lease:
     def _insert(self) -> tuple[int, float]:
         """Return a new number, and until when it may send."""
         self._measure()
-        began = monotonic()
+        began = since_boot()
         values = {
             "name": self._name,
             "key_digest": self._key_digest,
@@ -194,7 +207,7 @@ class Lease:
 
     def _renew(self) -> bool:
         """Return whether the lease goes on. It must not have ended on the way."""
-        began = monotonic()
+        began = since_boot()
         if self._is_given_up or not self._fence.is_open():
             return False
         values = {"number": self.number, "clock_offset": stored_span(self.clock_offset)}
@@ -259,9 +272,13 @@ async def leasing(lease: Lease) -> AsyncIterator[Lease]:
     except StoreUnavailable:
         lease.close()
         raise
-    task = asyncio.create_task(lease.renew_forever(), name="store lease")
+    tasks = [
+        asyncio.create_task(lease.renew_forever(), name="store lease"),
+        asyncio.create_task(lease.watch_forever(), name="fence watch"),
+    ]
     try:
         yield lease
     finally:
-        task.cancel()
+        for task in tasks:
+            task.cancel()
         await asyncio.shield(lease.end())

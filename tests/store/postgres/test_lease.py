@@ -1,17 +1,20 @@
 """A node's lease: it goes on while both clocks allow it; a new one begins with nothing begun."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
+from datetime import timedelta
 from math import inf
 from random import Random
 
+import anyio
 import psycopg
 import pytest
 from psycopg.errors import IdleInTransactionSessionTimeout
 
-from booper.clock import Clock, VirtualClock
+from booper.clock import Clock, VirtualClock, breathe
 from booper.errors import StoreUnavailable
 from booper.fence import Fence
+from booper.store.postgres import lease as leases
 from booper.store.postgres import open_store
 from booper.store.postgres.connections import Connector
 from booper.store.postgres.lease import NOBODY, Lease, leasing
@@ -150,3 +153,51 @@ async def test_what_a_node_leaves_at_its_end_is_taken_over_at_once(postgres_url:
         assert await other.queue.rescue(START, lambda *_: ()) == 1
         with psycopg.connect(postgres_url) as connection:
             assert connection.execute("SELECT count(*) FROM nodes").fetchone() == (1,)
+
+
+async def come(what: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    with anyio.fail_after(10):
+        while not what():
+            await breathe()
+
+
+AT_ONCE = timedelta(milliseconds=1)
+LATE = timedelta(hours=1)
+
+
+async def test_whatever_fails_at_the_database_the_lease_is_renewed_again(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A table that is gone while a backup is put in its place, for example."""
+    monkeypatch.setattr(leases, "RENEW_EVERY", AT_ONCE)
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        async with leasing(Lease(Connector(postgres_url), Fence(), "here")):
+            connection.execute("ALTER TABLE nodes RENAME TO elsewhere")
+            await come(lambda: "is not renewed" in caplog.text)
+            connection.execute("ALTER TABLE elsewhere RENAME TO nodes")
+            expires_at = "SELECT expires_at FROM nodes"
+            before = connection.execute(expires_at).fetchall()
+            await come(lambda: connection.execute(expires_at).fetchall() > before)
+
+
+async def test_what_is_on_its_way_is_cut_off_when_the_lease_has_ended(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is as long as the lease is kept: also while the loop stops and waits for its attempts."""
+    monkeypatch.setattr(leases, "RENEW_EVERY", LATE)
+    monkeypatch.setattr(leases, "WATCH_EVERY", AT_ONCE)
+    fence, cuts = Fence(), list[bool]()
+
+    def cut() -> int:
+        cuts.append(fence.is_open())
+        return 1
+
+    fence.cut = cut
+    async with leasing(Lease(Connector(postgres_url), fence, "here")):
+        for _ in range(100):
+            await breathe()
+        assert not cuts
+        fence.move(0.0)
+        await come(lambda: cuts)
+    assert not any(cuts)

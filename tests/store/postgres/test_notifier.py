@@ -189,4 +189,4 @@ async def test_a_node_without_a_listener_neither_tells_nor_hears(tmp_path: Path)
         assert store.sharing is not None
         store.sharing.listen(lambda notice: None)
         names = {task.get_name() for task in asyncio.all_tasks() - before}
-    assert names == {"store lease"}
+    assert names == {"store lease", "fence watch"}

@@ -123,7 +123,7 @@ def stepped() -> None:
 
 def by_wall() -> None:
     """Count the lease by the wall clock."""
-    vars(fence)["monotonic"] = vars(lease)["monotonic"] = lambda: SystemClock().now().timestamp()
+    vars(fence)["since_boot"] = vars(lease)["since_boot"] = lambda: SystemClock().now().timestamp()
 
 
 def deaf() -> None:
