@@ -5,9 +5,11 @@ not know about pools, addresses or how a request is spelled.
 """
 
 import asyncio
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from booper.errors import Shortage
 from booper.fence import HAS_ENDED, OPEN, Fence
@@ -17,6 +19,9 @@ from booper.http.response import DONE, HEAD, ResponseReader
 
 MAX_BUFFERED_BYTES = 64 * 1024
 """Body that may wait unread before reading stops; one read (up to 256 KiB) can exceed it."""
+
+FORGET_UNSENT: Final = struct.pack("ii", 1, 0)
+"""A linger of no time: what a closed socket has not sent is forgotten (socket(7))."""
 
 
 class Connection(asyncio.Protocol):
@@ -78,7 +83,14 @@ class Connection(asyncio.Protocol):
             exchange.wake()
 
     def close(self) -> None:
-        """Close at once, even if bytes are unsent or unread."""
+        """Close at once, even if bytes are unsent or unread.
+
+        Others may have sent the request by now if the fence is closed: the system then sends no
+        more of it either, which it would go on to do where the network has been away.
+        """
+        if self._exchange is not None and not self._fence.is_open():
+            socket_ = self._transport.get_extra_info("socket")
+            socket_.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, FORGET_UNSENT)
         self._exchange = None
         self._transport.abort()
         self._on_closed(self)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 import trustme
 
+from booper.fence import Fence
 from booper.guard.target import parse_target
 from booper.http.base import Addresses, Endpoint, Target
 from booper.http.client import SocketClient, may_send_again
@@ -332,6 +333,37 @@ async def test_cancelling_closes_the_connection(client: SocketClient, response: 
             await fetch(client, request_to(server), seconds=0.05)
         async with asyncio.timeout(5):
             await server.saw_eof.wait()
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+async def test_what_the_system_has_not_sent_is_forgotten_once_the_fence_is_closed(
+    is_open: bool,
+) -> None:
+    """Otherwise it goes on to send what it has, also where others have sent the request again."""
+    has_begun, is_over, end = asyncio.Event(), asyncio.Event(), asyncio.Queue[str]()
+
+    async def read_late(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        has_begun.set()
+        await is_over.wait()
+        try:
+            await reader.read()
+        except ConnectionResetError:
+            end.put_nowait("reset")
+        else:
+            end.put_nowait("end of file")
+
+    fence = Fence()
+    client = SocketClient(fence=fence)
+    async with serve(read_late) as server, asyncio.timeout(5):
+        sending = asyncio.create_task(fetch(client, request_to(server, "POST", bytes(32 << 20))))
+        await has_begun.wait()
+        if not is_open:
+            fence.move(0.0)
+        sending.cancel()
+        await asyncio.wait([sending])
+        is_over.set()
+        assert await end.get() == ("end of file" if is_open else "reset")
+    await client.aclose()
 
 
 async def test_cancelling_a_tls_handshake_closes_the_connection(client: SocketClient) -> None:
