@@ -183,14 +183,13 @@ class Scheduler:
                 await self._clock.pause(STORE_PAUSE)
 
     def _arm(self, jobs: Sequence[Job]) -> None:
-        """Arm waiting jobs that were just committed, and wake the loop."""
         for job in jobs:
             if self._backlog.arm(job):
                 self._wake.set()
             self._observers.armed(job)
 
     async def _begin(self) -> None:
-        """Read what the start needs; where that is damaged, wait, so that the rest can be read."""
+        """Read what the start needs; where that is damaged or away, wait: the rest can be used."""
         while not self._is_stopping:
             try:
                 for pause in await self._backlog.ready.pauses.read(self._store.pauses):
@@ -198,7 +197,10 @@ class Scheduler:
                 await self.rescue()
                 await self._replanner.start()
                 self._backlog.waits.looking_since(self._clock.now())
-            except StoreDamaged as error:
+            except StoreUnavailable as error:
+                # A file that cannot be read will not be soon, a database server will.
+                if self._store.sharing is None and not isinstance(error, StoreDamaged):
+                    raise
                 await self._wait_for_store(error)
             else:
                 return

@@ -11,14 +11,17 @@ import pytest
 from msgspec.structs import replace
 
 from booper.app import Booper
-from booper.clock import VirtualClock
+from booper.clock import VirtualClock, breathe
 from booper.config import Config, Database
 from booper.engine.backlog import Backlog
+from booper.engine.executor import STORE_PAUSE
 from booper.engine.looks import LATELY, REST, SHARED_EVERY, SOONEST
+from booper.errors import StoreUnavailable
 from booper.store.base import Store
 from booper.store.postgres import open_store
+from booper.store.postgres.queue import PostgresQueue
 from booper.store.sharing import Notice
-from booper.store.values import Claims, Due
+from booper.store.values import AnnounceRescue, Claims, Due
 from tests.conftest import KEY, START
 from tests.support import stores
 from tests.support.api import Api
@@ -126,6 +129,39 @@ async def test_a_node_with_a_clock_of_its_own_is_alone_and_listens_to_nobody(
     config = replace(config, database=at_once(config.database, postgres_url))
     async with Booper(config, api_key=KEY, clock=clock, transport=target):
         assert "store notifier" not in {task.get_name() for task in asyncio.all_tasks()}
+
+
+async def test_a_node_whose_database_goes_away_as_it_begins_goes_on_later(
+    config: Config,
+    clock: VirtualClock,
+    target: FakeTarget,
+    postgres_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It takes nothing meanwhile that it could not send."""
+    failures, rescue = [StoreUnavailable("it restarts")], PostgresQueue.rescue
+
+    async def failing(queue: PostgresQueue, now: datetime, announce: AnnounceRescue) -> int:
+        if failures:
+            raise failures.pop()
+        return await rescue(queue, now, announce)
+
+    monkeypatch.setattr(PostgresQueue, "rescue", failing)
+    config = replace(config, database=at_once(config.database, postgres_url))
+    job = {"url": "https://target.test/"}
+    async with (
+        Booper(config, api_key=KEY, clock=clock, transport=target) as booper,
+        Api(booper.asgi, KEY) as api,
+        asyncio.timeout(PATIENCE_SECONDS),
+    ):
+        while failures:
+            await breathe()
+        assert (await api.post("/api/jobs", json=job)).status_code == 503
+        clock.advance(STORE_PAUSE)
+        await booper.wait_idle()
+        assert (await api.post("/api/jobs", json=job)).status_code == 201
+        await booper.wait_idle()
+    assert len(target.received) == 1
 
 
 # --- what is heard ---
