@@ -286,6 +286,9 @@ class Transaction(Protocol):
         else before.
         """
 
+    def end_cancelled(self, claimed: Job) -> None:
+        """Note that nothing is on its way any more for a claim whose job was cancelled."""
+
     def alone(self) -> tuple[int, int] | None:
         """Return the number and the attempt of the job that was sent alone, None if none was."""
 

@@ -138,6 +138,12 @@ UPDATE planned SET at = new.at FROM unnest(%s::bigint[], %s::bigint[]) AS new (i
 WHERE job_id = new.id
 """
 
+# The request of a job that is cancelled meanwhile goes on (contract §4), and holds its slot.
+KEEP_SLOTS: Final = """
+INSERT INTO cancelled_claims (owner, job_id, epoch, origin)
+SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[])
+"""
+
 # A job's log goes where the job is.
 _LOG: Final = (
     "seq, id, user_id, job_id, kind, event, inserted_at, payload, request, requested_at, "
@@ -171,7 +177,7 @@ def follow(
     pairs: Sequence[tuple[Job, Job]],
     places: Mapping[int, Place],
 ) -> None:
-    """Write what hangs on moves that are written: `due`, planned times and logs.
+    """Write what hangs on moves that are written: `due`, planned times, slots and logs.
 
     `places` has where these jobs are now, by their numbers.
     """
@@ -184,6 +190,8 @@ def follow(
     if shifted := [b for a, b, did, does in waiting if did and does and _due_of(a) != _due_of(b)]:
         execute(SHIFT_DUE, _dues(shifted))
     _follow_plan(transaction, pairs)
+    if claims := [one for one, other in pairs if _is_cancelled_on_its_way(one, other)]:
+        execute(KEEP_SLOTS, _claims(claims))
     if ended := [other.id for one, other in pairs if _has_ended(other) and not _has_ended(one)]:
         execute(END_LOG, _placed(ended, places))
     if back := [other.id for one, other in pairs if _has_ended(one) and not _has_ended(other)]:
@@ -260,6 +268,19 @@ def _dues(jobs: Sequence[Job]) -> tuple[str, ...]:
 
 def _due_of(job: Job) -> tuple[datetime, str, int]:
     return job.scheduled_at, job.origin, job.path
+
+
+def _is_cancelled_on_its_way(before: Job, after: Job) -> bool:
+    return before.state is State.EXECUTING and after.state is State.CANCELLED
+
+
+def _claims(jobs: Sequence[Job]) -> tuple[str, ...]:
+    return (
+        array_of(job.owner for job in jobs),
+        array_of(job.id for job in jobs),
+        array_of(job.epoch for job in jobs),
+        text_array_of(job.origin for job in jobs),
+    )
 
 
 def _has_ended(job: Job) -> bool:

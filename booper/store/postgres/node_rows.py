@@ -53,6 +53,9 @@ FORGET: Final = """
 WITH gone AS (
     DELETE FROM nodes WHERE number = ANY(%(numbers)s)
     RETURNING key_digest, least(expires_at, clock_timestamp()) AS until
+), slots AS (
+    DELETE FROM cancelled_claims
+    WHERE owner = ANY(%(numbers)s) OR NOT EXISTS (SELECT FROM nodes WHERE number = owner)
 ), given AS (
     SELECT key_digest, max(until) AS until FROM gone GROUP BY key_digest
 )

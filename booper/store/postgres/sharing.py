@@ -1,8 +1,9 @@
 """What nodes share: the slots of all and of each origin, failing origins, and pauses.
 
 The attempts that are on their way are counted, not kept: a claim locks one row, then counts what
-executes in the whole database, and no counter can drift by a node that dies. It begins with the
-oldest claim that may be on its way (`booper.store.postgres.claim_numbers`).
+executes in the whole database, and what was cancelled and is still on its way. So no counter can
+drift by a node that dies. It begins with the oldest claim that may be on its way
+(`booper.store.postgres.claim_numbers`).
 """
 
 from collections import Counter
@@ -38,6 +39,8 @@ SELECT 'executing', origin, count(*), min(claim) FROM live_jobs WHERE state = 'e
 KNOWN: Final = f"""
 {_EXECUTING} AND claim > 0 AND claim >= %(since)s GROUP BY origin
 UNION ALL {_EXECUTING} AND claim = 0 GROUP BY origin
+UNION ALL SELECT 'cancelled', origin, count(*), 0 FROM cancelled_claims
+    WHERE EXISTS (SELECT FROM nodes WHERE number = owner) GROUP BY origin
 UNION ALL SELECT 'breaker', origin, 0, 0 FROM breakers
 UNION ALL SELECT 'pause', target, 0, 0 FROM pauses
 UNION ALL {LIFE}
@@ -73,7 +76,7 @@ class SharedSlots:
         self._paused: set[str] = set()
         for kind, key, number, _ in _known(transaction):
             match kind:
-                case "executing":
+                case "executing" | "cancelled":
                     self._busy[key] += number
                 case "breaker":
                     self._probed.add(key)

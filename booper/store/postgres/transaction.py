@@ -33,6 +33,10 @@ INSERT INTO alone (owner, job_id, attempt) VALUES (%s, %s, %s)
 ON CONFLICT (owner) DO UPDATE SET job_id = excluded.job_id, attempt = excluded.attempt
 """
 
+END_CANCELLED: Final = """
+DELETE FROM cancelled_claims WHERE owner = %s AND job_id = %s AND epoch = %s
+"""
+
 # A lock that a renewal passes, and that keeps everybody from replacing the node.
 HOLD_NODE: Final = """
 SELECT 1 FROM nodes WHERE number = %s AND expires_at > clock_timestamp() FOR KEY SHARE
@@ -161,6 +165,10 @@ class PostgresTransaction:
     def slots(self, now: datetime) -> SharedSlots:
         """Return what may begin `now`; no other claim of any node takes any until the end."""
         return SharedSlots(self, self._limit_of, now)
+
+    def end_cancelled(self, claimed: Job) -> None:
+        """Note that nothing is on its way any more for a claim whose job was cancelled."""
+        self.execute(END_CANCELLED, (claimed.owner, claimed.id, claimed.epoch))
 
     def set_alone(self, job: Job) -> None:
         """Note that a job's attempt is made with nothing else on its way."""

@@ -43,6 +43,7 @@ def settle_all(
         if len(settlements) > 1:
             raise
         claimed = settlements[0].claimed
+        transaction.end_cancelled(claimed)
         current = transaction.jobs.get(claimed.user_id, claimed.id)
         transaction.log.append(entries, random)
         return [Settled(current, following(transaction, current))]
@@ -70,6 +71,8 @@ def release(
         if current and _is_claimed(current, job):
             after = lifecycle.release(current, due_at)
             released.append(transaction.jobs.move(current, after))
+        else:
+            transaction.end_cancelled(job)
     return released
 
 

@@ -89,6 +89,9 @@ class SQLiteTransaction(Watched):
     def slots(self, now: datetime) -> None:
         """Return None: the loop of the one process counts its slots by itself."""
 
+    def end_cancelled(self, claimed: Job) -> None:
+        """Note nothing: the loop of the one process knows what is on its way."""
+
     def alone(self) -> tuple[int, int] | None:
         """Return the number and the attempt of the job that was sent alone, None if none was."""
         found: tuple[int, int] | None = self.execute(ALONE).fetchone()

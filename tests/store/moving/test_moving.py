@@ -461,7 +461,7 @@ OWN_OF_SQLITE = {
 }
 OF_NODES = {
     *("breakers", "findings", "leaders", "limits", "messages", "nodes", "rate_limits"),
-    "server_life",
+    *("cancelled_claims", "server_life"),
 }
 OWN_OF_POSTGRES = OF_NODES | {"booper_schema", "due", "job_counts", "planned", "pulse"}
 PARTS_OF_JOBS = {"live_jobs", "ended_jobs"}

@@ -1,17 +1,18 @@
 """What nodes share: slots, failing origins, pauses. Each test has two nodes over one database."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from random import Random
 from uuid import UUID
 
+import psycopg
 import pytest
 from msgspec.structs import replace
 
 from booper.model.breaker import Breaker
-from booper.model.job import Job
+from booper.model.job import Job, State
 from booper.store.base import Store
 from booper.store.limits import Limits
 from booper.store.postgres import open_store
@@ -22,6 +23,7 @@ from tests.support import postgres
 from tests.support.stores import (
     HOUR,
     SECOND,
+    cancel,
     completed,
     created,
     key,
@@ -86,6 +88,50 @@ async def test_an_origins_slots_are_those_of_all_nodes(nodes: Nodes, alice: UUID
     done = first.begun[0].job
     await settle(one, done, completed(done))
     assert numbers(await turns(other, *jobs[4:6])) == ([jobs[4].id], [jobs[5].id])
+
+
+async def end_by_result(node: Store, claimed: Job) -> None:
+    """End an attempt whose job was cancelled meanwhile: it has a response all the same."""
+    await settle(node, claimed, completed(claimed))
+
+
+async def end_by_release(node: Store, claimed: Job) -> None:
+    """End an attempt that a stop cuts off."""
+    await node.queue.release([claimed])
+
+
+ENDS = [end_by_result, end_by_release]
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_a_cancelled_job_holds_its_slot_until_its_request_has_ended(
+    nodes: Nodes, alice: UUID, end: Callable[[Store, Job], Awaitable[None]]
+) -> None:
+    """The request goes on (contract §4), so no node sends another one to an origin of one slot."""
+    one, other = nodes
+    first, second = await jobs_of(one, alice, 2, host="single.test")
+    (attempt,) = (await turns(one, first)).begun
+    await cancel(other, alice, first.id)
+    assert numbers(await turns(other, second)) == ([], [second.id])
+    await end(one, attempt.job)
+    assert (await one.jobs.get(alice, first.id)).state is State.CANCELLED
+    assert numbers(await turns(other, second)) == ([second.id], [])
+
+
+async def test_a_cancelled_job_of_a_node_that_is_gone_holds_no_slot(
+    nodes: Nodes, alice: UUID, postgres_url: str
+) -> None:
+    """Nobody else can tell that its request has ended. Nothing of it is left behind."""
+    one, other = nodes
+    first, second = await jobs_of(one, alice, 2, host="single.test")
+    (attempt,) = (await turns(one, first)).begun
+    await cancel(other, alice, first.id)
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        gone = [attempt.job.owner]
+        connection.execute("UPDATE nodes SET expires_at = now() WHERE number = %s", gone)
+        assert await other.queue.rescue(START, lambda *_: ()) == 0
+        assert connection.execute("SELECT * FROM cancelled_claims").fetchall() == []
+    assert numbers(await turns(other, second)) == ([second.id], [])
 
 
 async def test_an_origin_has_the_limit_of_its_own(nodes: Nodes, alice: UUID) -> None:
