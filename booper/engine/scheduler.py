@@ -50,7 +50,6 @@ class Scheduler:
         self.wait_of = self._backlog.wait_of
         self.pause_of = self._backlog.ready.pauses.of
         self.next_at = self._backlog.next_at
-        # For a duration by which the clock was moved on purpose: no call is lost in that.
         self.skipped = self._backlog.put_off_reread
         self._in_flight = InFlight(self._sent, self._finished)
         self.cut = self._in_flight.cut
@@ -143,7 +142,8 @@ class Scheduler:
     async def stop(self, grace: timedelta) -> None:
         """Claim no more, give running attempts `grace` of real time, and give back the rest.
 
-        What is given back is due again at the next start, its attempt not counted.
+        What is given back is due again, its attempt not counted; with other nodes, which look most
+        often at what fell due lately, from now on.
         """
         self._is_stopping = True
         self._wake.set()
@@ -151,10 +151,10 @@ class Scheduler:
         with suppress(TimeoutError):
             async with asyncio.timeout(max(grace, RECORDING_GRACE).total_seconds()):
                 await self._ended.wait()
-        released = await self._in_flight.stop(grace)
-        if released:
+        if released := await self._in_flight.stop(grace):
             log.info("%d running attempts were given back", len(released))
-            await self._store.queue.release(released)
+            due_at = self._clock.now() if self._store.sharing else None
+            await self._store.queue.release(released, due_at)
 
     async def _run(self, agents: Mapping[str, Agent]) -> None:
         """Run the loop, its own agents and others until `stop`."""
@@ -286,7 +286,7 @@ class Scheduler:
         await self._executor.record(executed)
 
     def _sent(self, job: Job) -> None:
-        # The next job's claim is then written with this one's result.
+        # The next claim is then written with this result.
         self._backlog.ready.free(job.origin)
         if self._backlog.wants_slot:
             self._wake.set()

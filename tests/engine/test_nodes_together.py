@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID
 
+import psycopg
 import pytest
 from msgspec.structs import replace
 
@@ -21,6 +22,7 @@ from booper.store.base import Store
 from booper.store.postgres import open_store
 from booper.store.postgres.queue import PostgresQueue
 from booper.store.sharing import Notice
+from booper.store.stored import stored
 from booper.store.values import AnnounceRescue, Claims, Due
 from tests.conftest import KEY, START
 from tests.support import stores
@@ -162,6 +164,26 @@ async def test_a_node_whose_database_goes_away_as_it_begins_goes_on_later(
         assert (await api.post("/api/jobs", json=job)).status_code == 201
         await booper.wait_idle()
     assert len(target.received) == 1
+
+
+async def test_what_a_node_gives_back_as_it_stops_falls_due_then(
+    config: Config, clock: VirtualClock, target: FakeTarget, postgres_url: str
+) -> None:
+    """Others may look at what fell due lately alone, and it had begun long before."""
+    delivery = replace(config.delivery, grace_seconds=0)
+    config = replace(config, database=at_once(config.database, postgres_url), delivery=delivery)
+    target.hold()
+    async with (
+        asyncio.timeout(PATIENCE_SECONDS),
+        Booper(config, api_key=KEY, clock=clock, transport=target) as booper,
+        Api(booper.asgi, KEY) as api,
+    ):
+        number = await api.create_id()
+        await target.arrived.wait()
+        clock.advance(2 * LATELY)
+    with psycopg.connect(postgres_url) as connection:
+        due = connection.execute("SELECT job_id, at FROM due").fetchall()
+    assert due == [(number, stored(START + 2 * LATELY))]
 
 
 # --- what is heard ---
