@@ -49,6 +49,11 @@ def server(folder: Path) -> Iterator[str]:
         run("pg_ctl", "stop", "-m", "immediate")
 
 
+def pid_of(folder: Path) -> int:
+    """Return the process of the server in a folder; all others of it are its children."""
+    return int((folder / "data" / "postmaster.pid").read_text().splitlines()[0])
+
+
 @contextmanager
 def database(url: str) -> Iterator[str]:
     """Make an empty database of a server until the end of the block; yields the URL of it."""

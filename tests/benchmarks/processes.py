@@ -46,6 +46,24 @@ def usage(pid: int) -> Usage:
     return Usage(ticks / _TICKS, switches, _number(Path(f"/proc/{pid}/status"), "VmRSS") / 1024)
 
 
+def cpu_seconds(pid: int) -> float:
+    """Read the CPU seconds of a process in user and kernel mode, with its child processes.
+
+    Those of children that have ended are with their parent's.
+    """
+    tasks = Path(f"/proc/{pid}/task")
+    used, children = 0.0, list[str]()
+    with suppress(OSError):  # it may end while we look
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        used = sum(map(int, fields[11:15])) / _TICKS
+        children = [child for task in tasks.iterdir() for child in _children(task)]
+    return used + sum(cpu_seconds(int(child)) for child in children)
+
+
+def _children(task: Path) -> list[str]:
+    return (task / "children").read_text().split()
+
+
 def _number(status: Path, name: str) -> int:
     """Read a number from a `status` file of /proc."""
     found = re.search(rf"^{name}:\s+(\d+)", status.read_text(), re.MULTILINE)

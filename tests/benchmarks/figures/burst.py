@@ -1,13 +1,20 @@
-"""Many jobs due at one instant: jobs a second until the last has arrived."""
+"""Many jobs due at one instant: jobs a second until the last has arrived, and CPU time a job.
+
+The CPU time is that of all of a job, from its create to the commit of its result.
+"""
 
 from tests.benchmarks import senders
 from tests.benchmarks.daemon import serving
 from tests.benchmarks.jobs import MOMENT, microseconds
 from tests.benchmarks.peers import Peer
+from tests.benchmarks.processes import cpu_seconds, nap
 from tests.benchmarks.runner import Bench, Rounds, Row, number
 from tests.benchmarks.target import Arrival
 
 SECONDS = 120.0
+SETTLE_SECONDS = 1.0
+"""How long after the last request its result may be written."""
+
 PEER_CONNECTIONS = 32
 
 SENDERS = {
@@ -15,6 +22,9 @@ SENDERS = {
     "transport": "booper's transport alone",
     "delivery": "booper's delivery alone",
 }
+CPU_WANTED = "1.03 of before / -"
+"""Of what it was before booper knew of PostgreSQL, on the same machine."""
+
 WANTED = {
     "aiohttp": "0.55 / 1",
     "bullmq-always": "1.1 / 2",
@@ -44,6 +54,8 @@ def measure(bench: Bench) -> list[Row]:
             rows.append(
                 Row(label, rounds.median("booper"), "jobs/s", ratio, f"{title}: {beside}/s", wanted)
             )
+    cpu = rounds.median("booper CPU")
+    rows.append(Row(f"{label}, CPU time a job", cpu, "ms", wanted=CPU_WANTED))
     return rows
 
 
@@ -57,10 +69,12 @@ def per_second(arrived: list[Arrival], began: int, count: int) -> float:
 def _measure_own(bench: Bench, rounds: Rounds) -> None:
     count = bench.sizes.burst
     with bench.folder() as folder, serving(folder, bench.target) as daemon:
-        due = microseconds() + MOMENT
+        used, due = cpu_seconds(daemon.pid), microseconds() + MOMENT
         daemon.schedule(count, due, 0)
         _check_ahead(due)
         rounds.add("booper", per_second(bench.target.wait(count, SECONDS), due, count))
+        nap(SETTLE_SECONDS)
+        rounds.add("booper CPU", (cpu_seconds(daemon.pid) - used) / count * 1e3)
 
 
 def _measure_peer(bench: Bench, peer: Peer, rounds: Rounds) -> None:

@@ -1,15 +1,20 @@
-"""Several nodes over one PostgreSQL: a burst, and lateness at a steady rate, beside peers on it."""
+"""Several nodes over one PostgreSQL: a burst, and lateness at a steady rate, beside peers on it.
 
-from collections.abc import Callable, Sequence
+The CPU time of a burst is that of all of a job, from its create to the commit of its result: that
+of the nodes, and apart from it that of the database's processes.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 
 from tests.benchmarks import load
 from tests.benchmarks.daemon import Daemon, serving
-from tests.benchmarks.figures.burst import per_second
+from tests.benchmarks.figures.burst import SETTLE_SECONDS, per_second
 from tests.benchmarks.jobs import MOMENT, microseconds
 from tests.benchmarks.peers import SharedPeer
-from tests.benchmarks.postgres import database, server
+from tests.benchmarks.postgres import database, pid_of, server
+from tests.benchmarks.processes import cpu_seconds, nap
 from tests.benchmarks.runner import Bench, Rounds, Row, number, percentile
 from tests.benchmarks.target import Arrival
 
@@ -20,6 +25,11 @@ CONNECTIONS = 32
 Enqueue = Callable[[int, int, int], object]
 """Enqueue so many jobs: the first due at a time, each further one so many microseconds later."""
 
+Pids = Mapping[str, Sequence[int]]
+"""Processes by what they are a part of, which their CPU time is told of."""
+
+NONE: Pids = {}
+
 
 def measure(bench: Bench) -> list[Row]:
     """Send the same by one, two and four nodes, and by as many workers of each peer."""
@@ -29,12 +39,12 @@ def measure(bench: Bench) -> list[Row]:
         for _ in bench.rounds(min(bench.repeat, 5)):
             for nodes in NODES:
                 bench.say(f"    {nodes} nodes")
-                _measure_own(bench, rounds, url, nodes)
+                _measure_own(bench, rounds, url, nodes, pid_of(folder))
                 _measure_peers(bench, rounds, url, nodes)
     return [row for nodes in NODES for row in _rows(bench, rounds, nodes)]
 
 
-def _measure_own(bench: Bench, rounds: Rounds, url: str, nodes: int) -> None:
+def _measure_own(bench: Bench, rounds: Rounds, url: str, nodes: int, server_pid: int) -> None:
     with ExitStack() as stack:
         found = stack.enter_context(database(url))
         settings = f'[database]\nurl = "{found}"\n'
@@ -42,7 +52,8 @@ def _measure_own(bench: Bench, rounds: Rounds, url: str, nodes: int) -> None:
         for _ in range(nodes):
             folder = stack.enter_context(bench.folder())
             daemons.append(stack.enter_context(serving(folder, bench.target, settings=settings)))
-        _measure_one(bench, rounds, f"booper {nodes}", partial(_enqueue, daemons[0]))
+        pids = {"nodes": [daemon.pid for daemon in daemons], "database": [server_pid]}
+        _measure_one(bench, rounds, f"booper {nodes}", partial(_enqueue, daemons[0]), pids)
 
 
 def _enqueue(daemon: Daemon, count: int, due: int, step: int) -> None:
@@ -69,21 +80,32 @@ def _measure_peers(bench: Bench, rounds: Rounds, url: str, nodes: int) -> None:
     bench.each_shared_peer(measure)
 
 
-def _measure_one(bench: Bench, rounds: Rounds, name: str, enqueue: Enqueue) -> None:
-    """Measure a burst, after a small one, and then lateness."""
+def _measure_one(
+    bench: Bench, rounds: Rounds, name: str, enqueue: Enqueue, pids: Pids = NONE
+) -> None:
+    """Measure a burst, after a small one, with the CPU time of processes, and then lateness."""
     count, sizes = bench.sizes.burst, bench.sizes
     for part in (max(1, count // 20), count):
-        due = _soon()
+        used, due = _used(pids), _soon()
         enqueue(part, due, 0)
         _check_ahead(due)
         arrived = bench.target.wait(part, SECONDS)
     rounds.add(f"{name} burst", per_second(arrived, due, count))
+    for what, seconds in _used(pids).items():
+        rounds.add(f"{name} CPU of {what}", (seconds - used[what]) / count * 1e3)
     due = _soon()
     steady = sizes.lateness_seconds * sizes.per_second
     enqueue(steady, due, 1_000_000 // sizes.per_second)
     late = _lateness(bench.target.wait(steady, sizes.lateness_seconds + SECONDS))
     for percent in (50, 99):
         rounds.add(f"{name} p{percent}", percentile(late, percent))
+
+
+def _used(pids: Pids) -> Mapping[str, float]:
+    """Return the CPU seconds of processes, when they have written the last results."""
+    if pids:
+        nap(SETTLE_SECONDS)
+    return {what: sum(map(cpu_seconds, parts)) for what, parts in pids.items()}
 
 
 def _soon() -> int:
@@ -110,6 +132,9 @@ def _rows(bench: Bench, rounds: Rounds, nodes: int) -> list[Row]:
             beside = f"{peer.title}: {number(rounds.median(name))}/s"
             ratio = rounds.ratio(f"booper {nodes} burst", name)
             rows.append(Row(label, own, "jobs/s", ratio, beside, "2 / -"))
+    for what in ("nodes", "database"):
+        cpu = rounds.median(f"booper {nodes} CPU of {what}")
+        rows.append(Row(f"{label}, CPU time a job of the {what}", cpu, "ms"))
     for percent in (50, 99):
         beside = ", ".join(
             f"{peer.title}: {number(rounds.median(name))} ms"
