@@ -1,7 +1,8 @@
 """PostgreSQL for the simulation: its statements are made in the loop's own thread.
 
-A lease lasts for as long as a world does, since its seconds are the machine's: what a dead node has
-left is taken over at the next start.
+There is one node at a time. Its lease lasts for a day, longer than a world does, since its seconds
+are the machine's: what a dead node has left is taken over at the next start. What several nodes do
+at once is tried with real processes, by the checks whose names begin with `nodes_`.
 """
 
 import asyncio

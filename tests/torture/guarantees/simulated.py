@@ -63,7 +63,7 @@ def measure(size: Size) -> Line:
 
 
 def measure_postgres(size: Size) -> Line:
-    """Do so over PostgreSQL: 1,000 seeds of 100 steps (in short 3 of 60)."""
+    """Do so with one node over PostgreSQL: 1,000 seeds of 100 steps (in short 3 of 60)."""
     seeds, again, steps = size.pick((range(1_000), 20, 100), (FEW, 1, 60))
     return _measure("simulated_postgres", Kind.POSTGRES, seeds, again, steps)
 
