@@ -12,7 +12,7 @@ began.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, pairwise
 from math import inf
 from random import Random
 from typing import Any, Final
@@ -46,7 +46,9 @@ BACK_SECONDS: Final = 10.0
 READY_SECONDS: Final = 2.0
 ASKED_SECONDS: Final = 0.5
 LATE_SECONDS: Final = 0.1
-WRITTEN_SECONDS: Final = 0.5
+WRITTEN_SECONDS: Final = 2.0
+"""How long results may take to be written on a busy machine, which is not what is judged here."""
+
 PATIENCE_SECONDS: Final = 15.0
 MAX_LATE: Final = 1
 """A node may be stopped between its look at the lease and the write, which nothing can join."""
@@ -75,10 +77,10 @@ class Absence:
     begin: float
     is_long: bool
 
-    def explains(self, first: Arrival) -> bool:
-        """Return whether the result of a request may not have been written for it."""
+    def explains(self, first: Arrival, second: Arrival) -> bool:
+        """Return whether others were to make a request again, since its result was not written."""
         is_within = self.left - WRITTEN_SECONDS <= first.at <= self.end + LATE_SECONDS
-        return first.node == self.node and is_within
+        return first.node == self.node and is_within and second.at > self.end
 
     def is_late(self, arrival: Arrival) -> bool:
         """Return whether a request was sent by the node when it had no lease."""
@@ -187,7 +189,7 @@ def _judged(absences: Sequence[Absence], sink: Sink, posted: Posted) -> Line:
         if each.is_late(arrival)
     }
     for path, arrivals in sink.doubled().items():
-        if not all(any(each.explains(it) for each in absences) for it in arrivals[:-1]):
+        if not all(any(each.explains(*it) for each in absences) for it in pairwise(arrivals)):
             late.setdefault(path, f"sent beside others: {path}")
     if len(late) > MAX_LATE:
         faults += late.values()
