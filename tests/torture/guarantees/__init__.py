@@ -88,6 +88,8 @@ GUARANTEES: dict[str, Measure] = {
     "nodes_wake": nodes_wake.measure,
     "nodes_stuck": nodes_stuck.measure,
     "nodes_readers": nodes_readers.measure,
+    "nodes_peace_pgbouncer": nodes_peace.measure_pgbouncer,
+    "nodes_kill_pgbouncer": nodes_kill.measure_pgbouncer,
     "simulated_postgres": simulated.measure_postgres,
     "simulated_pgbouncer": simulated.measure_pgbouncer,
     "api_postgres": suites.measure_api,

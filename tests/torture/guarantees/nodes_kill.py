@@ -8,6 +8,7 @@ from math import inf
 from random import Random
 from typing import Any, Final
 
+from tests.support.configs import Kind
 from tests.torture.line import Line, Size, line
 from tests.torture.nodes.cluster import cluster, pause, wait_arrivals
 from tests.torture.nodes.posting import Posted, posting
@@ -42,19 +43,24 @@ def _cuts_off(kill: float, arrival: Arrival) -> bool:
 
 def measure(size: Size) -> Line:
     """Kill 100 times 1 to 3 of 4 nodes at 300 jobs/s; in short 3 times at 60 jobs/s."""
-    return _tried(size, "")
+    return _tried("nodes_kill", size)
+
+
+def measure_pgbouncer(size: Size) -> Line:
+    """Do so through a pool of five connections for all nodes."""
+    return _tried("nodes_kill_pgbouncer", size, kind=Kind.PGBOUNCER)
 
 
 def twin() -> Line:
     """Try it with nodes that take over what was claimed long ago, whoever claimed it."""
-    return _tried(Size.SHORT, "by_age")
+    return _tried("nodes_kill", Size.SHORT, "by_age")
 
 
-def _tried(size: Size, oddities: str) -> Line:
+def _tried(name: str, size: Size, oddities: str = "", kind: Kind = Kind.POSTGRES) -> Line:
     rounds, per_second = size.pick((100, 300), (3, 60))
     random, kills = Random(1), list[float]()
     sink = Sink(_seconds)
-    with cluster(NODES, sink, settings=SETTINGS, oddities=oddities) as made:
+    with cluster(NODES, sink, settings=SETTINGS, oddities=oddities, kind=kind) as made:
         with posting(made, per_second, origins=ORIGINS, fields=_fields) as posted:
             for _ in range(rounds):
                 pause(random.uniform(*ALIVE_SECONDS))
@@ -65,7 +71,7 @@ def _tried(size: Size, oddities: str) -> Line:
                     node.start()
         wait_arrivals(sink, len(posted.acknowledged), PATIENCE_SECONDS)
         pause(SLOW_SECONDS)  # what is slow or was cut off at last may yet come again
-    return _judged(rounds, kills, sink, posted)
+    return _judged(name, rounds, kills, sink, posted)
 
 
 def _fields(number: int) -> dict[str, Any]:
@@ -76,7 +82,7 @@ def _seconds(path: str, times: int) -> float:
     return SLOW_SECONDS if path.endswith("00") and times == 1 else SECONDS
 
 
-def _judged(rounds: int, kills: list[float], sink: Sink, posted: Posted) -> Line:
+def _judged(name: str, rounds: int, kills: list[float], sink: Sink, posted: Posted) -> Line:
     faults = [f"lost: {path}" for path in posted.acknowledged.keys() - sink.by_path().keys()]
     waits, doubles = list[float](), 0
     for path, came in sink.by_path().items():
@@ -103,4 +109,4 @@ def _judged(rounds: int, kills: list[float], sink: Sink, posted: Posted) -> Line
         f"{len(posted.refused)} refused; {doubles} came again, the {len(waits)} orphans within "
         f"{p99:.2f} s (p99; {waits[-1] if waits else 0:.2f} s at most)"
     )
-    return line("nodes_kill", figure, faults)
+    return line(name, figure, faults)

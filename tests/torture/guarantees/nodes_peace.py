@@ -8,6 +8,7 @@ from typing import Any, Final
 import httpx
 
 from booper.clock import SystemClock
+from tests.support.configs import Kind
 from tests.support.processes import bearer, monotonic
 from tests.torture.line import Line, Size, line
 from tests.torture.nodes.cluster import KEY, Cluster, cluster, create, wait_arrivals
@@ -26,23 +27,28 @@ KEPT: Final = {"idempotency_ttl": "1h"}
 
 def measure(size: Size) -> Line:
     """Let 20,000 jobs fall due at once and create 100,000, with 4 nodes; in short less, with 2."""
-    return _tried(size, "")
+    return _tried("nodes_peace", size)
+
+
+def measure_pgbouncer(size: Size) -> Line:
+    """Do so through a pool of five connections for all nodes."""
+    return _tried("nodes_peace_pgbouncer", size, kind=Kind.PGBOUNCER)
 
 
 def twin() -> Line:
     """Try it with nodes that claim without locks, and without comparing what a job was."""
-    return _tried(Size.SHORT, "no_locks")
+    return _tried("nodes_peace", Size.SHORT, "no_locks")
 
 
-def _tried(size: Size, oddities: str) -> Line:
+def _tried(name: str, size: Size, oddities: str = "", kind: Kind = Kind.POSTGRES) -> Line:
     faults, figures = list[str](), list[str]()
     nodes = size.pick(4, 2)
     for attempt in (_one_instant, _keys):
-        with cluster(nodes, Sink(), oddities=oddities) as made:
+        with cluster(nodes, Sink(), oddities=oddities, kind=kind) as made:
             figure, wrong = attempt(made, size)
         figures.append(figure)
         faults += wrong
-    return line("nodes_peace", f"{nodes} nodes: {'; '.join(figures)}", faults)
+    return line(name, f"{nodes} nodes: {'; '.join(figures)}", faults)
 
 
 def _one_instant(made: Cluster, size: Size) -> tuple[str, list[str]]:

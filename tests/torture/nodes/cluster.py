@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import httpx
 
+from tests.support.configs import Kind
+from tests.support.pgbouncer import pooled
 from tests.support.postgres import database
 from tests.support.processes import Daemon, monotonic, nap, run, serving
 from tests.torture.nodes.sink import Sink, sinking
@@ -22,6 +24,7 @@ CONFIG: Final = """
 [database]
 url = "{url}"
 listen_url = "{listen_url}"
+pooled = {pooled}
 [targets]
 require_https = false
 allow = ["127.0.0.0/8", "10.213.0.0/16"]
@@ -161,19 +164,25 @@ def cluster(
     own_settings: Callable[[int], str] = lambda number: "",
     placed: Callable[[Path, int, str], Node] = here,
     network: str = "127.0",
+    kind: Kind = Kind.POSTGRES,
 ) -> Iterator[Cluster]:
     """Run so many nodes and a sink until the end of the block.
 
     `reach` returns by which URL the node of a number reaches the database of this URL, `listen` by
     which it hears other nodes, if that is another, `own_settings` more settings of it, and `placed`
-    the node that has a folder, a number and oddities.
+    the node that has a folder, a number and oddities. Where `kind` is PgBouncer they reach the
+    database through that, with five connections for all of them, and hear each other directly.
     """
+    is_pooled = kind is Kind.PGBOUNCER
+    if is_pooled:
+        reach, listen = lambda number, url: pooled(url), lambda number, url: url
     with TemporaryDirectory() as name, database() as url, sinking(sink), ExitStack() as stack:
         nodes = list[Node]()
         for number in range(size):
             folder = Path(name) / str(number)
             folder.mkdir()
             ways = {"url": reach(number, url), "listen_url": listen(number, url)}
+            ways["pooled"] = "true" if is_pooled else "false"
             text = CONFIG.format_map(ways) + settings + own_settings(number)
             (folder / "booper.toml").write_text(text, encoding="utf-8")
             nodes.append(placed(folder, number, oddities))
