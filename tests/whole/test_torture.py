@@ -35,6 +35,7 @@ FAULTS = {
     "nodes_stuck": "never came",
     "nodes_readers": "entries of claims were read for a job",
     "nodes_probes": "after the one before",
+    "nodes_cancelled": "where jobs are cancelled",
     "api_pgbouncer": "DuplicatePreparedStatement",
 }
 

@@ -108,6 +108,7 @@ TWINS: dict[str, Callable[[], Line]] = {
     "nodes_stuck": nodes_stuck.twin,
     "nodes_readers": nodes_readers.twin,
     "nodes_probes": nodes_limits.twin_of_probes,
+    "nodes_cancelled": nodes_limits.twin_of_cancelled,
     "api_pgbouncer": suites.twin,
 }
 """Short forms of guarantees over a booper that does not give them, which must be seen."""

@@ -1,14 +1,15 @@
 """Limits over all nodes: the slots of an origin, whoever sends, and the probes of one that fails.
 
 While it fails one request at a time goes there from all nodes together, and the next one not before
-the first pause of a breaker is over.
+the first pause of a breaker is over. Jobs that are cancelled while they execute hold their slots
+until their requests have ended.
 
 Nodes are killed meanwhile. What was open at a kill counts until its connection was closed.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import pairwise
+from itertools import cycle, pairwise
 from random import Random
 from typing import Final
 
@@ -25,12 +26,18 @@ HOSTS: Final = {"127.0.1.1": 1, "127.0.1.2": 4, "127.0.1.3": 16}
 
 FAILING: Final = "127.0.2.1"
 FAILING_SLOTS: Final = 16
+CANCELLED: Final = "127.0.1.4"
+CANCELLED_SLOTS: Final = 2
 SETTINGS: Final = "[retry]\nbackoff = [1]\n" + "".join(
     f'[origins."{host}"]\nslots = {slots}\n'
-    for host, slots in {**HOSTS, FAILING: FAILING_SLOTS}.items()
+    for host, slots in {**HOSTS, FAILING: FAILING_SLOTS, CANCELLED: CANCELLED_SLOTS}.items()
 )
 SECONDS: Final = 0.1
 """How long responses take."""
+
+LONG: Final = "/cancelled"
+LONG_SECONDS: Final = 0.3
+"""How long those to such paths take: there is time to cancel their jobs."""
 
 BATCH: Final = 1_000
 CREATE_SECONDS: Final = 120.0
@@ -68,11 +75,15 @@ WHERE origin LIKE %s AND requested_at IS NOT NULL ORDER BY requested_at
 
 
 def measure(size: Size) -> Line:
-    """Send 20,000 jobs by 4 nodes that are killed, in short 400 by 2, then have an origin fail."""
+    """Send 20,000 jobs by 4 nodes that are killed (in short 400 by 2), cancel some, fail others."""
     faults, figures = list[str](), list[str]()
     nodes = size.pick(4, 2)
     with cluster(nodes, Sink(_seconds), settings=SETTINGS) as made:
-        for figure, wrong in (_slots(made, size), _failing(made, size, size.pick(20.0, 4.0))):
+        for figure, wrong in (
+            _slots(made, size),
+            _cancelled(made, size),
+            _failing(made, size, size.pick(20.0, 4.0)),
+        ):
             figures.append(figure)
             faults += wrong
     return line("nodes_limits", f"{nodes} nodes: {'; '.join(figures)}", faults)
@@ -85,6 +96,13 @@ def twin() -> Line:
     return line("nodes_limits", figure, faults)
 
 
+def twin_of_cancelled() -> Line:
+    """Try to cancel where nodes count what executes alone."""
+    with cluster(2, Sink(_seconds), settings=SETTINGS, oddities="forgetful") as made:
+        figure, faults = _cancelled(made, Size.SHORT)
+    return line("nodes_cancelled", figure, faults)
+
+
 def twin_of_probes() -> Line:
     """Try the probes with nodes that each probe by their own count."""
     with cluster(2, Sink(_seconds), settings=SETTINGS, oddities="unclaimed") as made:
@@ -93,7 +111,7 @@ def twin_of_probes() -> Line:
 
 
 def _seconds(path: str, times: int) -> float:
-    return SECONDS
+    return LONG_SECONDS if path.startswith(LONG) else SECONDS
 
 
 def _slots(made: Cluster, size: Size) -> tuple[str, list[str]]:
@@ -129,6 +147,28 @@ def _kill_until(made: Cluster, is_over: Callable[[], bool], seconds: float) -> i
             node.start()
         alive = random.uniform(*ALIVE_SECONDS)
     return kills
+
+
+def _cancelled(made: Cluster, size: Size) -> tuple[str, list[str]]:
+    """Cancel jobs that execute, by one node after the other, until all have been answered."""
+    wanted, count = size.pick(600, 40), 0
+    paths = _create(made, LONG.strip("/"), [CANCELLED] * wanted)
+    until = monotonic() + size.pick(300.0, 40.0)
+    with httpx.Client(headers=bearer(KEY), trust_env=False, timeout=CREATE_SECONDS) as api:
+        for node in cycle(made.nodes):
+            if paths <= _answered(made.sink) or monotonic() > until:
+                break
+            executing = api.get(f"{node.url}/api/jobs?state=executing").json()["data"]
+            responses = [api.delete(f"{node.url}/api/jobs/{job['job_id']}") for job in executing]
+            count += sum(response.status_code == 200 for response in responses)
+    faults = [f"not answered: {path}" for path in paths - _answered(made.sink)]
+    open_ = _most_open(_at(made.sink, CANCELLED))
+    if open_ > CANCELLED_SLOTS:
+        faults.append(f"where jobs are cancelled {open_} requests had {CANCELLED_SLOTS} slots")
+    if count < wanted / 2:
+        faults.append(f"{count} jobs were cancelled, not half of {wanted}")
+    figure = f"{count} of {wanted} cancelled, at most {open_} of {CANCELLED_SLOTS} slots taken"
+    return figure, faults
 
 
 def _failing(made: Cluster, size: Size, lasting: float) -> tuple[str, list[str]]:

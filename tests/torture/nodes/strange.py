@@ -47,6 +47,11 @@ def unlocked() -> None:
     vars(sharing).update(LOCK="SELECT 1", KNOWN=counted)
 
 
+def forgetful() -> None:
+    """Forget a job that is cancelled, though its request goes on."""
+    vars(job_moves)["KEEP_SLOTS"] = "SELECT %s, %s, %s, %s"
+
+
 COUNT_SECONDS: Final = 0.05
 
 
@@ -165,6 +170,7 @@ ODDITIES: Final[dict[str, Callable[[], None]]] = {
     for function in (
         no_locks,
         unlocked,
+        forgetful,
         unclaimed,
         by_age,
         named,
