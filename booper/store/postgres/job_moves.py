@@ -29,6 +29,14 @@ Place = tuple[str, int]
 LIVE: Final[Place] = ("live", 0)
 """The place of a job that has not finished."""
 
+PLACES: Final = """
+SELECT id, 'live', 0 FROM live_jobs WHERE id = ANY(%(ids)s)
+UNION ALL SELECT id, class, ended_at FROM ended_jobs WHERE id = ANY(%(ids)s)
+"""
+
+IN_PLACES: Final = "class = ANY(%(in_classes)s::text[]) AND ended_at = ANY(%(in_ends)s::bigint[])"
+"""The condition of a statement that `PostgresTransaction.execute_at` runs."""
+
 TYPES: Final = {
     **dict.fromkeys(NAMES, "bigint"),
     **dict.fromkeys(("uuid", "user_id", "schedule_id"), "uuid"),
@@ -111,7 +119,8 @@ RETURNING id, class, ended_at
 
 COME_BACK: Final = f"""
 WITH gone AS (
-    DELETE FROM ended_jobs USING {_given(ENDING)} WHERE {_IS_SAME} RETURNING ended_jobs.*, given.*
+    DELETE FROM ended_jobs USING {_given(ENDING)} WHERE {_IS_SAME} AND {IN_PLACES}
+    RETURNING ended_jobs.*, given.*
 )
 INSERT INTO live_jobs ({_SAME}, {", ".join(ENDING)}, {_BESIDE})
 {_moved(_SAME, _BESIDE)}
@@ -150,15 +159,15 @@ _LOG: Final = (
     "class, ended_at"
 )
 MOVE_LOG: Final = f"""
-WITH gone AS (DELETE FROM {{table}} WHERE job_id = ANY(%(ids)s::bigint[]) RETURNING *)
+WITH gone AS (DELETE FROM {{source}} job_id = ANY(%(ids)s::bigint[]) RETURNING *)
 INSERT INTO logs ({_LOG})
 SELECT seq, id, user_id, job_id, kind, event, inserted_at, payload, request, requested_at,
     place.class, place.ended_at
 FROM gone JOIN unnest(%(ids)s::bigint[], %(classes)s::text[], %(ends)s::bigint[])
     AS place (number, class, ended_at) ON number = job_id
 """
-END_LOG: Final = MOVE_LOG.format(table="live_logs")
-BRING_LOG: Final = MOVE_LOG.format(table="logs")
+END_LOG: Final = MOVE_LOG.format(source="live_logs WHERE")
+BRING_LOG: Final = MOVE_LOG.format(source=f"logs WHERE {IN_PLACES} AND")
 
 
 def statements(pairs: Sequence[tuple[Job, Job]]) -> Iterator[tuple[str, list[int], Arrays]]:
@@ -195,7 +204,15 @@ def follow(
     if ended := [other.id for one, other in pairs if _has_ended(other) and not _has_ended(one)]:
         execute(END_LOG, _placed(ended, places))
     if back := [other.id for one, other in pairs if _has_ended(one) and not _has_ended(other)]:
-        execute(BRING_LOG, _placed(back, places))
+        transaction.execute_at(places_before(pairs), BRING_LOG, _placed(back, places))
+
+
+def places_before(pairs: Sequence[tuple[Job, Job]]) -> Iterator[Place]:
+    """Yield where jobs that come back may have been: who asked for it was kept."""
+    for before, _ in pairs:
+        if ended_at := before.completed_at or before.discarded_at or before.cancelled_at:
+            yield before.state.value, stored(ended_at)
+            yield "kept", stored(ended_at)
 
 
 def _follow_plan(transaction: "PostgresTransaction", pairs: Sequence[tuple[Job, Job]]) -> None:

@@ -26,7 +26,7 @@ from booper.store.postgres.job_columns import (
     new_row,
     tags_in,
 )
-from booper.store.postgres.job_moves import END, LIVE, Place
+from booper.store.postgres.job_moves import COME_BACK, END, IN_PLACES, LIVE, PLACES, Place
 from booper.store.postgres.numbers import JOBS, drawing
 from booper.store.postgres.values import IN_WAITING, array_of, text_array_of, text_in
 from booper.store.stored import stored, stored_or_none, stored_span
@@ -106,18 +106,14 @@ ENDED: Final = """
 SELECT id, kind, state, schedule_id, planned_at, ended_at, keep_for,
     CASE WHEN idempotency_key IS NOT NULL AND schedule_id IS NULL AND state <> 'cancelled'
         THEN key_until END,
-    EXISTS (SELECT 1 FROM live_jobs AS reports WHERE reports.parent_id = ended_jobs.id)
+    EXISTS (SELECT 1 FROM live_jobs AS reports WHERE reports.parent_id = ended_jobs.id), class
 FROM ended_jobs WHERE id = ANY(%s) ORDER BY id
 """
 
-PLACES: Final = """
-SELECT id, 'live', 0 FROM live_jobs WHERE id = ANY(%(ids)s)
-UNION ALL SELECT id, class, ended_at FROM ended_jobs WHERE id = ANY(%(ids)s)
-"""
-
-DELETE: Final = """
+DELETE: Final = f"""
 WITH gone AS (
-    DELETE FROM ended_jobs WHERE id = ANY(%(ids)s) RETURNING id, user_id, kind, state, tags
+    DELETE FROM ended_jobs WHERE id = ANY(%(ids)s) AND {IN_PLACES}
+    RETURNING id, user_id, kind, state, tags
 ), counted AS (
     INSERT INTO job_counts (user_id, kind, state, count)
     SELECT user_id, kind, state, -count(*) FROM gone GROUP BY user_id, kind, state
@@ -140,7 +136,7 @@ class JobRows:
     def __init__(self, transaction: "PostgresTransaction") -> None:
         self._transaction = transaction
         self._places: dict[int, Place] = {}
-        """Where jobs are that this transaction has moved: nobody else moves them meanwhile."""
+        """Where jobs are that this transaction has locked: nobody else moves them meanwhile."""
 
     draft = staticmethod(new_row)
 
@@ -180,12 +176,15 @@ class JobRows:
     def find_ended(self, job_ids: Sequence[int]) -> list[EndedJob]:
         """Return those of these jobs that have finished, locked if this transaction writes."""
         lock = " FOR UPDATE" if self._transaction.is_writing else ""
-        return [ended_job_of(row) for row in self._execute(f"{ENDED}{lock}", [list(job_ids)])]
+        rows = self._execute(f"{ENDED}{lock}", [list(job_ids)]).fetchall()
+        self._places |= {row[0]: (row[-1], row[5]) for row in rows if lock}
+        return [ended_job_of(row[:-1]) for row in rows]
 
     def delete(self, job_ids: Sequence[int]) -> int:
         """Delete jobs that have no log, with their tags; return how many rows that were."""
+        places = self.places(job_ids).values()
         self.forget_places()
-        row = self._execute(DELETE, {"ids": list(job_ids)}).fetchone()
+        row = self._transaction.execute_at(places, DELETE, {"ids": list(job_ids)}).fetchone()
         return int(row[0]) if row else 0
 
     def find_left(self) -> list[Job]:
@@ -221,7 +220,12 @@ class JobRows:
 
     def _move_all(self, pairs: Sequence[tuple[Job, Job]]) -> None:
         for statement, numbers, arrays in job_moves.statements(pairs):
-            moved = self._execute(statement, arrays)
+            if statement == COME_BACK:
+                moved = self._transaction.execute_at(
+                    job_moves.places_before(pairs), statement, arrays
+                )
+            else:
+                moved = self._execute(statement, arrays)
             if moved.rowcount != len(numbers):
                 raise LostRace("a job has moved since it was read")
             is_end = statement == END

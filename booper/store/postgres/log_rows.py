@@ -14,7 +14,7 @@ import msgspec
 from booper.model.event import ERROR, REQUEST, RESPONSE, NewEntry
 from booper.model.identity import uuid7
 from booper.model.schedule import Schedule
-from booper.store.postgres.job_moves import LIVE
+from booper.store.postgres.job_moves import IN_PLACES, LIVE
 from booper.store.postgres.numbers import LOG, drawing
 from booper.store.postgres.schedule_rows import NEWEST_FIRST, OF_SCHEDULE
 from booper.store.postgres.values import Row
@@ -78,22 +78,22 @@ WHERE user_id = %(user_id)s AND kind = 'run' AND event = 'schedule.skipped' AND 
     )
 """
 
-DELETE: Final = """
-DELETE FROM logs WHERE class = ANY(%(classes)s) AND seq IN (
-    SELECT seq FROM logs WHERE class = ANY(%(classes)s) AND job_id = ANY(%(job_ids)s)
+DELETE: Final = f"""
+DELETE FROM logs WHERE {IN_PLACES} AND seq IN (
+    SELECT seq FROM logs WHERE {IN_PLACES} AND job_id = ANY(%(job_ids)s)
     ORDER BY job_id, seq LIMIT %(limit)s
 )
 """
 
 # Of the newest entry that exceeds a limit, and of all before it.
-TRIM: Final = """
-DELETE FROM logs WHERE class = %(class)s AND job_id = %(job_id)s AND seq <= (
+TRIM: Final = f"""
+DELETE FROM logs WHERE {IN_PLACES} AND job_id = %(job_id)s AND seq <= (
     SELECT max(seq) FROM (
         SELECT seq,
             sum(1 + (request IS NOT NULL)::int) OVER newest_first AS entries,
             sum(octet_length(payload) + coalesce(octet_length(request), 0)) OVER newest_first
                 AS bytes
-        FROM logs WHERE class = %(class)s AND job_id = %(job_id)s
+        FROM logs WHERE {IN_PLACES} AND job_id = %(job_id)s
         WINDOW newest_first AS (ORDER BY seq DESC)
     ) AS sizes
     WHERE entries > %(max_entries)s OR bytes > %(max_bytes)s
@@ -151,10 +151,9 @@ class LogRows:
     def delete(self, job_ids: Sequence[int], limit: int) -> int:
         """Delete the entries of jobs, at most `limit` rows; return how many there were."""
         ids = list(job_ids)
-        places = self._transaction.jobs.places(ids)
-        classes = sorted({name for name, _ in places.values()} | {LIVE[0]})
-        values = {"classes": classes, "job_ids": ids, "limit": limit}
-        return self._transaction.execute(DELETE, values).rowcount
+        places = {*self._transaction.jobs.places(ids).values(), LIVE}
+        values = {"job_ids": ids, "limit": limit}
+        return self._transaction.execute_at(places, DELETE, values).rowcount
 
     def gaps(self, schedule: Schedule, since: datetime) -> list[OpenGap]:
         """Return what a schedule did not run, as entries say; all of those that end since then."""
@@ -164,14 +163,9 @@ class LogRows:
 
     def trim(self, job_id: int, max_entries: int, max_bytes: int) -> None:
         """Keep the newest entries of a job, up to both limits, and delete the others."""
-        (name, _) = self._transaction.jobs.places([job_id]).get(job_id, LIVE)
-        values = {
-            "class": name,
-            "job_id": job_id,
-            "max_entries": max_entries,
-            "max_bytes": max_bytes,
-        }
-        self._transaction.execute(TRIM, values)
+        place = self._transaction.jobs.places([job_id]).get(job_id, LIVE)
+        values = {"job_id": job_id, "max_entries": max_entries, "max_bytes": max_bytes}
+        self._transaction.execute_at([place], TRIM, values)
 
     def _insert(self, rows: Sequence[Row]) -> None:
         if not rows:

@@ -14,11 +14,13 @@ from booper.store.postgres.alert_rows import IncidentRows
 from booper.store.postgres.audit_rows import AuditRows
 from booper.store.postgres.bucket_rows import BucketRows
 from booper.store.postgres.claim_numbers import OldestClaim
+from booper.store.postgres.job_moves import Place
 from booper.store.postgres.job_rows import JobRows
 from booper.store.postgres.locks import Locks
 from booper.store.postgres.log_rows import LogRows
 from booper.store.postgres.schedule_rows import ScheduleRows
 from booper.store.postgres.sharing import SharedSlots
+from booper.store.postgres.values import array_of
 from booper.store.postgres.wait_rows import WaitRows
 from booper.store.transaction import PartUndone
 from booper.store.values import UserKey
@@ -91,6 +93,19 @@ class PostgresTransaction:
     def execute(self, query: str, values: Values | None = None) -> psycopg.Cursor[tuple[Any, ...]]:
         """Run a statement and return its cursor."""
         return self.connection.execute(query, values)
+
+    def execute_at(
+        self, places: Iterable[Place], query: str, values: Mapping[str, Any]
+    ) -> psycopg.Cursor[tuple[Any, ...]]:
+        """Run a statement whose condition is `IN_PLACES` and return its cursor.
+
+        It is planned for these places, and locks no partition of others, of which one may be about
+        to be dropped for minutes. A prepared statement would come to lock all partitions.
+        """
+        found = set(places)
+        classes, ends = {name for name, _ in found}, {ended_at for _, ended_at in found}
+        where = {"in_classes": array_of(classes), "in_ends": array_of(ends)}
+        return self.connection.execute(query, {**values, **where}, prepare=False)
 
     @property
     def owner(self) -> int:

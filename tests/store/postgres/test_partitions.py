@@ -1,6 +1,6 @@
 """Partitions of finished jobs: made ahead without a gap, dropped with all that hangs on them."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,10 +12,12 @@ from uuid import UUID
 import pytest
 
 from booper.model.job import Job, Kind, State
+from booper.model.retention import Retention
 from booper.store.base import Store
 from booper.store.postgres.connections import Connection, Connector
 from booper.store.postgres.partitions import (
     DAYS_AHEAD,
+    LOCK,
     MAX_PARTITIONS,
     Period,
     drop_partitions,
@@ -33,6 +35,7 @@ from tests.support.stores import (
     brought,
     completed,
     created,
+    discarded,
     entry,
     in_state,
     page,
@@ -44,8 +47,20 @@ pytestmark = pytest.mark.anyio
 alice = stores.alice
 
 T = TypeVar("T")
+JobChange = Callable[[Store, Connection, Job], Awaitable[object]]
 DAY = timedelta(days=1)
 MIDNIGHT = START.replace(hour=0)
+MAX_CUSTOM_PLANS = 5 + 5 + 1
+"""After so many a statement is prepared, and has a plan for all values."""
+KEPT = Retention(
+    completed=None,
+    cancelled=None,
+    discarded=None,
+    audit=None,
+    buckets=None,
+    schedule_runs=2,
+    max_bytes=0,
+)
 TODAY = Period(MIDNIGHT, MIDNIGHT + DAY, State.COMPLETED)
 
 
@@ -260,3 +275,43 @@ async def test_a_period_is_not_dropped_under_who_reads_or_retries(
             other.execute("ROLLBACK")
     assert await store.jobs.get(alice, job.id) == job
     assert drop(connection) == 1
+
+
+def trim(store: Store, connection: Connection, job: Job) -> Awaitable[object]:
+    """Trim the log of a job, as who settles one that was sent very often."""
+
+    async def changed() -> None:
+        run(connection, lambda opened: opened.log.trim(job.id, 1, 1))
+
+    return changed()
+
+
+def retry(store: Store, connection: Connection, job: Job) -> Awaitable[object]:
+    """Send a job again, with its log."""
+    return store.jobs.retry(job.user_id, job.id, START)
+
+
+def delete(store: Store, connection: Connection, job: Job) -> Awaitable[object]:
+    """Delete a job with its log."""
+    return store.pruning.prune([job.id], KEPT, START, 9, is_over_size=True)
+
+
+@pytest.mark.parametrize("change", [trim, retry, delete])
+async def test_changes_of_other_periods_do_not_wait_for_who_drops_one(
+    store: Store, alice: UUID, connection: Connection, tmp_path: Path, change: JobChange
+) -> None:
+    """Often enough that a prepared statement would have come to a plan for all partitions."""
+    today, tomorrow = (
+        Period(MIDNIGHT + n * DAY, MIDNIGHT + (n + 1) * DAY, State.DISCARDED) for n in (0, 1)
+    )
+    make(connection, today)
+    make(connection, tomorrow)
+    begun_jobs = [await begun(store, alice) for _ in range(MAX_CUSTOM_PLANS)]
+    jobs = [
+        await settle(store, job, discarded(job, START + DAY), [entry(job)]) for job in begun_jobs
+    ]
+    connection.execute("SET lock_timeout = 1000")
+    with closing(connect(tmp_path)) as other, other.transaction():
+        other.execute(LOCK.format(jobs=today.jobs, logs=today.logs))
+        for job in jobs:
+            await change(store, connection, job)
