@@ -14,7 +14,7 @@ from psycopg.errors import (
     UniqueViolation,
 )
 
-from booper.store.postgres.connections import OF_THE_STORE
+from booper.store.postgres.connections import OF_THE_STORE, unavailable
 from booper.store.postgres.transaction import PostgresTransaction
 from booper.store.transaction import LostRace, Taken
 from booper.store.values import UserKey
@@ -33,6 +33,9 @@ MET_OTHERS: Final = (
     Taken,
 )
 """What a change may raise because another node's was faster; alone it does so for itself."""
+
+# The changes after one that has waited in vain: 500 of them wait for ten seconds in all.
+WAIT_BRIEFLY: Final = "SET LOCAL lock_timeout = 20"
 
 
 class Change(msgspec.Struct, frozen=True, eq=False):
@@ -86,8 +89,11 @@ def isolated(
     try:
         with transaction.savepoint():
             return made_together(changes, transaction)
-    except OF_THE_STORE:
-        raise
+    except OF_THE_STORE as error:
+        if not (is_last and isinstance(error, MET_OTHERS)):
+            raise
+        transaction.execute(WAIT_BRIEFLY)
+        problem: Exception = unavailable(error)
     except Exception as error:
         if isinstance(error, MET_OTHERS) and not is_last:
             raise

@@ -1,5 +1,6 @@
 """The writer of a node: what it does when its process stands still."""
 
+import asyncio
 from contextlib import closing, suppress
 
 import pytest
@@ -37,6 +38,26 @@ async def test_a_process_that_stands_still_does_not_keep_its_locks(postgres_url:
         with suppress(StoreUnavailable):  # or it was made again, if the client learns the reason
             await writer.run(stand_still)
         assert await writer.run(write) == 1
+
+
+async def test_a_change_that_meets_a_lock_fails_alone(postgres_url: str) -> None:
+    """Of those that are committed together, after the last try; the others are written."""
+    connector = Connector(postgres_url)
+
+    def meet(transaction: PostgresTransaction) -> None:
+        transaction.execute("SET LOCAL lock_timeout = 1; LOCK TABLE alone")
+
+    def write(transaction: PostgresTransaction) -> int:
+        return transaction.execute("INSERT INTO pauses VALUES ('a.test', 1)").rowcount
+
+    async with writing(Writer(connector, lambda: 1)) as writer:
+        with closing(connector.open()) as other, other.transaction():
+            other.execute("LOCK TABLE alone")
+            made = [writer.run(meet), writer.run(write), writer.run(meet)]
+            first, count, last = await asyncio.gather(*made, return_exceptions=True)
+    assert isinstance(first, StoreUnavailable)
+    assert isinstance(last, StoreUnavailable)
+    assert count == 1
 
 
 def wait_for_end(watching: Connection, backend: int) -> None:
