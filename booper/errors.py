@@ -24,6 +24,7 @@
     ├── StoreUnavailable       503  the store cannot write now, or booper is stopping
     │   ├── StoreFull          507  the disk is full
     │   ├── StoreDamaged       503  the database file is damaged
+    │   ├── PrunedElsewhere    503  another node deletes what is old just now
     │   └── HolderUnreachable  503  the process that writes is gone, or has not responded
     ├── TargetRefused          422  the guard does not let a request reach this target
     │   ├── AddressRefused          its name leads to such an address now (an attempt fails)
@@ -243,6 +244,12 @@ class StoreDamaged(StoreUnavailable):
     """A damaged page of the database file is in the way."""
 
     title = "Store damaged"
+
+
+class PrunedElsewhere(StoreUnavailable):
+    """Another node deletes what is old just now."""
+
+    title = "Pruned elsewhere"
 
 
 class HolderUnreachable(StoreUnavailable):

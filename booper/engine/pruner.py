@@ -100,7 +100,10 @@ class Pruner:
         self.status = replace(self.status, pruned_at=self._clock.now(), error="")
 
     async def drop_oldest(self, state: State, now: datetime) -> bool:
-        """Delete the oldest jobs of a state that go together; return whether there were any."""
+        """Delete the oldest jobs of a state that go together; return whether there were any.
+
+        Raises: PrunedElsewhere.
+        """
         dropped = await self._pruning.drop_oldest(state, now)
         self._note_dropped(dropped or 0)
         return dropped is not None

@@ -97,7 +97,11 @@ class SpaceKeeper:
                     await self._wait_for_growth(space)
 
     async def keep(self) -> Space:
-        """Bring the database under its size if it is over it, and give back what is free."""
+        """Bring the database under its size if it is over it, and give back what is free.
+
+        Raises:
+            PrunedElsewhere: another node deletes already; look again after that.
+        """
         space = await self._look()
         self._is_exhausted = False
         if self._is_beyond(BEGINS_AT, space):

@@ -71,6 +71,9 @@ class Pruning(Protocol):
         """Delete the oldest jobs of a state that go together, whatever their age.
 
         Return how many there were, None if there is nothing that goes together.
+
+        Raises:
+            PrunedElsewhere: another node is at it; the size is to be looked at again.
         """
 
     async def find(

@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 import msgspec
 from psycopg.errors import CheckViolation, DeadlockDetected, LockNotAvailable
 
+from booper.errors import PrunedElsewhere
 from booper.model.job import State
 from booper.model.retention import Span
 from booper.store.postgres.job_columns import COLUMNS
@@ -185,9 +186,12 @@ def make_partitions(transaction: PostgresTransaction, period: Period) -> bool:
 
 
 def drop_partitions(transaction: PostgresTransaction, period: Period, now: datetime) -> int | None:
-    """Drop the partitions of a period; return how many jobs went, None if it cannot be done now.
+    """Drop the partitions of a period; return how many jobs went, None if somebody is in the way.
 
     What something still needs of it is kept from then on by the rules for such jobs.
+
+    Raises:
+        PrunedElsewhere: another node changes partitions.
     """
 
     def change() -> int:
@@ -205,8 +209,10 @@ def drop_partitions(transaction: PostgresTransaction, period: Period, now: datet
         transaction.execute(DROP.format(**names))
         return int(count)
 
-    if not _is_alone(transaction) or period not in known_periods(transaction, period.state):
-        return None
+    if not _is_alone(transaction):
+        raise PrunedElsewhere("another node makes or drops partitions just now")
+    if period not in known_periods(transaction, period.state):  # another node has dropped it
+        return 0
     return _try(transaction, change)
 
 

@@ -7,6 +7,7 @@ changes wait for its locks. Of several nodes one makes a step; the others go on 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from typing import Final, TypeVar
@@ -14,6 +15,7 @@ from typing import Final, TypeVar
 import psycopg
 from msgspec.structs import replace
 
+from booper.errors import PrunedElsewhere
 from booper.model.job import State
 from booper.model.retention import PRUNED_STATES, Retention, Span
 from booper.store.postgres.connections import Connector, Kept, unavailable
@@ -61,7 +63,8 @@ class Periods:
     async def drop_oldest(self, state: State, now: datetime) -> int | None:
         """Drop the oldest period of a state that has ended; return how many jobs went.
 
-        None is returned where there is none, or it cannot be dropped now. Raises: StoreUnavailable.
+        None is returned where there is none, or somebody is in the way of it. Raises:
+        StoreUnavailable, and PrunedElsewhere where another node is at it.
         """
         return await self._run(partial(self._drop_oldest, state, now))
 
@@ -95,7 +98,8 @@ class Periods:
             if (kept := retention.of(state)) is None:
                 continue
             for period in self._step(partial(old_periods, state=state, before=now - kept)):
-                count += self._step(partial(drop_partitions, period=period, now=now)) or 0
+                with suppress(PrunedElsewhere):
+                    count += self._step(partial(drop_partitions, period=period, now=now)) or 0
         return count
 
     def _drop_oldest(self, state: State, now: datetime) -> int | None:

@@ -18,7 +18,7 @@ from booper.clock import VirtualClock
 from booper.config import Config
 from booper.engine.pruner import Pruner
 from booper.engine.space import SpaceKeeper
-from booper.errors import StoreUnavailable
+from booper.errors import PrunedElsewhere, StoreUnavailable
 from booper.model.job import Job, State
 from booper.model.retention import PRUNED_STATES, Retention
 from booper.store.base import Store
@@ -120,7 +120,8 @@ async def test_nobody_waits_for_who_changes_partitions(
         assert other.execute(ALONE).fetchone() == (True,)
         await store.pruning.prepare(KEPT, START + 30 * DAY)
         assert await store.pruning.drop_old(KEPT, START + 99 * DAY) == 0
-        assert await store.pruning.drop_oldest(State.COMPLETED, START + 99 * DAY) is None
+        with pytest.raises(PrunedElsewhere):
+            await store.pruning.drop_oldest(State.COMPLETED, START + 99 * DAY)
     assert periods(tmp_path) == [Period(MIDNIGHT, FIRST_END, State.COMPLETED)]
     assert await store.pruning.drop_old(KEPT, START + 99 * DAY) == 1
 
@@ -236,6 +237,24 @@ async def test_a_database_over_its_size_loses_whole_periods_first(
     assert (State.DISCARDED, 1) in watched.dropped
     assert pruner.status.jobs == 5
     assert await ids(store, alice, page()) == []
+
+
+async def test_no_more_is_deleted_while_another_node_drops_a_period(
+    store: Store, alice: UUID, tmp_path: Path
+) -> None:
+    """Of nodes that find the database over its size at once, one makes room; others look again."""
+    await store.pruning.prepare(KEPT, START)
+    await ended(store, alice, START, State.COMPLETED)
+    clock, retention = VirtualClock(START + 9 * DAY), replace(KEPT, max_bytes=1)
+    pruner = Pruner(store.pruning, retention, clock)
+    space = SpaceKeeper(store.pruning, pruner, retention, clock)
+    with closing(Connector(url_in(tmp_path)).open()) as other, other.transaction():
+        other.execute(ALONE)
+        with pytest.raises(PrunedElsewhere):
+            await space.keep()
+    assert pruner.status.jobs == 0
+    await space.keep()
+    assert pruner.status.jobs == 1
 
 
 async def test_jobs_of_a_period_are_found_where_the_size_counts(store: Store, alice: UUID) -> None:
