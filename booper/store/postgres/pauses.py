@@ -6,6 +6,7 @@ from typing import Final
 
 from booper.model.audit import ADMINISTRATOR, Action, Actor
 from booper.store.postgres.connections import Readers
+from booper.store.postgres.sharing import LOCK
 from booper.store.postgres.transaction import PostgresTransaction
 from booper.store.postgres.values import text_in, text_out
 from booper.store.postgres.writer import Writer
@@ -34,14 +35,19 @@ class PostgresPauses:
         return [Pause(text_out(target) or "", loaded(at)) for target, at in found]
 
     async def add(self, target: str, now: datetime, by: Actor = ADMINISTRATOR) -> None:
-        """Pause a target; one that is paused already stays so since then."""
+        """Pause a target; one that is paused already stays so since then.
+
+        A claim that has not seen the pause is committed before it: the pause holds from its commit
+        on. So it comes last in its transaction, as claims do.
+        """
         values = {"target": text_in(target), "now": stored(now)}
 
         def change(transaction: PostgresTransaction) -> None:
             if transaction.execute(ADD, values).rowcount:
                 note_target(transaction, by, Action.PAUSE, target, now)
+                transaction.execute(LOCK)
 
-        await self._writer.run(change)
+        await self._writer.run_last(change)
 
     async def remove(self, target: str, now: datetime, by: Actor = ADMINISTRATOR) -> None:
         """Resume a target; `ALL_TARGETS` resumes all of them."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from datetime import timedelta
 from random import Random
 from uuid import UUID
@@ -16,8 +16,10 @@ from booper.model.job import Job, State
 from booper.store.base import Store
 from booper.store.limits import Limits
 from booper.store.postgres import open_store
+from booper.store.postgres.connections import Connector
+from booper.store.postgres.sharing import LOCK
 from booper.store.sharing import Shared
-from booper.store.values import ALL_TARGETS, Claims, Creation
+from booper.store.values import ALL_TARGETS, Claims, Creation, Pause
 from tests.conftest import START
 from tests.support import postgres
 from tests.support.stores import (
@@ -39,6 +41,7 @@ postgres_url = postgres.postgres_url
 
 LIMITS = Limits(in_all=6, per_origin=4, slots={"https://single.test": 1})
 ORIGIN = "https://target.test"
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 MICROSECOND = timedelta(microseconds=1)
 
 Nodes = tuple[Store, Store]
@@ -255,6 +258,22 @@ async def test_a_pause_of_one_node_holds_for_the_other(
     assert numbers(await turns(other, *jobs)) == ([], [jobs[0].id])
     await one.pauses.remove(target, START)
     assert numbers(await turns(other, *jobs)) == ([jobs[0].id], [])
+
+
+async def test_a_pause_is_committed_after_a_claim_that_has_not_seen_it(
+    nodes: Nodes, postgres_url: str
+) -> None:
+    """Nothing is claimed for the target once its pause is there."""
+    connect = Connector(postgres_url).open
+    with closing(connect()) as claiming, closing(connect()) as watching, claiming.transaction():
+        claiming.execute(LOCK)
+        paused = asyncio.create_task(nodes[0].pauses.add(ORIGIN, START))
+        while not paused.done() and watching.execute(WAITING).fetchone() == (0,):
+            await asyncio.wait([paused], timeout=0)
+        assert not paused.done()
+        assert await nodes[1].pauses.list() == []
+    await paused
+    assert await nodes[1].pauses.list() == [Pause(ORIGIN, START)]
 
 
 async def test_equal_keys_of_two_nodes_make_one_job(nodes: Nodes, alice: UUID) -> None:
