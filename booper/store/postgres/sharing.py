@@ -30,7 +30,14 @@ if TYPE_CHECKING:
     from booper.store.postgres.transaction import PostgresTransaction
     from booper.store.postgres.writer import Writer
 
-LOCK: Final = "SELECT 1 FROM limits WHERE kind = 'all' AND key = '' FOR UPDATE"
+# A node that stands still, or is cut off, must not stop the claims of all for long. At its best it
+# is idle for milliseconds between two statements of a claim. One that is for two seconds has missed
+# two renewals of its lease, and one more second ends all that it does; cut off, the claim fails and
+# is made again.
+LOCK: Final = """
+SET LOCAL idle_in_transaction_session_timeout = 2000;
+SELECT 1 FROM limits WHERE kind = 'all' AND key = '' FOR UPDATE
+"""
 
 _EXECUTING: Final = """
 SELECT 'executing', origin, count(*), min(claim) FROM live_jobs WHERE state = 'executing'

@@ -17,7 +17,6 @@ from booper.store.base import Store
 from booper.store.limits import Limits
 from booper.store.postgres import open_store
 from booper.store.postgres.connections import Connector
-from booper.store.postgres.sharing import LOCK
 from booper.store.sharing import Shared
 from booper.store.values import ALL_TARGETS, Claims, Creation, Pause
 from tests.conftest import START
@@ -266,7 +265,7 @@ async def test_a_pause_is_committed_after_a_claim_that_has_not_seen_it(
     """Nothing is claimed for the target once its pause is there."""
     connect = Connector(postgres_url).open
     with closing(connect()) as claiming, closing(connect()) as watching, claiming.transaction():
-        claiming.execute(LOCK)
+        claiming.execute("SELECT FROM limits FOR UPDATE")
         paused = asyncio.create_task(nodes[0].pauses.add(ORIGIN, START))
         while not paused.done() and watching.execute(WAITING).fetchone() == (0,):
             await asyncio.wait([paused], timeout=0)

@@ -9,6 +9,7 @@ from booper.errors import StoreUnavailable
 from booper.store.postgres.connections import Connection, Connector
 from booper.store.postgres.transaction import PostgresTransaction
 from booper.store.postgres.writer import Writer, writing
+from tests.conftest import START
 from tests.support import postgres
 
 pytestmark = pytest.mark.anyio
@@ -38,6 +39,20 @@ async def test_a_process_that_stands_still_does_not_keep_its_locks(postgres_url:
         with suppress(StoreUnavailable):  # or it was made again, if the client learns the reason
             await writer.run(stand_still)
         assert await writer.run(write) == 1
+
+
+async def test_a_process_that_stands_still_in_a_claim_keeps_its_lock_for_less(
+    postgres_url: str,
+) -> None:
+    """All nodes wait for it: half as long as for what else a transaction has locked."""
+
+    def claim(transaction: PostgresTransaction) -> None:
+        transaction.slots(START)
+        assert transaction.execute(TIMEOUT).fetchone() == ("2s",)
+
+    async with writing(Writer(Connector(postgres_url), lambda: 1)) as writer:
+        for _ in range(7):  # more often than a statement is run before it is prepared
+            await writer.run_last(claim)
 
 
 async def test_a_change_that_meets_a_lock_fails_alone(postgres_url: str) -> None:
