@@ -8,6 +8,7 @@ memory alone: after a restart an origin has to fail anew before its breaker open
 import logging
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -86,7 +87,7 @@ class Breakers:
         self._changed.update(closed, (breaker.origin for breaker in opened))
 
     def adopt(self, breakers: Sequence[Breaker]) -> list[str]:
-        """Take over which breakers are open for all nodes; return the origins that differed.
+        """Take over which breakers are open for all nodes; return the origins that have changed.
 
         What has changed here, and was not told yet, stays as it is.
         """
@@ -102,7 +103,7 @@ class Breakers:
                 self._by_origin[origin] = known[origin]
             else:
                 del self._by_origin[origin]
-        return differing
+        return [*differing, *self._forget_surplus()]
 
     def _note(self, origin: str) -> None:
         if self._are_shared:
@@ -140,8 +141,18 @@ class Breakers:
         after = self._by_origin[origin] = _after_failure(replace(before, paths=paths), now)
         if after.opened_at is not None:
             self._note(origin)
-        if len(self._by_origin) > MAX_ORIGINS:
-            del self._by_origin[next(iter(self._by_origin))]
+        self._forget_surplus()
+
+    def _forget_surplus(self) -> list[str]:
+        """Forget the origins that failed first where there are too many; return them.
+
+        Other nodes are told of those that are open.
+        """
+        surplus = list(islice(self._by_origin, max(len(self._by_origin) - MAX_ORIGINS, 0)))
+        for origin in surplus:
+            if self._by_origin.pop(origin).opened_at is not None:
+                self._note(origin)
+        return surplus
 
 
 def _after_failure(before: Breaker, now: datetime) -> Breaker:

@@ -31,7 +31,7 @@ class SharedOrigins:
             opened, closed = self._breakers.take_changed()
             known = self._ready.pauses.changes
             try:
-                shared = await self._sharing.exchange(opened, closed)
+                shared = await self._sharing.exchange(opened, closed, now)
             except StoreUnavailable:
                 self._breakers.give_back(opened, closed)
                 raise

@@ -1,6 +1,7 @@
 """What the nodes of one database tell each other of origins, and the limits that they share."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -117,10 +118,13 @@ class Sharing(Followed, Protocol):
         Some of it may be lost: whoever needs to know all looks at the tables now and then.
         """
 
-    async def exchange(self, opened: Sequence[Breaker], closed: Sequence[str]) -> Shared:
+    async def exchange(
+        self, opened: Sequence[Breaker], closed: Sequence[str], now: datetime
+    ) -> Shared:
         """Write which breakers this node has opened, or changed, and closed; return what holds.
 
-        Of two nodes that write of one origin the last one counts.
+        Of two nodes that write of one origin the last one counts. One that nobody has wanted to
+        probe for days is forgotten.
         """
 
     async def count_requests(

@@ -5,7 +5,7 @@ synchronous and happens in one transaction, which the caller begins and ends. Wh
 stays as it is until that end: a database with several writers locks it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from random import Random
 from typing import Protocol, TypeVar
@@ -18,7 +18,7 @@ from booper.model.job import Job, Kind, NewJob, State
 from booper.model.schedule import Gap, Schedule
 from booper.store.records import AuditTable, BucketTable, IncidentTable, WaitTable
 from booper.store.sharing import Slots
-from booper.store.values import JobRef
+from booper.store.values import DueJob, JobRef
 
 T = TypeVar("T")
 
@@ -279,8 +279,8 @@ class Transaction(Protocol):
             PartUndone: nothing of this part was written, and the transaction goes on.
         """
 
-    def slots(self, now: datetime) -> Slots | None:
-        """Return what may begin `now`, None where the one process counts that by itself.
+    def slots(self, now: datetime, due: Collection[DueJob]) -> Slots | None:
+        """Return what of this may begin `now`, None where the one process counts that by itself.
 
         No other claim takes any before the end of the transaction. Whoever asks has locked all
         else before.

@@ -13,7 +13,7 @@ from booper.engine.breakers import (
     MAX_PATHS,
     Breakers,
 )
-from booper.model.breaker import FIRST_REST, MAX_REST, rests
+from booper.model.breaker import FIRST_REST, MAX_REST, Breaker, rests
 from booper.model.job import Failed, Outcome, Refused, Responded, Response
 from tests.conftest import START
 from tests.support.target import FakeTarget
@@ -135,6 +135,31 @@ def test_the_hosts_that_are_remembered_are_bounded() -> None:
     for number in range(MAX_ORIGINS):
         breakers.record(f"https://{number}.test", PATH, DOWN, START)
     assert breakers.open() == []
+
+
+def test_a_host_that_was_forgotten_does_not_come_back_from_other_nodes() -> None:
+    """It is told to them, so that they forget it as well."""
+    breakers = Breakers(are_shared=True)
+    for _ in range(MAX_FAILURES):
+        breakers.record("https://first.test", PATH, DOWN, START)
+    (first,), _ = breakers.take_changed()
+    for number in range(MAX_ORIGINS):
+        breakers.record(f"https://{number}.test", PATH, DOWN, START)
+    assert breakers.adopt([first]) == []
+    assert breakers.open() == []
+    assert breakers.take_changed() == ([], ["https://first.test"])
+
+
+def test_no_more_hosts_are_remembered_where_other_nodes_know_them() -> None:
+    """Of one more than there is room for, one is forgotten, by all."""
+    known = [Breaker(f"https://{number}.test", 20, START, START) for number in range(MAX_ORIGINS)]
+    breakers = Breakers(are_shared=True)
+    for _ in range(MAX_FAILURES):
+        breakers.record("https://first.test", PATH, DOWN, START)
+    (first,), _ = breakers.take_changed()
+    assert "https://first.test" in breakers.adopt([first, *known])
+    assert len(breakers.open()) == MAX_ORIGINS
+    assert breakers.take_changed() == ([], ["https://first.test"])
 
 
 @pytest.mark.anyio

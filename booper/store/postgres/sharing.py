@@ -7,8 +7,8 @@ drift by a node that dies. It begins with the oldest claim that may be on its wa
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from booper.model.breaker import Breaker
 from booper.model.origin import names_of
 from booper.store.limits import LimitOf
 from booper.store.postgres.claim_numbers import LIFE, Known
-from booper.store.postgres.values import text_out
+from booper.store.postgres.values import text_array_of, text_in, text_out
 from booper.store.sharing import Changed, Granted, Listener, Mark, Rate, Shared
 from booper.store.stored import loaded, loaded_or_none, stored
 from booper.store.values import ALL_TARGETS, Due, Pause
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from booper.store.postgres.rate_limits import RateLimits
     from booper.store.postgres.transaction import PostgresTransaction
     from booper.store.postgres.writer import Writer
+
+UNWANTED_FOR: Final = timedelta(days=3)
+"""How long after the time of a probe an origin is remembered for which nothing has fallen due."""
 
 # A node that stands still, or is cut off, must not stop the claims of all for long. At its best it
 # is idle for milliseconds between two statements of a claim. One that is for two seconds has missed
@@ -42,14 +45,15 @@ SELECT 1 FROM limits WHERE kind = 'all' AND key = '' FOR UPDATE
 _EXECUTING: Final = """
 SELECT 'executing', origin, count(*), min(claim) FROM live_jobs WHERE state = 'executing'
 """
-# In one statement, which sees what claims have committed that held the lock before.
+# In one statement, which sees what claims have committed that held the lock before. Of failing
+# origins and pauses there may be thousands, and all nodes wait: those of this claim alone are read.
 KNOWN: Final = f"""
 {_EXECUTING} AND claim > 0 AND claim >= %(since)s GROUP BY origin
 UNION ALL {_EXECUTING} AND claim = 0 GROUP BY origin
 UNION ALL SELECT 'cancelled', origin, count(*), 0 FROM cancelled_claims
     WHERE EXISTS (SELECT FROM nodes WHERE number = owner) GROUP BY origin
-UNION ALL SELECT 'breaker', origin, 0, 0 FROM breakers
-UNION ALL SELECT 'pause', target, 0, 0 FROM pauses
+UNION ALL SELECT 'breaker', origin, 0, 0 FROM breakers WHERE origin = ANY(%(origins)s::text[])
+UNION ALL SELECT 'pause', target, 0, 0 FROM pauses WHERE target = ANY(%(targets)s::text[])
 UNION ALL {LIFE}
 """
 
@@ -64,6 +68,13 @@ INSERT INTO breakers (origin, state) VALUES (%s, %s)
 ON CONFLICT (origin) DO UPDATE SET state = excluded.state
 """
 REMOVE: Final = "DELETE FROM breakers WHERE origin = ANY(%s)"
+# What is due for an origin may be paused, and is to be probed after that.
+FORGET: Final = """
+DELETE FROM breakers USING unnest(%(origins)s::text[], %(states)s::text[]) AS old (origin, state)
+WHERE breakers.origin = old.origin AND breakers.state = old.state
+    AND NOT EXISTS (SELECT FROM due WHERE due.origin = breakers.origin AND at <= %(now)s)
+RETURNING breakers.origin
+"""
 BREAKERS: Final = "SELECT state FROM breakers ORDER BY origin"
 PAUSES: Final = "SELECT target, paused_at FROM pauses ORDER BY target"
 
@@ -72,7 +83,11 @@ class SharedSlots:
     """What may begin in one claim (`booper.store.sharing.Slots`)."""
 
     def __init__(
-        self, transaction: "PostgresTransaction", limit_of: LimitOf, now: datetime
+        self,
+        transaction: "PostgresTransaction",
+        limit_of: LimitOf,
+        now: datetime,
+        origins: Collection[str],
     ) -> None:
         transaction.execute(LOCK)
         self._transaction = transaction
@@ -81,7 +96,7 @@ class SharedSlots:
         self._busy = Counter[str]()
         self._probed: set[str] = set()
         self._paused: set[str] = set()
-        for kind, key, number, _ in _known(transaction):
+        for kind, key, number, _ in _known(transaction, origins):
             match kind:
                 case "executing" | "cancelled":
                     self._busy[key] += number
@@ -152,7 +167,9 @@ class PostgresSharing:
         """Return what any node has committed since a mark; of None the mark of now alone."""
         return await self._changed(mark)
 
-    async def exchange(self, opened: Sequence[Breaker], closed: Sequence[str]) -> Shared:
+    async def exchange(
+        self, opened: Sequence[Breaker], closed: Sequence[str], now: datetime
+    ) -> Shared:
         """Write which breakers this node has opened, or changed, and closed; return what holds."""
 
         def change(transaction: "PostgresTransaction") -> Shared:
@@ -160,9 +177,7 @@ class PostgresSharing:
                 transaction.execute(PUT, (breaker.origin, _text(breaker)))
             if closed:
                 transaction.execute(REMOVE, [sorted(closed)])
-            breakers = [
-                msgspec.json.decode(text, type=Breaker) for (text,) in transaction.execute(BREAKERS)
-            ]
+            breakers = _breakers(transaction, now)
             pauses = [
                 Pause(text_out(target) or "", loaded(at))
                 for target, at in transaction.execute(PAUSES)
@@ -178,13 +193,39 @@ class PostgresSharing:
         return await self._rate_limits.count(wanted, rate)
 
 
-def _known(transaction: "PostgresTransaction") -> Known:
-    """Return what holds for all nodes; the lock is held."""
+def _known(transaction: "PostgresTransaction", origins: Collection[str]) -> Known:
+    """Return what holds for all nodes and concerns these origins; the lock is held."""
     oldest = transaction.oldest_claim
     while True:
-        known = transaction.execute(KNOWN, {"since": oldest.number}).fetchall()
+        values = {"since": oldest.number, **of_claim(origins)}
+        known = transaction.execute(KNOWN, values).fetchall()
         if oldest.note(known):
             return known
+
+
+def of_claim(origins: Collection[str]) -> dict[str, str]:
+    """Return the values of `KNOWN` that say for which origins a claim is."""
+    targets = {ALL_TARGETS, *(name for origin in origins for name in names_of(origin))}
+    return {
+        "origins": text_array_of(origins),
+        "targets": text_array_of(text_in(target) for target in targets),
+    }
+
+
+def _breakers(transaction: "PostgresTransaction", now: datetime) -> list[Breaker]:
+    """Return the breakers that are open, and delete those that nobody has wanted for long."""
+    texts = [text for (text,) in transaction.execute(BREAKERS)]
+    breakers = [msgspec.json.decode(text, type=Breaker) for text in texts]
+    old = {
+        breaker.origin: text
+        for breaker, text in zip(breakers, texts, strict=True)
+        if breaker.probe_at is not None and breaker.probe_at < now - UNWANTED_FOR
+    }
+    if old:
+        values = {"origins": list(old), "states": list(old.values()), "now": stored(now)}
+        gone = {origin for (origin,) in transaction.execute(FORGET, values)}
+        return [breaker for breaker in breakers if breaker.origin not in gone]
+    return breakers
 
 
 def _text(breaker: Breaker) -> str:

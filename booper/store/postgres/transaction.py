@@ -1,6 +1,6 @@
 """A connection with its tables, as the rules see them, and parts of a transaction undone alone."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -23,7 +23,7 @@ from booper.store.postgres.sharing import SharedSlots
 from booper.store.postgres.values import array_of
 from booper.store.postgres.wait_rows import WaitRows
 from booper.store.transaction import PartUndone
-from booper.store.values import UserKey
+from booper.store.values import DueJob, UserKey
 
 T = TypeVar("T")
 Values = Mapping[str, Any] | Sequence[Any]
@@ -177,9 +177,9 @@ class PostgresTransaction:
         row = self.execute(ALONE, [list(self.gone())]).fetchone()
         return None if row is None else (row[0], row[1])
 
-    def slots(self, now: datetime) -> SharedSlots:
-        """Return what may begin `now`; no other claim of any node takes any until the end."""
-        return SharedSlots(self, self._limit_of, now)
+    def slots(self, now: datetime, due: Collection[DueJob]) -> SharedSlots:
+        """Return what of this may begin `now`; no other claim takes any until the end."""
+        return SharedSlots(self, self._limit_of, now, {seen.due.origin for seen in due})
 
     def end_cancelled(self, claimed: Job) -> None:
         """Note that nothing is on its way any more for a claim whose job was cancelled."""

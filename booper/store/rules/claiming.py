@@ -109,7 +109,7 @@ class Claiming:
 
     def _refused(self, due: dict[int, DueJob]) -> Sequence[DueJob]:
         """Take those out for which there is no slot, where nodes share them; return them."""
-        if (slots := self._transaction.slots(self._now) if due else None) is None:
+        if (slots := self._transaction.slots(self._now, due.values()) if due else None) is None:
             return ()
         refused = [number for number, seen in due.items() if not slots.take(seen.due)]
         return tuple(map(due.pop, refused))

@@ -1,7 +1,7 @@
 """A connection with its tables, as the rules see them, and parts of a transaction undone alone."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from booper.store.sqlite.log_rows import LogRows
 from booper.store.sqlite.schedule_rows import ScheduleRows
 from booper.store.sqlite.wait_rows import WaitRows
 from booper.store.transaction import PartUndone
+from booper.store.values import DueJob
 
 T = TypeVar("T")
 
@@ -86,7 +87,7 @@ class SQLiteTransaction(Watched):
         self.execute("RELEASE part")
         return result
 
-    def slots(self, now: datetime) -> None:
+    def slots(self, now: datetime, due: Collection[DueJob]) -> None:
         """Return None: the loop of the one process counts its slots by itself."""
 
     def end_cancelled(self, claimed: Job) -> None:

@@ -15,6 +15,7 @@ from booper.store.postgres import open_store
 from booper.store.postgres.claim_numbers import OldestClaim
 from booper.store.postgres.store import PostgresStore
 from booper.store.postgres.transaction import PostgresTransaction
+from booper.store.values import DueJob
 from tests.conftest import START
 from tests.support import postgres
 from tests.support.stores import completed, created, due, key, settle, turns
@@ -120,7 +121,7 @@ async def test_what_was_seen_and_not_committed_counts_for_nothing(
 
     def undone(transaction: PostgresTransaction) -> None:
         transaction.execute("DELETE FROM live_jobs WHERE state = 'executing'")
-        assert transaction.slots(START).take(due(jobs[2]))
+        assert transaction.slots(START, [DueJob(due(jobs[2]), START)]).take(due(jobs[2]))
         raise RuntimeError("undone")
 
     assert isinstance(one, PostgresStore)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID
 
@@ -17,6 +17,8 @@ from booper.store.base import Store
 from booper.store.limits import Limits
 from booper.store.postgres import open_store
 from booper.store.postgres.connections import Connector
+from booper.store.postgres.sharing import KNOWN, UNWANTED_FOR, of_claim
+from booper.store.postgres.transaction import PostgresTransaction
 from booper.store.sharing import Shared
 from booper.store.values import ALL_TARGETS, Claims, Creation, Pause
 from tests.conftest import START
@@ -66,10 +68,12 @@ async def jobs_of(store: Store, user: UUID, count: int, host: str = "target.test
     return [await created(store, user, host=host) for _ in range(count)]
 
 
-async def told(node: Store, opened: Sequence[Breaker], closed: Sequence[str] = ()) -> Shared:
+async def told(
+    node: Store, opened: Sequence[Breaker], closed: Sequence[str] = (), now: datetime = START
+) -> Shared:
     """Return what holds after a node has told the others."""
     assert node.sharing is not None
-    return await node.sharing.exchange(opened, closed)
+    return await node.sharing.exchange(opened, closed, now)
 
 
 def numbers(claims: Claims) -> tuple[list[int], list[int]]:
@@ -230,6 +234,42 @@ async def test_a_probe_whose_node_is_gone_holds_up_others_for_one_pause(
     almost = START + 8 * SECOND - MICROSECOND
     assert numbers(await turns(other, jobs[1], now=almost)) == ([], [jobs[1].id])
     assert numbers(await turns(other, jobs[1], now=START + 8 * SECOND)) == ([jobs[1].id], [])
+
+
+def failing(count: int) -> list[Breaker]:
+    """Return breakers of so many origins, which are to be probed at once."""
+    return [Breaker(f"https://{n}.test", 20, START, START, START, paths=(0,)) for n in range(count)]
+
+
+async def test_a_claim_reads_of_many_failing_origins_its_own(
+    nodes: Nodes, alice: UUID, postgres_url: str
+) -> None:
+    """All nodes wait while it has the lock; of pauses as well it reads those of its targets."""
+    (job,) = await jobs_of(nodes[0], alice, 1)
+    breakers = [*failing(10_000), Breaker(ORIGIN, 20, START, START, START, paths=(0,))]
+    await told(nodes[0], breakers)
+    with closing(Connector(postgres_url).open()) as opened, opened.transaction():
+        opened.execute(
+            "INSERT INTO pauses SELECT number::text, 1 FROM generate_series(1, 99) number"
+        )
+        transaction = PostgresTransaction(opened, 1, is_writing=True)
+        known = transaction.execute(KNOWN, of_claim([ORIGIN]) | {"since": 0}).fetchall()
+    assert {kind for kind, *_ in known} == {"breaker", "life"}
+    assert [key for kind, key, *_ in known if kind == "breaker"] == [ORIGIN]
+    assert numbers(await turns(nodes[1], job)) == ([job.id], [])
+
+
+async def test_an_origin_that_nobody_wants_is_forgotten_after_days(
+    nodes: Nodes, alice: UUID
+) -> None:
+    """One for which something has fallen due stays: that may be paused for as long."""
+    await jobs_of(nodes[0], alice, 1)
+    wanted_one = Breaker(ORIGIN, 20, START, START, START, paths=(0,))
+    breakers = sorted([*failing(3), wanted_one], key=lambda each: each.origin)
+    at = START + UNWANTED_FOR
+    assert await told(nodes[0], breakers, now=at) == Shared(breakers, [])
+    assert await told(nodes[1], [], now=at + MICROSECOND) == Shared([wanted_one], [])
+    assert await told(nodes[0], [], now=START) == Shared([wanted_one], [])
 
 
 async def test_another_path_is_probed_when_it_is_its_time(nodes: Nodes, alice: UUID) -> None:

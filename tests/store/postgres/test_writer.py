@@ -47,7 +47,7 @@ async def test_a_process_that_stands_still_in_a_claim_keeps_its_lock_for_less(
     """All nodes wait for it: half as long as for what else a transaction has locked."""
 
     def claim(transaction: PostgresTransaction) -> None:
-        transaction.slots(START)
+        transaction.slots(START, [])
         assert transaction.execute(TIMEOUT).fetchone() == ("2s",)
 
     async with writing(Writer(Connector(postgres_url), lambda: 1)) as writer:
