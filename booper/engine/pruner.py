@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final
 
 from booper.clock import Clock, Signal, SystemClock, monotonic
-from booper.errors import StoreDamaged, StoreUnavailable
+from booper.errors import PrunedElsewhere, StoreDamaged, StoreUnavailable
 from booper.model.job import State
 from booper.model.retention import PRUNED_STATES, Retention, Span
 from booper.store.pruning import Found, Prunable, Pruning, Spot
@@ -74,6 +74,8 @@ class Pruner:
                 self._is_wanted.clear()
                 began_at = self._clock.now()
                 await self.prune()
+            except PrunedElsewhere:
+                began_at, pause = self._clock.now(), RETRY_AFTER
             except StoreUnavailable as error:
                 self._note_failure(error)
                 began_at, pause = self._clock.now(), RETRY_AFTER
@@ -87,7 +89,7 @@ class Pruner:
         self._is_wanted.set()
 
     async def prune(self) -> None:
-        """Delete all that is old now."""
+        """Delete all that is old now. Raises: PrunedElsewhere."""
         now = self._clock.now()
         self._note_dropped(await self._pruning.drop_old(self._retention, now))
         await self._walk(partial(self._pruning.find_by_own_time, self._retention, now), now)
@@ -116,7 +118,10 @@ class Pruner:
         is_over_size: bool,
         is_urgent: bool = False,
     ) -> None:
-        """Delete jobs together, one that has too much for a change in several."""
+        """Delete jobs together, one that has too much for a change in several.
+
+        Raises: PrunedElsewhere.
+        """
         ids = [job.id for job in jobs]
         limit, is_whole = _limit(jobs), False
         while not is_whole:

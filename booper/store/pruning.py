@@ -50,7 +50,10 @@ class Space(msgspec.Struct, frozen=True, gc=False):
 
 
 class Pruning(Protocol):
-    """Deleting what is old, in small changes that nothing else has to wait for."""
+    """Deleting what is old, in small changes that nothing else has to wait for.
+
+    What deletes by rows raises PrunedElsewhere where another node is at it.
+    """
 
     async def begins_at(self) -> datetime | None:
         """Return since when jobs may be deleted, None where that is to be decided."""

@@ -18,6 +18,7 @@ from booper.clock import Signal, VirtualClock
 from booper.config import Config, Retention
 from booper.engine.pruner import MAX_BYTES, MAX_ROWS, Pruner, batches
 from booper.engine.space import SpaceKeeper
+from booper.errors import PrunedElsewhere
 from booper.model import retention as model
 from booper.model.bucket import begin_of
 from booper.store.base import Store
@@ -420,6 +421,32 @@ async def test_a_file_stays_under_its_size_while_work_goes_on(
 
 async def _is_under(path: Path, size: int) -> bool:
     return size_of(path) <= size
+
+
+class PrunedByOthers:
+    """A store's pruning that another node is at."""
+
+    def __init__(self, pruning: Pruning) -> None:
+        self._pruning = pruning
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pruning, name)
+
+    async def prune_audit(self, before: datetime, limit: int) -> int:
+        """Refuse to."""
+        raise PrunedElsewhere("another node")
+
+
+async def test_a_pruner_that_meets_another_rests(tmp_path: Path) -> None:
+    """That is no error; it looks again after ten seconds."""
+    clock = NotedClock()
+    async with open_store(tmp_path / "booper.db", "normal", Random(1)) as store:
+        pruner = Pruner(PrunedByOthers(store.pruning), KEPT, clock)
+        running = asyncio.create_task(pruner.run())
+        await clock.is_waited_for.wait()
+        running.cancel()
+    assert clock.until == START + timedelta(seconds=10)
+    assert (pruner.status.error, pruner.status.pruned_at) == ("", None)
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,19 @@
 """Deleting what is old, row by row: found by readers, deleted by the writer.
 
+Of several nodes one deletes at a time. A node that meets another at it leaves the rest to that one.
+
 Finished jobs are walked by their numbers, `WINDOW` numbers at a time, in the partitions that can
 have them. Those of a period that has its own partition go all at once (`periods`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from psycopg.errors import UndefinedTable
 
+from booper.errors import PrunedElsewhere
 from booper.model.job import State
 from booper.model.retention import Retention
 from booper.store.postgres.connections import Readers
@@ -23,6 +26,8 @@ from booper.store.rules import pruning
 from booper.store.stored import loaded_or_none, stored
 from booper.store.values import Pruned
 
+T = TypeVar("T")
+
 WINDOW: Final = 5_000
 MAX_LOOKED: Final = 1_000
 MAX_FOUND: Final = 200
@@ -32,6 +37,8 @@ ROW_BYTES: Final = 256
 
 GROWTH_SHARE: Final = 64
 """A database that has grown by this part has used up what was deleted before."""
+
+ALONE: Final = "SELECT pg_try_advisory_xact_lock(hashtextextended('booper pruning', 0))"
 
 BEGINS_AT: Final = "SELECT begins_at FROM pruning"
 BEGIN_AT: Final = "UPDATE pruning SET begins_at = %(at)s"
@@ -177,10 +184,7 @@ class PostgresPruning:
                 transaction, job_ids, retention, now, limit, is_over_size=is_over_size
             )
 
-        if is_urgent:
-            pruned = await self._writer.run(change, is_durable=False)
-        else:
-            pruned = await self._writer.run_when_idle(change)
+        pruned = await self._step(change, is_urgent=is_urgent)
         if pruned.jobs:
             self._freed += sum(self._sizes.pop(number, 0) for number in job_ids)
         return pruned
@@ -195,9 +199,24 @@ class PostgresPruning:
 
     async def _prune_aged(self, statement: str, before: datetime, limit: int) -> int:
         values = {"before": stored(before), "limit": limit}
-        return await self._writer.run_when_idle(
-            lambda transaction: transaction.execute(statement, values).rowcount
-        )
+        return await self._step(lambda transaction: transaction.execute(statement, values).rowcount)
+
+    async def _step(
+        self, work: Callable[[PostgresTransaction], T], *, is_urgent: bool = False
+    ) -> T:
+        """Delete in a transaction in which no other node does. Raises: PrunedElsewhere."""
+
+        def change(transaction: PostgresTransaction) -> list[T]:
+            [(is_alone,)] = transaction.execute(ALONE)
+            return [work(transaction)] if is_alone else []
+
+        if is_urgent:
+            made = await self._writer.run(change, is_durable=False)
+        else:
+            made = await self._writer.run_when_idle(change)
+        if not made:
+            raise PrunedElsewhere("another node deletes what is old just now")
+        return made[0]
 
     async def space(self) -> Space:
         """Return how large the database is, and about how much of it is free.

@@ -1,7 +1,7 @@
 """Periods of finished jobs: made before they come, and dropped when all in them is old."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 from datetime import timedelta
 from itertools import pairwise
@@ -24,8 +24,10 @@ from booper.model.retention import PRUNED_STATES, Retention
 from booper.store.base import Store
 from booper.store.postgres.connections import Connector
 from booper.store.postgres.partitions import ALONE, Period, known_periods
+from booper.store.postgres.pruning import ALONE as ALONE_BY_ROWS
 from booper.store.postgres.transaction import PostgresTransaction
 from booper.store.pruning import Pruning, Spot
+from booper.store.values import Pruned
 from tests.conftest import KEY, START
 from tests.support import stores
 from tests.support.postgres import postgres, url_in
@@ -191,6 +193,25 @@ async def test_a_period_that_is_long_beside_what_is_kept_goes_by_rows(
     retention = replace(KEPT, completed=after)
     assert await prune(store, START + after - timedelta.resolution, retention) == 0
     assert await prune(store, START + after, retention) == 1
+
+
+async def test_what_another_node_deletes_by_rows_is_left_to_it(
+    store: Store, alice: UUID, tmp_path: Path
+) -> None:
+    """Jobs, the audit and buckets: nothing goes twice, and no node waits for another."""
+    job = await ended(store, alice, START, State.COMPLETED)
+    now = START + 999 * DAY
+    steps: list[Callable[[], Awaitable[object]]] = [
+        lambda: store.pruning.prune([job.id], KEPT, now, 99, is_over_size=False),
+        lambda: store.pruning.prune_audit(now, 99),
+        lambda: store.pruning.prune_buckets(now, 99),
+    ]
+    with closing(Connector(url_in(tmp_path)).open()) as other, other.transaction():
+        other.execute(ALONE_BY_ROWS)
+        for step in steps:
+            with pytest.raises(PrunedElsewhere):
+                await step()
+    assert await steps[0]() == Pruned(jobs=1, rows=2)
 
 
 # --- what goes by size ----------------------------------------------------------------------------
