@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import astuple
 
 from booper.model.job import FINISHED, WAITING, Job, Kind, State
+from booper.store.postgres import cancelled_claims
 from booper.store.postgres.job_columns import NAMES
 from booper.store.postgres.values import array_of, text_array_of, text_in
 from booper.store.stored import stored
@@ -147,12 +148,6 @@ UPDATE planned SET at = new.at FROM unnest(%s::bigint[], %s::bigint[]) AS new (i
 WHERE job_id = new.id
 """
 
-# The request of a job that is cancelled meanwhile goes on (contract §4), and holds its slot.
-KEEP_SLOTS: Final = """
-INSERT INTO cancelled_claims (owner, job_id, epoch, origin)
-SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[])
-"""
-
 # A job's log goes where the job is.
 _LOG: Final = (
     "seq, id, user_id, job_id, kind, event, inserted_at, payload, request, requested_at, "
@@ -199,8 +194,7 @@ def follow(
     if shifted := [b for a, b, did, does in waiting if did and does and _due_of(a) != _due_of(b)]:
         execute(SHIFT_DUE, _dues(shifted))
     _follow_plan(transaction, pairs)
-    if claims := [one for one, other in pairs if _is_cancelled_on_its_way(one, other)]:
-        execute(KEEP_SLOTS, _claims(claims))
+    cancelled_claims.keep(transaction, pairs)
     if ended := [other.id for one, other in pairs if _has_ended(other) and not _has_ended(one)]:
         execute(END_LOG, _placed(ended, places))
     if back := [other.id for one, other in pairs if _has_ended(one) and not _has_ended(other)]:
@@ -285,19 +279,6 @@ def _dues(jobs: Sequence[Job]) -> tuple[str, ...]:
 
 def _due_of(job: Job) -> tuple[datetime, str, int]:
     return job.scheduled_at, job.origin, job.path
-
-
-def _is_cancelled_on_its_way(before: Job, after: Job) -> bool:
-    return before.state is State.EXECUTING and after.state is State.CANCELLED
-
-
-def _claims(jobs: Sequence[Job]) -> tuple[str, ...]:
-    return (
-        array_of(job.owner for job in jobs),
-        array_of(job.id for job in jobs),
-        array_of(job.epoch for job in jobs),
-        text_array_of(job.origin for job in jobs),
-    )
 
 
 def _has_ended(job: Job) -> bool:

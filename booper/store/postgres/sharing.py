@@ -17,6 +17,7 @@ import msgspec
 from booper.model.breaker import Breaker
 from booper.model.origin import names_of
 from booper.store.limits import LimitOf
+from booper.store.postgres import cancelled_claims
 from booper.store.postgres.claim_numbers import LIFE, Known
 from booper.store.postgres.values import text_array_of, text_in, text_out
 from booper.store.sharing import Changed, Granted, Listener, Mark, Rate, Shared
@@ -50,8 +51,7 @@ SELECT 'executing', origin, count(*), min(claim) FROM live_jobs WHERE state = 'e
 KNOWN: Final = f"""
 {_EXECUTING} AND claim > 0 AND claim >= %(since)s GROUP BY origin
 UNION ALL {_EXECUTING} AND claim = 0 GROUP BY origin
-UNION ALL SELECT 'cancelled', origin, count(*), 0 FROM cancelled_claims
-    WHERE EXISTS (SELECT FROM nodes WHERE number = owner) GROUP BY origin
+UNION ALL {cancelled_claims.COUNT}
 UNION ALL SELECT 'breaker', origin, 0, 0 FROM breakers WHERE origin = ANY(%(origins)s::text[])
 UNION ALL SELECT 'pause', target, 0, 0 FROM pauses WHERE target = ANY(%(targets)s::text[])
 UNION ALL {LIFE}

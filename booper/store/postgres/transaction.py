@@ -10,6 +10,7 @@ import psycopg
 from booper.errors import StoreUnavailable
 from booper.model.job import Job
 from booper.store.limits import NO_LIMITS, LimitOf
+from booper.store.postgres import cancelled_claims
 from booper.store.postgres.alert_rows import IncidentRows
 from booper.store.postgres.audit_rows import AuditRows
 from booper.store.postgres.bucket_rows import BucketRows
@@ -33,10 +34,6 @@ ALONE: Final = "SELECT job_id, attempt FROM alone WHERE owner = ANY(%s) LIMIT 1"
 SET_ALONE: Final = """
 INSERT INTO alone (owner, job_id, attempt) VALUES (%s, %s, %s)
 ON CONFLICT (owner) DO UPDATE SET job_id = excluded.job_id, attempt = excluded.attempt
-"""
-
-END_CANCELLED: Final = """
-DELETE FROM cancelled_claims WHERE owner = %s AND job_id = %s AND epoch = %s
 """
 
 # A lock that a renewal passes, and that keeps everybody from replacing the node.
@@ -183,7 +180,7 @@ class PostgresTransaction:
 
     def end_cancelled(self, claimed: Job) -> None:
         """Note that nothing is on its way any more for a claim whose job was cancelled."""
-        self.execute(END_CANCELLED, (claimed.owner, claimed.id, claimed.epoch))
+        cancelled_claims.end(self, claimed)
 
     def set_alone(self, job: Job) -> None:
         """Note that a job's attempt is made with nothing else on its way."""

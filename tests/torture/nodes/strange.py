@@ -17,7 +17,7 @@ from booper.http import client
 from booper.http.request import encode_request
 from booper.model.job import Job, Outcome
 from booper.store.nouns.queue import RuledQueue
-from booper.store.postgres import connections, job_moves, job_rows, lease, sharing
+from booper.store.postgres import cancelled_claims, connections, job_moves, job_rows, lease, sharing
 from booper.store.postgres.claim_numbers import OldestClaim
 from booper.store.postgres.job_columns import COLUMNS, job_of
 from booper.store.postgres.job_rows import JobRows
@@ -49,7 +49,7 @@ def unlocked() -> None:
 
 def forgetful() -> None:
     """Forget a job that is cancelled, though its request goes on."""
-    vars(job_moves)["KEEP_SLOTS"] = "SELECT %s, %s, %s, %s"
+    vars(cancelled_claims)["KEEP"] = "SELECT %s, %s, %s, %s"
 
 
 COUNT_SECONDS: Final = 0.05
