@@ -18,7 +18,7 @@ from booper.model.job import Job, Kind, NewJob, State
 from booper.model.schedule import Gap, Schedule
 from booper.store.records import AuditTable, BucketTable, IncidentTable, WaitTable
 from booper.store.sharing import Slots
-from booper.store.values import DueJob, JobRef
+from booper.store.values import DueJob, JobRef, UserKey
 
 T = TypeVar("T")
 
@@ -277,6 +277,12 @@ class Transaction(Protocol):
 
         Raises:
             PartUndone: nothing of this part was written, and the transaction goes on.
+        """
+
+    def free_keys(self, keys: Sequence[UserKey], now: datetime) -> Collection[UserKey]:
+        """Return which of these keys are free, if that is found at once for all, else none.
+
+        One that is there twice is left out.
         """
 
     def slots(self, now: datetime, due: Collection[DueJob]) -> Slots | None:

@@ -279,6 +279,36 @@ async def test_a_key_is_held_until_its_job_has_finished(
     assert (again.job == first) is again.is_duplicate
 
 
+async def test_creates_together_are_each_as_their_key_is(
+    store: Store, alice: UUID, bob: UUID
+) -> None:
+    """Free, held by a job or a schedule, twice among them, another user's; with tags or without."""
+    held = await created(store, alice, idempotency="held")
+    run = await scheduled(store, alice, idempotency_key="schedule's")
+    asked = [
+        Creation(wanted(alice, idempotency="free", tags=("a",))),
+        Creation(wanted(alice, idempotency="held", tags=("a",)), OnConflict.REJECT),
+        Creation(wanted(alice, idempotency="twice")),
+        Creation(wanted(alice, tags=("a", "b"))),
+        Creation(wanted(bob, idempotency="held")),
+        Creation(wanted(alice, idempotency="twice")),
+        Creation(wanted(alice, idempotency="schedule's")),
+        Creation(stores.repeating(alice, idempotency_key="new")),
+        Creation(wanted(alice, idempotency="new")),
+    ]
+    made = await store.jobs.create_many(asked, START, atomic=False)
+    assert isinstance(made[1], Conflict)
+    written = [each for each in made if isinstance(each, Created)]
+    jobs = [each.job for each in written]
+    duplicates = [each.is_duplicate for each in written]
+    assert duplicates == [False, False, False, False, True, True, False, True]
+    assert (jobs[4], jobs[5], jobs[7]) == (jobs[1], run, jobs[6])
+    numbers = [job.id for job, is_known in zip(jobs, duplicates, strict=True) if not is_known]
+    assert numbers == sorted(numbers)
+    assert min(numbers) > max(held.id, run.id)
+    assert await ids(store, alice, page(), tag="a") == [jobs[2].id, jobs[0].id]
+
+
 async def test_the_keys_of_two_users_do_not_meet(store: Store, alice: UUID, bob: UUID) -> None:
     """The same key of another user is another key."""
     hers = await store.jobs.create(Creation(wanted(alice, idempotency="key")), START)

@@ -15,6 +15,7 @@ from booper.store.postgres.alert_rows import IncidentRows
 from booper.store.postgres.audit_rows import AuditRows
 from booper.store.postgres.bucket_rows import BucketRows
 from booper.store.postgres.claim_numbers import OldestClaim
+from booper.store.postgres.free_keys import free_keys
 from booper.store.postgres.job_moves import Place
 from booper.store.postgres.job_rows import JobRows
 from booper.store.postgres.locks import Locks
@@ -168,6 +169,10 @@ class PostgresTransaction:
     def lock_keys(self, keys: Iterable[UserKey]) -> None:
         """Keep users' idempotency keys from being taken by anybody else."""
         self.locks.keys(keys)
+
+    def free_keys(self, keys: Sequence[UserKey], now: datetime) -> Collection[UserKey]:
+        """Return keys that nothing holds; those that are there twice are left out."""
+        return free_keys(self, keys, now)
 
     def alone(self) -> tuple[int, int] | None:
         """Return the number and the attempt of the job that was sent alone, None if none was."""

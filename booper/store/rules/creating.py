@@ -69,7 +69,15 @@ def create_all(
     """Write what many creates ask for, each with its result, in order."""
     results: list[Created | BooperError] = []
     room = Room(transaction, max_waiting)
-    for together, items in groupby(asked, is_plain):
+    keys = keys_of(asked)
+    free = transaction.free_keys(keys, min(item.now for item in asked)) if keys else ()
+
+    def is_new_job(item: Prepared) -> bool:
+        new = item.asked.new
+        key = new.idempotency_key
+        return isinstance(new, NewJob) and (key is None or (new.user_id, key) in free)
+
+    for together, items in groupby(asked, is_new_job):
         if together:
             results += _create_plain(transaction, list(items), room)
             continue
