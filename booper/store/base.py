@@ -1,9 +1,8 @@
 """What booper needs of a database: one small protocol per noun.
 
-`by` is who asks for a change; its entry in the audit is written with it.
-
-Every method is atomic and durable when it returns; one that raises `StoreUnavailable` has changed
-nothing. Nothing outside `store/` may assume that it is the only process, or know the database.
+`by` is who asks for a change; its entry in the audit is written with it. Every method is atomic and
+durable when it returns; one that raises `StoreUnavailable` has changed nothing. Nothing outside
+`store/` may assume that it is the only process, or know the database.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -280,10 +280,7 @@ class Transaction(Protocol):
         """
 
     def free_keys(self, keys: Sequence[UserKey], now: datetime) -> Collection[UserKey]:
-        """Return which of these keys are free, if that is found at once for all, else none.
-
-        One that is there twice is left out.
-        """
+        """Return keys that are free and there once, if that is found at once for all, else none."""
 
     def slots(self, now: datetime, due: Collection[DueJob]) -> Slots | None:
         """Return what of this may begin `now`, None where the one process counts that by itself.
