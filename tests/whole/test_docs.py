@@ -56,7 +56,7 @@ CODE = {
     "settings": ["toml"],
     "operating": ["json", "text", "sh"],
     "deploying": ["sh", "toml", "nginx", "caddy", "dockerfile", "yaml"],
-    "nodes": ["toml", "yaml"],
+    "nodes": ["toml", "toml", "yaml"],
     "metrics": ["yaml"] * 2,
     "alerts": ["json"],
     "clients": ["sh"],
