@@ -28,12 +28,14 @@ from booper.errors import StoreUnavailable
 from booper.fence import HAS_ENDED, Fence
 from booper.store.postgres.clock_offset import ClockOffset
 from booper.store.postgres.connections import Connector, Kept, told_as_ours, unavailable
+from booper.store.postgres.node_locks import changing_nodes
 from booper.store.postgres.node_rows import (
     BEGIN,
     BEGINNING,
     EXPIRE_OWNER,
     FORGET,
     GIVE_KEY,
+    LIMIT_WAIT,
     OF_ANOTHER_TIME,
     READ_CLOCK,
     RENEW,
@@ -197,7 +199,7 @@ class Lease:
             "has_own_time": not isinstance(self._time, DatabaseClock),
         }
         connection = self._kept.get()
-        with connection.transaction():
+        with changing_nodes(connection):
             connection.execute(BEGINNING)
             if (other := connection.execute(OF_ANOTHER_TIME, values).fetchone()) is not None:
                 raise _another_time(*other)
@@ -253,8 +255,10 @@ class Lease:
     def _end(self) -> None:
         self._fence.move(0.0)
         connection = self._kept.get()
-        if not connection.execute(EXPIRE_OWNER, {"number": self.number}).rowcount:
-            connection.execute(FORGET, {"numbers": [self.number]})
+        with changing_nodes(connection):
+            connection.execute(LIMIT_WAIT)
+            if not connection.execute(EXPIRE_OWNER, {"number": self.number}).rowcount:
+                connection.execute(FORGET, {"numbers": [self.number]})
 
 
 def _another_time(number: int, name: str) -> StoreUnavailable:

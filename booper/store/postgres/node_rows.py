@@ -5,11 +5,18 @@ from typing import Final
 SECONDS: Final = 4.0
 """How long a lease lasts from its renewal on, by the database's clock."""
 
+MAX_WAIT_MILLISECONDS: Final = 2_000
+"""How long a node waits for the table, which a move of the database locks until its end."""
+
+LIMIT_WAIT: Final = f"SET LOCAL lock_timeout = {MAX_WAIT_MILLISECONDS}"
+
 # Nodes begin one after the other, so that each sees whether others go by its time. One that is
-# stopped meanwhile must not keep the others from it for long.
-BEGINNING: Final = """
+# stopped meanwhile must not keep the others from it for long. For its turn a node waits longer than
+# for the table.
+BEGINNING: Final = f"""
 SET LOCAL idle_in_transaction_session_timeout = 4000;
-SELECT pg_advisory_xact_lock(hashtextextended('booper nodes', 0))
+SELECT pg_advisory_xact_lock(hashtextextended('booper nodes', 0));
+{LIMIT_WAIT}
 """
 OF_ANOTHER_TIME: Final = """
 SELECT number, name FROM nodes
