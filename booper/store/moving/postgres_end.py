@@ -42,6 +42,10 @@ LOCK TABLE nodes IN SHARE ROW EXCLUSIVE MODE
 """
 LIVE_NODES: Final = "SELECT name FROM nodes WHERE expires_at > clock_timestamp() ORDER BY number"
 
+# By an index, in which the order is there: nothing is put aside on the server's disk. Both are for
+# one transaction alone: behind a pooler the connection is another one's after that.
+READING: Final = "SET LOCAL transaction_read_only = on; SET LOCAL enable_sort = off"
+
 VERSION: Final = "SELECT max(version) FROM booper_schema"
 IS_THERE: Final = "SELECT to_regclass(%s) IS NOT NULL"
 
@@ -127,7 +131,9 @@ class PostgresEnd:
         """Yield the rows of a table in order of its key, those behind `after` if given."""
         query = _query(table, is_behind=after is not None)
         key = [] if after is None else stored_key(table, after)
-        yield from loaded_rows(table, self._connection.cursor().stream(query, key))
+        with self._connection.transaction():
+            self._connection.execute(READING)
+            yield from loaded_rows(table, self._connection.cursor().stream(query, key))
 
     def ends(self) -> Ends:
         """Return when jobs have ended that nothing keeps."""
@@ -202,9 +208,6 @@ def source_database(url: str) -> Iterator[PostgresEnd]:
                 f"{shown(url)} is only partly filled by a move; finish that move first"
             )
         _hold(held, url)
-        connection.execute("SET default_transaction_read_only = on")
-        # By an index, in which the order is there: nothing is put aside on the server's disk.
-        connection.execute("SET enable_sort = off")
         yield PostgresEnd(connection, held, url)
 
 
@@ -219,7 +222,6 @@ def target_database(url: str) -> Iterator[PostgresEnd]:
         elif version != newest:
             raise MoveRefused(f"{shown(url)} was made by another booper; move to a new database")
         _hold(held, url)
-        connection.execute("SET enable_sort = off")
         yield PostgresEnd(connection, held, url)
 
 
