@@ -82,7 +82,8 @@ class SharedRateLimit:
             try:
                 self._tell(asked, await self._count(wanted, self._rate))
             except StoreUnavailable as error:
-                for future in _undone(asked):
+                later, self._asked = self._asked, {}  # they have waited for long enough
+                for future in (*_undone(asked), *_undone(later)):
                     future.set_exception(error)
             finally:
                 for future in _undone(asked):

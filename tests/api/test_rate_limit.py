@@ -258,6 +258,23 @@ async def test_what_cannot_be_counted_is_refused_alone() -> None:
     await limit.take(ANN)
 
 
+async def test_what_waits_for_a_count_that_fails_is_refused_with_it() -> None:
+    """A database that does not respond would have it wait once more."""
+    counts = Counts()
+    counts.error = StoreUnavailable("the database: gone")
+    limit = shared(counts)
+    first = asyncio.create_task(limit.take(ANN))
+    await counts.began.wait()
+    other = asyncio.create_task(limit.take(BOB))
+    await checkpoint()
+    counts.go.set()
+    found = await asyncio.gather(first, other, return_exceptions=True)
+    assert list(found) == [counts.error, counts.error]
+    assert counts.wanted == [{ANN: 1}]
+    counts.error = None
+    await limit.take(BOB)
+
+
 async def test_who_goes_away_holds_up_nobody() -> None:
     """The one whose request began the count is gone before its end."""
     counts = Counts()

@@ -1,6 +1,7 @@
 """Changes of a database, and making several in one transaction: each is undone by itself."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from operator import attrgetter
@@ -18,6 +19,8 @@ from booper.store.postgres.connections import OF_THE_STORE, unavailable
 from booper.store.postgres.transaction import PostgresTransaction
 from booper.store.transaction import LostRace, Taken
 from booper.store.values import UserKey
+
+log = logging.getLogger("booper.store")
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -102,3 +105,10 @@ def isolated(
         return [(changes[0], None, problem)]
     make = partial(isolated, transaction=transaction, is_last=is_last)
     return [outcome for one in changes for outcome in make([one])]
+
+
+def all_failed(changes: Sequence[Change], problem: Exception) -> list[Outcome]:
+    """Return that a problem kept all these changes from being made, and log it."""
+    if changes:
+        log.error("%d changes were not written: %s", len(changes), problem)
+    return [(change, None, problem) for change in changes]

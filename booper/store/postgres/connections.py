@@ -8,10 +8,11 @@ from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
 import psycopg
-from psycopg.errors import DiskFull, ReadOnlySqlTransaction
+from psycopg.errors import ConnectionTimeout, DiskFull, ReadOnlySqlTransaction
 
 from booper.clock import monotonic
 from booper.errors import StoreFull, StoreUnavailable
+from booper.store.postgres.silence import PATIENCE, Patience, PatientConnection
 from booper.store.postgres.transaction import PostgresTransaction
 
 T = TypeVar("T")
@@ -47,17 +48,20 @@ BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {
 class Connector:
     """What opens connections to one database, all alike."""
 
-    def __init__(self, url: str, *, prepares: bool = True) -> None:
+    def __init__(self, url: str, *, prepares: bool = True, patience: Patience = PATIENCE) -> None:
         self._url = url
         self._prepares = prepares
+        self.patience = patience
 
-    def open(self) -> Connection:
+    def open(self) -> PatientConnection:
         """Return a new connection, in whose transactions nothing begins by itself.
+
+        It waits for responses for as long as it takes.
 
         Raises:
             psycopg.OperationalError: the server cannot be reached.
         """
-        return psycopg.connect(
+        return PatientConnection.connect(
             self._url,
             autocommit=True,
             connect_timeout=CONNECT_SECONDS,
@@ -68,16 +72,22 @@ class Connector:
 
 
 class Kept:
-    """A connection that is kept, and opened again when it has broken. For one thread at a time."""
+    """A connection that is kept, and opened again when it has broken. For one thread at a time.
 
-    def __init__(self, connector: Connector) -> None:
+    It waits for each response for so many `seconds`, by default for what a statement may take.
+    """
+
+    def __init__(self, connector: Connector, seconds: float | None = None) -> None:
+        self.patience = connector.patience
+        self._seconds = self.patience.statement if seconds is None else seconds
         self._connector = connector
-        self._connection: Connection | None = None
+        self._connection: PatientConnection | None = None
 
-    def get(self) -> Connection:
+    def get(self) -> PatientConnection:
         """Return the open connection. Raises: psycopg.OperationalError."""
         if self._connection is None or self._connection.closed:
             self._connection = self._connector.open()
+            self._connection.seconds = self._seconds
         return self._connection
 
     def drop_broken(self) -> bool:
@@ -105,18 +115,21 @@ class Readers:
             self._idle.put(Kept(connector))
         self._count = count
         self._began: dict[int, float] = {}
+        self._silence: tuple[float, str] | None = None
+        """When the server was last found to be silent, and in which words."""
 
     async def run(self, work: Callable[[PostgresTransaction], T]) -> T:
         """Run `work` in a read-only transaction and return what it returns.
 
         All of it sees the database as it was at one moment. A connection that has broken is opened
-        again once: a read can be made twice.
+        again once: a read can be made twice. What waits for its turn while another read finds that
+        the server is silent is not tried any more.
 
         Raises:
             StoreUnavailable: the database could not do it.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, self._run, work)
+        return await loop.run_in_executor(self._executor, self._run, work, monotonic())
 
     def running_seconds(self) -> float:
         """Return how long the oldest read has been running, 0 if none is."""
@@ -129,28 +142,39 @@ class Readers:
         for _ in range(self._count):
             self._idle.get().drop()
 
-    def _run(self, work: Callable[[PostgresTransaction], T]) -> T:
+    def _run(self, work: Callable[[PostgresTransaction], T], asked_at: float) -> T:
         kept = self._idle.get()
         self._began[id(kept)] = monotonic()
         try:
             with told_as_ours():
-                try:
-                    return _read(kept, work)
-                except psycopg.OperationalError:
-                    if not kept.drop_broken():
-                        raise
-                    return _read(kept, work)
+                return self._tried(kept, work, asked_at)
         finally:
             del self._began[id(kept)]
             self._idle.put(kept)
+
+    def _tried(self, kept: Kept, work: Callable[[PostgresTransaction], T], asked_at: float) -> T:
+        if self._silence is not None and asked_at < self._silence[0]:
+            raise ConnectionTimeout(self._silence[1])
+        try:
+            return _read(kept, work)
+        except ConnectionTimeout as error:
+            kept.drop_broken()
+            self._silence = monotonic(), str(error)
+            raise
+        except psycopg.OperationalError:
+            if not kept.drop_broken():
+                raise
+            return _read(kept, work)
 
 
 def _read(kept: Kept, work: Callable[[PostgresTransaction], T]) -> T:
     connection = kept.get()
     try:
-        connection.execute(BEGIN_READ)
+        with connection.within(kept.patience.response):
+            connection.execute(BEGIN_READ)
         result = work(PostgresTransaction(connection, 0, is_writing=False))
-        connection.execute("COMMIT")
+        with connection.within(kept.patience.response):
+            connection.execute("COMMIT")
     except BaseException:
         if connection.closed:
             raise

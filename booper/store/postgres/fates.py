@@ -33,9 +33,6 @@ END: Final = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_xid = %s::text::xid8::xid
 """
 
-MAX_SECONDS: Final = 5.0
-"""How long is asked what became of a transaction; whatever comes after it waits meanwhile."""
-
 PAUSE_SECONDS: Final = 0.05
 """The pause between two questions."""
 
@@ -64,6 +61,7 @@ class Fates:
 
     def __init__(self, connector: Connector, now: Callable[[], float] = monotonic) -> None:
         self._connector = connector
+        self._max_seconds = connector.patience.response
         self._now = now
         self._is_closing = Event()
         self._known: tuple[Connection, UUID] | None = None
@@ -80,10 +78,13 @@ class Fates:
 
     def of(self, begun: Begun) -> Fate:
         """Return what became of a transaction, after a few seconds at most."""
-        until = self._now() + MAX_SECONDS
+        until = self._now() + self._max_seconds
         while self._now() < until:
             try:
-                with closing(self._connector.open()) as connection:
+                with (
+                    closing(self._connector.open()) as connection,
+                    connection.within(until - self._now()),
+                ):
                     return self._asked(connection, begun, until)
             except psycopg.OperationalError as error:
                 log.debug("what became of a commit is not known yet: %s", error)

@@ -82,7 +82,7 @@ class Lease:
         clock: Clock | None = None,
         time: Clock | None = None,
     ) -> None:
-        self._kept = Kept(connector)
+        self._kept = Kept(connector, connector.patience.response)
         self._fence = fence
         self._name = name or socket.gethostname()
         self._thread = ThreadPoolExecutor(1, "store lease")

@@ -7,8 +7,6 @@ tells it hears itself, and now and then it tells nothing just to hear that.
 
 import asyncio
 import logging
-import os
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from secrets import token_hex
@@ -22,6 +20,7 @@ from booper.model.job import Job
 from booper.store.announcing import Announcements
 from booper.store.postgres.connections import CONNECT_SECONDS, KEEPALIVE
 from booper.store.postgres.notices import Notices
+from booper.store.postgres.silence import shut
 from booper.store.sharing import Listener, Notice
 from booper.store.values import Subscriber
 
@@ -234,17 +233,11 @@ async def _end(notifier: Notifier, task: "asyncio.Task[None]") -> None:
 async def _execute(connection: Connection, query: str, values: Sequence[object] = ()) -> None:
     """Run a statement; one without a response ends the connection. Raises: psycopg.Error."""
     loop, descriptor = asyncio.get_running_loop(), connection.fileno()
-    timer = loop.call_later(SILENT_SECONDS, _shut, descriptor)
+    timer = loop.call_later(SILENT_SECONDS, shut, descriptor)
     try:
         await connection.execute(query.encode(), values or None)
     finally:
         timer.cancel()
-
-
-def _shut(descriptor: int) -> None:
-    """End a connection for whoever waits for it; a cancelled wait would ask the server first."""
-    with socket.socket(fileno=os.dup(descriptor)) as connection, suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _ignore(notice: Notice) -> None:

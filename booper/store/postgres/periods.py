@@ -37,13 +37,14 @@ WHOLE_SHARE: Final = 2
 
 # To count millions of jobs that go takes a while, in which they can still be read.
 BEGIN: Final = "BEGIN; SET LOCAL statement_timeout = 600000"
+STATEMENT_SECONDS: Final = 602.0
 
 
 class Periods:
     """What makes and drops partitions on a connection of its own, open while it does."""
 
     def __init__(self, connector: Connector) -> None:
-        self._kept = Kept(connector)
+        self._kept = Kept(connector, STATEMENT_SECONDS)
         self._thread = ThreadPoolExecutor(1, "store periods")
 
     async def make(self, retention: Retention, now: datetime) -> None:
@@ -109,8 +110,9 @@ class Periods:
     def _step(self, work: Callable[[PostgresTransaction], T]) -> T:
         """Do `work` in a transaction of its own."""
         connection = self._kept.get()
-        connection.execute(BEGIN)
         try:
+            with connection.within(self._kept.patience.response):
+                connection.execute(BEGIN)
             result = work(PostgresTransaction(connection, 0, is_writing=True))
             connection.execute("COMMIT")
         except BaseException:

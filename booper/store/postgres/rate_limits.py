@@ -15,6 +15,7 @@ import psycopg
 
 from booper.errors import StoreUnavailable
 from booper.store.postgres.connections import Connector, Kept, told_as_ours
+from booper.store.postgres.silence import Silent
 from booper.store.sharing import Granted, Rate
 
 # What a key has now. Of two statements the later one may have begun before the other.
@@ -39,7 +40,7 @@ class RateLimits:
     """The buckets of all keys, over a connection of its own that is opened at the first count."""
 
     def __init__(self, connector: Connector) -> None:
-        self._kept = Kept(connector)
+        self._kept = Kept(connector, connector.patience.response)
         self._thread = ThreadPoolExecutor(1, "store rates")
         self._is_closed = False
 
@@ -74,8 +75,8 @@ class RateLimits:
         with told_as_ours():
             try:
                 return self._kept.get().execute(COUNT, values).fetchall()
-            except psycopg.OperationalError:
-                if not self._kept.drop_broken():
+            except psycopg.OperationalError as error:
+                if not self._kept.drop_broken() or isinstance(error, Silent):
                     raise
                 return self._kept.get().execute(COUNT, values).fetchall()
 

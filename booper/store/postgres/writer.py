@@ -8,7 +8,6 @@ that meets another node's (a deadlock, a row or a key that was just taken) is ma
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -25,6 +24,7 @@ from booper.store.postgres.changes import (
     Change,
     Outcome,
     Work,
+    all_failed,
     alone,
     by_kind,
     isolated,
@@ -33,7 +33,9 @@ from booper.store.postgres.changes import (
 from booper.store.postgres.claim_numbers import OldestClaim
 from booper.store.postgres.connections import OF_THE_STORE, Connector, Kept, unavailable
 from booper.store.postgres.fates import NUMBER, Begun, Fate, Fates, InDoubt
+from booper.store.postgres.silence import PatientConnection
 from booper.store.postgres.transaction import PostgresTransaction
+from booper.store.postgres.waiting import Waiting
 from booper.store.values import UserKey
 from booper.store.vitals import Commits
 
@@ -85,7 +87,8 @@ class Writer:
         self._thread = ThreadPoolExecutor(1, "store writer")
         self.commits = Commits()
         self.changes = 0
-        self._waiting: deque[Change] = deque()
+        self._response_seconds = connector.patience.response
+        self._waiting = Waiting(self._response_seconds, self._expire)
         self._awaited = 0
         self._have_come = asyncio.Event()
         self._is_committing = False
@@ -161,7 +164,7 @@ class Writer:
             raise StoreUnavailable("booper is stopping")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._waiting.append(Change(work, item, future, is_durable, is_last, keys))
+        self._waiting.add(Change(work, item, future, is_durable, is_last, keys))
         if not self._is_committing:
             self._is_committing = True
             loop.call_soon(self._gather, loop, GATHERING_TURNS)
@@ -178,11 +181,8 @@ class Writer:
         while True:
             while self._waiting:
                 self._is_committing = True
-                count = min(len(self._waiting), MAX_TOGETHER)
-                taken = [self._waiting.popleft() for _ in range(count)]
-                group = [change for change in taken if not change.future.cancelled()]
                 began = monotonic()
-                outcomes = self._commit(group)
+                outcomes = self._commit()
                 loop.call_soon_threadsafe(self._tell, outcomes, monotonic() - began)
             self._is_committing = False
             # What came just before that has not called for this thread; what comes after it does.
@@ -208,35 +208,46 @@ class Writer:
             self._have_come.set()
         self._committed(results)
 
-    def _commit(self, group: Sequence[Change]) -> list[Outcome]:
-        """Commit changes together. Whatever they raise must not end the writer."""
-        if not group:
-            return []
-        kinds = by_kind(group)
+    def _expire(self, late: Sequence[Change]) -> None:
+        """Refuse changes that this thread has not taken, so that they are surely not written."""
+        seconds = self._response_seconds
+        problem = StoreUnavailable(f"the database took no change within {seconds:g} s")
+        self._tell(all_failed(late, problem), seconds)
+
+    def _commit(self) -> list[Outcome]:
+        """Commit together what waits. Whatever that raises must not end the writer.
+
+        Without a transaction nothing can be written: then all that waits is refused.
+        """
+        group = list[Change]()
         for tried in range(MAX_TRIES):
             is_last = tried == MAX_TRIES - 1
             make = partial(isolated, is_last=is_last) if tried else made_together
             try:
-                return self._transaction(kinds, make)
+                return self._transaction(group, make)
             except OF_THE_STORE as error:
-                self._drop_broken()
+                self._kept.drop_broken()
                 if not isinstance(error, MET_OTHERS):
-                    return _all_failed(group, unavailable(error))
+                    return all_failed(group or self._waiting.take(), unavailable(error))
                 met: Exception = unavailable(error)
             except InDoubt as error:
-                return _all_failed(group, StoreUnavailable(str(error)))
+                return all_failed(group, StoreUnavailable(str(error)))
             except Exception as error:
                 met = error
-        return _all_failed(group, met)
+        return all_failed(group or self._waiting.take(), met)
 
     def _transaction(
         self,
-        kinds: Sequence[Sequence[Change]],
+        group: list[Change],
         make: Callable[[Sequence[Change], PostgresTransaction], list[Outcome]],
     ) -> list[Outcome]:
+        """Make the changes of a group; one that is empty is filled as the transaction has begun."""
         connection = self._kept.get()
         try:
-            begun = self._fates.begin(connection, BEGIN)
+            with connection.within(self._response_seconds):
+                begun = self._fates.begin(connection, BEGIN)
+            if not group:
+                group += self._waiting.take(MAX_TOGETHER)
             transaction = PostgresTransaction(
                 connection,
                 self._owner(),
@@ -244,11 +255,11 @@ class Writer:
                 limit_of=self._limit_of,
                 oldest_claim=self._oldest_claim,
             )
-            if not any(change.is_durable for kind in kinds for change in kind):
+            if not any(change.is_durable for change in group):
                 transaction.execute(UNSYNCED)
-            transaction.lock_keys(key for kind in kinds for change in kind for key in change.keys)
-            outcomes = [outcome for kind in kinds for outcome in make(kind, transaction)]
-            self._end(transaction, begun)
+            transaction.lock_keys(key for change in group for key in change.keys)
+            outcomes = [outcome for kind in by_kind(group) for outcome in make(kind, transaction)]
+            self._end(connection, transaction, begun)
         except BaseException:
             self._oldest_claim.forget()
             if not connection.closed:
@@ -256,12 +267,15 @@ class Writer:
             raise
         return outcomes
 
-    def _end(self, transaction: PostgresTransaction, begun: Begun) -> None:
+    def _end(
+        self, connection: PatientConnection, transaction: PostgresTransaction, begun: Begun
+    ) -> None:
         """Commit. Raises: InDoubt, the connection broke and nobody knows what came of that."""
         try:
-            transaction.execute("COMMIT")
+            with connection.within(self._response_seconds):
+                connection.execute("COMMIT")
         except psycopg.OperationalError as error:
-            if not transaction.connection.closed:
+            if not connection.closed:
                 raise
             match self._fates.of(begun):
                 case Fate.COMMITTED:
@@ -276,9 +290,6 @@ class Writer:
                         f"was made is not known: {' '.join(str(error).split())}"
                     ) from error
 
-    def _drop_broken(self) -> None:
-        self._kept.drop_broken()
-
 
 @asynccontextmanager
 async def writing(writer: Writer) -> AsyncIterator[Writer]:
@@ -287,8 +298,3 @@ async def writing(writer: Writer) -> AsyncIterator[Writer]:
         yield writer
     finally:
         await asyncio.shield(writer.close())
-
-
-def _all_failed(group: Sequence[Change], problem: Exception) -> list[Outcome]:
-    log.error("%d changes were not written: %s", len(group), problem)
-    return [(change, None, problem) for change in group]

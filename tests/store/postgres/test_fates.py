@@ -14,7 +14,8 @@ from booper.fence import Fence
 from booper.store.base import Store
 from booper.store.postgres import open_store
 from booper.store.postgres.connections import Connector
-from booper.store.postgres.fates import MAX_SECONDS, NUMBER, Fate, Fates
+from booper.store.postgres.fates import NUMBER, Fate, Fates
+from booper.store.postgres.silence import PATIENCE
 from booper.store.postgres.transaction import PostgresTransaction
 from booper.store.postgres.writer import Writer, writing
 from tests.conftest import START
@@ -153,7 +154,8 @@ def test_a_server_that_is_gone_is_asked_for_a_while(postgres_url: str) -> None:
         undone = fates.begin(connection, f"BEGIN; {NUMBER}")
         connection.execute("ROLLBACK")
     assert (fates.of(begun), fates.of(undone)) == (Fate.COMMITTED, Fate.ABORTED)
-    passing = iter([0.0, 0.0, MAX_SECONDS / 2, MAX_SECONDS])
+    seconds = PATIENCE.response
+    passing = iter([0.0, 0.0, seconds / 2, seconds])
     nobody = Connector("postgresql://booper@127.0.0.1:1/nothing")
     assert Fates(nobody, lambda: next(passing)).of(begun) is Fate.UNKNOWN
     assert list(passing) == []
