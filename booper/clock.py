@@ -33,11 +33,8 @@ wall_seconds = time.time
 monotonic = time.perf_counter
 """Seconds that only grow, for measuring how long something took; real whatever the clock."""
 
-since_boot = (
-    partial(time.clock_gettime, time.CLOCK_BOOTTIME)
-    if hasattr(time, "CLOCK_BOOTTIME")
-    else monotonic
-)
+_boot = getattr(time, "CLOCK_BOOTTIME", None)
+since_boot = monotonic if _boot is None else partial(time.clock_gettime, _boot)
 """Seconds that only grow, on Linux also while the machine is suspended."""
 
 # A wall clock can be stepped and a machine suspended while we wait; neither is announced.
@@ -51,10 +48,7 @@ async def breathe() -> None:
 
 
 class UnfrozenLoop(asyncio.SelectorEventLoop):
-    """An event loop whose timers go on where a test tool has frozen `time.monotonic`.
-
-    It reads the system's own clock, which such tools leave alone.
-    """
+    """An event loop by the system's own clock, which tools that freeze `time.monotonic` leave."""
 
     def time(self) -> float:
         """Return the seconds of the system's monotonic clock."""
@@ -72,10 +66,8 @@ def new_unfrozen_loop() -> asyncio.AbstractEventLoop:
 
 @contextmanager
 def unfrozen(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """Keep a loop's timers going meanwhile, also while a test tool freezes `time.monotonic`.
-
-    Loops that are not written in Python (uvloop's) read the system's clock anyway.
-    """
+    """Keep a loop's timers going meanwhile, also while a test tool freezes `time.monotonic`."""
+    # Loops that are not written in Python (uvloop's) read the system's clock anyway.
     if not isinstance(loop, asyncio.BaseEventLoop) or isinstance(loop, UnfrozenLoop):
         yield
         return
