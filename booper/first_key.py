@@ -19,7 +19,7 @@ FIRST_KEY_NAME = "first"
 MAX_PORT: Final = 65_535
 
 LOOK_EVERY: Final = timedelta(minutes=1)
-"""How often is looked for keys of the operator that other nodes had, and that were replaced."""
+"""How often is looked for keys of the operator that nodes had, and that none has any more."""
 
 log = logging.getLogger("booper")
 
@@ -113,10 +113,8 @@ async def _ensure_fixed_key(store: Store, text: str, now: datetime) -> None:
     await store.keys.revoke_replaced(key, now)
 
 
-async def revoke_replaced_forever(
-    store: Store, text: str, clock: Clock, machine: Clock | None = None
-) -> None:
-    """Revoke keys that the operator's has replaced, also when other nodes end that were given one.
+async def revoke_left_forever(store: Store, clock: Clock, machine: Clock | None = None) -> None:
+    """Revoke keys of the operator that no node is given any more, whatever this one is given.
 
     It goes by the machine's clock also where jobs have another: nodes do.
     """
@@ -124,11 +122,9 @@ async def revoke_replaced_forever(
     while True:
         await machine.pause(LOOK_EVERY)
         try:
-            key = await store.keys.find(digest_of(text))
-            if key is not None and key.revoked_at is None:
-                await store.keys.revoke_replaced(key, clock.now())
+            await store.keys.revoke_left(FIXED_KEY_NAME, clock.now())
         except StoreUnavailable as error:
-            log.debug("keys that were replaced are not revoked now: %s", error)
+            log.debug("keys that no node is given are not revoked now: %s", error)
 
 
 def is_loopback(host: str) -> bool:

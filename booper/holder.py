@@ -27,7 +27,7 @@ from booper.engine.heartbeat import Heartbeat
 from booper.engine.node import Node
 from booper.engine.scheduler import Scheduler
 from booper.engine.shared_channels import SharedChannels
-from booper.first_key import ensure_key, revoke_replaced_forever
+from booper.first_key import ensure_key, revoke_left_forever
 from booper.http.asgi import DELIVERED, AppTransport
 from booper.http.base import Client
 from booper.measuring import measuring
@@ -214,10 +214,7 @@ def _agents(
         store.sharing.listen(partial(_hear, scheduler, kept.channels))
         agents |= Node(scheduler, parts.fence, parts.clock).agents
         agents["follower of changes"] = partial(kept.changes.follow, store.sharing)
-        if parts.api_key is not None:
-            agents["revoker of replaced keys"] = partial(
-                revoke_replaced_forever, store, parts.api_key, parts.clock
-            )
+        agents["revoker of left keys"] = partial(revoke_left_forever, store, parts.clock)
     return agents
 
 

@@ -35,6 +35,12 @@ class Keys(Protocol):
         One that another process was given, too, is revoked an hour after the last of these ended.
         """
 
+    async def revoke_left(self, name: str, now: datetime) -> None:
+        """Revoke the keys of this name that the last node was given over an hour ago.
+
+        A key that no node was ever given stays, and so do those of a database with one node.
+        """
+
     async def list(self) -> Sequence[ApiKey]:
         """Return all keys, revoked ones too, in order of creation, with their last uses."""
 

@@ -51,6 +51,13 @@ async def test_a_key_of_the_operator_is_made_once_and_found_afterwards(store: St
     assert await store.keys.list() == [revoked]
 
 
+async def test_a_key_that_nobody_was_given_is_left_by_nobody(store: Store) -> None:
+    """It may have the name of those that are given: somebody made it, or moved it here."""
+    made = await store.keys.create(NewKey("given", None, bytes(32)), START)
+    await store.keys.revoke_left("given", START + MINUTE)
+    assert await store.keys.list() == [made]
+
+
 async def test_keys_that_nobody_was_given_are_replaced_at_once(store: Store) -> None:
     """Those of that name alone; what was revoked before stays as it is."""
     digests = [bytes([number]) * 32 for number in range(4)]

@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from booper.errors import NotFound
-from booper.model.audit import Action, Actor
+from booper.model.audit import ADMINISTRATOR, Action, Actor
 from booper.model.identity import uuid7
 from booper.model.key import DEFAULT_USER, ApiKey, NewKey, Scope
 from booper.store.postgres.node_rows import NOT_GIVEN
@@ -32,6 +32,10 @@ LOCK: Final = f"{_KEYS} WHERE keys.id = %(id)s FOR UPDATE OF keys"
 LOCK_DIGEST: Final = f"{_KEYS} WHERE digest = %(digest)s FOR UPDATE OF keys"
 LOCK_NAMED: Final = f"""
 {_KEYS} WHERE keys.name = %(name)s AND digest <> %(digest)s AND revoked_at IS NULL
+ORDER BY keys.id FOR UPDATE OF keys
+"""
+LOCK_LEFT: Final = f"""
+{_KEYS} WHERE keys.name = %(name)s AND given_until IS NOT NULL AND revoked_at IS NULL
 ORDER BY keys.id FOR UPDATE OF keys
 """
 
@@ -93,10 +97,23 @@ def lock_replaced(transaction: "PostgresTransaction", key: ApiKey) -> list[ApiKe
     They stay so until the end of the transaction: a node that is given one locks it as well.
     """
     values = {"name": text_in(key.name), "digest": key.digest}
-    others = [key_of(row) for row in transaction.execute(LOCK_NAMED, values)]
-    ids = {"ids": [other.id for other in others]}
-    free = {number for (number,) in transaction.execute(NOT_GIVEN, ids)} if others else set()
-    return [other for other in others if other.id in free]
+    return _not_given(transaction, [key_of(row) for row in transaction.execute(LOCK_NAMED, values)])
+
+
+def lock_left(transaction: "PostgresTransaction", name: str) -> list[ApiKey]:
+    """Return the keys of a name that a node has had, and that none has or had lately.
+
+    They stay so as those that are replaced do.
+    """
+    values = {"name": text_in(name)}
+    return _not_given(transaction, [key_of(row) for row in transaction.execute(LOCK_LEFT, values)])
+
+
+def _not_given(transaction: "PostgresTransaction", keys: list[ApiKey]) -> list[ApiKey]:
+    """Return those of these keys, which are locked, that no node has or had lately."""
+    ids = {"ids": [key.id for key in keys]}
+    free = {number for (number,) in transaction.execute(NOT_GIVEN, ids)} if keys else set()
+    return [key for key in keys if key.id in free]
 
 
 def is_first(transaction: "PostgresTransaction") -> bool:
@@ -149,6 +166,13 @@ def revoke_key(transaction: "PostgresTransaction", key: ApiKey, now: datetime, b
     transaction.execute(REVOKE, {"id": key.id, "now": stored(now)})
     note_key(transaction, by, Action.KEY_REVOKE, key, now)
     return replace(key, revoked_at=now)
+
+
+def revoke_keys(
+    transaction: "PostgresTransaction", keys: list[ApiKey], now: datetime
+) -> list[ApiKey]:
+    """Revoke keys that are locked, which an operator gave to booper and has taken back."""
+    return [revoke_key(transaction, key, now, ADMINISTRATOR) for key in keys]
 
 
 def key_of(row: Row) -> ApiKey:

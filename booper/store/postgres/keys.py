@@ -27,10 +27,12 @@ from booper.store.postgres.key_rows import (
     is_first,
     lock_digest,
     lock_key,
+    lock_left,
     lock_replaced,
     make_key,
     read_keys,
     revoke_key,
+    revoke_keys,
 )
 from booper.store.postgres.transaction import PostgresTransaction
 from booper.store.postgres.writer import Writer
@@ -131,12 +133,11 @@ class PostgresKeys:
 
         One that another node was given, too, is revoked an hour after the last of these ended.
         """
+        await self._written(lambda opened: revoke_keys(opened, lock_replaced(opened, key), now))
 
-        def change(transaction: PostgresTransaction) -> list[ApiKey]:
-            replaced = lock_replaced(transaction, key)
-            return [revoke_key(transaction, other, now, ADMINISTRATOR) for other in replaced]
-
-        await self._written(change)
+    async def revoke_left(self, name: str, now: datetime) -> None:
+        """Revoke the keys of this name that the last node was given over an hour ago."""
+        await self._written(lambda opened: revoke_keys(opened, lock_left(opened, name), now))
 
     async def list(self) -> Sequence[ApiKey]:
         """Return all keys, revoked ones too, in order of creation, with their last uses."""

@@ -114,6 +114,9 @@ class SQLiteKeys:
             if other.name == key.name and other.digest != key.digest:
                 await self.revoke(other.id, now)
 
+    async def revoke_left(self, name: str, now: datetime) -> None:
+        """Return: here is one node, and keys stay until its next start is given another."""
+
     async def list(self) -> Sequence[ApiKey]:
         """Return all keys, revoked ones too, in order of creation, with their last uses."""
         self._count_uses()

@@ -15,7 +15,7 @@ from booper.app import Booper
 from booper.clock import VirtualClock
 from booper.config import Config
 from booper.errors import StartError
-from booper.first_key import revoke_replaced_forever
+from booper.first_key import FIXED_KEY_NAME, revoke_left_forever
 from booper.model.key import NewKey, digest_of
 from booper.store.base import Store
 from booper.store.postgres.connections import Connector
@@ -39,6 +39,11 @@ def execute(folder: Path, query: str) -> None:
     """Change the database of a folder beside its nodes."""
     with closing(Connector(url_in(folder)).open()) as opened:
         opened.execute(query)
+
+
+def pass_since_the_end(folder: Path, minutes: int) -> None:
+    """Put the ends of nodes that were given a key so far back."""
+    execute(folder, f"UPDATE keys SET given_until = given_until - interval '{minutes} minutes'")
 
 
 async def valid(store: Store) -> set[bytes]:
@@ -137,26 +142,69 @@ async def test_a_key_goes_an_hour_after_the_last_node_that_was_given_it(
             await old.keys.ensure(given(KEY), START)
         await replaced(new)
         assert await valid(new) == of(KEY, OTHER_KEY)
-        execute(
-            tmp_path,
-            f"UPDATE keys SET given_until = given_until - interval '{minutes} minutes'",
-        )
+        pass_since_the_end(tmp_path, minutes)
         await replaced(new)
         assert await valid(new) == of(*left)
 
 
-async def test_a_running_node_looks_for_replaced_keys_each_minute(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("minutes", "left"), [(59, [KEY]), (61, [])], ids=["before", "after"])
+async def test_a_key_goes_also_where_no_node_has_another(
+    tmp_path: Path, minutes: int, left: Sequence[str]
+) -> None:
+    """The operator has taken the variable away: it was to be an end of that key."""
+    async with postgres(tmp_path) as new:
+        async with postgres(tmp_path) as old:
+            await old.keys.ensure(given(KEY), START)
+        await new.keys.revoke_left(FIXED_KEY_NAME, START + MINUTE)
+        assert await valid(new) == of(KEY)
+        pass_since_the_end(tmp_path, minutes)
+        await new.keys.revoke_left(FIXED_KEY_NAME, START + MINUTE)
+        assert await valid(new) == of(*left)
+
+
+async def test_a_key_stays_where_a_node_was_given_it_again(tmp_path: Path) -> None:
+    """However long there was none: the only node was away, and comes back as it was."""
+    async with postgres(tmp_path) as old:
+        await old.keys.ensure(given(KEY), START)
+    pass_since_the_end(tmp_path, 600)
+    async with postgres(tmp_path) as again:
+        await again.keys.ensure(given(KEY), START)
+        await again.keys.revoke_left(FIXED_KEY_NAME, START + MINUTE)
+        assert await valid(again) == of(KEY)
+
+
+async def test_a_key_that_was_made_stays_whoever_was_given_it(tmp_path: Path) -> None:
+    """It has a name of its own, and was not made by the variable."""
+    async with postgres(tmp_path) as new:
+        await new.keys.create(NewKey("mine", None, digest_of(KEY)), START)
+        async with postgres(tmp_path) as old:
+            await old.keys.ensure(given(KEY), START)
+        pass_since_the_end(tmp_path, 600)
+        await new.keys.revoke_left(FIXED_KEY_NAME, START + MINUTE)
+        assert await valid(new) == of(KEY)
+
+
+@pytest.mark.parametrize("api_key", [None, KEY])
+async def test_each_node_looks_for_keys_that_are_left(
+    api_key: str | None, config: Config, tmp_path: Path
+) -> None:
+    """Whatever it is given itself."""
+    config = replace(config, database=replace(config.database, url=url_in(tmp_path)))
+    async with Booper(config, api_key=api_key):
+        await anyio.wait_all_tasks_blocked()
+        assert "revoker of left keys" in {task.get_name() for task in asyncio.all_tasks()}
+
+
+async def test_a_running_node_looks_for_keys_that_are_left_each_minute(tmp_path: Path) -> None:
     """The hour of a key may end long after the start of the node that has another."""
     machine = VirtualClock(START)
     async with postgres(tmp_path) as new:
         async with postgres(tmp_path) as old:
             await old.keys.ensure(given(KEY), START)
         await replaced(new)
-        agent = asyncio.create_task(
-            revoke_replaced_forever(new, OTHER_KEY, VirtualClock(START), machine)
-        )
+        agent = asyncio.create_task(revoke_left_forever(new, VirtualClock(START), machine))
         await anyio.wait_all_tasks_blocked()
-        execute(tmp_path, "UPDATE keys SET given_until = given_until - interval '61 minutes'")
+        pass_since_the_end(tmp_path, 61)
         machine.advance(MINUTE)
         async with asyncio.timeout(20):
             while await valid(new) != of(OTHER_KEY):
