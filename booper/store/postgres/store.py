@@ -53,7 +53,7 @@ READERS: Final = 3
 """How many reads of a node run at a time; others wait for their turn."""
 
 POOLED_READERS: Final = 2
-"""The same behind a pooler: of five connections two are left for leases and changes.
+"""The same behind a pooler: of five connections one is left for changes, the lease and rate limits.
 
 The loop's reads have one of the others, and so have periods that are made or dropped.
 """
