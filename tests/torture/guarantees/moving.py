@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from random import Random
+from signal import SIGKILL
 from tempfile import TemporaryDirectory
 from typing import Final
 
@@ -21,11 +22,12 @@ from tests.benchmarks.fill import copy_rows, uuid_of
 from tests.support.postgres import database
 from tests.support.processes import monotonic
 from tests.support.varied import differences, drawn, fill
-from tests.torture.killed_move import POINT, TWIN
+from tests.torture.killed_move import POINT, ROWS, TWIN
 from tests.torture.line import Line, Size, line
 
 JOBS: Final = 1_000_000
 KILLS: Final = 20
+"""On each way: at points of the other phases, and as it writes."""
 MAX_SECONDS: Final = 3600.0
 LOOK_SECONDS: Final = 0.1
 SEED: Final = 1
@@ -34,8 +36,21 @@ BASE: Final = 500
 """The jobs that the others are copies of."""
 
 FEW_JOBS: Final = 120
-POINTS: Final = (7, 24, 63)
-"""Where the command of the short form ends: in batches of jobs, of log entries, and of buckets."""
+FEW_ROWS: Final = 25
+"""The most rows of a batch in the short form."""
+
+# The begin is noted by what is undone, and then committed; the two databases are read in turn; the
+# end is noted by what is undone. Behind its commit a move has nothing left to do.
+BEGINNING: Final = ("beginning 1", "beginning 2")
+ENDING: Final = ("comparing 2", "comparing 21", "finishing 0", "finishing 2")
+FEW_POINTS: Final = (
+    "beginning 1",
+    *("writing 7", "writing 24", "writing 63"),  # batches of jobs, of log entries, of buckets
+    "comparing 21",
+    *("finishing 2", "finishing 3"),
+)
+NEVER: Final = "writing 1000000"
+"""A point that no move reaches."""
 
 COUNT_KEY: Final = "idempotency_key || ' ' || number"
 
@@ -68,18 +83,28 @@ def measure(size: Size) -> Line:
     with TemporaryDirectory() as folder, database() as url:
         first, second = Path(folder) / "first.db", Path(folder) / "second.db"
         if size is Size.SHORT:
-            fill(first, SEED, FEW_JOBS)
-            kills = sum(_killed_at_points(*way) for way in _ways(first, url, second))
-            faults = [*_faults(first, url, second), *_twin_faults(first)]
-            return line("moving", f"{FEW_JOBS} jobs, {kills} kills, and a twin that lost", faults)
+            return _short(first, url, second)
         fill(first, SEED, BASE)
         rows = _multiply(first, JOBS // BASE - 1)
-        began, kills = monotonic(), 0
-        for source, target in _ways(first, url, second):
-            kills += _killed_by_progress(source, target, rows)
+        began, ends = monotonic(), list[int]()
+        for way in _ways(first, url, second):
+            ends += _killed_everywhere(*way, rows)
+            _complete(*way)
         seconds = monotonic() - began
-        figure = f"{JOBS:,} jobs and {rows - JOBS:,} log entries, {kills} kills, {seconds:.0f} s"
-        return line("moving", figure, _faults(first, url, second))
+        figure = (
+            f"{JOBS:,} jobs and {rows - JOBS:,} log entries, {len(ends)} kills, {seconds:.0f} s"
+        )
+        return line("moving", figure, [*_spared(ends), *_faults(first, url, second)])
+
+
+def _short(first: Path, url: str, second: Path) -> Line:
+    fill(first, SEED, FEW_JOBS)
+    small, ends = {ROWS: str(FEW_ROWS)}, list[int]()
+    for way in _ways(first, url, second):
+        ends += _killed_at_points(*way, FEW_POINTS, small)
+        _complete(*way)
+    faults = [*_spared(ends), *_faults(first, url, second), *_twin_faults(first)]
+    return line("moving", f"{FEW_JOBS} jobs, {len(ends)} kills, and a twin that lost", faults)
 
 
 def _ways(first: Path, url: str, second: Path) -> Iterator[tuple[str, str]]:
@@ -132,23 +157,40 @@ def _multiply(path: Path, copies: int) -> int:
 # --- kills by the clock of the work ---
 
 
-def _killed_by_progress(source: str, target: str, rows: int) -> int:
-    """Kill the command at `KILLS` times, and run it to its end then; return how often it died."""
-    random = Random(SEED)
-    died = 0
-    for part in range(1, KILLS + 1):
-        wanted = (part - random.random()) * rows / KILLS
+def _killed_everywhere(source: str, target: str, rows: int) -> list[int]:
+    """Kill the command `KILLS` times, in each phase of its work; return how it ended each time."""
+    beginning = _killed_at_points(source, target, BEGINNING)
+    kills = KILLS - len(BEGINNING) - len(ENDING)
+    writing = _killed_by_progress(source, target, rows, kills)
+    return [*beginning, *writing, *_killed_at_points(source, target, ENDING)]
+
+
+def _killed_by_progress(source: str, target: str, rows: int, kills: int) -> list[int]:
+    """Kill the command so often as it writes; return how it ended each time."""
+    random, ends = Random(SEED), list[int]()
+    for part in range(1, kills + 1):
+        wanted = (part - random.random()) * rows / kills
         with _command(source, target) as process:
             while process.poll() is None and _done(target) < wanted:
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(LOOK_SECONDS)
             process.kill()
-            died += process.wait() < 0
+            ends.append(process.wait())
+    return ends
+
+
+def _complete(source: str, target: str) -> None:
+    """Run the command to its end."""
     with _command(source, target) as process:
         text, _ = process.communicate(timeout=MAX_SECONDS)
     if process.returncode:
         raise AssertionError(f"the command ended with {process.returncode}: {text}")
-    return died
+
+
+def _spared(ends: Sequence[int]) -> list[str]:
+    """Return what is wrong with the ends of commands that were to be killed."""
+    spared = [end for end in ends if end != -SIGKILL]
+    return [f"{len(spared)} of {len(ends)} kills did not take place: {spared}"] * bool(spared)
 
 
 def _done(target: str) -> float:
@@ -169,21 +211,27 @@ def _done(target: str) -> float:
 # --- kills at points of the work ---
 
 
-def _killed_at_points(source: str, target: str) -> int:
-    """End the command at each of `POINTS`, and run it to its end then; return how often it died."""
-    ends = [_end(source, target, {POINT: str(point)}) for point in POINTS]
-    last = _end(source, target, {})
-    if last:
-        raise AssertionError(f"the command ended with {last}")
-    return sum(end < 0 for end in ends)
+def _killed_at_points(
+    source: str, target: str, points: Sequence[str], environment: Mapping[str, str] | None = None
+) -> list[int]:
+    """End the command at each of these points; return how it ended each time."""
+    given = environment or {}
+    return [_end(source, target, {**given, POINT: point}) for point in points]
 
 
 def _twin_faults(first: Path) -> list[str]:
-    """Return what is wrong with the twin: it must lose rows, and say so itself."""
+    """Return what is wrong with the twins.
+
+    One must lose rows, and notice that itself; the other, which nobody kills, must be noticed.
+    """
+    small = {ROWS: str(FEW_ROWS), TWIN: "yes"}
     with database() as url:
-        died = _end(str(first), url, {POINT: str(POINTS[0] - 1), TWIN: "yes"})
-        ended = _end(str(first), url, {TWIN: "yes"})
-    return [] if (died, ended) == (-9, 1) else [f"the twin ended with {died} and then {ended}"]
+        died = _end(str(first), url, {**small, POINT: "writing 6"})
+        ended = _end(str(first), url, small)
+    faults = [] if (died, ended) == (-SIGKILL, 1) else [f"the twin ended with {died}, then {ended}"]
+    with database() as url:
+        spared = _spared(_killed_at_points(str(first), url, [NEVER]))
+    return [*faults, *(["a kill that did not take place was not noticed"] * (not spared))]
 
 
 def _end(source: str, target: str, environment: Mapping[str, str]) -> int:
