@@ -54,6 +54,7 @@ pool_mode = transaction
 default_pool_size = {size}
 max_client_conn = 1000
 max_db_connections = {size}
+server_login_retry = 1
 """
 
 

@@ -28,6 +28,9 @@ MISSING: Final = (
 )
 USER: Final = "booper"
 TEMPLATE: Final = "booper_template"
+DEFAULT_SPACE: Final = "pg_default"
+"""The tablespace in the server's own folder."""
+
 SUFFIX: Final = ".postgres"
 """The ending of a file that has the name of a folder's database on the server."""
 
@@ -61,9 +64,9 @@ SETTINGS: Final = {
 
 
 @contextmanager
-def database(name: str = "") -> Iterator[str]:
+def database(name: str = "", *, tablespace: str = DEFAULT_SPACE) -> Iterator[str]:
     """Make an empty database with booper's schema, and drop it at the end; yields its URL."""
-    made = make_database(name)
+    made = make_database(name, tablespace=tablespace)
     try:
         yield url_of(made)
     finally:
@@ -108,14 +111,16 @@ def rows_in(folder: Path, query: LiteralString) -> list[dict[str, Any]]:
         return connection.execute(query).fetchall()
 
 
-def make_database(name: str = "", template: str = TEMPLATE) -> str:
+def make_database(
+    name: str = "", template: str = TEMPLATE, *, tablespace: str = DEFAULT_SPACE
+) -> str:
     """Make a copy of a database, by default of an empty one with booper's schema; return its name.
 
     Nobody may be connected to the one that is copied.
     """
     made = name or f"test_{next(_NUMBERS)}"
     _make_template()
-    _execute("CREATE DATABASE {} TEMPLATE {}", made, template)
+    _execute("CREATE DATABASE {} TEMPLATE {} TABLESPACE {}", made, template, tablespace)
     return made
 
 

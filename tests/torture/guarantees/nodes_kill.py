@@ -9,7 +9,6 @@ from math import inf
 from random import Random
 from typing import Any, Final
 
-from tests.support.configs import Kind
 from tests.support.processes import monotonic
 from tests.torture.line import Line, Size, line
 from tests.torture.nodes.cluster import cluster, pause, wait_arrivals
@@ -70,7 +69,7 @@ def measure(size: Size) -> Line:
 
 def measure_pgbouncer(size: Size) -> Line:
     """Do so through a pool of five connections for all nodes."""
-    return _tried("nodes_kill_pgbouncer", size, kind=Kind.PGBOUNCER)
+    return _tried("nodes_kill_pgbouncer", size, is_pooled=True)
 
 
 def twin() -> Line:
@@ -78,11 +77,12 @@ def twin() -> Line:
     return _tried("nodes_kill", Size.SHORT, "by_age")
 
 
-def _tried(name: str, size: Size, oddities: str = "", kind: Kind = Kind.POSTGRES) -> Line:
+def _tried(name: str, size: Size, oddities: str = "", *, is_pooled: bool = False) -> Line:
     rounds, per_second = size.pick((100, 300), (3, 60))
     random, kills = Random(1), list[float]()
     sink = Sink(_seconds)
-    with cluster(NODES, sink, settings=SETTINGS, oddities=oddities, kind=kind) as made:
+    pools = range(NODES) if is_pooled else ()
+    with cluster(NODES, sink, settings=SETTINGS, oddities=oddities, pools=pools) as made:
         with posting(made, per_second, origins=ORIGINS, fields=_fields) as posted:
             began = monotonic()
             for _ in range(rounds):

@@ -8,7 +8,6 @@ from typing import Any, Final
 import httpx
 
 from booper.clock import SystemClock
-from tests.support.configs import Kind
 from tests.support.processes import bearer, monotonic
 from tests.torture.line import Line, Size, line
 from tests.torture.nodes.cluster import KEY, Cluster, cluster, create, wait_arrivals
@@ -32,7 +31,7 @@ def measure(size: Size) -> Line:
 
 def measure_pgbouncer(size: Size) -> Line:
     """Do so through a pool of five connections for all nodes."""
-    return _tried("nodes_peace_pgbouncer", size, kind=Kind.PGBOUNCER)
+    return _tried("nodes_peace_pgbouncer", size, is_pooled=True)
 
 
 def twin() -> Line:
@@ -40,11 +39,12 @@ def twin() -> Line:
     return _tried("nodes_peace", Size.SHORT, "no_locks")
 
 
-def _tried(name: str, size: Size, oddities: str = "", kind: Kind = Kind.POSTGRES) -> Line:
+def _tried(name: str, size: Size, oddities: str = "", *, is_pooled: bool = False) -> Line:
     faults, figures = list[str](), list[str]()
     nodes = size.pick(4, 2)
+    pools = range(nodes) if is_pooled else ()
     for attempt in (_one_instant, _keys):
-        with cluster(nodes, Sink(), oddities=oddities, kind=kind) as made:
+        with cluster(nodes, Sink(), oddities=oddities, pools=pools) as made:
             figure, wrong = attempt(made, size)
         figures.append(figure)
         faults += wrong

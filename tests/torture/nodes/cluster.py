@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +11,8 @@ from typing import Any, Final
 
 import httpx
 
-from tests.support.configs import Kind
 from tests.support.pgbouncer import pooled
-from tests.support.postgres import database
+from tests.support.postgres import DEFAULT_SPACE, database
 from tests.support.processes import Daemon, monotonic, nap, run, serving
 from tests.torture.nodes.sink import Sink, sinking
 from tests.torture.nodes.spaces import Space
@@ -164,25 +163,30 @@ def cluster(
     own_settings: Callable[[int], str] = lambda number: "",
     placed: Callable[[Path, int, str], Node] = here,
     network: str = "127.0",
-    kind: Kind = Kind.POSTGRES,
+    pools: Collection[int] = (),
+    tablespace: str = DEFAULT_SPACE,
 ) -> Iterator[Cluster]:
     """Run so many nodes and a sink until the end of the block.
 
     `reach` returns by which URL the node of a number reaches the database of this URL, `listen` by
     which it hears other nodes, if that is another, `own_settings` more settings of it, and `placed`
-    the node that has a folder, a number and oddities. Where `kind` is PgBouncer they reach the
-    database through that, with five connections for all of them, and hear each other directly.
+    the node that has a folder, a number and oddities. Those whose numbers are in `pools` reach it
+    through PgBouncer. It lies in `tablespace`.
     """
-    is_pooled = kind is Kind.PGBOUNCER
-    if is_pooled:
-        reach, listen = lambda number, url: pooled(url), lambda number, url: url
-    with TemporaryDirectory() as name, database() as url, sinking(sink), ExitStack() as stack:
+    with (
+        TemporaryDirectory() as name,
+        database(tablespace=tablespace) as url,
+        sinking(sink),
+        ExitStack() as stack,
+    ):
         nodes = list[Node]()
         for number in range(size):
             folder = Path(name) / str(number)
             folder.mkdir()
             ways = {"url": reach(number, url), "listen_url": listen(number, url)}
-            ways["pooled"] = "true" if is_pooled else "false"
+            if number in pools:
+                ways = {"url": pooled(url), "listen_url": url}
+            ways["pooled"] = str(number in pools).lower()
             text = CONFIG.format_map(ways) + settings + own_settings(number)
             (folder / "booper.toml").write_text(text, encoding="utf-8")
             nodes.append(placed(folder, number, oddities))

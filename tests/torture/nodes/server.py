@@ -1,21 +1,33 @@
-"""What is done to the PostgreSQL server of this process."""
+"""What is done to the PostgreSQL server of this process, and to the pooler before it."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import psycopg
 
 from tests.support.keepers import OWNER
+from tests.support.pgbouncer import POOL_SIZE, pooled
 from tests.support.postgres import url_of
+from tests.torture.line import NotMeasured
 from tests.torture.nodes.cluster import pause
 
 RESTART_SECONDS: Final = 60.0
-READ_ONLY_SECONDS: Final = 6.0
+READ_ONLY_SECONDS: Final = 5.0
 """Longer than a lease."""
+
+POOL_SECONDS: Final = 6.5
+"""Longer than a lease, and than a node waits for a connection."""
+
+FULL_SECONDS: Final = 2.0
+
+DISK: Final = "small"
+DISK_MEGABYTES: Final = 2_048
+MAX_TRIES: Final = 100
 
 PLACES: Final = """
 SELECT current_setting('data_directory'), (SELECT setting FROM pg_config WHERE name = 'BINDIR')
@@ -65,6 +77,52 @@ def make_read_only() -> None:
         connection.execute(RELOAD)
 
 
+def take_pool(url: str) -> None:
+    """Take all connections of a database's pool by transactions of others, for a while."""
+    with ExitStack() as stack:
+        for _ in range(POOL_SIZE):
+            other = psycopg.connect(pooled(url), autocommit=True, prepare_threshold=None)
+            stack.enter_context(closing(other)).execute("BEGIN")
+        pause(POOL_SECONDS)
+
+
+def fill_disk() -> None:
+    """Have no room left on the disk of `small_disk`, for a while."""
+    place = _disk()
+    for _ in range(MAX_TRIES):  # the server writes to it meanwhile
+        found = os.statvfs(place)
+        used = (found.f_blocks - found.f_bfree) * found.f_frsize
+        if not _mount("-o", f"remount,size={used}", str(place)):
+            break
+    else:
+        raise NotMeasured("a disk cannot be filled that is written to")
+    pause(FULL_SECONDS)
+    _mount("-o", f"remount,size={DISK_MEGABYTES}m", str(place))
+
+
+@contextmanager
+def small_disk() -> Iterator[str]:
+    """Have a disk until the end of the block; yields its tablespace. Raises: NotMeasured."""
+    place = _disk()
+    place.mkdir()
+    try:
+        if said := _mount("-t", "tmpfs", "-o", f"size={DISK_MEGABYTES}m", "none", str(place)):
+            raise NotMeasured(f"a tmpfs cannot be mounted: {said}")
+        try:
+            shutil.chown(place, OWNER, OWNER)
+            with _administrator() as connection:
+                connection.execute(f"CREATE TABLESPACE {DISK} LOCATION '{place}'".encode())
+            try:
+                yield DISK
+            finally:
+                with _administrator() as connection:
+                    connection.execute(f"DROP TABLESPACE {DISK}".encode())
+        finally:
+            subprocess.run(["umount", str(place)], check=True)
+    finally:
+        place.rmdir()
+
+
 @contextmanager
 def lazy() -> Iterator[None]:
     """Have the server write its log late, if nobody waits for it, until the end of the block."""
@@ -88,11 +146,25 @@ def _administrator() -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
-def _restart(mode: str) -> None:
+def _disk() -> Path:
+    return Path(_places()[0]).parent / DISK
+
+
+def _mount(*arguments: str) -> str:
+    """Mount, and return what went wrong."""
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
+    return done.stderr.strip() or str(done.returncode) if done.returncode else ""
+
+
+def _places() -> tuple[str, str]:
+    """Return the folder of the server's data, and that of its programs."""
     with _administrator() as connection:
-        row = connection.execute(PLACES).fetchone()
-    assert row is not None
-    folder, programs = row
+        [(folder, programs)] = connection.execute(PLACES)
+    return folder, programs
+
+
+def _restart(mode: str) -> None:
+    folder, programs = _places()
     owner: dict[str, Any] = {}
     if os.geteuid() == 0:
         owner = {"user": OWNER, "group": OWNER, "extra_groups": []}
