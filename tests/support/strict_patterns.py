@@ -34,12 +34,26 @@ DURATION: Final = (
 """Durations as text; several units, and other words for them, are read as well."""
 
 _LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_TOP_LABEL = "[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+# The last label is not that of an IPv4 address: neither a number nor 0x.
+_REST_OF_LABEL = "([A-Za-z0-9_-]{0,30}[A-Za-z0-9_])"
+_TOP_LABEL = (
+    f"([A-Za-z_]([A-Za-z0-9_-]{{0,61}}[A-Za-z0-9_])?"
+    f"|[1-9][0-9]{{0,9}}(-{_REST_OF_LABEL}|[A-Za-z_]{_REST_OF_LABEL}?)"
+    f"|0[0-9]{{0,9}}(-{_REST_OF_LABEL}|[A-WYZa-wyz_]{_REST_OF_LABEL}?))"
+)
 _PORT = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 _REST = r"([/?#][^\u0000-\u0020\u007f-\u009f\\]*)?"
 
-URL: Final = f"https://({_LABEL}[.]){{0,3}}{_TOP_LABEL}(:{_PORT})?{_REST}"
-"""A host's name in ASCII, of up to four labels."""
+HOST: Final = f"({_LABEL}[.]){{0,3}}{_TOP_LABEL}(:{_PORT})?"
+"""A host's name in ASCII, of up to four labels, and perhaps a port."""
+
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_NAME = f"({_LABEL}[.]){{0,3}}{_TOP_LABEL}[.]?"
+HOST_OR_ADDRESS: Final = rf"({_NAME}|{_OCTET}([.]{_OCTET}){{3}}|\[::1?\])(:{_PORT})?"
+"""A host as above, also with the dot of the root, or an address; of those of IPv6 two."""
+
+URL: Final = f"https://{HOST}{_REST}"
+"""A URL of such a host."""
 
 TOKEN: Final = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 """A header's name (RFC 9110 §5.6.2)."""

@@ -260,8 +260,8 @@ def timezone() -> Schema:
 FIELDS: Final[Mapping[str, Mapping[str, Schema]]] = {
     "Args": CREATE,
     "TargetBody": {
-        "host": matching(r"[A-Za-z]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?|[*]"),
-        "origin": matching(r"https?://[A-Za-z]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"),
+        "host": matching(f"{patterns.HOST_OR_ADDRESS}|::1?|[*]"),
+        "origin": matching(f"https?://{patterns.HOST_OR_ADDRESS}"),
     },
 }
 
